@@ -1,0 +1,43 @@
+"""What all tests share: a clean Airflow home and a scripted server."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+
+import pytest
+
+# Before anything imports Airflow: it reads its home once, and a developer's own settings must not leak in.
+for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[_name]
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="toloka-airflow-tests-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
+
+from tests.support import ScriptedHandler, ScriptedServer, connect  # noqa: E402
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A scripted server; it fails the test if it was asked something that nobody scripted."""
+    script = ScriptedServer()
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), ScriptedHandler)
+    httpd.daemon_threads = True
+    httpd.script = script  # type: ignore[attr-defined]
+    script.url = f"http://127.0.0.1:{httpd.server_port}"
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield script
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+    assert not script.unexpected
+
+
+@pytest.fixture
+def connection(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of an Airflow connection to the scripted server."""
+    return connect(monkeypatch, server.url)

@@ -1,0 +1,175 @@
+"""A scripted server, and a runner that takes one task through worker and triggerer as Airflow does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+
+TOKEN = "a-very-secret-token-0123456789"
+
+
+@dataclass
+class Seen:
+    """A request that the scripted server got."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class ScriptedServer:
+    """An HTTP server that gives prepared answers, each once, and remembers what it was asked."""
+
+    url: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    _answers: dict[tuple[str, str], deque[dict[str, Any]]] = field(default_factory=lambda: defaultdict(deque))
+    unexpected: list[str] = field(default_factory=list)
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        status: int = 200,
+        json: Any = None,
+        *,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        drop: bool = False,
+        times: int = 1,
+    ) -> None:
+        """
+        Prepare an answer for a path below /api/v1.
+
+        ``drop`` reads the request and closes the connection without an answer.
+        """
+        prepared = {"status": status, "json": json, "body": body, "headers": headers or {}, "drop": drop}
+        self._answers[method, f"/api/v1{path}"].extend([prepared] * times)
+
+    def error(self, method: str, path: str, status: int, code: str, *, times: int = 1, **more: Any) -> None:
+        """Prepare an error answer with Toloka's envelope."""
+        headers = more.pop("headers", None)
+        body = {"request_id": "req-1", "code": code, "message": f"{code} happened", **more}
+        self.answer(method, path, status, body, headers=headers, times=times)
+
+    def calls(self, method: str | None = None) -> list[str]:
+        """Return the requests as "METHOD path", without /api/v1."""
+        wanted = [seen for seen in self.seen if method in (None, seen.method)]
+        return [f"{seen.method} {seen.path.removeprefix('/api/v1')}" for seen in wanted]
+
+    def next_answer(self, method: str, path: str) -> dict[str, Any]:
+        """Take the next prepared answer for a request."""
+        queue = self._answers[method, path]
+        if queue:
+            return queue.popleft()
+        self.unexpected.append(f"{method} {path}")
+        refusal = {"request_id": "x", "code": "NOT_SCRIPTED", "message": f"{method} {path} was not scripted"}
+        return {"status": 400, "json": refusal, "body": None, "headers": {}, "drop": False}
+
+
+class ScriptedHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _handle(self) -> None:
+        script: ScriptedServer = self.server.script  # type: ignore[attr-defined]
+        path, _, query = self.path.partition("?")
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        script.seen.append(Seen(self.command, path, query, dict(self.headers), json.loads(raw) if raw else None))
+        answer = script.next_answer(self.command, path)
+        if answer["drop"]:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        content = answer["body"]
+        if content is None:
+            content = b"" if answer["json"] is None else json.dumps(answer["json"]).encode()
+        self.send_response(answer["status"])
+        for name, value in {"Content-Length": str(len(content)), **answer["headers"]}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
+
+    def log_message(self, *args: Any) -> None:
+        """Keep the tests' output free of access logs."""
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, url: str) -> str:
+    """Define the default connection in the environment, as a user may, and return its id."""
+    value = json.dumps({"conn_type": "toloka", "host": url, "password": TOKEN})
+    monkeypatch.setenv("AIRFLOW_CONN_TOLOKA_DEFAULT", value)
+    return "toloka_default"
+
+
+class TaskInstance:
+    """The part of Airflow's task instance that a task uses while it runs."""
+
+    def __init__(self) -> None:
+        self.xcoms: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Remember a value."""
+        self.xcoms[key] = value
+
+
+@dataclass
+class Outcome:
+    """How a task ended: its return value, its XComs, and the triggers it waited in."""
+
+    result: Any
+    xcoms: dict[str, Any]
+    triggers: list[tuple[str, dict[str, Any]]]
+
+
+def run_task(task: Any) -> Outcome:
+    """Run a task as Airflow does: on a worker, in the triggerer, and on a worker again, with stored arguments."""
+    from airflow.providers.common.compat.sdk import TaskDeferred
+
+    instance = TaskInstance()
+    context = {"ti": instance}
+    triggers: list[tuple[str, dict[str, Any]]] = []
+    step: Callable[[], Any] = lambda: task.execute(context)  # noqa: E731
+    while True:
+        try:
+            return Outcome(step(), instance.xcoms, triggers)
+        except TaskDeferred as deferred:
+            path, arguments = deferred.trigger.serialize()
+            stored = json.loads(json.dumps(arguments))
+            triggers.append((path, stored))
+            event = asyncio.run(fire(path, stored))
+            kwargs = {"event": event, **json.loads(json.dumps(deferred.kwargs or {}))}
+            method = deferred.method_name
+            step = lambda m=method, k=kwargs: task.resume_execution(m, k, context)  # noqa: E731
+
+
+async def fire(path: str, arguments: dict[str, Any]) -> Any:
+    """Build a trigger from its stored form, run it, and return the payload of its only event."""
+    from importlib import import_module
+
+    module, _, name = path.rpartition(".")
+    trigger = getattr(import_module(module), name)(**arguments)
+    events = [event.payload async for event in trigger.run()]
+    assert len(events) == 1
+    return json.loads(json.dumps(events[0]))
+
+
+def operation(status: str = "SUCCESS", type: str = "POOL.OPEN", id: str = "op-1", **more: Any) -> dict[str, Any]:
+    """Return an operation as the API answers it."""
+    return {"id": id, "type": type, "status": status, "parameters": {"pool_id": "21"}, **more}
+
+
+def pool(status: str = "CLOSED", reason: str | None = "COMPLETED", **more: Any) -> dict[str, Any]:
+    """Return a pool as the API answers it."""
+    answer = {"id": "21", "project_id": "10", "private_name": "Pool", "status": status, **more}
+    return answer if reason is None else {**answer, "last_close_reason": reason}

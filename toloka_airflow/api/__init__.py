@@ -1,0 +1,1 @@
+"""Toloka's REST API in Python; knows nothing of Airflow."""

@@ -1,0 +1,496 @@
+"""
+Toloka's requester API v1, one method per call that a labelling round uses.
+
+Facts are those of https://toloka.ai/docs/api/api-reference; the section names follow that page.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from toloka_airflow.api.errors import (
+    TolokaConflictError,
+    TolokaConnectionError,
+    TolokaError,
+    TolokaOperationError,
+    TolokaRetryableError,
+    TolokaTimeoutError,
+    shortened,
+)
+from toloka_airflow.api.models import (
+    AggregatedSolution,
+    Assignment,
+    AssignmentStatus,
+    Operation,
+    OperationStatus,
+    Pool,
+    PoolStatus,
+    Project,
+    Raw,
+    Requester,
+    Task,
+    Training,
+)
+from toloka_airflow.api.transport import Transport, checked_id
+
+if TYPE_CHECKING:
+    import requests
+
+log = logging.getLogger(__name__)
+
+PRODUCTION = "https://toloka.dev"
+SANDBOX = "https://sandbox.toloka.dev"
+WEB_HOSTS = {PRODUCTION: "https://platform.toloka.ai", SANDBOX: "https://platform.sandbox.toloka.ai"}
+PAGE_SIZE = 300
+
+_RANGES = ("_gt", "_gte", "_lt", "_lte")
+_POOL_FILTERS = {"status", "project_id"}, {"id", "created", "last_started"}
+_FILTERS: dict[str, tuple[set[str], set[str]]] = {
+    "/projects": ({"status", "owner"}, {"id", "created"}),
+    "/pools": _POOL_FILTERS,
+    "/trainings": _POOL_FILTERS,
+    "/tasks": ({"pool_id", "overlap"}, {"id", "created", "overlap"}),
+    "/operations": ({"type", "status"}, {"id", "submitted", "finished"}),
+    "/assignments": (
+        {"pool_id", "task_id", "task_suite_id", "user_id", "status"},
+        {"id", "created", "submitted", "accepted", "rejected", "skipped", "expired"},
+    ),
+    "/aggregated-solutions": (set(), {"task_id"}),
+}
+
+
+class _Model(Protocol):
+    @classmethod
+    def from_api(cls, raw: Raw) -> Any: ...
+
+
+ModelT = TypeVar("ModelT", bound=_Model)
+
+
+class TolokaClient:
+    """
+    Call the Toloka API with one account's token.
+
+    Every call raises `TolokaConnectionError` when no answer came, and `TolokaApiError` when the answer was an error
+    (see `toloka_airflow.api.errors`). Calls that are safe to repeat are repeated on 408, 429, 5xx and lost
+    answers, with pauses that double up to 30 s, until ``retry_budget`` is spent. Calls that create something
+    are repeated only if the server cannot have received them.
+
+    :param token: OAuth token or API key.
+    :param base_url: Where the API is served, without ``/api/v1``.
+    :param auth_scheme: ``OAuth``, ``ApiKey``, or ``auto``: told by the shape of the token.
+    :param account_id: Requester to act for, if access is shared (``X-Act-Under-Account-ID``).
+    :param timeout: Seconds to wait for a connection, and between two bytes of an answer.
+    :param retry_budget: Seconds that one call may spend on being repeated.
+    :param first_pause: Seconds before the first repetition, at the most; every further pause is twice as long.
+    :param verify: Whether to check certificates, or the path of a CA bundle.
+    :param proxies: Proxy address per scheme, as `requests` takes it.
+    :param allow_http: Whether the token may travel unencrypted to another machine.
+    :param session: A `requests.Session` to use instead of an own one.
+    :raises ValueError: If an argument cannot be used; nothing is sent.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        base_url: str = PRODUCTION,
+        auth_scheme: str = "auto",
+        account_id: str | None = None,
+        timeout: tuple[float, float] = (10.0, 60.0),
+        retry_budget: float = 90.0,
+        first_pause: float = 1.0,
+        verify: bool | str = True,
+        proxies: Mapping[str, str] | None = None,
+        allow_http: bool = False,
+        session: requests.Session | None = None,
+    ) -> None:
+        self._transport = Transport(
+            token,
+            base_url=base_url,
+            auth_scheme=auth_scheme,
+            account_id=account_id,
+            timeout=timeout,
+            retry_budget=retry_budget,
+            first_pause=first_pause,
+            verify=verify,
+            proxies=proxies,
+            allow_http=allow_http,
+            session=session,
+        )
+
+    def __repr__(self) -> str:
+        return f"TolokaClient(base_url={self.base_url!r})"
+
+    def without_retries(self) -> TolokaClient:
+        """Return the same client, one that leaves trying again to its caller."""
+        twin = object.__new__(TolokaClient)
+        twin._transport = self._transport.without_retries()
+        return twin
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is served."""
+        return self._transport.base_url
+
+    def web_url(self, pool: Training) -> str:
+        """Return the address of a pool's or training's page for requesters."""
+        host = WEB_HOSTS.get(self.base_url, self.base_url)
+        noun = "pool" if isinstance(pool, Pool) else "training"
+        return f"{host}/requester/project/{pool.project_id}/{noun}/{pool.id}"
+
+    def get_requester(self) -> Requester:
+        """Return whose token this is, and the balance."""
+        return Requester.from_api(self._get("/requester"))
+
+    # Projects
+
+    def create_project(self, project: Raw) -> Project:
+        """Create a project."""
+        return Project.from_api(self._create("/projects", project))
+
+    def get_project(self, project_id: str) -> Project:
+        """Return a project."""
+        return Project.from_api(self._get(_path("/projects", project_id=project_id)))
+
+    def list_projects(self, **filters: Any) -> Iterator[Project]:
+        """Iterate over projects, archived ones included."""
+        return self._list("/projects", Project, filters)
+
+    def archive_project(self, project_id: str) -> Operation | None:
+        """Archive a project whose pools are all archived."""
+        return self._act(_path("/projects", "archive", project_id=project_id))
+
+    # Pools
+
+    def create_pool(self, pool: Raw) -> Pool:
+        """Create a pool; it is CLOSED."""
+        return Pool.from_api(self._create("/pools", pool))
+
+    def get_pool(self, pool_id: str) -> Pool:
+        """Return a pool."""
+        return Pool.from_api(self._get(_path("/pools", pool_id=pool_id)))
+
+    def list_pools(self, **filters: Any) -> Iterator[Pool]:
+        """Iterate over pools, archived ones included."""
+        return self._list("/pools", Pool, filters)
+
+    def open_pool(self, pool_id: str) -> Operation | None:
+        """Open a pool; ``None`` if it is open."""
+        return self._act(_path("/pools", "open", pool_id=pool_id))
+
+    def close_pool(self, pool_id: str) -> Operation | None:
+        """Close a pool; ``None`` if it is closed."""
+        return self._act(_path("/pools", "close", pool_id=pool_id))
+
+    def close_pool_for_update(self, pool_id: str) -> Operation | None:
+        """Close a pool for editing; it reopens by itself after 15 minutes."""
+        return self._act(_path("/pools", "close-for-update", pool_id=pool_id))
+
+    def archive_pool(self, pool_id: str) -> Operation | None:
+        """Archive a closed pool; ``None`` if it is archived."""
+        return self._act(_path("/pools", "archive", pool_id=pool_id))
+
+    def clone_pool(self, pool_id: str) -> Operation:
+        """Copy a pool without its tasks; the new id is ``details["pool_id"]`` once the operation succeeded."""
+        return Operation.from_api(self._create(_path("/pools", "clone", pool_id=pool_id)))
+
+    # Trainings
+
+    def create_training(self, training: Raw) -> Training:
+        """Create a training; it is CLOSED."""
+        return Training.from_api(self._create("/trainings", training))
+
+    def get_training(self, training_id: str) -> Training:
+        """Return a training."""
+        return Training.from_api(self._get(_path("/trainings", training_id=training_id)))
+
+    def list_trainings(self, **filters: Any) -> Iterator[Training]:
+        """Iterate over trainings, archived ones included."""
+        return self._list("/trainings", Training, filters)
+
+    def open_training(self, training_id: str) -> Operation | None:
+        """Open a training; ``None`` if it is open."""
+        return self._act(_path("/trainings", "open", training_id=training_id))
+
+    def close_training(self, training_id: str) -> Operation | None:
+        """Close a training; ``None`` if it is closed."""
+        return self._act(_path("/trainings", "close", training_id=training_id))
+
+    def close_training_for_update(self, training_id: str) -> Operation | None:
+        """Close a training for editing."""
+        return self._act(_path("/trainings", "close-for-update", training_id=training_id))
+
+    def archive_training(self, training_id: str) -> Operation | None:
+        """Archive a closed training whose main pools are all archived; ``None`` if it is archived."""
+        return self._act(_path("/trainings", "archive", training_id=training_id))
+
+    def clone_training(self, training_id: str) -> Operation:
+        """Copy a training without its tasks; the new id is ``details["training_id"]``."""
+        return Operation.from_api(self._create(_path("/trainings", "clone", training_id=training_id)))
+
+    def pools_requiring(self, training_id: str) -> Iterator[Pool]:
+        """Iterate over the main pools of a training that are not archived."""
+        for status in (PoolStatus.OPEN, PoolStatus.CLOSED, PoolStatus.LOCKED):
+            yield from (pool for pool in self.list_pools(status=status) if pool.training_id == training_id)
+
+    # Tasks
+
+    def create_tasks(
+        self, tasks: Sequence[Raw], *, allow_defaults: bool = False, open_pool: bool = False
+    ) -> list[Task]:
+        """
+        Create up to 5000 tasks at once, all or none; the answer is in the order of ``tasks``.
+
+        It is never repeated when an answer is lost, because the API would create the tasks a second time: use
+        `create_tasks_async` where that matters.
+        """
+        params = {"allow_defaults": allow_defaults, "open_pool": open_pool}
+        answer = self._create("/tasks", list(tasks), params)
+        items = answer.get("items") or {}
+        return [Task.from_api(items[str(index)]) for index in range(len(items))]
+
+    def create_tasks_async(
+        self,
+        tasks: Sequence[Raw],
+        *,
+        operation_id: str | None = None,
+        allow_defaults: bool = False,
+        open_pool: bool = False,
+        skip_invalid_items: bool = False,
+    ) -> Operation:
+        """
+        Start an operation that creates tasks, exactly once for each ``operation_id``.
+
+        :param operation_id: A UUID. Sent a second time, it creates nothing and the operation that already
+            has it is returned.
+        :raises ValueError: If ``operation_id`` is no UUID.
+        """
+        operation_id = str(uuid.UUID(operation_id)) if operation_id else str(uuid.uuid4())
+        params = {
+            "operation_id": operation_id,
+            "async_mode": True,
+            "allow_defaults": allow_defaults,
+            "open_pool": open_pool,
+            "skip_invalid_items": skip_invalid_items,
+        }
+        try:
+            answer = self._transport.request("POST", "/tasks", params=_query(params), body=list(tasks))
+        except TolokaConflictError as exc:
+            if exc.code != "OPERATION_ALREADY_EXISTS":
+                raise
+            return self.get_operation(operation_id)
+        return Operation.from_api(answer)
+
+    def list_tasks(self, pool_id: str, **filters: Any) -> Iterator[Task]:
+        """Iterate over the tasks of a pool."""
+        return self._list("/tasks", Task, {"pool_id": checked_id("pool_id", pool_id), **filters})
+
+    # Operations
+
+    def get_operation(self, operation_id: str) -> Operation:
+        """Return an operation."""
+        return Operation.from_api(self._get(_path("/operations", operation_id=operation_id)))
+
+    def list_operations(self, **filters: Any) -> Iterator[Operation]:
+        """Iterate over operations."""
+        return self._list("/operations", Operation, filters)
+
+    def get_operation_log(self, operation_id: str) -> list[dict[str, Any]]:
+        """Return the steps of an operation that created tasks; other types have no log (409)."""
+        steps = self._get(_path("/operations", "log", operation_id=operation_id))
+        return list(steps or [])
+
+    def find_unfinished_operation(self, **parameters: str) -> Operation | None:
+        """Return the operation that runs with these parameters (``pool_id="21"``), if one does."""
+        for status in (OperationStatus.RUNNING, OperationStatus.PENDING):
+            for operation in self.list_operations(status=status):
+                if all(str(operation.parameters.get(key)) == value for key, value in parameters.items()):
+                    return operation
+        return None
+
+    def wait_operation(
+        self,
+        operation: Operation,
+        *,
+        timeout: float,
+        poll_interval: float = 1.0,
+        on_look: Callable[[Operation], None] | None = None,
+    ) -> Operation:
+        """
+        Ask until an operation is done, and return it whatever its end; see `ensure_success`.
+
+        Calls that fail in a way that may pass are tolerated until the timeout.
+
+        :param timeout: Seconds to wait at the most.
+        :param poll_interval: Seconds between two looks.
+        :param on_look: Called with every unfinished answer.
+        :raises TolokaTimeoutError: If it is not done in time; it goes on at Toloka.
+        """
+        deadline = time.monotonic() + timeout
+        impatient = self.without_retries()
+        while not operation.is_done:
+            pause = min(poll_interval, deadline - time.monotonic())
+            if pause <= 0:
+                raise TolokaTimeoutError(
+                    f"Operation {operation.id} ({operation.type}) was still {operation.status.value} "
+                    f"after {timeout:.0f} s; it goes on at Toloka"
+                )
+            time.sleep(pause)
+            try:
+                operation = impatient.get_operation(operation.id)
+            except (TolokaConnectionError, TolokaRetryableError) as exc:
+                log.warning("Could not look at operation %s, trying again: %s", operation.id, exc)
+            else:
+                if on_look:
+                    on_look(operation)
+        return operation
+
+    def ensure_success(self, operation: Operation) -> Operation:
+        """
+        Return a finished operation that succeeded.
+
+        :raises TolokaOperationError: If it failed, with the first errors of its log, or if its status is not
+            known to this version.
+        """
+        if operation.status == OperationStatus.SUCCESS:
+            return operation
+        try:
+            steps = self.get_operation_log(operation.id) if operation.has_log else []
+        except TolokaError as exc:
+            log.warning("The log of operation %s could not be read: %s", operation.id, exc)
+            steps = []
+        raise TolokaOperationError(operation, steps)
+
+    # Answers
+
+    def list_assignments(
+        self,
+        *,
+        pool_id: str | None = None,
+        status: AssignmentStatus | Iterable[AssignmentStatus] | None = None,
+        **filters: Any,
+    ) -> Iterator[Assignment]:
+        """Iterate over answers; one of ``pool_id``, ``task_id`` and ``task_suite_id`` is needed."""
+        given = {"pool_id": pool_id, "status": status, **filters}
+        if not any(given.get(key) for key in ("pool_id", "task_id", "task_suite_id")):
+            raise ValueError("pool_id, task_id or task_suite_id is needed to list assignments")
+        return self._list("/assignments", Assignment, given)
+
+    def patch_assignment(
+        self, assignment_id: str, *, status: AssignmentStatus, public_comment: str | None = None
+    ) -> Assignment:
+        """Accept or reject an answer; Tolokers read the comment."""
+        body = {"status": AssignmentStatus(status).value, "public_comment": public_comment}
+        path = _path("/assignments", assignment_id=assignment_id)
+        return Assignment.from_api(self._create(path, _given(body), method="PATCH"))
+
+    def aggregate_by_pool(
+        self,
+        pool_id: str,
+        *,
+        type: str,
+        fields: Sequence[str],
+        answer_weight_skill_id: str | None = None,
+    ) -> Operation:
+        """
+        Start the aggregation of a pool's accepted answers (5 a minute, 30 an hour, 200 a day).
+
+        :param type: ``DAWID_SKENE`` (one field) or ``WEIGHTED_DYNAMIC_OVERLAP`` (needs the skill).
+        :param fields: Names of output fields.
+        """
+        body = {
+            "pool_id": checked_id("pool_id", pool_id),
+            "type": type,
+            "answer_weight_skill_id": answer_weight_skill_id,
+            "fields": [{"name": name} for name in fields],
+        }
+        return Operation.from_api(self._create("/aggregated-solutions/aggregate-by-pool", _given(body)))
+
+    def list_aggregated_solutions(self, operation_id: str, **filters: Any) -> Iterator[AggregatedSolution]:
+        """Iterate over the results of an aggregation that succeeded."""
+        path = _path("/aggregated-solutions", operation_id=operation_id)
+        return self._list(path, AggregatedSolution, filters, key="task_id")
+
+    # How the calls above are sent
+
+    def _get(self, path: str) -> Any:
+        return self._transport.request("GET", path)
+
+    def _act(self, path: str) -> Operation | None:
+        """Send a call that changes nothing when it is sent a second time (204)."""
+        answer = self._transport.request("POST", path)
+        return None if answer is None else Operation.from_api(answer)
+
+    def _create(
+        self, path: str, body: Any = None, params: Mapping[str, Any] | None = None, method: str = "POST"
+    ) -> Any:
+        """Send a call that the server must not receive twice."""
+        return self._transport.request(method, path, params=_query(params or {}), body=body, repeatable=False)
+
+    def _list(self, path: str, model: type[ModelT], filters: Mapping[str, Any], key: str = "id") -> Iterator[ModelT]:
+        """
+        Iterate over all pages of a list, by ascending key.
+
+        :raises ValueError: At once, if a filter is unknown: the API might ignore it and list everything.
+        """
+        given = _query(filters)
+        _check_filters("/" + path.split("/")[1], given)
+        return self._pages(path, model, given, key)
+
+    def _pages(self, path: str, model: type[ModelT], filters: Mapping[str, str], key: str) -> Iterator[ModelT]:
+        params = {"sort": key, "limit": str(PAGE_SIZE), **filters}
+        while True:
+            page = self._transport.request("GET", path, params=params)
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise TolokaError(f"GET {path} answered no list: {shortened(page)}")
+            items = page["items"]
+            yield from (model.from_api(item) for item in items)
+            if not page.get("has_more"):
+                return
+            last = str(items[-1][key]) if items else None
+            if last is None or last == params.get(f"{key}_gt"):
+                raise TolokaError(f"GET {path} says there is more but does not get further than {last}")
+            params[f"{key}_gt"] = last
+
+
+def _path(collection: str, action: str = "", /, **ids: str) -> str:
+    """Return the path of an object, whose id is checked under the name of the argument it came in."""
+    [(name, value)] = ids.items()
+    path = f"{collection}/{checked_id(name, value)}"
+    return f"{path}/{action}" if action else path
+
+
+def _check_filters(collection: str, given: Mapping[str, str]) -> None:
+    exact, ranges = _FILTERS[collection]
+    known = exact | {field + suffix for field in ranges for suffix in _RANGES}
+    if unknown := sorted(set(given) - known):
+        raise ValueError(f"{', '.join(unknown)}: no filter of {collection}; known are {', '.join(sorted(known))}")
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _query(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: _text(value) for key, value in _given(values).items()}
+
+
+def _text(value: Any) -> str:
+    """Write a value as Toloka's query strings have it: UTC dates without zone, commas, lower-case booleans."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone; dates in filters must have one")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    if isinstance(value, str):
+        return str(getattr(value, "value", value))
+    if isinstance(value, Iterable):
+        return ",".join(_text(item) for item in value)
+    return str(value)

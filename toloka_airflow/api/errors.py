@@ -1,0 +1,191 @@
+"""
+Everything that `toloka_airflow.api` raises, apart from `ValueError` for a bad argument.
+
+TolokaError
+    TolokaConnectionError       no answer came, so nobody knows what the server did
+    TolokaApiError              the API answered with an error
+        TolokaConflictError     409: not possible in the present state
+        TolokaRetryableError    408, 429, 5xx or not JSON: the same request may succeed later
+            TolokaQuotaError    429 for a quota that returns in an hour or a day
+    TolokaOperationError        an operation ended as FAIL, or in a way this version does not know
+    TolokaTimeoutError          an operation was not done in time
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.models import Operation
+
+MAX_SHOWN = 500
+
+_LONG_QUOTAS = {"HOUR": timedelta(hours=1), "DAY": timedelta(days=1)}
+
+_ADVICE_BY_CODE = {
+    "AUTHENTICATION_ERROR": "Check the token (the password of the Airflow connection) and its environment: "
+    "production and sandbox have separate tokens.",
+    "ACCESS_DENIED": "The token is valid but has no right to this; check the account and `account_id`.",
+    "DOES_NOT_EXIST": "Check the id and the environment: production and sandbox have separate objects.",
+    "EMPTY_POOL": "Upload tasks to the pool before opening it.",
+    "NOT_ENOUGH_BALANCE": "Top up the account before opening the pool.",
+    "POOL_IS_TRAINING": "This id belongs to a training: use the training operators.",
+    "TRAINING_ARCHIVE_CONFLICT": "Archive every main pool that requires this training first.",
+    "UNARCHIVED_POOLS_CONFLICT": "Archive every pool of the project first.",
+    "SUBMITTED_ASSIGNMENTS_CONFLICT": "Accept or reject the submitted answers first: "
+    "an archived pool cannot be reviewed.",
+    "THERE_IS_REJECTED_ASSIGNMENT": "A pool can be archived 9 days after its last rejected answer, "
+    "when Tolokers can no longer appeal.",
+    "THERE_IS_ACTIVE_ASSIGNMENT": "Tolokers are still working on tasks of this pool; try again later.",
+    "MIXER_CONFIG_REQUIRED": "Give the pool a `mixer_config` to upload single tasks, or upload task suites.",
+}
+_ADVICE_BY_CODE["OAUTH_AUTHENTICATION_ERROR"] = _ADVICE_BY_CODE["AUTHENTICATION_ERROR"]
+_ADVICE_BY_STATUS = {
+    401: _ADVICE_BY_CODE["AUTHENTICATION_ERROR"],
+    403: _ADVICE_BY_CODE["ACCESS_DENIED"],
+    404: _ADVICE_BY_CODE["DOES_NOT_EXIST"],
+}
+
+
+class TolokaError(Exception):
+    """Base of all errors of the Toloka client."""
+
+
+class TolokaConnectionError(TolokaError):
+    """
+    Report a request that got no answer.
+
+    :param received: False if the server cannot have received the request, so that sending it again is safe.
+    """
+
+    retry_after: float | None = None
+
+    def __init__(self, message: str, *, received: bool) -> None:
+        super().__init__(message)
+        self.received = received
+
+
+class TolokaApiError(TolokaError):
+    """
+    Report an error answer of the API.
+
+    :param request: Method and path of the request, without query.
+    :param status: HTTP status.
+    :param code: Toloka's machine-readable code; ``None`` if the answer had none.
+    :param message: Toloka's own words, or the start of a body that was not JSON.
+    :param request_id: What Toloka's support asks for.
+    :param payload: Details; their shape depends on the code.
+    :param retry_after: Seconds after which the server wants to be asked again, if it said so.
+    :param advice: What to do about it; a default is known for the common codes.
+    """
+
+    def __init__(
+        self,
+        request: str,
+        *,
+        status: int,
+        code: str | None = None,
+        message: str = "",
+        request_id: str | None = None,
+        payload: Any = None,
+        retry_after: float | None = None,
+        advice: str | None = None,
+    ) -> None:
+        self.request, self.status, self.code = request, status, code
+        self.message, self.request_id, self.payload = message, request_id, payload
+        self.retry_after = retry_after
+        self.advice = advice if advice is not None else _advice(status, code, payload)
+        super().__init__(self._text())
+
+    @property
+    def received(self) -> bool:
+        """Whether the server may have acted on the request; a 429 is a refusal before any action."""
+        return self.status != 429
+
+    def _text(self) -> str:
+        parts = [f"{self.request} answered {self.status} {self.code or 'without a code'}"]
+        if self.message:
+            parts.append(f": {self.message}")
+        if self.payload:
+            parts.append(f" {shortened(self.payload)}")
+        if self.request_id:
+            parts.append(f" (request id {self.request_id})")
+        if self.advice:
+            parts.append(f". {self.advice}")
+        return "".join(parts)
+
+
+class TolokaConflictError(TolokaApiError):
+    """Report that the present state does not allow the call."""
+
+
+class TolokaRetryableError(TolokaApiError):
+    """Report an answer that may be different the next time."""
+
+
+class TolokaQuotaError(TolokaRetryableError):
+    """Report a spent quota that no sensible wait inside a task brings back."""
+
+
+class TolokaOperationError(TolokaError):
+    """
+    Report an operation that did not succeed.
+
+    :param operation: The operation as last seen.
+    :param log: Its log, for the types that have one.
+    """
+
+    def __init__(self, operation: Operation, log: list[dict[str, Any]] | None = None) -> None:
+        self.operation, self.log = operation, log or []
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        operation = self.operation
+        text = f"Operation {operation.id} ({operation.type}) ended as {operation.status.value}"
+        if not operation.status.is_known:
+            text += ", a status that this version of toloka_airflow does not know, so it counts as failed"
+        if operation.parameters:
+            text += f"; parameters {shortened(operation.parameters)}"
+        if operation.details:
+            text += f"; details {shortened(operation.details)}"
+        failed = [step for step in self.log if step.get("success") is False]
+        if failed:
+            shown = [{"type": step.get("type"), "output": step.get("output")} for step in failed[:3]]
+            text += f"; first of {len(failed)} errors in its log {shortened(shown)}"
+        return text
+
+
+class TolokaTimeoutError(TolokaError):
+    """Report an operation that was not done in time; it goes on at Toloka."""
+
+
+def error_class(status: int, payload: Any, *, is_json: bool) -> type[TolokaApiError]:
+    """Return the class for an error answer."""
+    if status == 429 and quota_interval(payload) in _LONG_QUOTAS:
+        return TolokaQuotaError
+    if not is_json or status in (408, 429) or status >= 500:
+        return TolokaRetryableError
+    return TolokaConflictError if status == 409 else TolokaApiError
+
+
+def quota_interval(payload: Any) -> str | None:
+    """Return the interval (MIN, HOUR, DAY) in which a spent quota returns, if the answer names it."""
+    return payload.get("interval") if isinstance(payload, dict) else None
+
+
+def shortened(value: Any) -> str:
+    """Return a value as text that fits into a message."""
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
+
+
+def _advice(status: int, code: str | None, payload: Any) -> str:
+    if isinstance(payload, dict) and payload.get("appropriate_statuses"):
+        return f"Allowed statuses: {', '.join(map(str, payload['appropriate_statuses']))}."
+    if wait := _LONG_QUOTAS.get(quota_interval(payload) or ""):
+        latest = datetime.now(UTC) + wait
+        return f"The quota of this call is spent; it returns by {latest:%Y-%m-%d %H:%M} UTC at the latest."
+    if code in _ADVICE_BY_CODE:
+        return _ADVICE_BY_CODE[code]
+    return _ADVICE_BY_STATUS.get(status, "")

@@ -1,0 +1,312 @@
+"""
+What the API answers, as frozen dataclasses.
+
+Every model keeps the answer it was made from in ``raw``, so that nothing the API says is lost. A field that is
+absent is ``None``, and so is a date that cannot be read (Toloka's own pages show ``2015-22-12T14:18:35``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Self
+
+from toloka_airflow.api.errors import TolokaError, shortened
+
+Raw = Mapping[str, Any]
+
+
+class ApiEnum(str, Enum):
+    """A value of the API; one that this version does not know is kept and says so in ``is_known``."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self:
+        unknown = str.__new__(cls, str(value))
+        unknown._name_ = unknown._value_ = str(value)
+        return unknown
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version of the package knows what the value means."""
+        return self.value in type(self)._value2member_map_
+
+
+class OperationStatus(ApiEnum):
+    """State of an operation."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAIL = "FAIL"
+
+
+class PoolStatus(ApiEnum):
+    """State of a pool or a training; LOCKED means that an operation holds it."""
+
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+    ARCHIVED = "ARCHIVED"
+    LOCKED = "LOCKED"
+
+
+class CloseReason(ApiEnum):
+    """Why a pool was closed the last time."""
+
+    MANUAL = "MANUAL"
+    EXPIRED = "EXPIRED"
+    COMPLETED = "COMPLETED"
+    NOT_ENOUGH_BALANCE = "NOT_ENOUGH_BALANCE"
+    ASSIGNMENTS_LIMIT_EXCEEDED = "ASSIGNMENTS_LIMIT_EXCEEDED"
+    BLOCKED = "BLOCKED"
+    FOR_UPDATE = "FOR_UPDATE"
+
+
+class ProjectStatus(ApiEnum):
+    """State of a project."""
+
+    ACTIVE = "ACTIVE"
+    ARCHIVED = "ARCHIVED"
+
+
+class AssignmentStatus(ApiEnum):
+    """State of one person's answer to a task suite."""
+
+    ACTIVE = "ACTIVE"
+    SUBMITTED = "SUBMITTED"
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    SKIPPED = "SKIPPED"
+    EXPIRED = "EXPIRED"
+
+
+@dataclass(frozen=True)
+class Requester:
+    """The account that a token belongs to; ``balance`` is in US dollars."""
+
+    id: str
+    balance: Decimal | None
+    name: str
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        """Read the answer of ``GET /requester``."""
+        names = raw.get("public_name") or {}
+        name = names.get("EN") or next(iter(names.values()), "") if isinstance(names, Mapping) else str(names)
+        return cls(id=_id(raw), balance=read_decimal(raw.get("balance")), name=name, raw=raw)
+
+
+@dataclass(frozen=True)
+class Project:
+    """What kind of task people get."""
+
+    id: str
+    status: ProjectStatus
+    public_name: str | None
+    created: datetime | None
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        """Read a project as the API answers it."""
+        return cls(
+            id=_id(raw),
+            status=ProjectStatus(_required(raw, "status")),
+            public_name=raw.get("public_name"),
+            created=read_date(raw.get("created")),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True)
+class Training:
+    """An unpaid pool that qualifies people for main pools."""
+
+    id: str
+    project_id: str
+    status: PoolStatus
+    last_close_reason: CloseReason | None
+    private_name: str | None
+    created: datetime | None
+    last_started: datetime | None
+    last_stopped: datetime | None
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        """Read a pool or training as the API answers it."""
+        reason = raw.get("last_close_reason")
+        return cls(
+            id=_id(raw),
+            project_id=_id(raw, "project_id"),
+            status=PoolStatus(_required(raw, "status")),
+            last_close_reason=None if reason is None else CloseReason(reason),
+            private_name=raw.get("private_name"),
+            created=read_date(raw.get("created")),
+            last_started=read_date(raw.get("last_started")),
+            last_stopped=read_date(raw.get("last_stopped")),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True)
+class Pool(Training):
+    """Tasks that are handed out to paid people while it is open."""
+
+    @property
+    def training_id(self) -> str | None:
+        """The training that people must have passed, if the pool requires one."""
+        requirement = (self.raw.get("quality_control") or {}).get("training_requirement") or {}
+        training_id = requirement.get("training_pool_id")
+        return None if training_id is None else str(training_id)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question in a pool; ``remaining_overlap`` answers are still wanted."""
+
+    id: str
+    pool_id: str
+    input_values: Raw
+    overlap: int | None
+    remaining_overlap: int | None
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        """Read a task as the API answers it."""
+        return cls(
+            id=_id(raw),
+            pool_id=_id(raw, "pool_id"),
+            input_values=raw.get("input_values") or {},
+            overlap=raw.get("overlap"),
+            remaining_overlap=raw.get("remaining_overlap"),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True)
+class Operation:
+    """
+    A job at Toloka that a call started; only ``status`` says whether it is done.
+
+    The API's pages show PENDING operations with ``finished`` set, so no other field is asked.
+    """
+
+    id: str
+    type: str
+    status: OperationStatus
+    progress: int | None
+    submitted: datetime | None
+    started: datetime | None
+    finished: datetime | None
+    parameters: Raw
+    details: Raw
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        """Read an operation as the API answers it."""
+        return cls(
+            id=_id(raw),
+            type=str(_required(raw, "type")),
+            status=OperationStatus(_required(raw, "status")),
+            progress=raw.get("progress"),
+            submitted=read_date(raw.get("submitted")),
+            started=read_date(raw.get("started")),
+            finished=read_date(raw.get("finished")),
+            parameters=raw.get("parameters") or {},
+            details=raw.get("details") or {},
+            raw=raw,
+        )
+
+    @property
+    def is_done(self) -> bool:
+        """Whether waiting longer makes no sense: SUCCESS, FAIL, or a status this version does not know."""
+        return self.status not in (OperationStatus.PENDING, OperationStatus.RUNNING)
+
+    @property
+    def has_log(self) -> bool:
+        """Whether the API keeps a log for this type (``GET /operations/{id}/log``)."""
+        return self.type.endswith(".BATCH_CREATE")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One person's answers to a task suite; ``reward`` is in US dollars."""
+
+    id: str
+    pool_id: str
+    task_suite_id: str | None
+    user_id: str | None
+    status: AssignmentStatus
+    reward: Decimal | None
+    tasks: list[Task]
+    solutions: list[Raw]
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        """Read an assignment as the API answers it; ``solutions[i]`` answers ``tasks[i]``."""
+        return cls(
+            id=_id(raw),
+            pool_id=_id(raw, "pool_id"),
+            task_suite_id=raw.get("task_suite_id"),
+            user_id=raw.get("user_id"),
+            status=AssignmentStatus(_required(raw, "status")),
+            reward=read_decimal(raw.get("reward")),
+            tasks=[Task.from_api({"pool_id": raw["pool_id"], **task}) for task in raw.get("tasks") or []],
+            solutions=[solution.get("output_values") or {} for solution in raw.get("solutions") or []],
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True)
+class AggregatedSolution:
+    """The answer that several people's answers add up to; ``confidence`` is between 0 and 1."""
+
+    task_id: str
+    pool_id: str
+    confidence: float | None
+    output_values: Raw
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        """Read one aggregated solution as the API answers it."""
+        return cls(
+            task_id=_id(raw, "task_id"),
+            pool_id=_id(raw, "pool_id"),
+            confidence=raw.get("confidence"),
+            output_values=raw.get("output_values") or {},
+            raw=raw,
+        )
+
+
+def read_date(text: object) -> datetime | None:
+    """Read a date of the API (UTC, mostly without a zone); ``None`` for what is no date."""
+    if not isinstance(text, str):
+        return None
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+
+
+def read_decimal(number: object) -> Decimal | None:
+    """Read an amount of money without the noise of binary fractions."""
+    return None if number is None else Decimal(str(number))
+
+
+def _required(raw: Raw, key: str) -> Any:
+    if not isinstance(raw, Mapping) or raw.get(key) is None:
+        raise TolokaError(f"The API's answer has no {key!r}: {shortened(raw)}")
+    return raw[key]
+
+
+def _id(raw: Raw, key: str = "id") -> str:
+    return str(_required(raw, key))

@@ -1,0 +1,267 @@
+"""One HTTP request to Toloka: credentials, time-outs, what may be sent again, and errors."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import random
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from toloka_airflow import __version__
+from toloka_airflow.api.errors import (
+    TolokaApiError,
+    TolokaConnectionError,
+    TolokaQuotaError,
+    TolokaRetryableError,
+    error_class,
+    shortened,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+log = logging.getLogger(__name__)
+
+AUTH_SCHEMES = ("auto", "OAuth", "ApiKey")
+LONGEST_PAUSE = 30.0
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Transport:
+    """
+    Send requests to one Toloka account and read JSON.
+
+    Arguments are those of `TolokaClient`, which documents them.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        base_url: str,
+        auth_scheme: str,
+        account_id: str | None,
+        timeout: tuple[float, float],
+        retry_budget: float,
+        first_pause: float,
+        verify: bool | str,
+        proxies: Mapping[str, str] | None,
+        allow_http: bool,
+        session: requests.Session | None,
+    ) -> None:
+        self.base_url = checked_url(base_url, allow_http=allow_http)
+        self._authorization = authorization(token, auth_scheme)
+        self._secret = self._authorization.split(" ", 1)[1]
+        self._headers = {"User-Agent": f"airflow-toloka/{__version__}", "Accept": "application/json"}
+        if account_id:
+            self._headers["X-Act-Under-Account-ID"] = checked_id("account_id", account_id)
+        self._timeout = timeout
+        self._retry_budget = retry_budget
+        self._first_pause = first_pause
+        self._verify = verify
+        self._proxies = dict(proxies or {})
+        self._session = session or _new_session()
+
+    def without_retries(self) -> Transport:
+        """Return the same transport, one that leaves trying again to its caller."""
+        twin = object.__new__(Transport)
+        twin.__dict__ = {**self.__dict__, "_retry_budget": 0.0}
+        return twin
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        repeatable: bool = True,
+    ) -> Any:
+        """
+        Send a request and return the JSON it was answered with; ``None`` for 204.
+
+        :param path: Path below ``/api/v1``, made of checked ids.
+        :param repeatable: Whether the server may receive it twice. If not, it is sent again only when it
+            cannot have been received.
+        :raises TolokaConnectionError: If no answer came within the retry budget.
+        :raises TolokaApiError: If the API answered with an error.
+        """
+        give_up = time.monotonic() + self._retry_budget
+        for attempt in itertools.count(1):
+            try:
+                return self._send(method, path, params, body)
+            except TolokaQuotaError:
+                raise
+            except (TolokaConnectionError, TolokaRetryableError) as exc:
+                pause = self._pause(attempt, exc.retry_after)
+                if (exc.received and not repeatable) or time.monotonic() + pause > give_up:
+                    raise
+                log.warning("%s; trying again in %.1f s", exc, pause)
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Any:
+        import requests
+
+        request = f"{method} {path}"
+        headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
+        try:
+            answer = self._session.request(
+                method,
+                f"{self.base_url}/api/v1{path}",
+                params=params,
+                data=None if body is None else json.dumps(body),
+                headers=headers,
+                auth=self._authorize,
+                timeout=self._timeout,
+                allow_redirects=False,
+                verify=self._verify,
+                proxies=self._proxies,
+            )
+        except requests.RequestException as exc:
+            received = not _never_sent(exc)
+            text = self._without_secret(f"{request} got no answer from {self.base_url}: {exc}")
+            raise TolokaConnectionError(text, received=received) from exc
+        return self._read(request, answer)
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # An auth object, because a plain header would lose to credentials in the user's ~/.netrc.
+        request.headers["Authorization"] = self._authorization
+        return request
+
+    def _read(self, request: str, answer: requests.Response) -> Any:
+        if answer.status_code == 204:
+            return None
+        if 300 <= answer.status_code < 400:
+            # Never followed: it would carry the token elsewhere, and could turn a POST into a GET.
+            where = self._without_secret(answer.headers.get("Location", "nowhere"))
+            advice = "Set the host of the connection to the address that the API is served at."
+            raise TolokaApiError(request, status=answer.status_code, message=f"redirect to {where}", advice=advice)
+        try:
+            content = json.loads(answer.content) if answer.content else None
+            is_json = content is not None or answer.status_code >= 400
+        except ValueError:
+            content, is_json = None, False
+        if answer.ok and is_json:
+            return content
+        raise self._error(request, answer, content, is_json)
+
+    def _error(self, request: str, answer: requests.Response, content: Any, is_json: bool) -> TolokaApiError:
+        body = content if isinstance(content, dict) else {}
+        message = str(body.get("message") or "") if is_json else f"not JSON: {shortened(answer.text)!r}"
+        payload = body.get("payload")
+        return error_class(answer.status_code, payload, is_json=is_json)(
+            request,
+            status=answer.status_code,
+            code=body.get("code"),
+            message=self._without_secret(message),
+            request_id=body.get("request_id"),
+            payload=payload,
+            retry_after=_seconds(answer.headers.get("Retry-After")),
+        )
+
+    def _pause(self, attempt: int, retry_after: float | None) -> float:
+        """Return the seconds before the next try: doubling, jittered so that many tasks do not ask in step."""
+        backoff = min(self._first_pause * 2.0 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+        return max(backoff, retry_after or 0.0)
+
+    def _without_secret(self, text: str) -> str:
+        return text.replace(self._secret, "***")
+
+
+def authorization(token: str, scheme: str = "auto") -> str:
+    """
+    Return the value of the Authorization header.
+
+    With ``auto`` a token with two dots, the first of them after 22 to 24 characters, is an ApiKey and any other
+    an OAuth token, as in Toloka's own clients. A token that already has its prefix keeps it.
+
+    :raises ValueError: If the token is empty or no header can hold it, or the scheme is unknown.
+    """
+    if scheme not in AUTH_SCHEMES:
+        raise ValueError(f"auth_scheme is {scheme!r}; it must be one of {', '.join(AUTH_SCHEMES)}")
+    prefix, _, rest = token.strip().partition(" ")
+    if rest and prefix in AUTH_SCHEMES[1:]:
+        scheme, token = prefix, rest
+    token = token.strip()
+    if not token:
+        raise ValueError("token is empty; put Toloka's API token into the password of the connection")
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        # The value is not shown: it is a secret.
+        raise ValueError("token has characters that no token has (spaces, line breaks, non-ASCII); copy it again")
+    if scheme == "auto":
+        scheme = "ApiKey" if token.count(".") == 2 and 22 <= token.index(".") <= 24 else "OAuth"
+    return f"{scheme} {token}"
+
+
+def checked_id(name: str, value: object) -> str:
+    """
+    Return an id that is safe inside a URL path.
+
+    :param name: The argument to name in the error.
+    :raises ValueError: If it is anything but letters, digits and hyphens, or a template that rendered nothing.
+    """
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if text in ("", "None") or value is None:
+        raise ValueError(
+            f"{name} is {value!r}: a template or an upstream task gave no id. "
+            "Pass an id, or the output of the task that makes it (`task.output`)"
+        )
+    if not re.fullmatch(r"[0-9A-Za-z-]+", text):
+        raise ValueError(f"{name} is {value!r}, which is no id: only letters, digits and hyphens are allowed")
+    return text
+
+
+def checked_url(url: str, *, allow_http: bool = False) -> str:
+    """
+    Return a base URL without a trailing slash or ``/api/v1``.
+
+    :raises ValueError: If it is no http(s) address, carries credentials, or would send the token unencrypted
+        over a network.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"host is {url!r}; it must be an address like https://toloka.dev")
+    if parts.username or parts.password:
+        raise ValueError("host contains credentials; the token belongs into the password of the connection")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
+        raise ValueError(
+            f"host is {url!r}, which would send the token unencrypted; use https://, "
+            "or set allow_http in the extra of the connection if this network is yours"
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/").removesuffix("/api/v1")
+
+
+def _new_session() -> requests.Session:
+    import requests
+
+    return requests.Session()
+
+
+def _never_sent(exc: requests.RequestException) -> bool:
+    """Return whether the connection could not even be made."""
+    import requests
+    from urllib3.exceptions import NewConnectionError
+
+    if isinstance(exc, requests.ConnectTimeout):
+        return True
+    reason = getattr(exc.args[0], "reason", None) if exc.args else None
+    return isinstance(reason, NewConnectionError)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Read a Retry-After header, which holds seconds or a date."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None

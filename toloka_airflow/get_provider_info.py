@@ -1,0 +1,74 @@
+"""What Airflow shows of this provider; data only, so that Airflow can read it without importing anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, as `airflow/provider_info.schema.json` describes it."""
+    return {
+        "package-name": "airflow-toloka",
+        "name": "Toloka",
+        "description": "Open, close and archive Toloka pools and trainings, wait for them, and run a local Toloka.",
+        "connection-types": [
+            {
+                "connection-type": "toloka",
+                "hook-class-name": "toloka_airflow.hooks.TolokaHook",
+                "hook-name": "Toloka",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "port", "schema"],
+                    "relabeling": {"password": "API token", "host": "Base URL"},
+                    "placeholders": {
+                        "password": "OAuth token or API key",
+                        "host": "empty for Toloka itself; wins over the environment",
+                    },
+                },
+                "conn-fields": {
+                    "environment": {
+                        "label": "Environment",
+                        "description": "production is toloka.dev, sandbox is sandbox.toloka.dev",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "enum": ["production", "sandbox"],
+                            "default": "production",
+                        },
+                    },
+                    "auth_scheme": {
+                        "label": "Authorization scheme",
+                        "description": "auto tells by the shape of the token",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "enum": ["auto", "OAuth", "ApiKey"],
+                            "default": "auto",
+                        },
+                    },
+                    "account_id": {
+                        "label": "Account id",
+                        "description": "Requester to act for, if access is shared",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "timeout": {
+                        "label": "Timeout",
+                        "description": "Seconds to wait for an answer",
+                        "schema": {"type": ["integer", "null"], "default": 60},
+                    },
+                    "verify": {
+                        "label": "Verify certificates",
+                        "description": "true, false, or the path of a CA bundle",
+                        "schema": {"type": ["string", "null"], "default": "true"},
+                    },
+                    "proxies": {
+                        "label": "Proxy",
+                        "description": "Address of a proxy, or JSON with an address per scheme",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "allow_http": {
+                        "label": "Allow plain http",
+                        "description": "Let the token travel unencrypted to another machine",
+                        "schema": {"type": ["boolean", "null"], "default": False},
+                    },
+                },
+            }
+        ],
+    }

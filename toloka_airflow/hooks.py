@@ -1,0 +1,196 @@
+"""From an Airflow connection to a Toloka client, and from Toloka's errors to Airflow's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
+
+from toloka_airflow.api.client import PRODUCTION, SANDBOX, TolokaClient
+from toloka_airflow.api.errors import (
+    TolokaConnectionError,
+    TolokaError,
+    TolokaOperationError,
+    TolokaRetryableError,
+    TolokaTimeoutError,
+)
+from toloka_airflow.get_provider_info import get_provider_info
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX}
+MAY_PASS = (TolokaConnectionError, TolokaRetryableError)
+"""Errors that say nothing about the object: the same question may be answered later."""
+
+_CONNECTION_TYPE: dict[str, Any] = get_provider_info()["connection-types"][0]
+_OLD_PREFIX = "extra__toloka__"
+_BOOLEANS = {"true": True, "false": False}
+
+
+class TolokaHook(BaseHook):
+    """
+    Give tasks a Toloka client with the credentials of an Airflow connection.
+
+    :param toloka_conn_id: The connection; its password holds the API token.
+    """
+
+    conn_name_attr = "toloka_conn_id"
+    default_conn_name = "toloka_default"
+    conn_type = "toloka"
+    hook_name = "Toloka"
+
+    def __init__(self, toloka_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.toloka_conn_id = toloka_conn_id
+
+    def get_conn(self) -> TolokaClient:
+        """
+        Return a client for the connection.
+
+        :raises ValueError: If a field of the connection cannot be used; nothing is sent.
+        """
+        return client_from_connection(self.get_connection(self.toloka_conn_id))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask Toloka whose token it is (``GET /requester``), for the *Test* button of the connection form."""
+        try:
+            client = self.get_conn().without_retries()
+            requester = client.get_requester()
+        except (TolokaError, ValueError) as exc:
+            return False, str(exc)
+        who = f"{requester.name} ({requester.id})" if requester.name else requester.id
+        return True, f"Connected to {client.base_url} as {who}, balance {requester.balance} USD"
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return how the connection form looks; Airflow 3.2 and newer read the provider info instead."""
+        behaviour = _CONNECTION_TYPE["ui-field-behaviour"]
+        return {key.replace("-", "_"): value for key, value in behaviour.items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields; Airflow 3.2 and newer read the provider info instead."""
+        from wtforms import BooleanField, IntegerField, StringField
+        from wtforms.validators import Optional, any_of
+
+        kinds = {"string": StringField, "integer": IntegerField, "boolean": BooleanField}
+        widgets = {}
+        for name, spec in _CONNECTION_TYPE["conn-fields"].items():
+            schema = spec["schema"]
+            choices = [any_of(schema["enum"])] if "enum" in schema else []
+            widgets[name] = kinds[schema["type"][0]](
+                spec["label"],
+                validators=[Optional(), *choices],
+                description=spec["description"],
+                default=schema.get("default"),
+            )
+        return widgets
+
+
+def client_from_connection(conn: Connection) -> TolokaClient:
+    """
+    Return the client that a connection describes.
+
+    Nothing is sent. The extra fields of the old provider (``extra__toloka__token``, ``extra__toloka__environment``,
+    ``extra__toloka__url``) are understood.
+
+    :raises ValueError: If a field of the connection cannot be used, with the connection and the field named.
+    """
+    try:
+        extra = _extra(conn.extra)
+        token = conn.password or extra.pop("token", "")
+        return TolokaClient(
+            token,
+            base_url=_base_url(conn, extra),
+            auth_scheme=extra.pop("auth_scheme", "auto"),
+            account_id=extra.pop("account_id", None),
+            timeout=(10.0, _seconds(extra.pop("timeout", 60))),
+            verify=_verify(extra.pop("verify", True)),
+            proxies=_proxies(extra.pop("proxies", None)),
+            allow_http=_boolean("allow_http", extra.pop("allow_http", False)),
+        )
+    except ValueError as exc:
+        # No cause: a parser's own message may quote the extra, which may hold a token.
+        raise ValueError(f"Connection {conn.conn_id!r}: {exc}") from None
+
+
+@contextmanager
+def task_errors() -> Iterator[None]:
+    """
+    Raise Toloka's errors as the two exceptions by which Airflow decides whether to try again.
+
+    :raises AirflowException: For what may be different the next time: no answer, 408, 429, 5xx, an operation that
+        failed or was not done in time.
+    :raises AirflowFailException: For answers that will not change; the task fails without a retry.
+    """
+    try:
+        yield
+    except (*MAY_PASS, TolokaOperationError, TolokaTimeoutError) as exc:
+        raise AirflowException(str(exc)) from exc
+    except TolokaError as exc:
+        raise AirflowFailException(str(exc)) from exc
+
+
+def _extra(text: str | None) -> dict[str, Any]:
+    """Return the extra fields that have a value, under their short names."""
+    try:
+        extra = json.loads(text) if text else {}
+    except ValueError:
+        raise ValueError("extra is not JSON") from None
+    if not isinstance(extra, dict):
+        raise ValueError("extra must be a JSON object")
+    known = {*_CONNECTION_TYPE["conn-fields"], "token", "url"}
+    given = {key.removeprefix(_OLD_PREFIX): value for key, value in extra.items() if value not in (None, "")}
+    if unknown := sorted(set(given) - known):
+        fields = ", ".join(sorted(known - {"token", "url"}))
+        raise ValueError(f"extra has unknown fields: {', '.join(unknown)}; known are {fields}")
+    return given
+
+
+def _base_url(conn: Connection, extra: dict[str, Any]) -> str:
+    environment = str(extra.pop("environment", "production")).lower()
+    url = extra.pop("url", None)
+    if environment not in ENVIRONMENTS:
+        raise ValueError(f"extra.environment is {environment!r}; it must be {' or '.join(ENVIRONMENTS)}")
+    if not conn.host:
+        return str(url or ENVIRONMENTS[environment])
+    if "://" in conn.host:
+        return conn.host
+    port = f":{conn.port}" if conn.port else ""
+    return f"{conn.schema or 'https'}://{conn.host}{port}"
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"extra.timeout is {value!r}; it must be a positive number of seconds")
+    return seconds
+
+
+def _verify(value: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    return _BOOLEANS.get(str(value).lower(), str(value))
+
+
+def _boolean(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in _BOOLEANS:
+        raise ValueError(f"extra.{name} is {value!r}; it must be true or false")
+    return _BOOLEANS[str(value).lower()]
+
+
+def _proxies(value: Any) -> Mapping[str, str] | None:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = json.loads(value)
+    if value is None or isinstance(value, Mapping):
+        return value
+    return {"http": str(value), "https": str(value)}

@@ -1,0 +1,59 @@
+"""From a task in the Airflow UI to the pool or training on Toloka."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+from toloka_airflow.api.errors import TolokaError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
+
+    from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.models import Training
+
+log = logging.getLogger(__name__)
+
+XCOM_KEY = "toloka_link"
+
+
+class TolokaLink(BaseOperatorLink):
+    """Lead to the page of the pool or training that a task acts on."""
+
+    name = "Toloka"
+
+    @property
+    def xcom_key(self) -> str:
+        """The XCom that holds the address; tasks fill it before they wait."""
+        return XCOM_KEY
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address that the task stored, or nothing if it found no pool."""
+        return XCom.get_value(ti_key=ti_key, key=XCOM_KEY) or ""
+
+
+def store_link(context: Context, client: TolokaClient, pool: Training) -> None:
+    """Make the link of this task lead to a pool or training."""
+    context["ti"].xcom_push(key=XCOM_KEY, value=client.web_url(pool))
+
+
+def find_link(context: Context, client: TolokaClient, ids: dict[str, Any]) -> None:
+    """
+    Make the link of this task lead to the pool or training among some arguments.
+
+    A page's address needs the project, so the object is read, once and without retries: a link is never worth
+    a failed or late task.
+
+    :param ids: May hold ``pool_id`` or ``training_id``.
+    """
+    quick = client.without_retries()
+    try:
+        if ids.get("pool_id"):
+            store_link(context, client, quick.get_pool(str(ids["pool_id"])))
+        elif ids.get("training_id"):
+            store_link(context, client, quick.get_training(str(ids["training_id"])))
+    except (TolokaError, ValueError) as exc:
+        log.info("No link to Toloka's page: %s", exc)

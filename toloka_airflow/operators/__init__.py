@@ -1,0 +1,1 @@
+"""What a DAG author places in a DAG: a module per noun."""

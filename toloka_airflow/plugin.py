@@ -1,0 +1,14 @@
+"""What Airflow loads by the entry point ``airflow.plugins``."""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowPlugin
+
+from toloka_airflow.links import TolokaLink
+
+
+class TolokaPlugin(AirflowPlugin):
+    """Make the links of Toloka tasks known to Airflow."""
+
+    name = "toloka"
+    operator_extra_links = [TolokaLink()]

@@ -1,0 +1,227 @@
+"""Waiting in the triggerer, and the one vocabulary in which triggers tell tasks how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow.providers.common.compat.connection import get_async_connection
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from toloka_airflow.api.errors import TolokaError
+from toloka_airflow.api.models import Operation, Pool, PoolStatus, Raw
+from toloka_airflow.hooks import MAY_PASS, client_from_connection
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.client import TolokaClient
+
+FINISHED, TIMED_OUT, REFUSED = "finished", "timed_out", "refused"
+_FACTS = ("id", "project_id", "status", "last_close_reason")
+
+SubjectT = TypeVar("SubjectT", Operation, Pool)
+
+
+@dataclass(frozen=True)
+class WaitEvent:
+    """
+    How a wait ended.
+
+    :param kind: ``finished`` (the subject says how), ``timed_out``, or ``refused``: Toloka gave an answer that
+        will not change, such as 401 or 404.
+    :param subject: The operation or pool as the API answered it, if ``finished``.
+    :param message: Why there is no subject, otherwise.
+    """
+
+    kind: str
+    subject: Raw | None = None
+    message: str = ""
+
+    @classmethod
+    def read(cls, event: dict[str, Any] | None) -> WaitEvent:
+        """
+        Return the event that a deferred task resumed with.
+
+        :raises TolokaError: If it is nothing that this version wrote.
+        """
+        kind = (event or {}).get("kind")
+        if event is None or kind not in (FINISHED, TIMED_OUT, REFUSED) or set(event) - {"kind", "subject", "message"}:
+            raise TolokaError(f"The task was resumed with an event that no Toloka trigger sends: {event!r}")
+        if kind == FINISHED and not isinstance(event.get("subject"), dict):
+            raise TolokaError(f"The task was resumed with an event that names nothing: {event!r}")
+        return cls(**event)
+
+    def to_trigger_event(self) -> TriggerEvent:
+        """Return the event in the form that Airflow stores."""
+        return TriggerEvent({"kind": self.kind, "subject": self.subject, "message": self.message})
+
+
+class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
+    """
+    Look at something on Toloka until it is done.
+
+    Answers that may pass (no answer, 408, 429, 5xx) are tolerated until the deadline; others end the wait.
+
+    :param toloka_conn_id: The connection; its id only, as arguments are stored in Airflow's database.
+    :param poll_interval: Seconds between two looks.
+    :param deadline: Unix time at which to give up. Airflow's own time-outs do not end a deferred task's wait well.
+    """
+
+    def __init__(self, *, toloka_conn_id: str, poll_interval: float, deadline: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.toloka_conn_id = toloka_conn_id
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments to start over with."""
+        kind = type(self)
+        return f"{kind.__module__}.{kind.__qualname__}", self._arguments()
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "toloka_conn_id": self.toloka_conn_id,
+            "poll_interval": self.poll_interval,
+            "deadline": self.deadline,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event that says how the wait ended."""
+        yield (await self._wait()).to_trigger_event()
+
+    async def _wait(self) -> WaitEvent:
+        try:
+            connection = await get_async_connection(self.toloka_conn_id)
+            client = (await asyncio.to_thread(client_from_connection, connection)).without_retries()
+        except (AirflowNotFoundException, ValueError) as exc:
+            return WaitEvent(REFUSED, message=str(exc))
+        last_seen = "nothing was seen of it"
+        while True:
+            pause = self.poll_interval
+            try:
+                subject = await asyncio.to_thread(self.look, client)
+            except MAY_PASS as exc:
+                last_seen = f"the last look failed: {exc}"
+                pause = max(pause, exc.retry_after or 0.0)
+                self.log.warning("Could not look at %s, trying again in %.1f s: %s", self.what, pause, exc)
+            except (TolokaError, ValueError) as exc:
+                return WaitEvent(REFUSED, message=str(exc))
+            else:
+                if self.is_done(subject):
+                    return WaitEvent(FINISHED, subject=self.facts(subject))
+                if last_seen != (last_seen := f"it was {subject.status.value}"):
+                    self.log.info("Waiting for %s: %s", self.what, last_seen)
+            left = self.deadline - time.time()
+            if left <= 0:
+                return WaitEvent(TIMED_OUT, message=f"{self.what} was not done in time; {last_seen}")
+            await asyncio.sleep(min(pause, left))
+
+    @property
+    @abstractmethod
+    def what(self) -> str:
+        """What is waited for, in words."""
+
+    @abstractmethod
+    def look(self, client: TolokaClient) -> SubjectT:
+        """Ask Toloka."""
+
+    @abstractmethod
+    def is_done(self, subject: SubjectT) -> bool:
+        """Return whether waiting longer makes no sense."""
+
+    @abstractmethod
+    def facts(self, subject: SubjectT) -> dict[str, Any]:
+        """Return what the task needs to know of it."""
+
+
+class OperationTrigger(_WaitTrigger[Operation]):
+    """
+    Wait until an operation is done.
+
+    :param operation_id: The operation.
+    """
+
+    def __init__(self, *, operation_id: str, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.operation_id = operation_id
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"operation_id": self.operation_id, **super()._arguments()}
+
+    @property
+    def what(self) -> str:
+        """What is waited for, in words."""
+        return f"operation {self.operation_id}"
+
+    def look(self, client: TolokaClient) -> Operation:
+        """Ask for the operation."""
+        return client.get_operation(self.operation_id)
+
+    def is_done(self, subject: Operation) -> bool:
+        """Return whether the operation ended."""
+        return subject.is_done
+
+    def facts(self, subject: Operation) -> dict[str, Any]:
+        """Return the operation as the API answered it; it is small."""
+        return dict(subject.raw)
+
+
+class PoolTrigger(_WaitTrigger[Pool]):
+    """
+    Wait until a pool is closed.
+
+    :param pool_id: The pool.
+    """
+
+    def __init__(self, *, pool_id: str, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.pool_id = pool_id
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"pool_id": self.pool_id, **super()._arguments()}
+
+    @property
+    def what(self) -> str:
+        """What is waited for, in words."""
+        return f"pool {self.pool_id}"
+
+    def look(self, client: TolokaClient) -> Pool:
+        """Ask for the pool."""
+        return client.get_pool(self.pool_id)
+
+    def is_done(self, subject: Pool) -> bool:
+        """Return whether the pool has stopped, or is in a state that this version does not know."""
+        return pool_has_stopped(subject)
+
+    def facts(self, subject: Pool) -> dict[str, Any]:
+        """Return the few fields of the pool that say how it stopped."""
+        return {key: subject.raw[key] for key in _FACTS if key in subject.raw}
+
+
+def safety_net(seconds: float) -> timedelta:
+    """Return the time-out to give to Airflow: later than the trigger's own deadline, should the trigger be lost."""
+    return timedelta(seconds=seconds + 120)
+
+
+def pool_has_stopped(pool: Pool) -> bool:
+    """Return whether waiting longer makes no sense; an unknown status is for the task to refuse."""
+    return pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED)
+
+
+def pool_failure(pool: Pool, expected_reasons: Sequence[str]) -> str | None:
+    """Return why a pool that stopped is no success; ``None`` if it is one."""
+    reason = pool.last_close_reason
+    if pool.status == PoolStatus.CLOSED and reason is None:
+        return f"Pool {pool.id} is CLOSED and was never open; open it first"
+    if pool.status == PoolStatus.CLOSED and reason is not None:
+        if reason in expected_reasons:
+            return None
+        return f"Pool {pool.id} was closed for {reason.value}, expected was {' or '.join(expected_reasons)}"
+    if pool.status.is_known:
+        return f"Pool {pool.id} is {pool.status.value}, so it will not be completed any more"
+    return f"Pool {pool.id} has the status {pool.status.value!r}, which this version of toloka_airflow does not know"
