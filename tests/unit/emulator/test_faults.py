@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+
+from toloka_airflow.emulator.faults import Fault
+
+OPEN = "/api/v1/pools/{id}/open"
+
+
+def test_refusal_does_no_work(api):
+    pool_id = api.add_pool(tasks=1)
+    api.server.faults.add("POST", OPEN, times=2, status=503, retry_after=7)
+    for _ in range(2):
+        answer = api("POST", f"/pools/{pool_id}/open")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
+        assert set(answer.json()) == {"request_id", "code", "message"}
+        assert answer.json()["code"] == "REMOTE_SERVICE_UNAVAILABLE"
+    assert api("POST", f"/pools/{pool_id}/open").status_code == 202
+
+
+def test_refusal_with_details(api):
+    quota = {"code": "TOO_MANY_REQUESTS", "message": "Slow down", "payload": {"interval": "MIN"}}
+    api.server.faults.add("GET", "/api/v1/requester", status=429, **quota)
+    answer = api("GET", "/requester")
+    assert answer.status_code == 429
+    assert {name: answer.json()[name] for name in quota} == quota
+
+
+def test_page_instead_of_json(api):
+    api.server.faults.add("GET", "/api/v1/pools", html=502)
+    answer = api("GET", "/pools")
+    assert answer.status_code == 502
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("kind", "worked"), [("drop", False), ("lost_answer", True), ("half_body", True)])
+def test_broken_connection(api, kind, worked):
+    pool_id = api.add_pool(tasks=1)
+    api.server.faults.add("POST", OPEN, **{kind: True})
+    with pytest.raises(requests.RequestException):
+        api("POST", f"/pools/{pool_id}/open")
+    assert (api.status(pool_id)[0] == "LOCKED") is worked
+    assert api("GET", "/requester").status_code == 200
+
+
+def test_half_a_body_announces_the_whole(api):
+    api.server.faults.add("GET", "/api/v1/requester", half_body=True)
+    answer = api("GET", "/requester", stream=True)
+    assert answer.status_code == 200
+    announced = int(answer.headers["Content-Length"])
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match=str(announced // 2)):
+        assert answer.content
+
+
+def test_delay(api):
+    api.server.faults.add("GET", "/api/v1/requester", delay=0.05)
+    before = time.monotonic()
+    assert api("GET", "/requester").status_code == 200
+    assert time.monotonic() - before >= 0.05
+
+
+def test_client_gives_up_and_server_stops_during_a_delay(api):
+    api.server.faults.add("POST", "/api/v1/projects", delay=600)
+    with pytest.raises(requests.Timeout):
+        api.session.post(f"{api.server.url}/api/v1/projects", json={}, timeout=0.05)
+    before = time.monotonic()
+    api.server.stop()
+    assert time.monotonic() - before < 1
+
+
+def test_faults_are_used_in_order(api):
+    faults = api.server.faults
+    faults.add("GET", "/api/v1/pools/{id}", status=500)
+    faults.add("GET", "/api/v1/pools/7", status=503)
+    faults.add("GET", "/api/v1/pools/8", status=429)
+    codes = [api("GET", f"/pools/{pool_id}").status_code for pool_id in (7, 8, 7, 7)]
+    assert codes == [500, 429, 503, 404]
+    assert len(faults) == 0
+
+
+def test_what_does_not_fit_is_left_alone(api):
+    api.server.faults.add("GET", "/api/v1/pools/{id}", status=500)
+    assert api("GET", "/pools").status_code == 200
+    assert api.code("POST", "/pools/7/open") == (404, "DOES_NOT_EXIST")
+    assert api.code("GET", "/pools/7") == (500, "INTERNAL_ERROR")
+
+
+def test_in_the_journal(api):
+    for kind in ({"status": 503}, {"drop": True}, {"lost_answer": True}):
+        api.server.faults.add("GET", "/api/v1/requester", **kind)
+    assert api("GET", "/requester").status_code == 503
+    for _ in range(2):
+        with pytest.raises(requests.ConnectionError):
+            api("GET", "/requester")
+    entries = [(entry.get("status"), entry["fault"]) for entry in api.server.journal.requests("GET")]
+    assert entries == [(503, "status"), (None, "drop"), (200, "lost_answer")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({}, "exactly one"),
+        ({"drop": True, "status": 500}, "exactly one"),
+        ({"status": 200}, "status"),
+        ({"html": 600}, "html"),
+        ({"drop": True, "times": 0}, "times"),
+        ({"drop": True, "code": "X"}, "code"),
+        ({"delay": -1.0}, "delay"),
+        ({"drop": True, "path": "pools"}, "path"),
+        ({"drop": True, "method": "FETCH"}, "method"),
+    ],
+)
+def test_impossible_fault(wrong, name):
+    with pytest.raises(ValueError, match=name):
+        Fault(**({"method": "GET", "path": "/x"} | wrong))

@@ -1,0 +1,116 @@
+"""The command `toloka-emulator`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from toloka_airflow.emulator.crowd import CrowdSettings
+from toloka_airflow.emulator.server import EmulatorServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CROWD = CrowdSettings()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; print one line as soon as requests are accepted."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        server = _server(options)
+    except ValueError as exc:
+        parser.error(str(exc))
+    with _signals() as leave:
+        try:
+            server.start()
+        except OSError as exc:
+            print(f"toloka-emulator: cannot listen at {options.host}:{options.port}: {exc}", file=sys.stderr)
+            return 1
+        print(f"Toloka emulator ready at {server.url}", flush=True)
+        leave.wait()
+        server.stop()
+    return 0
+
+
+@contextmanager
+def _signals() -> Iterator[threading.Event]:
+    leave = threading.Event()
+    before = {number: signal.signal(number, lambda *_: leave.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield leave
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _server(options: argparse.Namespace) -> EmulatorServer:
+    crowd = CrowdSettings(
+        size=options.crowd_size,
+        accuracy=tuple(options.accuracy),
+        seconds_per_task=tuple(options.seconds_per_task),
+        skip_rate=options.skip_rate,
+        expire_rate=options.expire_rate,
+    )
+    return EmulatorServer(
+        host=options.host,
+        port=options.port,
+        seed=options.seed,
+        speed=options.speed,
+        frozen=options.frozen,
+        start=options.start,
+        crowd=crowd,
+        balance=options.balance,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="toloka-emulator",
+        description="A local emulator of the Toloka requester API. Stop it with Ctrl+C.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen at")
+    add("--port", type=_port, default=0, help="port to listen at; 0 takes a free one")
+    add("--seed", type=int, default=0, help="the same seed gives the same people, answers and ids")
+    add("--speed", type=float, default=1.0, help="virtual seconds per real second")
+    add("--frozen", action="store_true", help="let virtual time stand still until it is advanced")
+    add("--start", metavar="DATE", help="virtual time to begin at, YYYY-MM-DDThh:mm:ss; default: now")
+    add("--balance", type=_money, default=1000.0, help="money on the requester's account")
+    _add_crowd(parser)
+    return parser
+
+
+def _add_crowd(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    pair = partial(parser.add_argument, type=float, nargs=2, metavar=("LOW", "HIGH"))
+    add("--crowd-size", type=int, default=CROWD.size, help="number of simulated Tolokers")
+    pair("--accuracy", default=CROWD.accuracy, help="share of right answers of a person")
+    pair("--seconds-per-task", default=CROWD.seconds_per_task, help="pace of a person")
+    add("--skip-rate", type=float, default=CROWD.skip_rate, help="share of suites that are skipped")
+    add("--expire-rate", type=float, default=CROWD.expire_rate, help="share of suites that are forgotten")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 65535, not {text}")
+    return port
+
+
+def _money(text: str) -> float:
+    amount = float(text)
+    if not 0 <= amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
+    return amount
+
+
+if __name__ == "__main__":
+    sys.exit(main())
