@@ -1,0 +1,66 @@
+# The only entry points of the project. Everything is installed into .venv/; nothing else is touched.
+# AIRFLOW=3.1 or AIRFLOW=3.3 chooses the lane, PYTHON=python3.12 the interpreter.
+
+PYTHON ?= python3
+AIRFLOW ?= 3.3
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv/airflow-$(AIRFLOW)-python-$(PYTHON_VERSION)
+READY := $(VENV)/.ready
+IN_LANE := TOLOKA_AIRFLOW_LANE=$(AIRFLOW) $(VENV)/bin
+CODE := toloka_airflow dags_examples demo tests benchmarks
+# pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
+PYTHONS := $(foreach version,3.11 3.12 3.13,$(shell \
+    for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
+    if $$python -c '' 2>/dev/null; then echo $$python; break; fi; done))
+
+.PHONY: help install demo test lint unit contract system test-matrix bench constraints wheel clean
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(READY)  ## install everything into .venv/
+
+$(READY): setup.cfg pyproject.toml constraints/airflow-$(AIRFLOW).txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/airflow-$(AIRFLOW).txt uv
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python -c constraints/airflow-$(AIRFLOW).txt -e '.[dev]'
+	touch $(READY)
+
+demo: $(READY)  ## label images in a real Airflow with a local Toloka
+	$(VENV)/bin/python -m demo
+
+test: lint unit contract system  ## everything that must pass
+
+lint: $(READY)  ## style and types
+	$(VENV)/bin/ruff format --check $(CODE)
+	$(VENV)/bin/ruff check $(CODE)
+	$(VENV)/bin/mypy
+
+unit: $(READY)  ## fast tests, without a running Airflow
+	$(IN_LANE)/python -m pytest tests/unit tests/test_lane.py --cov --cov-report=term:skip-covered
+
+contract: $(READY)  ## our client against our emulator
+	$(IN_LANE)/python -m pytest tests/contract
+
+system: $(READY)  ## example DAGs in a real Airflow
+	$(IN_LANE)/python -m pytest tests/system
+
+test-matrix:  ## the tests on Airflow 3.1 and 3.3 and on every Python 3.11 to 3.13 found
+	@echo "Found: $(PYTHONS)"
+	@set -e; for python in $(PYTHONS); do for airflow in 3.1 3.3; do \
+	    echo "== Airflow $$airflow, $$python"; $(MAKE) unit contract system AIRFLOW=$$airflow PYTHON=$$python; \
+	done; done
+
+bench: $(READY)  ## what importing costs
+	$(VENV)/bin/python -m benchmarks.imports
+
+constraints: $(READY)  ## write constraints/ anew from the newest versions
+	$(VENV)/bin/python constraints/compile.py
+
+wheel: $(READY)  ## build the distribution into dist/
+	$(VENV)/bin/python -m build
+
+clean:  ## remove everything that was installed or made
+	rm -rf .venv .demo build dist *.egg-info

@@ -1,0 +1,30 @@
+"""Write the versions that each lane installs: the newest that fit together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LANES = {
+    "3.1": ["apache-airflow>=3.1,<3.2", "sqlalchemy<2.1"],  # Airflow 3.1 was released before SQLAlchemy 2.1
+    "3.3": ["apache-airflow>=3.3,<3.4"],
+}
+
+
+def main() -> None:
+    """Resolve each lane for all Python versions at once."""
+    for lane, requirements in LANES.items():
+        target = ROOT / "constraints" / f"airflow-{lane}.txt"
+        print(f"Resolving {target.name} ...", flush=True)
+        uv = [str(Path(sys.executable).parent / "uv"), "pip", "compile", "--quiet", "--upgrade", "--no-annotate"]
+        options = ["--universal", "--python-version=3.11", "--extra=dev", "--no-emit-package=airflow-toloka"]
+        output = ["--custom-compile-command=make constraints", f"--output-file={target}"]
+        wanted = "\n".join([*requirements, "uv"])
+        command = [*uv, *options, *output, "setup.cfg", "-"]
+        subprocess.run(command, cwd=ROOT, input=wanted, text=True, check=True)
+
+
+if __name__ == "__main__":
+    main()
