@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 
@@ -16,6 +17,16 @@ for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="toloka-airflow-tests-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
+
+with warnings.catch_warnings():
+    # Airflow 3.1 warns about its own imports; whatever our code does is still an error.
+    warnings.simplefilter("ignore")
+    import airflow.providers.standard.operators.python
+    import airflow.triggers.base  # noqa: F401
+    from airflow.providers.common.compat.sdk import BaseHook
+
+    os.environ["AIRFLOW_CONN_WARM_UP"] = "toloka://"
+    BaseHook.get_connection("warm_up")
 
 from tests.support import ScriptedHandler, ScriptedServer, connect  # noqa: E402
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -46,14 +48,22 @@ class ScriptedServer:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
         drop: bool = False,
+        delay: float = 0.0,
         times: int = 1,
     ) -> None:
         """
         Prepare an answer for a path below /api/v1.
 
-        ``drop`` reads the request and closes the connection without an answer.
+        ``drop`` reads the request and closes the connection without an answer; ``delay`` seconds pass before.
         """
-        prepared = {"status": status, "json": json, "body": body, "headers": headers or {}, "drop": drop}
+        prepared = {
+            "status": status,
+            "json": json,
+            "body": body,
+            "headers": headers or {},
+            "drop": drop,
+            "delay": delay,
+        }
         self._answers[method, f"/api/v1{path}"].extend([prepared] * times)
 
     def error(self, method: str, path: str, status: int, code: str, *, times: int = 1, **more: Any) -> None:
@@ -74,11 +84,12 @@ class ScriptedServer:
             return queue.popleft()
         self.unexpected.append(f"{method} {path}")
         refusal = {"request_id": "x", "code": "NOT_SCRIPTED", "message": f"{method} {path} was not scripted"}
-        return {"status": 400, "json": refusal, "body": None, "headers": {}, "drop": False}
+        return {"status": 400, "json": refusal, "body": None, "headers": {}, "drop": False, "delay": 0.0}
 
 
 class ScriptedHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _handle(self) -> None:
         script: ScriptedServer = self.server.script  # type: ignore[attr-defined]
@@ -86,6 +97,7 @@ class ScriptedHandler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         script.seen.append(Seen(self.command, path, query, dict(self.headers), json.loads(raw) if raw else None))
         answer = script.next_answer(self.command, path)
+        time.sleep(answer["delay"])
         if answer["drop"]:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -117,6 +129,11 @@ class TaskInstance:
 
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}
+        self.first_reschedule: datetime | None = None
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        """Return when the task was first put off, as a sensor asks to know how long it has waited."""
+        return self.first_reschedule
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Remember a value."""
@@ -135,6 +152,7 @@ class Outcome:
 def run_task(task: Any) -> Outcome:
     """Run a task as Airflow does: on a worker, in the triggerer, and on a worker again, with stored arguments."""
     from airflow.providers.common.compat.sdk import TaskDeferred
+    from airflow.sdk.bases.sensor import AirflowRescheduleException
 
     instance = TaskInstance()
     context = {"ti": instance}
@@ -143,12 +161,17 @@ def run_task(task: Any) -> Outcome:
     while True:
         try:
             return Outcome(step(), instance.xcoms, triggers)
+        except AirflowRescheduleException as put_off:
+            instance.first_reschedule = instance.first_reschedule or datetime.now(UTC)
+            time.sleep(max(0.0, (put_off.reschedule_date - datetime.now(UTC)).total_seconds()))
         except TaskDeferred as deferred:
+            if deferred.kwargs:
+                raise AssertionError("dag.test() does not pass the arguments of a deferral on") from deferred
             path, arguments = deferred.trigger.serialize()
             stored = json.loads(json.dumps(arguments))
             triggers.append((path, stored))
             event = asyncio.run(fire(path, stored))
-            kwargs = {"event": event, **json.loads(json.dumps(deferred.kwargs or {}))}
+            kwargs = {"event": event}
             method = deferred.method_name
             step = lambda m=method, k=kwargs: task.resume_execution(m, k, context)  # noqa: E731
 

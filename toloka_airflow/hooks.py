@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -60,10 +61,11 @@ class TolokaHook(BaseHook):
         try:
             client = self.get_conn().without_retries()
             requester = client.get_requester()
-        except (TolokaError, ValueError) as exc:
+        except (TolokaError, ValueError, AirflowException) as exc:
             return False, str(exc)
         who = f"{requester.name} ({requester.id})" if requester.name else requester.id
-        return True, f"Connected to {client.base_url} as {who}, balance {requester.balance} USD"
+        balance = "unknown" if requester.balance is None else f"{requester.balance} USD"
+        return True, f"Connected to {client.base_url} as {who}, balance {balance}"
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -102,9 +104,8 @@ def client_from_connection(conn: Connection) -> TolokaClient:
     """
     try:
         extra = _extra(conn.extra)
-        token = conn.password or extra.pop("token", "")
         return TolokaClient(
-            token,
+            _token(conn, extra),
             base_url=_base_url(conn, extra),
             auth_scheme=extra.pop("auth_scheme", "auto"),
             account_id=extra.pop("account_id", None),
@@ -144,11 +145,20 @@ def _extra(text: str | None) -> dict[str, Any]:
     if not isinstance(extra, dict):
         raise ValueError("extra must be a JSON object")
     known = {*_CONNECTION_TYPE["conn-fields"], "token", "url"}
-    given = {key.removeprefix(_OLD_PREFIX): value for key, value in extra.items() if value not in (None, "")}
+    given = {key: value for key, value in extra.items() if value not in (None, "")}
+    old = {key.removeprefix(_OLD_PREFIX): value for key, value in given.items() if key.startswith(_OLD_PREFIX)}
+    given = old | {key: value for key, value in given.items() if not key.startswith(_OLD_PREFIX)}
     if unknown := sorted(set(given) - known):
         fields = ", ".join(sorted(known - {"token", "url"}))
         raise ValueError(f"extra has unknown fields: {', '.join(unknown)}; known are {fields}")
     return given
+
+
+def _token(conn: Connection, extra: dict[str, Any]) -> str:
+    token = conn.password or extra.pop("token", "")
+    if not isinstance(token, str):
+        raise ValueError("extra.token is no text")
+    return token
 
 
 def _base_url(conn: Connection, extra: dict[str, Any]) -> str:
@@ -158,10 +168,10 @@ def _base_url(conn: Connection, extra: dict[str, Any]) -> str:
         raise ValueError(f"extra.environment is {environment!r}; it must be {' or '.join(ENVIRONMENTS)}")
     if not conn.host:
         return str(url or ENVIRONMENTS[environment])
-    if "://" in conn.host:
-        return conn.host
+    # Airflow leaves the protocol of a URI like toloka://https://:token@host:8443 in the host, and the port beside it.
+    address = conn.host if "://" in conn.host else f"{conn.schema or 'https'}://{conn.host}"
     port = f":{conn.port}" if conn.port else ""
-    return f"{conn.schema or 'https'}://{conn.host}{port}"
+    return re.sub(r"^(\w+://(?:[^/:]+|\[[^/]*\]))(?=/|$)", rf"\g<1>{port}", address)
 
 
 def _seconds(value: Any) -> float:
@@ -190,7 +200,12 @@ def _boolean(name: str, value: Any) -> bool:
 
 def _proxies(value: Any) -> Mapping[str, str] | None:
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = json.loads(value)
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError("extra.proxies is not JSON") from None
+    if isinstance(value, str):
+        return {"http": value, "https": value}
     if value is None or isinstance(value, Mapping):
         return value
-    return {"http": str(value), "https": str(value)}
+    raise ValueError("extra.proxies is neither an address nor an object with an address per scheme")

@@ -6,7 +6,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,7 +21,7 @@ from toloka_airflow.hooks import MAY_PASS, client_from_connection
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
-FINISHED, TIMED_OUT, REFUSED = "finished", "timed_out", "refused"
+KINDS = FINISHED, TIMED_OUT, REFUSED = "finished", "timed_out", "refused"
 _FACTS = ("id", "project_id", "status", "last_close_reason")
 
 SubjectT = TypeVar("SubjectT", Operation, Pool)
@@ -36,9 +36,11 @@ class WaitEvent:
         will not change, such as 401 or 404.
     :param subject: The operation or pool as the API answered it, if ``finished``.
     :param message: Why there is no subject, otherwise.
+    :param deadline: Unix time at which the wait would have been given up; what comes next shares it.
     """
 
     kind: str
+    deadline: float
     subject: Raw | None = None
     message: str = ""
 
@@ -49,16 +51,11 @@ class WaitEvent:
 
         :raises TolokaError: If it is nothing that this version wrote.
         """
-        kind = (event or {}).get("kind")
-        if event is None or kind not in (FINISHED, TIMED_OUT, REFUSED) or set(event) - {"kind", "subject", "message"}:
+        if event is None or event.get("kind") not in KINDS or set(event) != {item.name for item in fields(cls)}:
             raise TolokaError(f"The task was resumed with an event that no Toloka trigger sends: {event!r}")
-        if kind == FINISHED and not isinstance(event.get("subject"), dict):
+        if event["kind"] == FINISHED and not isinstance(event["subject"], dict):
             raise TolokaError(f"The task was resumed with an event that names nothing: {event!r}")
         return cls(**event)
-
-    def to_trigger_event(self) -> TriggerEvent:
-        """Return the event in the form that Airflow stores."""
-        return TriggerEvent({"kind": self.kind, "subject": self.subject, "message": self.message})
 
 
 class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
@@ -92,14 +89,14 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that says how the wait ended."""
-        yield (await self._wait()).to_trigger_event()
+        yield TriggerEvent(asdict(await self._wait()))
 
     async def _wait(self) -> WaitEvent:
         try:
             connection = await get_async_connection(self.toloka_conn_id)
             client = (await asyncio.to_thread(client_from_connection, connection)).without_retries()
         except (AirflowNotFoundException, ValueError) as exc:
-            return WaitEvent(REFUSED, message=str(exc))
+            return WaitEvent(REFUSED, self.deadline, message=str(exc))
         last_seen = "nothing was seen of it"
         while True:
             pause = self.poll_interval
@@ -110,15 +107,15 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
                 pause = max(pause, exc.retry_after or 0.0)
                 self.log.warning("Could not look at %s, trying again in %.1f s: %s", self.what, pause, exc)
             except (TolokaError, ValueError) as exc:
-                return WaitEvent(REFUSED, message=str(exc))
+                return WaitEvent(REFUSED, self.deadline, message=str(exc))
             else:
                 if self.is_done(subject):
-                    return WaitEvent(FINISHED, subject=self.facts(subject))
+                    return WaitEvent(FINISHED, self.deadline, subject=self.facts(subject))
                 if last_seen != (last_seen := f"it was {subject.status.value}"):
                     self.log.info("Waiting for %s: %s", self.what, last_seen)
             left = self.deadline - time.time()
             if left <= 0:
-                return WaitEvent(TIMED_OUT, message=f"{self.what} was not done in time; {last_seen}")
+                return WaitEvent(TIMED_OUT, self.deadline, message=f"{self.what} was not done in time; {last_seen}")
             await asyncio.sleep(min(pause, left))
 
     @property

@@ -20,7 +20,6 @@ from toloka_airflow.api.errors import (
     TolokaOperationError,
     TolokaRetryableError,
     TolokaTimeoutError,
-    shortened,
 )
 from toloka_airflow.api.models import (
     AggregatedSolution,
@@ -35,6 +34,7 @@ from toloka_airflow.api.models import (
     Requester,
     Task,
     Training,
+    shape,
 )
 from toloka_airflow.api.transport import Transport, checked_id
 
@@ -236,8 +236,10 @@ class TolokaClient:
 
     def pools_requiring(self, training_id: str) -> Iterator[Pool]:
         """Iterate over the main pools of a training that are not archived."""
-        for status in (PoolStatus.OPEN, PoolStatus.CLOSED, PoolStatus.LOCKED):
-            yield from (pool for pool in self.list_pools(status=status) if pool.training_id == training_id)
+        wanted = checked_id("training_id", training_id)
+        statuses = (PoolStatus.OPEN, PoolStatus.CLOSED, PoolStatus.LOCKED)
+        pools = (pool for status in statuses for pool in self.list_pools(status=status))
+        return (pool for pool in pools if pool.training_id == wanted)
 
     # Tasks
 
@@ -252,8 +254,13 @@ class TolokaClient:
         """
         params = {"allow_defaults": allow_defaults, "open_pool": open_pool}
         answer = self._create("/tasks", list(tasks), params)
-        items = answer.get("items") or {}
-        return [Task.from_api(items[str(index)]) for index in range(len(items))]
+        items = answer.get("items") if isinstance(answer, dict) else None
+        indexes = [str(index) for index in range(len(tasks))]
+        if not isinstance(items, dict) or set(items) != set(indexes):
+            raise TolokaError(
+                f"POST /tasks was to create {len(tasks)} tasks, but the answer is {shape(items or answer)}"
+            )
+        return [Task.from_api(items[index]) for index in indexes]
 
     def create_tasks_async(
         self,
@@ -271,7 +278,7 @@ class TolokaClient:
             has it is returned.
         :raises ValueError: If ``operation_id`` is no UUID.
         """
-        operation_id = str(uuid.UUID(operation_id)) if operation_id else str(uuid.uuid4())
+        operation_id = str(uuid.uuid4()) if operation_id is None else _checked_uuid("operation_id", operation_id)
         params = {
             "operation_id": operation_id,
             "async_mode": True,
@@ -304,13 +311,19 @@ class TolokaClient:
     def get_operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         """Return the steps of an operation that created tasks; other types have no log (409)."""
         steps = self._get(_path("/operations", "log", operation_id=operation_id))
-        return list(steps or [])
+        if isinstance(steps, dict):
+            steps = [steps]  # as the API reference shows it; the API itself answers a list
+        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+            raise TolokaError(f"The log of operation {operation_id} is no list of steps: it is {shape(steps)}")
+        return steps
 
     def find_unfinished_operation(self, **parameters: str) -> Operation | None:
         """Return the operation that runs with these parameters (``pool_id="21"``), if one does."""
-        for status in (OperationStatus.RUNNING, OperationStatus.PENDING):
+        wanted = {name: checked_id(name, value) for name, value in parameters.items()}
+        # PENDING first: an operation that starts between the two looks is seen by the second.
+        for status in (OperationStatus.PENDING, OperationStatus.RUNNING):
             for operation in self.list_operations(status=status):
-                if all(str(operation.parameters.get(key)) == value for key, value in parameters.items()):
+                if all(str(operation.parameters.get(name)) == value for name, value in wanted.items()):
                     return operation
         return None
 
@@ -335,13 +348,13 @@ class TolokaClient:
         deadline = time.monotonic() + timeout
         impatient = self.without_retries()
         while not operation.is_done:
-            pause = min(poll_interval, deadline - time.monotonic())
-            if pause <= 0:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 raise TolokaTimeoutError(
                     f"Operation {operation.id} ({operation.type}) was still {operation.status.value} "
                     f"after {timeout:.0f} s; it goes on at Toloka"
                 )
-            time.sleep(pause)
+            time.sleep(min(poll_interval, left))
             try:
                 operation = impatient.get_operation(operation.id)
             except (TolokaConnectionError, TolokaRetryableError) as exc:
@@ -404,10 +417,13 @@ class TolokaClient:
         :param type: ``DAWID_SKENE`` (one field) or ``WEIGHTED_DYNAMIC_OVERLAP`` (needs the skill).
         :param fields: Names of output fields.
         """
+        skill_id = answer_weight_skill_id
+        if skill_id is not None:
+            skill_id = checked_id("answer_weight_skill_id", skill_id)
         body = {
             "pool_id": checked_id("pool_id", pool_id),
             "type": type,
-            "answer_weight_skill_id": answer_weight_skill_id,
+            "answer_weight_skill_id": skill_id,
             "fields": [{"name": name} for name in fields],
         }
         return Operation.from_api(self._create("/aggregated-solutions/aggregate-by-pool", _given(body)))
@@ -437,9 +453,10 @@ class TolokaClient:
         """
         Iterate over all pages of a list, by ascending key.
 
-        :raises ValueError: At once, if a filter is unknown: the API might ignore it and list everything.
+        :raises ValueError: At once, if a filter is unknown or empty: the API might ignore it and list everything.
         """
-        given = _query(filters)
+        ids = {name: checked_id(name, value) for name, value in _given(filters).items() if name.endswith("_id")}
+        given = {**_query(filters), **ids}
         _check_filters("/" + path.split("/")[1], given)
         return self._pages(path, model, given, key)
 
@@ -448,7 +465,7 @@ class TolokaClient:
         while True:
             page = self._transport.request("GET", path, params=params)
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-                raise TolokaError(f"GET {path} answered no list: {shortened(page)}")
+                raise TolokaError(f"GET {path} answered no list of items: it is {shape(page)}")
             items = page["items"]
             yield from (model.from_api(item) for item in items)
             if not page.get("has_more"):
@@ -471,6 +488,15 @@ def _check_filters(collection: str, given: Mapping[str, str]) -> None:
     known = exact | {field + suffix for field in ranges for suffix in _RANGES}
     if unknown := sorted(set(given) - known):
         raise ValueError(f"{', '.join(unknown)}: no filter of {collection}; known are {', '.join(sorted(known))}")
+    if empty := sorted(name for name, value in given.items() if not value):
+        raise ValueError(f"{', '.join(empty)} is empty; leave the filter out to list everything")
+
+
+def _checked_uuid(name: str, value: str) -> str:
+    try:
+        return str(uuid.UUID(checked_id(name, value)))
+    except ValueError:
+        raise ValueError(f"{name} is {value!r}; it must be a UUID") from None
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -490,7 +516,7 @@ def _text(value: Any) -> str:
             raise ValueError(f"{value.isoformat()} has no time zone; dates in filters must have one")
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
     if isinstance(value, str):
-        return str(getattr(value, "value", value))
+        return str(value)
     if isinstance(value, Iterable):
         return ",".join(_text(item) for item in value)
     return str(value)

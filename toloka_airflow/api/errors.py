@@ -171,7 +171,8 @@ def error_class(status: int, payload: Any, *, is_json: bool) -> type[TolokaApiEr
 
 def quota_interval(payload: Any) -> str | None:
     """Return the interval (MIN, HOUR, DAY) in which a spent quota returns, if the answer names it."""
-    return payload.get("interval") if isinstance(payload, dict) else None
+    interval = payload.get("interval") if isinstance(payload, dict) else None
+    return interval if isinstance(interval, str) else None
 
 
 def shortened(value: Any) -> str:
@@ -181,8 +182,9 @@ def shortened(value: Any) -> str:
 
 
 def _advice(status: int, code: str | None, payload: Any) -> str:
-    if isinstance(payload, dict) and payload.get("appropriate_statuses"):
-        return f"Allowed statuses: {', '.join(map(str, payload['appropriate_statuses']))}."
+    allowed = payload.get("appropriate_statuses") if isinstance(payload, dict) else None
+    if allowed and isinstance(allowed, list):
+        return f"Allowed statuses: {', '.join(map(str, allowed))}."
     if wait := _LONG_QUOTAS.get(quota_interval(payload) or ""):
         latest = datetime.now(UTC) + wait
         return f"The quota of this call is spent; it returns by {latest:%Y-%m-%d %H:%M} UTC at the latest."

@@ -2,7 +2,8 @@
 What the API answers, as frozen dataclasses.
 
 Every model keeps the answer it was made from in ``raw``, so that nothing the API says is lost. A field that is
-absent is ``None``, and so is a date that cannot be read (Toloka's own pages show ``2015-22-12T14:18:35``).
+absent is ``None``, and so is a date or an amount that cannot be read (Toloka's own pages show
+``2015-22-12T14:18:35``). An answer of another shape is a `TolokaError`.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from enum import Enum
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any, Self
 
-from toloka_airflow.api.errors import TolokaError, shortened
+from toloka_airflow.api.errors import TolokaError
 
 Raw = Mapping[str, Any]
 
 
-class ApiEnum(str, Enum):
+class ApiEnum(StrEnum):
     """A value of the API; one that this version does not know is kept and says so in ``is_known``."""
 
     @classmethod
@@ -94,9 +95,10 @@ class Requester:
     @classmethod
     def from_api(cls, raw: Raw) -> Self:
         """Read the answer of ``GET /requester``."""
+        account_id = _id(raw)
         names = raw.get("public_name") or {}
-        name = names.get("EN") or next(iter(names.values()), "") if isinstance(names, Mapping) else str(names)
-        return cls(id=_id(raw), balance=read_decimal(raw.get("balance")), name=name, raw=raw)
+        name = names.get("EN") or next(iter(names.values()), "") if isinstance(names, Mapping) else names
+        return cls(id=account_id, balance=read_decimal(raw.get("balance")), name=str(name), raw=raw)
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,9 @@ class Training:
     @classmethod
     def from_api(cls, raw: Raw) -> Self:
         """Read a pool or training as the API answers it."""
-        reason = raw.get("last_close_reason")
+        pool_id, reason = _id(raw), raw.get("last_close_reason")
         return cls(
-            id=_id(raw),
+            id=pool_id,
             project_id=_id(raw, "project_id"),
             status=PoolStatus(_required(raw, "status")),
             last_close_reason=None if reason is None else CloseReason(reason),
@@ -159,7 +161,7 @@ class Pool(Training):
     @property
     def training_id(self) -> str | None:
         """The training that people must have passed, if the pool requires one."""
-        requirement = (self.raw.get("quality_control") or {}).get("training_requirement") or {}
+        requirement = _object(_object(self.raw, "quality_control"), "training_requirement")
         training_id = requirement.get("training_pool_id")
         return None if training_id is None else str(training_id)
 
@@ -181,7 +183,7 @@ class Task:
         return cls(
             id=_id(raw),
             pool_id=_id(raw, "pool_id"),
-            input_values=raw.get("input_values") or {},
+            input_values=_object(raw, "input_values"),
             overlap=raw.get("overlap"),
             remaining_overlap=raw.get("remaining_overlap"),
             raw=raw,
@@ -218,8 +220,8 @@ class Operation:
             submitted=read_date(raw.get("submitted")),
             started=read_date(raw.get("started")),
             finished=read_date(raw.get("finished")),
-            parameters=raw.get("parameters") or {},
-            details=raw.get("details") or {},
+            parameters=_object(raw, "parameters"),
+            details=_object(raw, "details"),
             raw=raw,
         )
 
@@ -258,8 +260,8 @@ class Assignment:
             user_id=raw.get("user_id"),
             status=AssignmentStatus(_required(raw, "status")),
             reward=read_decimal(raw.get("reward")),
-            tasks=[Task.from_api({"pool_id": raw["pool_id"], **task}) for task in raw.get("tasks") or []],
-            solutions=[solution.get("output_values") or {} for solution in raw.get("solutions") or []],
+            tasks=[Task.from_api({"pool_id": raw["pool_id"], **task}) for task in _objects(raw, "tasks")],
+            solutions=[_object(solution, "output_values") for solution in _objects(raw, "solutions")],
             raw=raw,
         )
 
@@ -281,7 +283,7 @@ class AggregatedSolution:
             task_id=_id(raw, "task_id"),
             pool_id=_id(raw, "pool_id"),
             confidence=raw.get("confidence"),
-            output_values=raw.get("output_values") or {},
+            output_values=_object(raw, "output_values"),
             raw=raw,
         )
 
@@ -292,20 +294,44 @@ def read_date(text: object) -> datetime | None:
         return None
     try:
         date = datetime.fromisoformat(text)
-    except ValueError:
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
 
 
 def read_decimal(number: object) -> Decimal | None:
     """Read an amount of money without the noise of binary fractions."""
-    return None if number is None else Decimal(str(number))
+    try:
+        return None if number is None else Decimal(str(number))
+    except InvalidOperation:
+        return None
 
 
 def _required(raw: Raw, key: str) -> Any:
     if not isinstance(raw, Mapping) or raw.get(key) is None:
-        raise TolokaError(f"The API's answer has no {key!r}: {shortened(raw)}")
+        raise TolokaError(f"The API's answer has no {key!r}: it is {shape(raw)}")
     return raw[key]
+
+
+def shape(value: Any) -> str:
+    """Return what an unexpected answer looks like; not the answer, in which a wrong server may echo the token."""
+    if isinstance(value, Mapping):
+        return f"an object with the keys {', '.join(value) or '(none)'}"
+    return f"a {type(value).__name__}"
+
+
+def _object(raw: Raw, key: str) -> Raw:
+    value = raw.get(key) or {}
+    if not isinstance(value, Mapping):
+        raise TolokaError(f"{key!r} in the API's answer is {shape(value)}, not an object")
+    return value
+
+
+def _objects(raw: Raw, key: str) -> list[Raw]:
+    values = raw.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
+        raise TolokaError(f"{key!r} in the API's answer is not a list of objects")
+    return values
 
 
 def _id(raw: Raw, key: str = "id") -> str:

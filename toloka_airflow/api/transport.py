@@ -10,8 +10,9 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from toloka_airflow import __version__
 from toloka_airflow.api.errors import (
@@ -61,11 +62,13 @@ class Transport:
         self._headers = {"User-Agent": f"airflow-toloka/{__version__}", "Accept": "application/json"}
         if account_id:
             self._headers["X-Act-Under-Account-ID"] = checked_id("account_id", account_id)
+        if isinstance(verify, str) and not (verify and Path(verify).exists()):
+            raise ValueError(f"verify is {verify!r}; it must be true, false, or the path of a CA bundle here")
         self._timeout = timeout
         self._retry_budget = retry_budget
         self._first_pause = first_pause
         self._verify = verify
-        self._proxies = dict(proxies or {})
+        self._proxies = checked_proxies(proxies or {})
         self._session = session or _new_session()
 
     def without_retries(self) -> Transport:
@@ -127,7 +130,8 @@ class Transport:
         except requests.RequestException as exc:
             received = not _never_sent(exc)
             text = self._without_secret(f"{request} got no answer from {self.base_url}: {exc}")
-            raise TolokaConnectionError(text, received=received) from exc
+            # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
+            raise TolokaConnectionError(text, received=received) from None
         return self._read(request, answer)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -153,14 +157,14 @@ class Transport:
         raise self._error(request, answer, content, is_json)
 
     def _error(self, request: str, answer: requests.Response, content: Any, is_json: bool) -> TolokaApiError:
-        body = content if isinstance(content, dict) else {}
-        message = str(body.get("message") or "") if is_json else f"not JSON: {shortened(answer.text)!r}"
-        payload = body.get("payload")
+        body = self._without_secret(content) if isinstance(content, dict) else {}
+        text = f"not JSON: {shortened(self._without_secret(answer.text))!r}"
+        code, payload = body.get("code"), body.get("payload")
         return error_class(answer.status_code, payload, is_json=is_json)(
             request,
             status=answer.status_code,
-            code=body.get("code"),
-            message=self._without_secret(message),
+            code=None if code is None else str(code),
+            message=str(body.get("message") or "") if is_json else text,
             request_id=body.get("request_id"),
             payload=payload,
             retry_after=_seconds(answer.headers.get("Retry-After")),
@@ -168,11 +172,18 @@ class Transport:
 
     def _pause(self, attempt: int, retry_after: float | None) -> float:
         """Return the seconds before the next try: doubling, jittered so that many tasks do not ask in step."""
-        backoff = min(self._first_pause * 2.0 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+        backoff = min(self._first_pause * 2.0 ** min(attempt - 1, 20), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
         return max(backoff, retry_after or 0.0)
 
-    def _without_secret(self, text: str) -> str:
-        return text.replace(self._secret, "***")
+    def _without_secret(self, value: Any) -> Any:
+        """Return text or JSON with the token crossed out: there are servers that echo what they were sent."""
+        if isinstance(value, str):
+            return value.replace(self._secret, "***")
+        if isinstance(value, dict):
+            return {self._without_secret(key): self._without_secret(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._without_secret(item) for item in value]
+        return value
 
 
 def authorization(token: str, scheme: str = "auto") -> str:
@@ -187,7 +198,7 @@ def authorization(token: str, scheme: str = "auto") -> str:
     if scheme not in AUTH_SCHEMES:
         raise ValueError(f"auth_scheme is {scheme!r}; it must be one of {', '.join(AUTH_SCHEMES)}")
     prefix, _, rest = token.strip().partition(" ")
-    if rest and prefix in AUTH_SCHEMES[1:]:
+    if prefix in AUTH_SCHEMES[1:]:
         scheme, token = prefix, rest
     token = token.strip()
     if not token:
@@ -225,17 +236,39 @@ def checked_url(url: str, *, allow_http: bool = False) -> str:
     :raises ValueError: If it is no http(s) address, carries credentials, or would send the token unencrypted
         over a network.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"host is {url!r}; it must be an address like https://toloka.dev")
-    if parts.username or parts.password:
+    if "@" in url:
         raise ValueError("host contains credentials; the token belongs into the password of the connection")
+    parts = _address(url)
+    if parts is None:
+        raise ValueError(f"host is {url!r}; it must be an address like https://toloka.dev")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
         raise ValueError(
             f"host is {url!r}, which would send the token unencrypted; use https://, "
             "or set allow_http in the extra of the connection if this network is yours"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/").removesuffix("/api/v1")
+
+
+def checked_proxies(proxies: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return proxies as `requests` takes them.
+
+    :raises ValueError: If one is no address. It is not shown, because it may hold a password.
+    """
+    for scheme, proxy in proxies.items():
+        if not isinstance(proxy, str) or _address(re.sub(r"^(\w+://)?", "http://", proxy)) is None:
+            raise ValueError(f"proxies: the one for {scheme!r} is no address like http://proxy.example:3128")
+    return dict(proxies)
+
+
+def _address(url: str) -> SplitResult | None:
+    """Return the parts of a plain http(s) address, or ``None`` if it is anything else."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return None
+    return parts if usable and not re.search(r"[\s?#]", url) else None
 
 
 def _new_session() -> requests.Session:
@@ -259,7 +292,7 @@ def _seconds(retry_after: str | None) -> float | None:
     """Read a Retry-After header, which holds seconds or a date."""
     if not retry_after:
         return None
-    if retry_after.strip().isdigit():
+    if retry_after.strip().isdecimal():
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -64,26 +64,18 @@ class _LifecycleOperator(BaseOperator):
             client = TolokaHook(self.toloka_conn_id).get_conn()
             return self._act(context, client, time.time() + self.timeout)
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any] | None = None, *, deadline: float, own: bool
-    ) -> str | None:
-        """
-        Go on after a wait in the triggerer.
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Go on after the triggerer waited for the operation of this task."""
+        with task_errors():
+            operation = _operation(WaitEvent.read(event))
+            return TolokaHook(self.toloka_conn_id).get_conn().ensure_success(operation).id
 
-        :param own: Whether the operation that was waited for is the one of this task, and not one that held the
-            pool before.
-        """
+    def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
+        """Go on after the triggerer waited for an operation that held the pool."""
         with task_errors():
             end = WaitEvent.read(event)
-            if end.kind == TIMED_OUT:
-                raise TolokaTimeoutError(end.message)
-            if end.subject is None:
-                raise TolokaError(end.message)
-            operation = Operation.from_api(end.subject)
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            if own:
-                return client.ensure_success(operation).id
-            return self._act(context, client, deadline, self._credit(operation))
+            return self._act(context, client, end.deadline, self._credit(_operation(end)))
 
     def _act(self, context: Context, client: TolokaClient, deadline: float, credit: str | None = None) -> str | None:
         """
@@ -106,7 +98,7 @@ class _LifecycleOperator(BaseOperator):
         context["ti"].xcom_push(key="operation_id", value=operation.id)
         self.log.info("%s: operation %s (%s)", self._what, operation.id, operation.type)
         if operation.is_done or self.wait_for_completion:
-            return client.ensure_success(self._wait(client, operation, deadline, own=True)).id
+            return client.ensure_success(self._wait(client, operation, deadline, self.execute_complete)).id
         return operation.id
 
     def _submit(self, context: Context, client: TolokaClient) -> Operation | None:
@@ -125,9 +117,12 @@ class _LifecycleOperator(BaseOperator):
             time.sleep(min(self.poll_interval, max(0.0, deadline - time.time())))
             return None
         self.log.info("%s is held by operation %s (%s); waiting for it", self._what, holder.id, holder.type)
-        return self._credit(self._wait(client, holder, deadline, own=False))
+        return self._credit(self._wait(client, holder, deadline, self.holder_finished))
 
-    def _wait(self, client: TolokaClient, operation: Operation, deadline: float, *, own: bool) -> Operation:
+    def _wait(
+        self, client: TolokaClient, operation: Operation, deadline: float, go_on: Callable[..., Any]
+    ) -> Operation:
+        """Wait in the worker and return, or in the triggerer and resume with another method."""
         if operation.is_done:
             return operation
         left = max(0.0, deadline - time.time())
@@ -140,8 +135,7 @@ class _LifecycleOperator(BaseOperator):
                 poll_interval=self.poll_interval,
                 deadline=deadline,
             ),
-            method_name="execute_complete",
-            kwargs={"deadline": deadline, "own": own},
+            method_name=go_on.__name__,
             timeout=safety_net(left),
         )
 
@@ -313,6 +307,15 @@ class ArchiveTrainingOperator(_TrainingOperator):
             return refusal
         named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
         return TolokaError(f"{refusal} Not archived: {named}{', and more' if len(pools) > 10 else ''}")
+
+
+def _operation(end: WaitEvent) -> Operation:
+    """Return the operation that a wait ended with."""
+    if end.kind == TIMED_OUT:
+        raise TolokaTimeoutError(end.message)
+    if end.subject is None:
+        raise TolokaError(end.message)
+    return Operation.from_api(end.subject)
 
 
 def _positive(name: str, value: float) -> float:

@@ -1,0 +1,114 @@
+"""DAGs in a real Airflow, each component a process of its own, with parts killed while people work."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from demo.airflow_api import wait_until
+from demo.local_airflow import LocalAirflow
+from tests.support import TOKEN
+from tests.system.worlds import digits, small_pool
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.emulator.server import EmulatorServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def toloka() -> Iterator[EmulatorServer]:
+    with EmulatorServer(seed=1, speed=60) as server:
+        requests.put(f"{server.url}/_emulator/truth", json=digits(), timeout=10).raise_for_status()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def airflow(toloka: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
+    env = {"AIRFLOW_CONN_TOLOKA_DEFAULT": connection, "PYTHONPATH": str(ROOT)}
+    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "dags_examples", env=env) as local:
+        local.start()
+        local.api.wait_for_dag("label_digits")
+        local.api.wait_for_dag("pool_lifecycle")
+        yield local
+
+
+def steer(toloka: EmulatorServer, **clock: Any) -> None:
+    requests.patch(f"{toloka.url}/_emulator/clock", json=clock, timeout=10).raise_for_status()
+
+
+def link(airflow: LocalAirflow, dag_id: str, run_id: str, task_id: str) -> str | None:
+    """Return where the button on a task's page in the Airflow UI leads."""
+    links = airflow.api.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links")
+    address: str | None = links["extra_links"]["Toloka"]
+    return address
+
+
+def test_a_run_survives_the_death_of_the_triggerer(
+    airflow: LocalAirflow, toloka: EmulatorServer, tmp_path: Path
+) -> None:
+    run_id = airflow.api.trigger("label_digits", {"images": 100, "output": f"file://{tmp_path}"})
+    airflow.api.wait_for_task("label_digits", run_id, "open_pool", "success")
+    # Nobody answers any more: however long the next steps take here, the wait is not over.
+    steer(toloka, frozen=True)
+    airflow.api.wait_for_task("label_digits", run_id, "wait_for_people", "deferred")
+    pool_id = airflow.api.xcom("label_digits", run_id, "create_pool")
+    pool_page = TolokaClient(TOKEN, base_url=toloka.url).web_url(
+        TolokaClient(TOKEN, base_url=toloka.url).get_pool(pool_id)
+    )
+    assert link(airflow, "label_digits", run_id, "wait_for_people") == pool_page
+
+    airflow.kill("triggerer")
+    looks = looks_at_pool(toloka, pool_id)
+    airflow.start("triggerer")
+    wait_until(lambda: looks_at_pool(toloka, pool_id) > looks + 1, "the new triggerer looks at the pool", timeout=60)
+    assert airflow.api.task_states("label_digits", run_id)["wait_for_people"] == "deferred"
+
+    steer(toloka, frozen=False)
+    assert airflow.api.wait_for_run("label_digits", run_id) == "success"
+    result = airflow.api.xcom("label_digits", run_id, "compare")
+    assert (result["images"], result["answers"]) == (100, 300)
+    assert result["accuracy"] >= 0.9
+    posts = Counter(entry["path"].replace(pool_id, "{id}") for entry in toloka.journal.requests("POST"))
+    assert posts == {
+        "/api/v1/projects": 1,
+        "/api/v1/pools": 1,
+        "/api/v1/tasks": 1,
+        "/api/v1/pools/{id}/open": 1,
+        "/api/v1/pools/{id}/close": 1,
+        "/api/v1/aggregated-solutions/aggregate-by-pool": 1,
+        "/api/v1/pools/{id}/archive": 1,
+    }
+
+
+def test_a_refusal_is_told_and_linked(airflow: LocalAirflow, toloka: EmulatorServer) -> None:
+    client = TolokaClient(TOKEN, base_url=toloka.url)
+    pool_id = small_pool(client)
+    run_id = airflow.api.trigger("pool_lifecycle", {"pool_id": pool_id})
+    assert airflow.api.wait_for_run("pool_lifecycle", run_id) == "failed"
+    assert airflow.api.task_states("pool_lifecycle", run_id)["open_pool"] == "failed"
+    log = airflow.api.log("pool_lifecycle", run_id, "open_pool")
+    assert "EMPTY_POOL" in log
+    assert "Upload tasks to the pool before opening it" in log
+    assert link(airflow, "pool_lifecycle", run_id, "open_pool") == client.web_url(client.get_pool(pool_id))
+
+
+def test_the_token_is_in_no_file_of_airflow(airflow: LocalAirflow) -> None:
+    """Logs, rendered fields, XComs and triggers are all below the home; runs before this one filled them."""
+    files = [path for path in airflow.home.rglob("*") if path.is_file()]
+    assert {"airflow.db"} < {path.name for path in files}
+    assert any("triggerer" in path.name for path in files)
+    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
+
+
+def looks_at_pool(toloka: EmulatorServer, pool_id: str) -> int:
+    path = f"/api/v1/pools/{pool_id}"
+    return sum(entry["path"] == path for entry in toloka.journal.requests("GET"))

@@ -1,0 +1,745 @@
+"""What each method of the client asks Toloka, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from tests.support import TOKEN, ScriptedServer, operation, pool
+from toloka_airflow.api.client import SANDBOX, TolokaClient
+from toloka_airflow.api.errors import (
+    TolokaApiError,
+    TolokaConflictError,
+    TolokaError,
+    TolokaOperationError,
+    TolokaTimeoutError,
+)
+from toloka_airflow.api.models import (
+    AggregatedSolution,
+    Assignment,
+    AssignmentStatus,
+    Operation,
+    Pool,
+    PoolStatus,
+    Project,
+    Requester,
+    Task,
+    Training,
+)
+
+UUID = "281073ea-ab34-416e-a028-47421ff1b166"
+PROJECT = {"id": "10", "status": "ACTIVE"}
+TASK = {"id": "0015--1", "pool_id": "21"}
+ASSIGNMENT = {"id": "0015--a", "pool_id": "21", "status": "SUBMITTED"}
+SOLUTION = {"task_id": "0015--1", "pool_id": "21"}
+
+BAD_IDS = [
+    "",
+    " ",
+    "None",
+    "1/../../projects/2",
+    "..",
+    "1?x=1",
+    "1#x",
+    "1%2F2",
+    "21\n",
+    "21 ",
+    "1,2",
+    "21\x00",
+    "١٢",
+    "²",
+    "\uff12\uff11",
+    True,
+    False,
+    2.0,
+    ["21"],
+    {"id": "21"},
+    b"21",
+]
+
+
+def one(item: Any) -> dict[str, Any]:
+    return {"items": [item], "has_more": False}
+
+
+# method: call, request, body sent, status, answer, type of the result or of its items
+SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] = {
+    "get_requester": (lambda c: c.get_requester(), "GET /requester", None, 200, {"id": "r"}, Requester),
+    "create_project": (lambda c: c.create_project({"a": 1}), "POST /projects", {"a": 1}, 201, PROJECT, Project),
+    "get_project": (lambda c: c.get_project("10"), "GET /projects/10", None, 200, PROJECT, Project),
+    "list_projects": (lambda c: c.list_projects(), "GET /projects", None, 200, one(PROJECT), Project),
+    "archive_project": (
+        lambda c: c.archive_project("10"),
+        "POST /projects/10/archive",
+        None,
+        202,
+        operation(),
+        Operation,
+    ),
+    "create_pool": (lambda c: c.create_pool({"a": 1}), "POST /pools", {"a": 1}, 201, pool(), Pool),
+    "get_pool": (lambda c: c.get_pool("21"), "GET /pools/21", None, 200, pool(), Pool),
+    "list_pools": (lambda c: c.list_pools(), "GET /pools", None, 200, one(pool()), Pool),
+    "open_pool": (lambda c: c.open_pool("21"), "POST /pools/21/open", None, 202, operation(), Operation),
+    "close_pool": (lambda c: c.close_pool("21"), "POST /pools/21/close", None, 202, operation(), Operation),
+    "close_pool_for_update": (
+        lambda c: c.close_pool_for_update("21"),
+        "POST /pools/21/close-for-update",
+        None,
+        202,
+        operation(),
+        Operation,
+    ),
+    "archive_pool": (lambda c: c.archive_pool("21"), "POST /pools/21/archive", None, 202, operation(), Operation),
+    "clone_pool": (lambda c: c.clone_pool("21"), "POST /pools/21/clone", None, 202, operation(), Operation),
+    "create_training": (lambda c: c.create_training({"a": 1}), "POST /trainings", {"a": 1}, 201, pool(), Training),
+    "get_training": (lambda c: c.get_training("7"), "GET /trainings/7", None, 200, pool(), Training),
+    "list_trainings": (lambda c: c.list_trainings(), "GET /trainings", None, 200, one(pool()), Training),
+    "open_training": (lambda c: c.open_training("7"), "POST /trainings/7/open", None, 202, operation(), Operation),
+    "close_training": (lambda c: c.close_training("7"), "POST /trainings/7/close", None, 202, operation(), Operation),
+    "close_training_for_update": (
+        lambda c: c.close_training_for_update("7"),
+        "POST /trainings/7/close-for-update",
+        None,
+        202,
+        operation(),
+        Operation,
+    ),
+    "archive_training": (
+        lambda c: c.archive_training("7"),
+        "POST /trainings/7/archive",
+        None,
+        202,
+        operation(),
+        Operation,
+    ),
+    "clone_training": (lambda c: c.clone_training("7"), "POST /trainings/7/clone", None, 202, operation(), Operation),
+    "create_tasks": (
+        lambda c: c.create_tasks([{"a": 1}]),
+        "POST /tasks",
+        [{"a": 1}],
+        201,
+        {"items": {"0": TASK}},
+        Task,
+    ),
+    "create_tasks_async": (
+        lambda c: c.create_tasks_async([{"a": 1}]),
+        "POST /tasks",
+        [{"a": 1}],
+        202,
+        operation(),
+        Operation,
+    ),
+    "list_tasks": (lambda c: c.list_tasks("21"), "GET /tasks", None, 200, one(TASK), Task),
+    "get_operation": (lambda c: c.get_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
+    "list_operations": (lambda c: c.list_operations(), "GET /operations", None, 200, one(operation()), Operation),
+    "get_operation_log": (
+        lambda c: c.get_operation_log("op-1"),
+        "GET /operations/op-1/log",
+        None,
+        200,
+        [{"type": "TASK_CREATE"}],
+        dict,
+    ),
+    "find_unfinished_operation": (
+        lambda c: c.find_unfinished_operation(pool_id="21"),
+        "GET /operations",
+        None,
+        200,
+        one(operation("RUNNING")),
+        Operation,
+    ),
+    "list_assignments": (
+        lambda c: c.list_assignments(pool_id="21"),
+        "GET /assignments",
+        None,
+        200,
+        one(ASSIGNMENT),
+        Assignment,
+    ),
+    "patch_assignment": (
+        lambda c: c.patch_assignment("a-1", status=AssignmentStatus.REJECTED, public_comment="No"),
+        "PATCH /assignments/a-1",
+        {"status": "REJECTED", "public_comment": "No"},
+        200,
+        ASSIGNMENT,
+        Assignment,
+    ),
+    "aggregate_by_pool": (
+        lambda c: c.aggregate_by_pool("21", type="DAWID_SKENE", fields=["result"]),
+        "POST /aggregated-solutions/aggregate-by-pool",
+        {"pool_id": "21", "type": "DAWID_SKENE", "fields": [{"name": "result"}]},
+        202,
+        operation(),
+        Operation,
+    ),
+    "list_aggregated_solutions": (
+        lambda c: c.list_aggregated_solutions("op-1"),
+        "GET /aggregated-solutions/op-1",
+        None,
+        200,
+        one(SOLUTION),
+        AggregatedSolution,
+    ),
+}
+NOT_ONE_REQUEST = {"without_retries", "web_url", "pools_requiring", "wait_operation", "ensure_success"}
+ACTIONS = [name for name, row in SENT.items() if row[1].endswith(("/open", "/close", "/close-for-update", "/archive"))]
+LISTS = [name for name in SENT if name.startswith("list_")]
+
+
+def client(server: ScriptedServer) -> TolokaClient:
+    return TolokaClient(TOKEN, base_url=server.url, first_pause=0.01, retry_budget=5.0)
+
+
+def public_methods() -> dict[str, inspect.Signature]:
+    methods = inspect.getmembers(TolokaClient, inspect.isfunction)
+    return {name: inspect.signature(method) for name, method in methods if not name.startswith("_")}
+
+
+def query(server: ScriptedServer, index: int = -1) -> dict[str, str]:
+    """Return the query of a request, each value once."""
+    parts = parse_qs(server.seen[index].query, keep_blank_values=True, strict_parsing=True)
+    assert all(len(values) == 1 for values in parts.values())
+    return {name: values[0] for name, values in parts.items()}
+
+
+class TestMethods:
+    def test_all_are_listed_here(self) -> None:
+        assert set(public_methods()) == set(SENT) | NOT_ONE_REQUEST
+
+    @pytest.mark.parametrize("name", SENT)
+    def test_request_and_result(self, server: ScriptedServer, name: str) -> None:
+        call, request, body, status, answer, kind = SENT[name]
+        method, path = request.split(" ")
+        server.answer(method, path, status, answer)
+        result = call(client(server))
+        if isinstance(result, Iterator | list):
+            [result] = result
+        assert type(result) is kind
+        assert getattr(result, "raw", result) == only_item(answer)
+        assert server.calls() == [request]
+        assert server.seen[0].body == body
+
+    @pytest.mark.parametrize("name", ACTIONS)
+    def test_nothing_to_do(self, server: ScriptedServer, name: str) -> None:
+        method, path = SENT[name][1].split(" ")
+        server.answer(method, path, 204)
+        assert SENT[name][0](client(server)) is None
+
+    def test_actions_are_found(self) -> None:
+        assert len(ACTIONS) == 9
+
+    @pytest.mark.parametrize("name", [name for name in SENT if name not in ACTIONS])
+    def test_an_empty_answer_is_no_success(self, server: ScriptedServer, name: str) -> None:
+        method, path = SENT[name][1].split(" ")
+        server.answer(method, path, 204)
+        with pytest.raises(TolokaError):
+            list_or_value(SENT[name][0](client(server)))
+
+    @pytest.mark.parametrize("name", [name for name in SENT if name not in ("get_operation_log", "get_requester")])
+    def test_an_answer_of_another_shape_is_no_success(self, server: ScriptedServer, name: str) -> None:
+        method, path = SENT[name][1].split(" ")
+        for answer in ({}, [], {"id": "x"}, "OK", 5, True, [operation()], {"status": "SUCCESS"}):
+            server.answer(method, path, 200, answer)
+            with pytest.raises(TolokaError):
+                list_or_value(SENT[name][0](client(server)))
+
+
+def only_item(answer: Any) -> Any:
+    items = answer.get("items", answer) if isinstance(answer, dict) else answer
+    if isinstance(items, list):
+        return items[0]
+    return items.get("0", items)
+
+
+def list_or_value(result: Any) -> Any:
+    return list(result) if isinstance(result, Iterator) else result
+
+
+class TestIds:
+    """An id comes from a template, so anything may be in it; nothing is sent unless it is an id."""
+
+    OTHERS = {
+        "tasks": [{}],
+        "type": "DAWID_SKENE",
+        "fields": ["result"],
+        "status": AssignmentStatus.ACCEPTED,
+    }
+    TAKEN = [
+        (name, parameter.name)
+        for name, signature in public_methods().items()
+        for parameter in signature.parameters.values()
+        if parameter.name.endswith("_id")
+    ]
+
+    def call(self, server: ScriptedServer, method: str, argument: str, value: Any) -> Any:
+        """Call a method with everything that it needs besides one id."""
+        arguments: dict[str, Any] = {}
+        for parameter in public_methods()[method].parameters.values():
+            needed = parameter.default is parameter.empty and parameter.kind not in (
+                parameter.VAR_KEYWORD,
+                parameter.VAR_POSITIONAL,
+            )
+            if needed and parameter.name not in ("self", argument):
+                arguments[parameter.name] = "21" if parameter.name.endswith("_id") else self.OTHERS[parameter.name]
+        return list_or_value(getattr(client(server), method)(**arguments, **{argument: value}))
+
+    def test_methods_that_take_an_id_are_found(self) -> None:
+        assert ("open_pool", "pool_id") in self.TAKEN
+        assert ("pools_requiring", "training_id") in self.TAKEN
+        assert ("aggregate_by_pool", "answer_weight_skill_id") in self.TAKEN
+        assert len(self.TAKEN) >= 24
+
+    @pytest.mark.parametrize(("method", "argument"), TAKEN)
+    def test_bad(self, server: ScriptedServer, method: str, argument: str) -> None:
+        for value in BAD_IDS:
+            with pytest.raises(ValueError, match=rf"^{argument} is (?!empty)|pool_id, task_id or task_suite_id is "):
+                self.call(server, method, argument, value)
+            assert server.seen == [], value
+
+    @pytest.mark.parametrize(
+        ("method", "argument"),
+        [pair for pair in TAKEN if pair[1] != "answer_weight_skill_id" and pair[0] != "create_tasks_async"],
+    )
+    def test_none(self, server: ScriptedServer, method: str, argument: str) -> None:
+        with pytest.raises(ValueError, match=argument):
+            self.call(server, method, argument, None)
+        assert server.seen == []
+
+    @pytest.mark.parametrize("value", ["", "None", "1/../2", "1,2", "21\n"])
+    @pytest.mark.parametrize(
+        ("method", "argument"),
+        [
+            ("list_pools", "project_id"),
+            ("list_trainings", "project_id"),
+            ("list_assignments", "task_id"),
+            ("list_assignments", "task_suite_id"),
+            ("list_assignments", "user_id"),
+            ("find_unfinished_operation", "pool_id"),
+        ],
+    )
+    def test_bad_in_a_filter(self, server: ScriptedServer, method: str, argument: str, value: str) -> None:
+        needed = {"pool_id": "21"} if argument == "user_id" else {}
+        with pytest.raises(ValueError, match="_id"):
+            list_or_value(getattr(client(server), method)(**needed, **{argument: value}))
+        assert server.seen == []
+
+    def test_lists_are_refused_when_they_are_made(self, server: ScriptedServer) -> None:
+        """An iterator that is never looped over must not hide the mistake."""
+        for method in ("list_tasks", "list_aggregated_solutions", "pools_requiring"):
+            with pytest.raises(ValueError, match="_id is 'None'"):
+                getattr(client(server), method)("None")
+
+    @pytest.mark.parametrize("value", ["21", 21, "fadfe3jk-fdafue2-fda32890-fdafdi23", "00022cfa46--637cf3fb6e"])
+    def test_good(self, server: ScriptedServer, value: Any) -> None:
+        server.answer("POST", f"/pools/{value}/open", 204)
+        assert client(server).open_pool(value) is None
+
+    def test_a_number_in_a_filter(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json=one(pool()))
+        list(client(server).list_pools(project_id=10))
+        assert query(server)["project_id"] == "10"
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        ("method", "arguments", "path", "key", "item"),
+        [
+            ("list_projects", {}, "/projects", "id", PROJECT),
+            ("list_pools", {}, "/pools", "id", pool()),
+            ("list_trainings", {}, "/trainings", "id", pool()),
+            ("list_tasks", {"pool_id": "21"}, "/tasks", "id", TASK),
+            ("list_operations", {}, "/operations", "id", operation()),
+            ("list_assignments", {"pool_id": "21"}, "/assignments", "id", ASSIGNMENT),
+            ("list_aggregated_solutions", {"operation_id": "op-1"}, "/aggregated-solutions/op-1", "task_id", SOLUTION),
+        ],
+    )
+    def test_pages(
+        self, server: ScriptedServer, method: str, arguments: dict[str, str], path: str, key: str, item: dict[str, Any]
+    ) -> None:
+        for page, more in ((("1", "2"), True), (("3",), True), ((), False)):
+            server.answer("GET", path, json={"items": [{**item, key: value} for value in page], "has_more": more})
+        found = [item.raw[key] for item in getattr(client(server), method)(**arguments)]
+        assert found == ["1", "2", "3"]
+        sent = [query(server, index) for index in range(3)]
+        assert [page.get(f"{key}_gt") for page in sent] == [None, "2", "3"]
+        for page in sent:
+            assert page["sort"] == key
+            assert page["limit"] == "300"
+            assert page.get("pool_id") == arguments.get("pool_id")
+
+    def test_all_lists_are_here(self) -> None:
+        assert len(LISTS) == 7
+
+    def test_nothing_is_asked_before_it_is_needed(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json={"items": [pool(), pool(id="22")], "has_more": True})
+        found = client(server).list_pools()
+        assert server.seen == []
+        assert [next(found).id, next(found).id] == ["21", "22"]
+        assert len(server.seen) == 1
+
+    def test_filters(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/assignments", json={"items": [], "has_more": False})
+        list(
+            client(server).list_assignments(
+                pool_id="21",
+                status=[AssignmentStatus.SUBMITTED, "ACCEPTED"],
+                user_id=None,
+                created_gte=datetime(2024, 1, 1, 2, 30, tzinfo=timezone(timedelta(hours=3))),
+                submitted_lt=datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC),
+                accepted_gt=date(2024, 2, 3),
+                id_gt="0015--9",
+            )
+        )
+        assert query(server) == {
+            "sort": "id",
+            "limit": "300",
+            "pool_id": "21",
+            "status": "SUBMITTED,ACCEPTED",
+            "created_gte": "2023-12-31T23:30:00.000",
+            "submitted_lt": "2024-05-06T07:08:09.123",
+            "accepted_gt": "2024-02-03",
+            "id_gt": "0015--9",
+        }
+
+    def test_a_filter_of_one_status(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json={"items": [], "has_more": False})
+        list(client(server).list_pools(status=PoolStatus.OPEN, project_id="10"))
+        assert query(server) == {"sort": "id", "limit": "300", "status": "OPEN", "project_id": "10"}
+
+    def test_filters_stay_on_every_page(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json={"items": [pool()], "has_more": True})
+        server.answer("GET", "/pools", json={"items": [], "has_more": False})
+        list(client(server).list_pools(status=PoolStatus.OPEN, id_gt="3"))
+        assert [query(server, 0)["id_gt"], query(server, 1)["id_gt"]] == ["3", "21"]
+        assert query(server, 1)["status"] == "OPEN"
+
+    def test_values_are_escaped(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/operations", json={"items": [], "has_more": False})
+        list(client(server).list_operations(type="POOL.OPEN&limit=1#x +ä"))
+        assert query(server)["type"] == "POOL.OPEN&limit=1#x +ä"
+
+    @pytest.mark.parametrize("name", ["state", "pool", "limit", "sort", "pool_id_gt", "created", "id", "Status"])
+    def test_an_unknown_filter(self, server: ScriptedServer, name: str) -> None:
+        with pytest.raises(ValueError, match=rf"^{name}: no filter of /pools; known are created_gt, .*status"):
+            client(server).list_pools(**{name: "OPEN"})
+        assert server.seen == []
+
+    def test_a_filter_of_statuses_that_are_made_on_the_way(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/assignments", json=one(ASSIGNMENT))
+        list(client(server).list_assignments(pool_id="21", status=(status for status in AssignmentStatus)))
+        assert query(server)["status"] == "ACTIVE,SUBMITTED,ACCEPTED,REJECTED,SKIPPED,EXPIRED"
+
+    @pytest.mark.parametrize("value", ["", [], ()])
+    def test_an_empty_filter(self, server: ScriptedServer, value: Any) -> None:
+        """An API that ignored it would list everything."""
+        with pytest.raises(ValueError, match="status is empty"):
+            client(server).list_pools(status=value)
+
+    def test_a_date_without_zone(self, server: ScriptedServer) -> None:
+        with pytest.raises(ValueError, match="2024-01-01T00:00:00 has no time zone"):
+            client(server).list_pools(created_gt=datetime(2024, 1, 1))
+        assert server.seen == []
+
+    def test_more_of_nothing(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json={"items": [], "has_more": True})
+        with pytest.raises(TolokaError, match="does not get further than None"):
+            list(client(server).list_pools())
+
+    def test_a_page_that_does_not_advance(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json={"items": [pool()], "has_more": True}, times=5)
+        with pytest.raises(TolokaError, match="does not get further than 21"):
+            list(client(server).list_pools())
+        assert len(server.seen) == 2
+
+    @pytest.mark.parametrize("items", [None, {}, "x", {"0": pool()}, [None], ["21"], [[]], [{"id": "1"}]])
+    def test_items_that_are_no_list_of_objects(self, server: ScriptedServer, items: Any) -> None:
+        server.answer("GET", "/pools", json={"items": items, "has_more": False})
+        with pytest.raises(TolokaError):
+            list(client(server).list_pools())
+
+    def test_a_page_is_asked_again(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json={"items": [pool()], "has_more": True})
+        server.error("GET", "/pools", 503, "REMOTE_SERVICE_UNAVAILABLE")
+        server.answer("GET", "/pools", drop=True)
+        server.answer("GET", "/pools", json={"items": [pool(id="22")], "has_more": False})
+        assert [pool.id for pool in client(server).list_pools()] == ["21", "22"]
+        assert [query(server, index).get("id_gt") for index in range(4)] == [None, "21", "21", "21"]
+
+    @pytest.mark.parametrize("arguments", [{}, {"user_id": "u"}, {"status": "ACCEPTED"}, {"pool_id": None}])
+    def test_assignments_of_nothing(self, server: ScriptedServer, arguments: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="pool_id, task_id or task_suite_id is needed"):
+            client(server).list_assignments(**arguments)
+
+    @pytest.mark.parametrize("name", ["pool_id", "task_id", "task_suite_id"])
+    def test_assignments_of_something(self, server: ScriptedServer, name: str) -> None:
+        server.answer("GET", "/assignments", json=one(ASSIGNMENT))
+        assert len(list(client(server).list_assignments(**{name: "21"}))) == 1  # type: ignore[arg-type]
+        assert query(server)[name] == "21"
+
+
+class TestTasks:
+    def test_parameters(self, server: ScriptedServer) -> None:
+        server.answer("POST", "/tasks", 201, {"items": {"0": TASK}})
+        client(server).create_tasks([{}], allow_defaults=True, open_pool=False)
+        assert query(server) == {"allow_defaults": "true", "open_pool": "false"}
+
+    def test_the_order_is_that_of_the_request(self, server: ScriptedServer) -> None:
+        items = {str(index): {**TASK, "id": f"t-{index}"} for index in reversed(range(12))}
+        server.answer("POST", "/tasks", 201, {"items": items})
+        created = client(server).create_tasks([{}] * 12)
+        assert [task.id for task in created] == [f"t-{index}" for index in range(12)]
+
+    @pytest.mark.parametrize(
+        "items",
+        [None, {}, {"0": TASK}, {"1": TASK}, {"0": TASK, "2": TASK}, {"0": TASK, "1": TASK, "2": TASK}, [TASK, TASK]],
+    )
+    def test_fewer_tasks_than_asked_for(self, server: ScriptedServer, items: Any) -> None:
+        server.answer("POST", "/tasks", 201, {"items": items, "validation_errors": {"1": {}}})
+        with pytest.raises(TolokaError, match="to create 2 tasks"):
+            client(server).create_tasks([{}, {}])
+        assert len(server.seen) == 1
+
+    def test_asynchronously(self, server: ScriptedServer) -> None:
+        server.answer("POST", "/tasks", 202, operation(type="TASK.BATCH_CREATE"))
+        client(server).create_tasks_async([{}], operation_id=UUID.upper(), skip_invalid_items=True)
+        assert query(server) == {
+            "operation_id": UUID,
+            "async_mode": "true",
+            "allow_defaults": "false",
+            "open_pool": "false",
+            "skip_invalid_items": "true",
+        }
+
+    def test_a_lost_answer_is_followed_up_with_the_same_id(self, server: ScriptedServer) -> None:
+        server.answer("POST", "/tasks", drop=True)
+        server.error("POST", "/tasks", 409, "OPERATION_ALREADY_EXISTS")
+        server.answer("POST", "/tasks", 202, operation())  # must not be asked for
+        with pytest.raises(TolokaApiError, match="NOT_SCRIPTED"):
+            client(server).create_tasks_async([{}])
+        server.unexpected.clear()  # the id is made by the client, so its operation cannot be scripted
+        first, second = query(server, 0), query(server, 1)
+        assert first == second
+        assert uuid.UUID(first["operation_id"])
+        assert server.calls() == ["POST /tasks", "POST /tasks", f"GET /operations/{first['operation_id']}"]
+
+    def test_an_operation_that_exists_is_attached_to(self, server: ScriptedServer) -> None:
+        server.error("POST", "/tasks", 409, "OPERATION_ALREADY_EXISTS")
+        server.answer("GET", f"/operations/{UUID}", json=operation("RUNNING", "TASK.BATCH_CREATE", id=UUID))
+        found = client(server).create_tasks_async([{}], operation_id=UUID)
+        assert (found.id, found.status) == (UUID, "RUNNING")
+        assert server.calls() == ["POST /tasks", f"GET /operations/{UUID}"]
+
+    def test_another_conflict_is_raised(self, server: ScriptedServer) -> None:
+        server.error("POST", "/tasks", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+        with pytest.raises(TolokaConflictError, match="POOL_LOCKED"):
+            client(server).create_tasks_async([{}], operation_id=UUID)
+        assert len(server.seen) == 1
+
+    def test_every_call_has_an_id_of_its_own(self, server: ScriptedServer) -> None:
+        server.answer("POST", "/tasks", 202, operation(), times=2)
+        client(server).create_tasks_async([{}])
+        client(server).create_tasks_async([{}])
+        assert query(server, 0)["operation_id"] != query(server, 1)["operation_id"]
+
+    @pytest.mark.parametrize("value", ["", "None", "1", "op-1", UUID + "0", UUID[:-1] + "g", f"{{{UUID}}}", 5])
+    def test_an_operation_id_that_is_no_uuid(self, server: ScriptedServer, value: Any) -> None:
+        with pytest.raises(ValueError, match=r"^operation_id is ") as caught:
+            client(server).create_tasks_async([{}], operation_id=value)
+        assert caught.value.__cause__ is None
+        assert server.seen == []
+
+
+class TestWaiting:
+    def wait(self, server: ScriptedServer, *, status: str = "PENDING", timeout: float = 10.0, **more: Any) -> Operation:
+        start = Operation.from_api(operation(status))
+        return client(server).wait_operation(start, timeout=timeout, **{"poll_interval": 0.01, **more})
+
+    @pytest.mark.parametrize("status", ["SUCCESS", "FAIL", "A_STATUS_OF_THE_FUTURE"])
+    def test_what_is_done_is_not_asked_for(self, server: ScriptedServer, status: str) -> None:
+        assert self.wait(server, status=status).status == status
+        assert server.seen == []
+
+    @pytest.mark.parametrize("end", ["SUCCESS", "FAIL", "A_STATUS_OF_THE_FUTURE"])
+    def test_until_it_is_done(self, server: ScriptedServer, end: str) -> None:
+        for status in ("PENDING", "RUNNING", end):
+            server.answer("GET", "/operations/op-1", json=operation(status))
+        looks: list[str] = []
+        assert self.wait(server, on_look=lambda seen: looks.append(seen.status.value)).status == end
+        assert looks[:2] == ["PENDING", "RUNNING"]
+        assert len(server.seen) == 3
+
+    def test_a_finish_date_is_no_end(self, server: ScriptedServer) -> None:
+        server.answer(
+            "GET", "/operations/op-1", json=operation("PENDING", finished="2016-04-07T16:06:15", progress=100)
+        )
+        server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+        self.wait(server)
+        assert len(server.seen) == 2
+
+    def test_what_may_pass_is_tolerated(self, server: ScriptedServer, caplog: pytest.LogCaptureFixture) -> None:
+        path = "/operations/op-1"
+        server.answer("GET", path, drop=True)
+        server.error("GET", path, 503, "REMOTE_SERVICE_UNAVAILABLE", headers={"Retry-After": "3600"})
+        server.error("GET", path, 429, "TOO_MANY_REQUESTS", payload={"interval": "HOUR"})
+        server.answer("GET", path, 502, body=b"<html>")
+        server.answer("GET", path, body=b'{"id": ', headers={"Content-Length": "99", "Connection": "close"})
+        server.answer("GET", path, json=operation("SUCCESS"))
+        assert self.wait(server).status == "SUCCESS"
+        assert len(server.seen) == 6
+        warnings = [record for record in caplog.records if "Could not look at operation op-1" in record.message]
+        assert len(warnings) == 5
+        assert {record.levelno for record in warnings} == {logging.WARNING}
+
+    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_what_will_not_pass_is_raised(self, server: ScriptedServer, status: int) -> None:
+        server.error("GET", "/operations/op-1", status, "SOME_CODE")
+        with pytest.raises(TolokaApiError, match="SOME_CODE"):
+            self.wait(server)
+        assert len(server.seen) == 1
+
+    @pytest.mark.parametrize("poll_interval", [0.02, 0.0, 60.0])
+    def test_the_end_of_patience(self, server: ScriptedServer, poll_interval: float) -> None:
+        server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=2000)
+        began = time.monotonic()
+        with pytest.raises(TolokaTimeoutError, match=r"Operation op-1 \(POOL.OPEN\) was still RUNNING after 0 s"):
+            self.wait(server, timeout=0.2, poll_interval=poll_interval)
+        assert 0.2 <= time.monotonic() - began < 1.5
+        assert server.seen
+
+    def test_an_unreachable_server_ends_as_a_timeout(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/operations/op-1", drop=True, times=100)
+        with pytest.raises(TolokaTimeoutError, match="was still PENDING"):
+            self.wait(server, timeout=0.1)
+
+    def test_no_patience_at_all(self, server: ScriptedServer) -> None:
+        with pytest.raises(TolokaTimeoutError):
+            self.wait(server, timeout=0.0)
+        assert server.seen == []
+
+
+class TestEnsureSuccess:
+    def test_success(self, server: ScriptedServer) -> None:
+        done = Operation.from_api(operation("SUCCESS"))
+        assert client(server).ensure_success(done) is done
+        assert server.seen == []
+
+    @pytest.mark.parametrize("status", ["FAIL", "PENDING", "RUNNING", "success", "SUCCESS ", "PARTIAL_SUCCESS", ""])
+    def test_anything_else_is_an_error(self, server: ScriptedServer, status: str) -> None:
+        failed = Operation.from_api(operation(status, details={"why": "because"}))
+        with pytest.raises(TolokaOperationError) as caught:
+            client(server).ensure_success(failed)
+        text = str(caught.value)
+        assert text.startswith(f"Operation op-1 (POOL.OPEN) ended as {status}")
+        assert ("does not know" in text) == (status not in ("FAIL", "PENDING", "RUNNING"))
+        assert "{'pool_id': '21'}" in text
+        assert "because" in text
+        assert caught.value.operation is failed
+        assert server.seen == []
+
+    def batch(self, server: ScriptedServer) -> TolokaOperationError:
+        failed = Operation.from_api(operation("FAIL", "TASK.BATCH_CREATE", details={"failed_count": 5}))
+        with pytest.raises(TolokaOperationError, match="FAIL") as caught:
+            client(server).ensure_success(failed)
+        assert set(server.calls()) == {"GET /operations/op-1/log"}
+        return caught.value
+
+    def test_the_log_is_shown(self, server: ScriptedServer) -> None:
+        wrong = {"input_values.image": {"code": "VALUE_REQUIRED", "message": "Value must be present"}}
+        bad = {"type": "TASK_VALIDATE", "success": False, "input": {"secret": "input"}, "output": wrong}
+        good = {"type": "TASK_CREATE", "success": True, "output": {"task_id": "fine"}}
+        server.answer("GET", "/operations/op-1/log", json=[good, *[bad] * 5])
+        error = self.batch(server)
+        assert "first of 5 errors in its log" in str(error)
+        assert "VALUE_REQUIRED" in str(error)
+        assert "fine" not in str(error)
+        assert error.log == [good, *[bad] * 5]
+        assert len(str(error)) < 2000
+
+    def test_a_log_of_one_step_as_the_reference_shows_it(self, server: ScriptedServer) -> None:
+        step = {"type": "TASK_VALIDATE", "success": False, "output": {"code": "VALIDATION_ERROR"}}
+        server.answer("GET", "/operations/op-1/log", json=step)
+        assert "VALIDATION_ERROR" in str(self.batch(server))
+
+    @pytest.mark.parametrize("log", [[], [{}], [{"success": False}], ["text"], [None], "text", 5])
+    def test_a_strange_log_does_not_hide_the_failure(self, server: ScriptedServer, log: Any) -> None:
+        server.answer("GET", "/operations/op-1/log", json=log)
+        assert "failed_count" in str(self.batch(server))
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"status": 409, "json": {"code": "OPERATION_LOGS_ARCHIVED"}},
+            {"status": 404, "json": {"code": "DOES_NOT_EXIST"}},
+            {"status": 429, "json": {"code": "TOO_MANY_REQUESTS", "payload": {"interval": "DAY"}}},
+            {"status": 503, "json": {"code": "BUSY"}, "headers": {"Retry-After": "99"}},
+            {"status": 204},
+        ],
+    )
+    def test_an_unreadable_log_does_not_hide_the_failure(
+        self, server: ScriptedServer, caplog: pytest.LogCaptureFixture, answer: dict[str, Any]
+    ) -> None:
+        server.answer("GET", "/operations/op-1/log", **answer)
+        assert "failed_count" in str(self.batch(server))
+        assert "The log of operation op-1 could not be read" in caplog.text
+
+    @pytest.mark.parametrize("operation_type", ["POOL.OPEN", "SOLUTION.AGGREGATE", "TRAINING.ARCHIVE"])
+    def test_other_types_have_no_log(self, server: ScriptedServer, operation_type: str) -> None:
+        with pytest.raises(TolokaOperationError):
+            client(server).ensure_success(Operation.from_api(operation("FAIL", operation_type)))
+        assert server.seen == []
+
+
+class TestSearches:
+    def test_the_operation_of_a_pool(self, server: ScriptedServer) -> None:
+        others = [operation("PENDING", parameters={"pool_id": "2"}), operation("PENDING", parameters={})]
+        mine = operation("RUNNING", id="op-2", parameters={"pool_id": 21})
+        server.answer("GET", "/operations", json={"items": others, "has_more": False})
+        server.answer("GET", "/operations", json={"items": [*others, mine], "has_more": False})
+        found = client(server).find_unfinished_operation(pool_id="21")
+        assert found is not None
+        assert found.id == "op-2"
+
+    def test_one_that_starts_meanwhile_is_not_missed(self, server: ScriptedServer) -> None:
+        """It is PENDING at the first look, and RUNNING at the second."""
+        server.answer("GET", "/operations", json={"items": [], "has_more": False}, times=2)
+        assert client(server).find_unfinished_operation(pool_id="21") is None
+        assert [query(server, 0)["status"], query(server, 1)["status"]] == ["PENDING", "RUNNING"]
+
+    def test_an_id_that_is_a_number(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/operations", json=one(operation("PENDING")))
+        assert client(server).find_unfinished_operation(pool_id=21) is not None  # type: ignore[arg-type]
+
+    def test_the_pools_that_need_a_training(self, server: ScriptedServer) -> None:
+        def needs(training_id: Any) -> dict[str, Any]:
+            return {"quality_control": {"training_requirement": {"training_pool_id": training_id}}}
+
+        pages = [[pool(id="1", **needs("7")), pool(id="2")], [pool(id="3", **needs(7))], [pool(id="4", **needs("70"))]]
+        for items in pages:
+            server.answer("GET", "/pools", json={"items": items, "has_more": False})
+        assert [found.id for found in client(server).pools_requiring("7")] == ["1", "3"]
+        assert {query(server, index)["status"] for index in range(3)} == {"OPEN", "CLOSED", "LOCKED"}
+
+
+class TestWebUrl:
+    POOL = Pool.from_api(pool())
+    TRAINING = Training.from_api(pool())
+
+    def test_production(self) -> None:
+        url = TolokaClient(TOKEN).web_url(self.POOL)
+        assert url == "https://platform.toloka.ai/requester/project/10/pool/21"
+
+    def test_sandbox(self) -> None:
+        url = TolokaClient(TOKEN, base_url=SANDBOX).web_url(self.TRAINING)
+        assert url == "https://platform.sandbox.toloka.ai/requester/project/10/training/21"
+
+    def test_own_host(self) -> None:
+        url = TolokaClient(TOKEN, base_url="http://localhost:8000/").web_url(self.POOL)
+        assert url == "http://localhost:8000/requester/project/10/pool/21"

@@ -1,0 +1,696 @@
+"""What one HTTP request to Toloka carries, when it is sent again, and what it says when it failed."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import TOKEN, ScriptedHandler, ScriptedServer, operation, pool
+from toloka_airflow import __version__
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.errors import (
+    TolokaApiError,
+    TolokaConflictError,
+    TolokaConnectionError,
+    TolokaError,
+    TolokaQuotaError,
+    TolokaRetryableError,
+)
+from toloka_airflow.api.models import AssignmentStatus
+
+PAGE = b"<html><body>" + b"Bad gateway. " * 200 + b"</body></html>"
+PROJECT = {"id": "10", "status": "ACTIVE"}
+ASSIGNMENT = {"id": "a-1", "pool_id": "21", "status": "ACCEPTED"}
+
+Call = tuple[str, str, Callable[[TolokaClient], Any], Any]
+
+REPEATED: dict[str, Call] = {
+    "get": ("GET", "/pools/21", lambda c: c.get_pool("21"), pool()),
+    "list": ("GET", "/pools", lambda c: list(c.list_pools()), {"items": [pool()], "has_more": False}),
+    "log": ("GET", "/operations/op-1/log", lambda c: c.get_operation_log("op-1"), [{"type": "TASK_CREATE"}]),
+    "open": ("POST", "/pools/21/open", lambda c: c.open_pool("21"), operation()),
+    "close": ("POST", "/pools/21/close", lambda c: c.close_pool("21"), operation()),
+    "archive": ("POST", "/trainings/7/archive", lambda c: c.archive_training("7"), operation()),
+    "tasks, by id": ("POST", "/tasks", lambda c: c.create_tasks_async([{"pool_id": "21"}]), operation()),
+}
+SENT_ONCE: dict[str, Call] = {
+    "project": ("POST", "/projects", lambda c: c.create_project({}), PROJECT),
+    "pool": ("POST", "/pools", lambda c: c.create_pool({}), pool()),
+    "training": ("POST", "/trainings", lambda c: c.create_training({}), pool()),
+    "clone pool": ("POST", "/pools/21/clone", lambda c: c.clone_pool("21"), operation()),
+    "clone training": ("POST", "/trainings/7/clone", lambda c: c.clone_training("7"), operation()),
+    "tasks": (
+        "POST",
+        "/tasks",
+        lambda c: c.create_tasks([{"pool_id": "21"}]),
+        {"items": {"0": {"id": "t-1", "pool_id": "21"}}},
+    ),
+    "aggregate": (
+        "POST",
+        "/aggregated-solutions/aggregate-by-pool",
+        lambda c: c.aggregate_by_pool("21", type="DAWID_SKENE", fields=["result"]),
+        operation(),
+    ),
+    "review": (
+        "PATCH",
+        "/assignments/a-1",
+        lambda c: c.patch_assignment("a-1", status=AssignmentStatus.ACCEPTED),
+        ASSIGNMENT,
+    ),
+}
+EVERY = REPEATED | SENT_ONCE
+
+
+def _error(status: int, code: str, **more: Any) -> dict[str, Any]:
+    return {"status": status, "json": {"request_id": "req-1", "code": code, "message": f"{code} happened", **more}}
+
+
+BUSY = {
+    "429": _error(429, "TOO_MANY_REQUESTS"),
+    "429 a minute": _error(429, "TOO_MANY_REQUESTS", payload={"interval": "MIN"}),
+    "429 in HTML": {"status": 429, "body": PAGE},
+}
+UNCLEAR = {
+    "408": _error(408, "REQUEST_TIMEOUT"),
+    "500": _error(500, "INTERNAL_ERROR", payload={"additional_message": "oops"}),
+    "502 in HTML": {"status": 502, "body": PAGE},
+    "503": _error(503, "REMOTE_SERVICE_UNAVAILABLE"),
+    "504 without a body": {"status": 504, "body": b""},
+    "200 in HTML": {"status": 200, "body": PAGE},
+    "200 without a body": {"status": 200, "body": b""},
+    "200 with null": {"status": 200, "body": b"null"},
+    "404 in HTML": {"status": 404, "body": PAGE},
+    "cut JSON": {"status": 200, "body": b'{"id": "21", "sta'},
+}
+NO_ANSWER = {
+    "dropped": {"drop": True},
+    "half a body": {"body": b'{"id": "21"', "headers": {"Content-Length": "1000", "Connection": "close"}},
+}
+PASSING: dict[str, tuple[dict[str, Any], type[TolokaError]]] = {
+    **{name: (fault, TolokaRetryableError) for name, fault in {**BUSY, **UNCLEAR}.items()},
+    **{name: (fault, TolokaConnectionError) for name, fault in NO_ANSWER.items()},
+}
+MAYBE_RECEIVED = {name: PASSING[name] for name in {**UNCLEAR, **NO_ANSWER}}
+
+
+def client(server: ScriptedServer, **more: Any) -> TolokaClient:
+    """Return a client that is quick to try again and has time to do so."""
+    return TolokaClient(TOKEN, base_url=server.url, **{"first_pause": 0.01, "retry_budget": 20.0, **more})
+
+
+def shown(exc: BaseException) -> str:
+    """Return all that a log could show of an exception, with everything that caused it."""
+    return "".join(traceback.format_exception(exc)) + repr(exc) + repr(vars(exc))
+
+
+@pytest.fixture
+def other() -> Iterator[ScriptedServer]:
+    """A second machine, which must never see the token."""
+    with listening(unbound_server()) as script:
+        yield script
+
+
+def unbound_server() -> ThreadingHTTPServer:
+    """Return a scripted server with a port of its own where nobody listens yet."""
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), ScriptedHandler, bind_and_activate=False)
+    httpd.daemon_threads = True
+    httpd.server_bind()
+    script = ScriptedServer(url=f"http://127.0.0.1:{httpd.server_port}")
+    httpd.script = script  # type: ignore[attr-defined]
+    return httpd
+
+
+@contextmanager
+def listening(httpd: ThreadingHTTPServer, *, activate: bool = True) -> Iterator[ScriptedServer]:
+    """Serve until the end of the block."""
+    if activate:
+        httpd.server_activate()
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield httpd.script  # type: ignore[attr-defined]
+    finally:
+        httpd.shutdown()
+        httpd.server_close()
+        thread.join()
+
+
+@contextmanager
+def raw_server(answer: bytes) -> Iterator[str]:
+    """Serve one connection with exactly these bytes, and give the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+class TestHeaders:
+    KEY = f"{'k' * 22}.middle.end"
+
+    @pytest.mark.parametrize(
+        ("token", "scheme", "sent"),
+        [
+            ("0123456789abcdef", "auto", "OAuth 0123456789abcdef"),
+            (f"{'k' * 21}.middle.end", "auto", f"OAuth {'k' * 21}.middle.end"),
+            (f"{'k' * 22}.middle.end", "auto", f"ApiKey {'k' * 22}.middle.end"),
+            (f"{'k' * 24}..", "auto", f"ApiKey {'k' * 24}.."),
+            (f"{'k' * 25}.middle.end", "auto", f"OAuth {'k' * 25}.middle.end"),
+            (f"{'k' * 22}.one-dot", "auto", f"OAuth {'k' * 22}.one-dot"),
+            (f"{'k' * 22}.three.dots.here", "auto", f"OAuth {'k' * 22}.three.dots.here"),
+            (KEY, "OAuth", f"OAuth {KEY}"),
+            ("0123456789abcdef", "ApiKey", "ApiKey 0123456789abcdef"),
+            (f"OAuth {KEY}", "auto", f"OAuth {KEY}"),
+            ("ApiKey 0123456789abcdef", "OAuth", "ApiKey 0123456789abcdef"),
+            ("  0123456789abcdef\n", "auto", "OAuth 0123456789abcdef"),
+            ("OAuth   0123456789abcdef ", "auto", "OAuth 0123456789abcdef"),
+        ],
+    )
+    def test_authorization(self, server: ScriptedServer, token: str, scheme: str, sent: str) -> None:
+        server.answer("GET", "/pools/21", json=pool())
+        TolokaClient(token, base_url=server.url, auth_scheme=scheme).get_pool("21")
+        assert server.seen[0].headers["Authorization"] == sent
+
+    def test_what_every_request_carries(self, server: ScriptedServer) -> None:
+        server.answer("POST", "/pools/21/open", 204)
+        client(server, account_id="acc-1").open_pool("21")
+        headers = server.seen[0].headers
+        assert headers["X-Act-Under-Account-ID"] == "acc-1"
+        assert headers["User-Agent"] == f"airflow-toloka/{__version__}"
+        assert headers["Accept"] == "application/json"
+        assert "Content-Type" not in headers
+        assert server.seen[0].query == ""
+
+    def test_content_type_goes_with_a_body(self, server: ScriptedServer) -> None:
+        server.answer("POST", "/projects", 201, PROJECT)
+        client(server).create_project({"public_name": "Zähler 数"})
+        assert server.seen[0].headers["Content-Type"] == "application/json"
+        assert server.seen[0].body == {"public_name": "Zähler 数"}
+        assert "X-Act-Under-Account-ID" not in server.seen[0].headers
+
+    @pytest.mark.parametrize("line", ["machine 127.0.0.1", "default"])
+    def test_netrc_does_not_replace_the_token(
+        self, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+    ) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text(f"{line} login somebody password something\n")
+        netrc.chmod(0o600)
+        monkeypatch.setenv("NETRC", str(netrc))
+        server.answer("GET", "/pools/21", json=pool())
+        client(server).get_pool("21")
+        assert server.seen[0].headers["Authorization"] == f"OAuth {TOKEN}"
+
+    @pytest.mark.parametrize("suffix", ["/", "/api/v1", "/api/v1/"])
+    def test_base_url_may_name_the_api(self, server: ScriptedServer, suffix: str) -> None:
+        server.answer("GET", "/pools/21", json=pool())
+        assert TolokaClient(TOKEN, base_url=server.url + suffix).get_pool("21").id == "21"
+
+
+class TestRedirect:
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("call", ["get", "open", "pool"])
+    @pytest.mark.parametrize("elsewhere", [True, False])
+    def test_is_never_followed(
+        self, server: ScriptedServer, other: ScriptedServer, status: int, call: str, elsewhere: bool
+    ) -> None:
+        method, path, send, _ = EVERY[call]
+        target = f"{(other if elsewhere else server).url}/api/v1/elsewhere"
+        server.answer(method, path, status, headers={"Location": target})
+        with pytest.raises(TolokaApiError, match=f"redirect to {target}") as caught:
+            send(client(server))
+        assert caught.value.status == status
+        assert not isinstance(caught.value, TolokaRetryableError)
+        assert "Set the host of the connection" in str(caught.value)
+        assert len(server.seen) == 1
+        assert other.seen == []
+
+
+class TestBadArguments:
+    @pytest.mark.parametrize(
+        "token", ["", "  ", "OAuth", "OAuth ", "ApiKey  ", "Bearer abc", "se cret", "se\ncret", "se\tcret", "sécret"]
+    )
+    def test_token(self, token: str) -> None:
+        with pytest.raises(ValueError, match=r"token (is empty|has characters)") as caught:
+            TolokaClient(token)
+        assert not any(part in str(caught.value) for part in ("abc", "cret"))
+        assert caught.value.__cause__ is None
+
+    def test_auth_scheme(self) -> None:
+        with pytest.raises(ValueError, match="auth_scheme is 'Bearer'"):
+            TolokaClient(TOKEN, auth_scheme="Bearer")
+
+    @pytest.mark.parametrize("account_id", ["None", "a b", "a\r\nX-Evil: 1", "á"])
+    def test_account_id(self, account_id: str) -> None:
+        with pytest.raises(ValueError, match="account_id is "):
+            TolokaClient(TOKEN, account_id=account_id)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "toloka.dev",
+            "ftp://toloka.dev",
+            "https://",
+            "https://?x=1",
+            "https://toloka.dev?x=1",
+            "https://toloka.dev#x",
+            "https://toloka.dev:port",
+            "https://toloka.dev:99999",
+            "https://[::1",
+            "https://toloka.dev ",
+            "https://toloka .dev",
+            "https://toloka.dev\n",
+            "http://toloka.dev",
+            "http://127.0.0.1.evil.example",
+            "http://localhost.evil.example",
+            "http://10.0.0.1:8000",
+        ],
+    )
+    def test_base_url(self, url: str) -> None:
+        with pytest.raises(ValueError, match="host"):
+            TolokaClient(TOKEN, base_url=url)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://user:hidden@toloka.dev",
+            "https://hidden@toloka.dev",
+            "http://user:hidden@toloka.dev",
+            "https://user:hidden@toloka.dev?x=1",
+            "ftp://user:hidden@toloka.dev",
+            "http://127.0.0.1@hidden.example",
+        ],
+    )
+    def test_base_url_with_credentials_is_not_shown(self, url: str) -> None:
+        with pytest.raises(ValueError, match="host contains credentials") as caught:
+            TolokaClient(TOKEN, base_url=url)
+        assert "hidden" not in str(caught.value)
+
+    def test_http_to_another_machine_needs_a_word(self) -> None:
+        with pytest.raises(ValueError, match=r"'http://toloka\.lan'.*allow_http"):
+            TolokaClient(TOKEN, base_url="http://toloka.lan")
+        assert TolokaClient(TOKEN, base_url="http://toloka.lan", allow_http=True).base_url == "http://toloka.lan"
+
+    @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1", "https://x/y"])
+    def test_usable_addresses(self, url: str) -> None:
+        assert TolokaClient(TOKEN, base_url=url).base_url == url
+
+    def test_certificates_that_do_not_exist(self) -> None:
+        with pytest.raises(ValueError, match="verify is '/no/such/file'"):
+            TolokaClient(TOKEN, verify="/no/such/file")
+
+
+class TestRepetition:
+    @pytest.mark.parametrize("fault", PASSING)
+    @pytest.mark.parametrize("call", REPEATED)
+    def test_safe_calls_recover(self, server: ScriptedServer, call: str, fault: str) -> None:
+        method, path, send, good = REPEATED[call]
+        server.answer(method, path, times=2, **PASSING[fault][0])
+        server.answer(method, path, 202, good)
+        assert send(client(server))
+        assert server.calls() == [f"{method} {path}"] * 3
+
+    @pytest.mark.parametrize("fault", PASSING)
+    @pytest.mark.parametrize("call", REPEATED)
+    def test_safe_calls_give_up_when_the_budget_is_spent(self, server: ScriptedServer, call: str, fault: str) -> None:
+        method, path, send, _ = REPEATED[call]
+        answer, error = PASSING[fault]
+        server.answer(method, path, times=100, **answer)
+        began = time.monotonic()
+        with pytest.raises(TolokaError) as caught:
+            send(client(server, retry_budget=0.06))
+        assert type(caught.value) is error
+        # Pauses of 5-10, 10-20, 20-40, 40-80 ms: at least two fit, never more than three.
+        assert 2 <= len(server.seen) <= 4
+        assert time.monotonic() - began < 1
+
+    @pytest.mark.parametrize("fault", MAYBE_RECEIVED)
+    @pytest.mark.parametrize("call", SENT_ONCE)
+    def test_what_may_have_been_received_is_not_sent_again(self, server: ScriptedServer, call: str, fault: str) -> None:
+        method, path, send, good = SENT_ONCE[call]
+        answer, error = MAYBE_RECEIVED[fault]
+        server.answer(method, path, **answer)
+        server.answer(method, path, 201, good)
+        with pytest.raises(TolokaError) as caught:
+            send(client(server))
+        assert type(caught.value) is error
+        assert caught.value.received  # type: ignore[attr-defined]
+        assert server.calls() == [f"{method} {path}"]
+
+    @pytest.mark.parametrize("fault", BUSY)
+    @pytest.mark.parametrize("call", SENT_ONCE)
+    def test_what_was_refused_is_sent_again(self, server: ScriptedServer, call: str, fault: str) -> None:
+        method, path, send, good = SENT_ONCE[call]
+        server.answer(method, path, times=2, **BUSY[fault])
+        server.answer(method, path, 201, good)
+        assert send(client(server))
+        assert server.calls() == [f"{method} {path}"] * 3
+
+    @pytest.mark.parametrize("call", EVERY)
+    def test_what_cannot_have_been_received_is_sent_again(self, call: str) -> None:
+        method, path, send, good = EVERY[call]
+        httpd = unbound_server()
+        with start_when_it_is_missed(httpd), listening(httpd, activate=False) as server:
+            server.answer(method, path, 201, good)
+            assert send(client(server))
+            assert server.calls() == [f"{method} {path}"]
+
+    @pytest.mark.parametrize("call", EVERY)
+    def test_nobody_there(self, call: str, caplog: pytest.LogCaptureFixture) -> None:
+        httpd = unbound_server()
+        with pytest.raises(TolokaConnectionError, match="got no answer from http://127") as caught:
+            EVERY[call][2](client(httpd.script, retry_budget=0.06))  # type: ignore[attr-defined]
+        httpd.server_close()
+        assert not caught.value.received
+        assert 2 <= sum("trying again" in record.message for record in caplog.records) <= 3
+
+    @pytest.mark.parametrize("interval", ["HOUR", "DAY"])
+    @pytest.mark.parametrize("call", EVERY)
+    def test_a_long_quota_is_not_waited_for(self, server: ScriptedServer, call: str, interval: str) -> None:
+        method, path, send, _ = EVERY[call]
+        server.error(
+            method, path, 429, "TOO_MANY_REQUESTS", payload={"interval": interval}, headers={"Retry-After": "0"}
+        )
+        with pytest.raises(TolokaQuotaError) as caught:
+            send(client(server))
+        hours = 1 if interval == "HOUR" else 24
+        returns = datetime.now(UTC) + timedelta(hours=hours)
+        days = {f"{returns - timedelta(minutes=1):%Y-%m-%d}", f"{returns:%Y-%m-%d}"}
+        assert any(f"it returns by {day}" in str(caught.value) for day in days)
+        assert len(server.seen) == 1
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422])
+    @pytest.mark.parametrize("call", ["get", "open", "pool", "tasks, by id"])
+    def test_a_refusal_is_final(self, server: ScriptedServer, call: str, status: int) -> None:
+        method, path, send, _ = EVERY[call]
+        server.error(method, path, status, "SOME_CODE")
+        with pytest.raises(TolokaApiError) as caught:
+            send(client(server))
+        assert type(caught.value) is (TolokaConflictError if status == 409 else TolokaApiError)
+        assert (caught.value.status, caught.value.code, caught.value.request_id) == (status, "SOME_CODE", "req-1")
+        assert len(server.seen) == 1
+
+    def test_a_silent_server_is_left(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools/21", body=b"{", headers={"Content-Length": "10"})
+        began = time.monotonic()
+        with pytest.raises(TolokaConnectionError) as caught:
+            client(server, timeout=(5.0, 0.2)).without_retries().get_pool("21")
+        assert caught.value.received
+        assert 0.2 <= time.monotonic() - began < 2
+
+    @pytest.mark.parametrize("fault", PASSING)
+    def test_without_retries(self, server: ScriptedServer, fault: str) -> None:
+        answer, error = PASSING[fault]
+        server.answer("GET", "/pools/21", **answer)
+        with pytest.raises(error):
+            client(server).without_retries().get_pool("21")
+        assert len(server.seen) == 1
+
+    def test_without_retries_leaves_the_client_as_it_was(self, server: ScriptedServer) -> None:
+        server.error("GET", "/pools/21", 503, "REMOTE_SERVICE_UNAVAILABLE")
+        server.answer("GET", "/pools/21", json=pool())
+        patient = client(server)
+        assert patient.without_retries().base_url == patient.base_url
+        assert patient.get_pool("21").id == "21"
+
+    def test_the_pause_stays_finite(self) -> None:
+        transport = TolokaClient(TOKEN, first_pause=0.001)._transport
+        assert 15 <= transport._pause(5000, None) <= 30
+
+    def test_the_budget_is_for_all_repetitions_together(self, server: ScriptedServer) -> None:
+        server.error("GET", "/pools/21", 503, "BUSY", headers={"Retry-After": "1"}, times=10)
+        began = time.monotonic()
+        with pytest.raises(TolokaRetryableError):
+            client(server, retry_budget=1.5).get_pool("21")
+        assert 1 <= time.monotonic() - began < 1.5
+        assert len(server.seen) == 2
+
+
+@contextmanager
+def start_when_it_is_missed(httpd: ThreadingHTTPServer) -> Iterator[None]:
+    """Let a server listen as soon as the client says that it tries again."""
+
+    class Starter(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert "Connection refused" in record.getMessage()
+            httpd.server_activate()
+            logger.removeHandler(self)
+
+    logger = logging.getLogger("toloka_airflow.api.transport")
+    starter = Starter()
+    logger.addHandler(starter)
+    try:
+        yield
+    finally:
+        assert starter not in logger.handlers
+        logger.removeHandler(starter)
+
+
+class TestRetryAfter:
+    def test_seconds_are_waited(self, server: ScriptedServer) -> None:
+        server.error("GET", "/pools/21", 429, "TOO_MANY_REQUESTS", headers={"Retry-After": "1"})
+        server.answer("GET", "/pools/21", json=pool())
+        began = time.monotonic()
+        client(server).get_pool("21")
+        assert 1 <= time.monotonic() - began < 2
+
+    def test_a_date_is_waited_for(self, server: ScriptedServer) -> None:
+        then = datetime.now(UTC) + timedelta(seconds=2)
+        server.error("GET", "/pools/21", 503, "BUSY", headers={"Retry-After": format_datetime(then, usegmt=True)})
+        server.answer("GET", "/pools/21", json=pool())
+        client(server).get_pool("21")
+        assert datetime.now(UTC) >= then.replace(microsecond=0)
+
+    @pytest.mark.parametrize("call", EVERY)
+    def test_beyond_the_budget_gives_up_at_once(self, server: ScriptedServer, call: str) -> None:
+        method, path, send, _ = EVERY[call]
+        server.error(method, path, 429, "TOO_MANY_REQUESTS", headers={"Retry-After": "21"})
+        began = time.monotonic()
+        with pytest.raises(TolokaRetryableError) as caught:
+            send(client(server, retry_budget=20.0))
+        assert caught.value.retry_after == 21
+        assert time.monotonic() - began < 1
+        assert len(server.seen) == 1
+
+    def test_a_date_beyond_the_budget(self, server: ScriptedServer) -> None:
+        then = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+        server.error("GET", "/pools/21", 503, "BUSY", headers={"Retry-After": then})
+        with pytest.raises(TolokaRetryableError) as caught:
+            client(server).get_pool("21")
+        assert caught.value.retry_after == pytest.approx(3600, abs=5)
+        assert len(server.seen) == 1
+
+    @pytest.mark.parametrize(
+        "value", ["0", "soon", "-5", "1.5", "\xb2", "", "Mon, 99 Foo 2020", "Wed, 21 Oct 2015 07:28:00 GMT"]
+    )
+    def test_what_is_past_or_unreadable_does_not_matter(self, server: ScriptedServer, value: str) -> None:
+        server.error("GET", "/pools/21", 503, "BUSY", headers={"Retry-After": value})
+        server.answer("GET", "/pools/21", json=pool())
+        began = time.monotonic()
+        assert client(server).get_pool("21").id == "21"
+        assert time.monotonic() - began < 1
+
+
+class TestErrorAnswers:
+    def conflict(self, server: ScriptedServer, **answer: Any) -> TolokaApiError:
+        server.answer("POST", "/pools/21/open", 409, **answer)
+        with pytest.raises(TolokaConflictError) as caught:
+            client(server).open_pool("21")
+        return caught.value
+
+    def test_all_facts_are_there(self, server: ScriptedServer) -> None:
+        body = {
+            "request_id": "8dff",
+            "code": "EMPTY_POOL",
+            "message": "Pool contains no tasks. Operation is not allowed",
+            "payload": None,
+        }
+        exc = self.conflict(server, json=body)
+        assert (exc.status, exc.code, exc.request_id, exc.payload) == (409, "EMPTY_POOL", "8dff", None)
+        assert str(exc) == (
+            "POST /pools/21/open answered 409 EMPTY_POOL: Pool contains no tasks. Operation is not allowed "
+            "(request id 8dff). Upload tasks to the pool before opening it."
+        )
+
+    def test_allowed_statuses(self, server: ScriptedServer) -> None:
+        payload = {"appropriate_statuses": ["OPEN", "CLOSED"]}
+        exc = self.conflict(server, json={"code": "INAPPROPRIATE_STATUS", "message": "No", "payload": payload})
+        assert exc.payload == payload
+        assert "Allowed statuses: OPEN, CLOSED." in str(exc)
+
+    @pytest.mark.parametrize("code", ["CONFLICT_STATE", "A_CODE_OF_THE_FUTURE"])
+    def test_a_code_without_advice(self, server: ScriptedServer, code: str) -> None:
+        exc = self.conflict(server, json={"code": code, "message": "Conflict state"})
+        assert str(exc) == f"POST /pools/21/open answered 409 {code}: Conflict state"
+
+    def test_empty_body(self, server: ScriptedServer) -> None:
+        exc = self.conflict(server, body=b"")
+        assert (exc.code, exc.message, exc.payload) == (None, "", None)
+        assert str(exc) == "POST /pools/21/open answered 409 without a code"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"assignment_id": {"code": "ENTITY_CONFLICT"}},
+            {"code": None, "message": None, "payload": None, "request_id": None},
+            {"code": ["EMPTY_POOL"], "message": {"a": 1}, "payload": [{"interval": "HOUR"}]},
+            {"code": {"a": 1}, "message": 7, "payload": "text", "request_id": 5},
+            {"code": "X", "payload": {"interval": ["HOUR"], "appropriate_statuses": "OPEN"}},
+            {"code": "X", "payload": {"interval": {}, "appropriate_statuses": 5}},
+            [],
+            ["EMPTY_POOL"],
+            "EMPTY_POOL",
+            5,
+            False,
+        ],
+    )
+    @pytest.mark.parametrize("status", [400, 409, 503, 429])
+    def test_any_json_is_survived(self, server: ScriptedServer, status: int, body: Any) -> None:
+        server.answer("POST", "/pools/21/open", status, body)
+        with pytest.raises(TolokaApiError, match=f"POST /pools/21/open answered {status}") as caught:
+            client(server, retry_budget=0.0).open_pool("21")
+        assert isinstance(caught.value, TolokaConflictError) == (status == 409)
+        assert isinstance(caught.value, TolokaRetryableError) == (status in (503, 429))
+
+    @pytest.mark.parametrize(
+        ("status", "code", "advice"),
+        [
+            (401, "AUTHENTICATION_ERROR", "Check the token"),
+            (401, "SOMETHING", "Check the token"),
+            (403, "ACCESS_DENIED", "has no right to this"),
+            (404, "DOES_NOT_EXIST", "production and sandbox have separate objects"),
+            (409, "TRAINING_ARCHIVE_CONFLICT", "Archive every main pool"),
+            (409, "NOT_ENOUGH_BALANCE", "Top up the account"),
+            (409, "POOL_IS_TRAINING", "use the training operators"),
+        ],
+    )
+    def test_advice(self, server: ScriptedServer, status: int, code: str, advice: str) -> None:
+        server.error("POST", "/pools/21/open", status, code)
+        with pytest.raises(TolokaApiError, match=advice):
+            client(server).open_pool("21")
+
+    def test_a_page_is_shown_in_part(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools/21", 502, body=PAGE)
+        with pytest.raises(TolokaRetryableError, match="not JSON: '<html><body>Bad gateway") as caught:
+            client(server, retry_budget=0.0).get_pool("21")
+        assert len(str(caught.value)) < 700
+
+    def test_a_huge_payload_is_shown_in_part(self, server: ScriptedServer) -> None:
+        payload = {f"tasks.{index}.input_values.image": {"code": "INVALID_URL_SYNTAX"} for index in range(5000)}
+        exc = self.conflict(server, json={"code": "X", "message": "m" * 100, "payload": payload})
+        assert exc.payload == payload
+        assert len(str(exc)) < 1000
+
+    def test_a_field_error_is_shown(self, server: ScriptedServer) -> None:
+        payload = {"public_name": {"code": "VALUE_REQUIRED", "message": "Value must be present"}}
+        server.error("POST", "/projects", 400, "VALIDATION_ERROR", payload=payload)
+        with pytest.raises(TolokaApiError, match=r"public_name.*VALUE_REQUIRED") as caught:
+            client(server).create_project({})
+        assert caught.value.payload == payload
+
+
+class TestToken:
+    """The token of these tests is echoed by the server in every way a server, a proxy or a login page could."""
+
+    LATE = "x" * 490 + TOKEN
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"status": 400, "json": {"code": "BAD", "message": f"what is {TOKEN}?"}},
+            {"status": 409, "json": {"code": "BAD", "payload": {"headers": {"Authorization": f"OAuth {TOKEN}"}}}},
+            {"status": 409, "json": {"code": "BAD", "payload": {TOKEN: "in a key"}}},
+            {"status": 409, "json": {"code": "BAD", "payload": ["a", [TOKEN]]}},
+            {"status": 409, "json": {"code": "BAD", "payload": LATE}},
+            {"status": 401, "json": {"code": f"UNKNOWN {TOKEN}", "request_id": TOKEN}},
+            {"status": 401, "json": {"code": "BAD", "message": LATE}},
+            {"status": 503, "json": {"code": "BAD", "message": f"{TOKEN}{TOKEN}"}},
+            {"status": 502, "body": f"<html>{TOKEN}</html>".encode()},
+            {"status": 502, "body": LATE.encode()},
+            {"status": 200, "body": f"<html>{TOKEN}</html>".encode()},
+            {"status": 200, "json": {"headers": {"Authorization": f"OAuth {TOKEN}"}}},
+            {"status": 200, "json": [f"OAuth {TOKEN}"]},
+            {"status": 200, "json": TOKEN},
+            {"status": 302, "headers": {"Location": f"https://login.example/?token={TOKEN}"}},
+        ],
+    )
+    @pytest.mark.parametrize("call", ["get", "list", "open", "pool", "tasks"])
+    def test_an_echo_is_hidden(
+        self, server: ScriptedServer, caplog: pytest.LogCaptureFixture, call: str, answer: dict[str, Any]
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        method, path, send, _ = EVERY[call]
+        server.answer(method, path, times=20, **answer)
+        with pytest.raises(TolokaError) as caught:
+            send(client(server, retry_budget=0.03))
+        for text in (shown(caught.value), caplog.text, str([vars(record) for record in caplog.records])):
+            assert TOKEN not in text
+            assert TOKEN[:12] not in text
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            f"{TOKEN} is no HTTP\r\n\r\n",
+            f"HTTP/1.1 {TOKEN} OK\r\n\r\n",
+            f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{TOKEN}\r\n",
+        ],
+    )
+    def test_an_echo_that_is_no_http_is_hidden(self, answer: str) -> None:
+        with raw_server(answer.encode()) as url, pytest.raises(TolokaConnectionError) as caught:
+            TolokaClient(TOKEN, base_url=url, retry_budget=0.0).get_pool("21")
+        assert TOKEN not in shown(caught.value)
+
+    def test_nobody_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        httpd = unbound_server()
+        with pytest.raises(TolokaConnectionError) as caught:
+            client(httpd.script, retry_budget=0.03).get_pool("21")  # type: ignore[attr-defined]
+        httpd.server_close()
+        assert TOKEN not in shown(caught.value) + caplog.text
+
+    @pytest.mark.parametrize(
+        "proxy",
+        [
+            "http://user:sesame@127.0.0.1:1",
+            "user:sesame@127.0.0.1:1",
+            "http://user:sesame@",
+            "http://user:ses@me@host:x",
+        ],
+    )
+    def test_the_password_of_a_proxy_is_hidden(self, proxy: str) -> None:
+        with pytest.raises((TolokaConnectionError, ValueError)) as caught:
+            TolokaClient(
+                TOKEN, base_url="https://toloka.example", proxies={"https": proxy}, retry_budget=0.0
+            ).get_requester()
+        assert "ses" not in str(caught.value)
+        assert "ame@" not in shown(caught.value).split("sessions.py")[-1]
+        assert TOKEN not in shown(caught.value)
+
+    def test_repr(self) -> None:
+        client = TolokaClient(TOKEN)
+        assert repr(client) == "TolokaClient(base_url='https://toloka.dev')"
+        assert TOKEN not in f"{client!r} {client} {vars(client)}"
+
+    def test_answers_are_not_changed(self, server: ScriptedServer) -> None:
+        """A short token of a test account may well be a word of the data."""
+        server.answer("GET", "/pools/21", json=pool(private_name="test of pools"))
+        assert TolokaClient("test", base_url=server.url).get_pool("21").private_name == "test of pools"

@@ -1,0 +1,348 @@
+"""What the lifecycle operators do about every answer of the API."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from tests.support import TOKEN, ScriptedServer, operation, pool, run_task
+from toloka_airflow.operators.lifecycle import (
+    ArchivePoolOperator,
+    ArchiveTrainingOperator,
+    ClosePoolOperator,
+    CloseTrainingOperator,
+    OpenPoolOperator,
+    OpenTrainingOperator,
+)
+
+OPERATORS = [
+    (OpenPoolOperator, "pool", "open"),
+    (ClosePoolOperator, "pool", "close"),
+    (ArchivePoolOperator, "pool", "archive"),
+    (OpenTrainingOperator, "training", "open"),
+    (CloseTrainingOperator, "training", "close"),
+    (ArchiveTrainingOperator, "training", "archive"),
+]
+every_operator = pytest.mark.parametrize(
+    ("operator", "noun", "verb"), OPERATORS, ids=lambda value: getattr(value, "__name__", "")
+)
+both_ways = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+
+pytestmark = pytest.mark.usefixtures("connection")
+
+
+def make(operator: Any, noun: str = "pool", value: Any = "21", **arguments: Any) -> Any:
+    return operator(task_id="act", **{f"{noun}_id": value, "poll_interval": 0.01, **arguments})
+
+
+@pytest.fixture(autouse=True)
+def pool_page(server: ScriptedServer) -> None:
+    """Answer the reading of the pool that makes the link."""
+    for noun in ("pool", "training"):
+        server.answer("GET", f"/{noun}s/21", json=pool("OPEN", None), times=9)
+
+
+@every_operator
+@both_ways
+def test_nothing_to_do_is_a_success(
+    server: ScriptedServer, operator: Any, noun: str, verb: str, deferrable: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer("POST", f"/{noun}s/21/{verb}", 204)
+    outcome = run_task(make(operator, noun, deferrable=deferrable))
+    assert outcome.result is None
+    assert "operation_id" not in outcome.xcoms
+    assert server.calls("POST") == [f"POST /{noun}s/21/{verb}"]
+    assert f"{noun.capitalize()} 21 is already in the wanted state" in capsys.readouterr().out
+
+
+@every_operator
+@both_ways
+def test_finished_at_once(server: ScriptedServer, operator: Any, noun: str, verb: str, deferrable: bool) -> None:
+    server.answer("POST", f"/{noun}s/21/{verb}", 202, operation("SUCCESS"))
+    outcome = run_task(make(operator, noun, deferrable=deferrable))
+    assert outcome.result == outcome.xcoms["operation_id"] == "op-1"
+    assert outcome.triggers == []
+
+
+@every_operator
+@both_ways
+@pytest.mark.parametrize("first", ["PENDING", "RUNNING"])
+def test_waits_for_the_operation(
+    server: ScriptedServer, operator: Any, noun: str, verb: str, deferrable: bool, first: str
+) -> None:
+    server.answer("POST", f"/{noun}s/21/{verb}", 202, operation(first))
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    outcome = run_task(make(operator, noun, deferrable=deferrable))
+    assert outcome.result == outcome.xcoms["operation_id"] == "op-1"
+    assert len(outcome.triggers) == int(deferrable)
+    assert len(server.calls("POST")) == 1
+
+
+def test_the_operation_id_is_stored_before_the_wait(server: ScriptedServer) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("RUNNING"))
+    server.answer("GET", "/operations/op-1", 404, {"code": "DOES_NOT_EXIST"})
+    instance: dict[str, Any] = {}
+
+    class Recorder:
+        def xcom_push(self, key: str, value: Any) -> None:
+            instance[key] = value
+
+    with pytest.raises(AirflowFailException):
+        make(OpenPoolOperator).execute({"ti": Recorder()})
+    assert instance["operation_id"] == "op-1"
+
+
+def test_without_waiting_the_id_comes_at_once(server: ScriptedServer) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("PENDING"))
+    assert run_task(make(OpenPoolOperator, wait_for_completion=False)).result == "op-1"
+    assert not [call for call in server.calls() if "operations" in call]
+
+
+@both_ways
+@pytest.mark.parametrize("wait", [True, False])
+def test_an_operation_that_fails_at_once_is_no_success(server: ScriptedServer, deferrable: bool, wait: bool) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("FAIL"))
+    with pytest.raises(AirflowException, match="ended as FAIL"):
+        run_task(make(OpenPoolOperator, deferrable=deferrable, wait_for_completion=wait))
+
+
+@both_ways
+def test_a_failed_operation_says_what_and_why_and_may_be_retried(server: ScriptedServer, deferrable: bool) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("RUNNING"))
+    failed = operation("FAIL", type="TASK.BATCH_CREATE", details={"failed_count": 2})
+    server.answer("GET", "/operations/op-1", json=failed)
+    step = {"type": "TASK_VALIDATE", "success": False, "output": {"image": {"code": "VALUE_REQUIRED"}}}
+    server.answer("GET", "/operations/op-1/log", json=[{"type": "TASK_CREATE", "success": True}, step])
+    with pytest.raises(AirflowException) as caught:
+        run_task(make(OpenPoolOperator, deferrable=deferrable))
+    assert not isinstance(caught.value, AirflowFailException)
+    for fact in ("op-1", "TASK.BATCH_CREATE", "failed_count", "VALUE_REQUIRED"):
+        assert fact in str(caught.value)
+
+
+@both_ways
+def test_an_unknown_status_is_never_a_success(server: ScriptedServer, deferrable: bool) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("RUNNING"))
+    server.answer("GET", "/operations/op-1", json=operation("TELEPORTED"))
+    with pytest.raises(AirflowException, match="TELEPORTED"):
+        run_task(make(OpenPoolOperator, deferrable=deferrable))
+
+
+@both_ways
+@pytest.mark.parametrize("own_type", [True, False], ids=["same-operation", "other-operation"])
+def test_a_locked_pool_is_waited_for_and_then_acted_on(
+    server: ScriptedServer, deferrable: bool, own_type: bool
+) -> None:
+    holder = operation("RUNNING", type="POOL.OPEN" if own_type else "POOL.CLOSE", id="holder")
+    other = operation("RUNNING", id="stranger", parameters={"pool_id": "22"})
+    server.error("POST", "/pools/21/open", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+    server.answer("GET", "/operations", json={"items": [other, holder], "has_more": False})
+    server.answer("GET", "/operations/holder", json={**holder, "status": "SUCCESS"})
+    if own_type:
+        server.answer("POST", "/pools/21/open", 204)
+    else:
+        server.answer("POST", "/pools/21/open", 202, operation("SUCCESS", id="mine"))
+    outcome = run_task(make(OpenPoolOperator, deferrable=deferrable))
+    assert outcome.result == ("holder" if own_type else "mine")
+    assert len(server.calls("POST")) == 2
+
+
+@both_ways
+def test_a_failed_holder_is_no_obstacle_and_no_success(server: ScriptedServer, deferrable: bool) -> None:
+    holder = operation("RUNNING", id="holder")
+    server.error("POST", "/pools/21/open", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+    server.answer("GET", "/operations", json={"items": [holder], "has_more": False})
+    server.answer("GET", "/operations/holder", json={**holder, "status": "FAIL"})
+    server.answer("POST", "/pools/21/open", 202, operation("SUCCESS", id="mine"))
+    assert run_task(make(OpenPoolOperator, deferrable=deferrable)).result == "mine"
+
+
+def test_a_lock_whose_holder_is_not_listed_is_tried_again(server: ScriptedServer) -> None:
+    server.error("POST", "/pools/21/close", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION", times=2)
+    server.answer("GET", "/operations", json={"items": [], "has_more": False}, times=4)
+    server.answer("POST", "/pools/21/close", 202, operation("SUCCESS"))
+    assert run_task(make(ClosePoolOperator)).result == "op-1"
+    statuses = [seen.query for seen in server.seen if seen.path.endswith("/operations")]
+    assert ["status=RUNNING" in query for query in statuses] == [False, True, False, True]
+
+
+@both_ways
+def test_a_lock_that_lasts_ends_at_the_deadline(server: ScriptedServer, deferrable: bool) -> None:
+    holder = operation("RUNNING", type="POOL.OPEN", id="holder")
+    server.error("POST", "/pools/21/close", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION", times=50)
+    server.answer("GET", "/operations", json={"items": [holder], "has_more": False}, times=50)
+    server.answer("GET", "/operations/holder", json=holder, times=500)
+    with pytest.raises(AirflowException, match="holder") as caught:
+        run_task(make(ClosePoolOperator, deferrable=deferrable, timeout=0.1))
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@both_ways
+def test_the_deadline_is_the_operators_own(server: ScriptedServer, deferrable: bool) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("RUNNING"))
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=500)
+    with pytest.raises(AirflowException, match=r"op-1.*RUNNING") as caught:
+        run_task(make(OpenPoolOperator, deferrable=deferrable, timeout=0.1))
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "more", "advice"),
+    [
+        (409, "EMPTY_POOL", {}, "Upload tasks"),
+        (409, "INAPPROPRIATE_STATUS", {"payload": {"appropriate_statuses": ["CLOSED"]}}, "Allowed statuses: CLOSED"),
+        (409, "NOT_ENOUGH_BALANCE", {}, "Top up"),
+        (409, "THERE_IS_REJECTED_ASSIGNMENT", {}, "9 days"),
+        (409, "SOMETHING_NEW", {}, "SOMETHING_NEW"),
+        (400, "VALIDATION_ERROR", {"payload": {"name": {"code": "VALUE_REQUIRED"}}}, "VALUE_REQUIRED"),
+        (401, "AUTHENTICATION_ERROR", {}, "Check the token"),
+        (403, "ACCESS_DENIED", {}, "no right"),
+        (404, "DOES_NOT_EXIST", {}, "Check the id and the environment"),
+    ],
+)
+def test_a_refusal_fails_at_once_and_says_what_to_do(
+    server: ScriptedServer, status: int, code: str, more: dict[str, Any], advice: str
+) -> None:
+    server.error("POST", "/pools/21/open", status, code, **more)
+    with pytest.raises(AirflowFailException) as caught:
+        run_task(make(OpenPoolOperator, retries=3))
+    assert server.calls("POST") == ["POST /pools/21/open"]
+    for fact in (str(status), code, "req-1", f"{code} happened", advice):
+        assert fact in str(caught.value)
+    assert TOKEN not in str(caught.value)
+
+
+def test_archiving_a_training_names_the_pools_in_the_way(server: ScriptedServer) -> None:
+    def main_pool(pool_id: str, training_id: str) -> dict[str, Any]:
+        requirement = {"training_requirement": {"training_pool_id": training_id}}
+        return {"id": pool_id, "project_id": "10", "status": "OPEN", "quality_control": requirement}
+
+    server.error("POST", "/trainings/21/archive", 409, "TRAINING_ARCHIVE_CONFLICT")
+    pools = [main_pool("31", "21"), main_pool("32", "99"), {"id": "33", "project_id": "10", "status": "OPEN"}]
+    server.answer("GET", "/pools", json={"items": pools, "has_more": False})
+    server.answer("GET", "/pools", json={"items": [], "has_more": False}, times=2)
+    with pytest.raises(AirflowFailException, match=r"Not archived: 31 \(OPEN\)$"):
+        run_task(make(ArchiveTrainingOperator, "training"))
+
+
+def test_a_refusal_is_told_even_if_its_cause_cannot_be_found_out(server: ScriptedServer) -> None:
+    server.error("POST", "/trainings/21/archive", 409, "TRAINING_ARCHIVE_CONFLICT")
+    server.error("GET", "/pools", 500, "INTERNAL_ERROR")
+    with pytest.raises(AirflowFailException, match="TRAINING_ARCHIVE_CONFLICT"):
+        run_task(make(ArchiveTrainingOperator, "training"))
+
+
+@both_ways
+@pytest.mark.parametrize("trouble", ["429", "408", "503", "html", "lost"])
+def test_trouble_that_passes_is_sat_out(server: ScriptedServer, deferrable: bool, trouble: str) -> None:
+    if trouble == "html":
+        server.answer("POST", "/pools/21/open", 502, body=b"<html>Bad gateway</html>")
+    elif trouble == "lost":
+        server.answer("POST", "/pools/21/open", drop=True)
+    else:
+        server.error("POST", "/pools/21/open", int(trouble), "TRY_LATER", headers={"Retry-After": "0"})
+    server.answer("POST", "/pools/21/open", 202, operation("SUCCESS"))
+    assert run_task(make(OpenPoolOperator, deferrable=deferrable)).result == "op-1"
+    assert len(server.calls("POST")) == 2
+
+
+def test_a_lost_answer_is_picked_up_by_the_next_call(server: ScriptedServer) -> None:
+    """The first POST was received; the second is refused, because the operation of the first one runs."""
+    running = operation("RUNNING", id="first")
+    server.answer("POST", "/pools/21/open", drop=True)
+    server.error("POST", "/pools/21/open", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+    server.answer("GET", "/operations", json={"items": [running], "has_more": False})
+    server.answer("GET", "/operations/first", json={**running, "status": "SUCCESS"})
+    server.answer("POST", "/pools/21/open", 204)
+    assert run_task(make(OpenPoolOperator)).result == "first"
+
+
+@pytest.mark.parametrize(("interval", "length"), [("HOUR", "1:00"), ("DAY", "1 day")])
+def test_a_long_quota_is_not_slept_through(server: ScriptedServer, interval: str, length: str) -> None:
+    server.error("POST", "/pools/21/open", 429, "TOO_MANY_REQUESTS", payload={"interval": interval})
+    with pytest.raises(AirflowException, match=r"returns by \d{4}-\d\d-\d\d \d\d:\d\d UTC") as caught:
+        run_task(make(OpenPoolOperator))
+    assert not isinstance(caught.value, AirflowFailException)
+    assert len(server.calls("POST")) == 1
+
+
+def test_closing_a_pool_that_would_reopen_by_itself_is_no_success(server: ScriptedServer) -> None:
+    server.answer("POST", "/pools/77/close", 204)
+    server.answer("GET", "/pools/77", json=pool("CLOSED", "FOR_UPDATE"), times=2)
+    with pytest.raises(AirflowException, match="reopens it by itself") as caught:
+        run_task(make(ClosePoolOperator, value="77"))
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@both_ways
+def test_blips_while_waiting_are_tolerated(server: ScriptedServer, deferrable: bool) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("RUNNING"))
+    server.error("GET", "/operations/op-1", 503, "REMOTE_SERVICE_UNAVAILABLE")
+    server.answer("GET", "/operations/op-1", 200, body=b"<html>")
+    server.answer("GET", "/operations/op-1", drop=True)
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    assert run_task(make(OpenPoolOperator, deferrable=deferrable)).result == "op-1"
+    assert len(server.calls("POST")) == 1
+
+
+@every_operator
+@pytest.mark.parametrize("value", ["1/../../projects/2", "", "None", None, "21 ", "21?x", "\uff12\uff11", True, ["21"]])
+def test_a_bad_id_sends_nothing(server: ScriptedServer, operator: Any, noun: str, verb: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{noun}_id is "):
+        run_task(make(operator, noun, value))
+    assert server.seen == []
+
+
+def test_an_id_may_be_a_number(server: ScriptedServer) -> None:
+    server.answer("POST", "/pools/21/open", 204)
+    assert run_task(make(OpenPoolOperator, value=21)).result is None
+
+
+@pytest.mark.parametrize("argument", ["poll_interval", "timeout"])
+@pytest.mark.parametrize("value", [0, -1, "soon", None, float("nan"), float("inf")])
+def test_bad_numbers_are_refused_when_the_dag_is_read(argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{argument} is {value!r}"):
+        make(OpenPoolOperator, **{argument: value})
+
+
+@pytest.mark.parametrize("event", [None, {}, {"kind": "success"}, {"kind": "finished"}, {"kind": "finished", "x": 1}])
+@pytest.mark.parametrize("method", ["execute_complete", "holder_finished"])
+def test_an_event_of_nobody_is_no_success(event: Any, method: str) -> None:
+    with pytest.raises(AirflowFailException, match="resumed with an event"):
+        getattr(make(OpenPoolOperator), method)({}, event)
+
+
+@every_operator
+def test_the_link_leads_to_the_page(server: ScriptedServer, operator: Any, noun: str, verb: str) -> None:
+    server.answer("POST", f"/{noun}s/21/{verb}", 204)
+    outcome = run_task(make(operator, noun))
+    assert outcome.xcoms["toloka_link"] == f"{server.url}/requester/project/10/{noun}/21"
+
+
+def test_no_link_is_no_failure(server: ScriptedServer) -> None:
+    server.answer("POST", "/pools/77/open", 202, operation("SUCCESS"))
+    server.error("GET", "/pools/77", 503, "REMOTE_SERVICE_UNAVAILABLE")
+    outcome = run_task(make(OpenPoolOperator, value="77"))
+    assert outcome.result == "op-1"
+    assert "toloka_link" not in outcome.xcoms
+
+
+@both_ways
+def test_the_token_is_nowhere(
+    server: ScriptedServer, deferrable: bool, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("RUNNING"))
+    server.answer("GET", "/operations/op-1", 502, body=f"<p>Authorization: OAuth {TOKEN}".encode())
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    operator = make(OpenPoolOperator, deferrable=deferrable)
+    with caplog.at_level(logging.DEBUG):
+        outcome = run_task(operator)
+    rendered = {name: getattr(operator, name) for name in operator.template_fields}
+    printed = capsys.readouterr()
+    assert "op-1" in printed.out
+    assert TOKEN not in f"{caplog.text} {printed} {outcome} {rendered} {vars(operator)}"
+    assert all(seen.headers["Authorization"] == f"OAuth {TOKEN}" for seen in server.seen)

@@ -1,0 +1,176 @@
+"""What Airflow itself makes of the provider: the connection form, the plugin, the list of providers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+
+from toloka_airflow import __version__
+from toloka_airflow.get_provider_info import get_provider_info
+from toloka_airflow.hooks import TolokaHook
+
+INFO = get_provider_info()
+[CONNECTION_TYPE] = INFO["connection-types"]
+FIELDS = CONNECTION_TYPE["conn-fields"]
+READS_PROVIDER_INFO = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 2)
+
+FORM = """
+import json
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+[form] = [meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "toloka"]
+fields = {name: dict(field) for name, field in form.extra_fields.items()}
+print("\\n" + json.dumps({**form.model_dump(), "extra_fields": fields}))
+"""
+MANAGER = """
+import json
+from airflow.providers_manager import ProvidersManager
+manager = ProvidersManager()
+manager.initialize_providers_list()
+widgets = {key: info.field for key, info in manager.connection_form_widgets.items() if "__toloka__" in key}
+info = manager.hooks["toloka"]
+print("\\n" + json.dumps({
+    "provider": manager.providers["airflow-toloka"].data,
+    "hook": [info.hook_class_name, info.hook_name, info.connection_id_attribute_name],
+    "widgets": widgets,
+    "behaviour": manager.field_behaviours["toloka"],
+}))
+"""
+
+
+def run(*command: str) -> str:
+    """Run a fresh process with the environment of the tests, and return what it printed."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "toloka" not in done.stderr.lower(), "Airflow has something to say about the provider"
+    return done.stdout
+
+
+@cache
+def ask(code: str) -> Any:
+    """Run Python code in a fresh process, because Airflow's managers remember, and return its last line as JSON."""
+    return json.loads(run(sys.executable, "-c", code).strip().splitlines()[-1])
+
+
+def listed(*command: str) -> Any:
+    """Return what a command of Airflow lists."""
+    return json.loads(run(sys.executable, "-m", "airflow", *command, "-o", "json").strip().splitlines()[-1])
+
+
+class TestData:
+    @pytest.mark.parametrize("package", ["airflow", "requests", "pendulum", "toloka_airflow.hooks"])
+    def test_reading_it_imports_nothing(self, package: str) -> None:
+        code = (
+            "import sys, toloka_airflow.get_provider_info as info; info.get_provider_info(); print({!r} in sys.modules)"
+        )
+        assert run(sys.executable, "-c", code.format(package)) == "False\n"
+
+    def test_it_follows_the_schema_of_airflow(self) -> None:
+        schema = Path(airflow.__file__).parent / "provider_info.schema.json"
+        jsonschema.validate(INFO, json.loads(schema.read_text()))
+        assert all(INFO[key] for key in ("package-name", "name", "description"))
+
+    def test_every_call_gives_a_copy(self) -> None:
+        get_provider_info()["connection-types"].clear()
+        assert get_provider_info() == INFO
+
+    def test_it_is_json(self) -> None:
+        assert json.loads(json.dumps(INFO)) == INFO
+
+    def test_the_names_are_those_of_the_hook(self) -> None:
+        assert CONNECTION_TYPE["hook-class-name"] == f"{TolokaHook.__module__}.{TolokaHook.__qualname__}"
+        assert CONNECTION_TYPE["connection-type"] == TolokaHook.conn_type
+        assert CONNECTION_TYPE["hook-name"] == TolokaHook.hook_name
+
+    def test_hook_and_provider_info_agree(self) -> None:
+        behaviour = TolokaHook.get_ui_field_behaviour()
+        assert behaviour == {
+            key.replace("-", "_"): value for key, value in CONNECTION_TYPE["ui-field-behaviour"].items()
+        }
+        schema_path = Path(airflow.__file__).parent / "customized_form_field_behaviours.schema.json"
+        jsonschema.validate(behaviour, json.loads(schema_path.read_text()))
+
+    def test_the_token_has_one_place_that_is_masked(self) -> None:
+        behaviour = CONNECTION_TYPE["ui-field-behaviour"]
+        assert behaviour["relabeling"]["password"] == "API token"
+        assert "password" not in behaviour["hidden-fields"]
+        assert not {"token", "password", "url", "host"} & set(FIELDS)
+
+
+class TestForm:
+    """The connection form that the Airflow UI draws; the same on every version."""
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "default", "enum"),
+        [
+            ("environment", "string", "production", ["production", "sandbox"]),
+            ("auth_scheme", "string", "auto", ["auto", "OAuth", "ApiKey"]),
+            ("account_id", "string", None, None),
+            ("timeout", "integer", 60, None),
+            ("verify", "string", "true", None),
+            ("proxies", "string", None, None),
+            ("allow_http", "boolean", False, None),
+        ],
+    )
+    def test_field(self, name: str, kind: str, default: Any, enum: list[str] | None) -> None:
+        field = ask(FORM)["extra_fields"][name]
+        assert field["schema"]["type"] == [kind, "null"]
+        assert field["value"] == default
+        assert field["schema"].get("enum") == enum
+        assert field["schema"]["title"] == FIELDS[name]["label"]
+        description = field["description"] or field["schema"].get("description")
+        assert description == FIELDS[name]["description"]
+
+    def test_order_and_completeness(self) -> None:
+        names = ["environment", "auth_scheme", "account_id", "timeout", "verify", "proxies", "allow_http"]
+        assert list(FIELDS) == names
+        assert sorted(ask(FORM)["extra_fields"]) == sorted(names)
+
+    def test_standard_fields(self) -> None:
+        fields = ask(FORM)["standard_fields"]
+        assert fields["password"] == {"hidden": False, "title": "API token", "placeholder": "OAuth token or API key"}
+        assert fields["host"]["hidden"] is False
+        assert fields["host"]["title"] == "Base URL"
+        for name in ("login", "port", "url_schema"):
+            assert fields[name]["hidden"] is True
+        assert fields["description"] is None
+
+    def test_hook(self) -> None:
+        form = ask(FORM)
+        assert form["hook_class_name"] == "toloka_airflow.hooks.TolokaHook"
+        assert form["hook_name"] == "Toloka"
+
+
+class TestManager:
+    @pytest.mark.skipif(not READS_PROVIDER_INFO, reason="older Airflow asks the hook: see TestForm")
+    def test_providers_manager(self) -> None:
+        seen = ask(MANAGER)
+        assert INFO.items() <= seen["provider"].items()
+        assert seen["hook"][:2] == ["toloka_airflow.hooks.TolokaHook", "Toloka"]
+        assert set(seen["widgets"]) == {f"extra__toloka__{name}" for name in FIELDS}
+        assert {"hidden_fields", "relabeling", "placeholders"} <= set(seen["behaviour"])
+
+    def test_airflow_lists_the_provider(self) -> None:
+        [ours] = [row for row in listed("providers", "list") if row["package_name"] == "airflow-toloka"]
+        assert ours["version"] == __version__
+        assert ours["description"].startswith("Open, close and archive Toloka")
+
+    def test_airflow_lists_the_hook(self) -> None:
+        [ours] = [row for row in listed("providers", "hooks") if row["connection_type"] == "toloka"]
+        assert ours["class"] == "toloka_airflow.hooks.TolokaHook"
+        assert ours["conn_id_attribute_name"] == "toloka_conn_id"
+        assert ours["package_name"] == "airflow-toloka"
+        assert ours["hook_name"] == "Toloka"
+
+    def test_airflow_lists_the_plugin(self) -> None:
+        [ours] = [row for row in listed("plugins") if row["name"] == "toloka"]
+        assert "airflow-toloka" in ours["source"]
+        assert "TolokaLink" in str(ours)

@@ -1,0 +1,194 @@
+"""What the triggerer does while it waits, and how it tells."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from tests.support import TOKEN, ScriptedServer, fire, operation, pool
+from toloka_airflow.api.errors import TolokaError
+from toloka_airflow.triggers import OperationTrigger, PoolTrigger, WaitEvent
+
+OPERATION = "toloka_airflow.triggers.OperationTrigger"
+POOL = "toloka_airflow.triggers.PoolTrigger"
+
+pytestmark = pytest.mark.usefixtures("connection")
+
+
+def wait(path: str = OPERATION, seconds: float = 20.0, **arguments: Any) -> dict[str, Any]:
+    """Run a trigger from its stored form, and return its event."""
+    subject = {"operation_id": "op-1"} if path == OPERATION else {"pool_id": "21"}
+    stored = {
+        **subject,
+        "toloka_conn_id": "toloka_default",
+        "poll_interval": 0.01,
+        "deadline": time.time() + seconds,
+        **arguments,
+    }
+    return asyncio.run(fire(path, stored))
+
+
+@pytest.mark.parametrize("looks", [0, 1, 3])
+def test_waits_until_the_operation_ends(server: ScriptedServer, looks: int) -> None:
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=looks)
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    event = wait()
+    assert event == {
+        "kind": "finished",
+        "subject": operation("SUCCESS"),
+        "message": "",
+        "deadline": pytest.approx(time.time() + 20, abs=10),
+    }
+    assert len(server.seen) == looks + 1
+
+
+@pytest.mark.parametrize("status", ["SUCCESS", "FAIL", "TELEPORTED"])
+def test_every_end_of_an_operation_is_told_as_it_was(server: ScriptedServer, status: str) -> None:
+    server.answer("GET", "/operations/op-1", json=operation(status))
+    assert wait()["subject"]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("CLOSED", "COMPLETED"), ("CLOSED", "EXPIRED"), ("CLOSED", None), ("ARCHIVED", "MANUAL"), ("FROZEN", "MANUAL")],
+)
+def test_every_end_of_a_pool_is_told_as_it_was(server: ScriptedServer, status: str, reason: str | None) -> None:
+    for busy in ("OPEN", "LOCKED"):
+        server.answer("GET", "/pools/21", json=pool(busy, None))
+    server.answer("GET", "/pools/21", json=pool(status, reason, quality_control={"configs": ["large"]}))
+    event = wait(POOL)
+    assert (event["kind"], event["subject"]["status"]) == ("finished", status)
+    assert event["subject"].get("last_close_reason") == reason
+    assert "quality_control" not in event["subject"]
+
+
+def test_a_date_that_is_none_and_pending_with_finished_are_survived(server: ScriptedServer) -> None:
+    odd = {"submitted": "2015-22-12T14:18:35", "finished": "2016-04-07T16:06:15.902", "progress": 100}
+    server.answer("GET", "/operations/op-1", json=operation("PENDING", **odd))
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS", **odd))
+    assert wait()["subject"]["status"] == "SUCCESS"
+    assert len(server.seen) == 2
+
+
+def test_what_may_pass_is_tolerated(server: ScriptedServer) -> None:
+    server.answer("GET", "/operations/op-1", drop=True)
+    for status in (408, 429, 500, 502, 503, 504):
+        server.error("GET", "/operations/op-1", status, "TROUBLE", headers={"Retry-After": "0"})
+    server.error("GET", "/operations/op-1", 429, "TOO_MANY_REQUESTS", payload={"interval": "HOUR"})
+    server.answer("GET", "/operations/op-1", 200, body=b"<html>")
+    half = {"Content-Length": "900", "Connection": "close"}
+    server.answer("GET", "/operations/op-1", 200, body=b'{"id": "op', headers=half)
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    assert wait()["kind"] == "finished"
+    assert len(server.seen) == 11
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+@pytest.mark.parametrize("path", [OPERATION, POOL])
+def test_an_answer_that_will_not_change_ends_the_wait(server: ScriptedServer, path: str, status: int) -> None:
+    asked = "/operations/op-1" if path == OPERATION else "/pools/21"
+    server.error("GET", asked, status, "REFUSED_FOR_GOOD")
+    event = wait(path)
+    assert event["kind"] == "refused"
+    assert "REFUSED_FOR_GOOD" in event["message"]
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("answer", [[], {"id": "op-1"}, {"status": "SUCCESS"}])
+def test_an_answer_that_is_no_operation_ends_the_wait(server: ScriptedServer, answer: Any) -> None:
+    server.answer("GET", "/operations/op-1", json=answer)
+    assert wait()["kind"] == "refused"
+
+
+def test_the_deadline_is_kept_after_a_last_look(server: ScriptedServer) -> None:
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
+    event = wait(seconds=-1.0)
+    assert event["kind"] == "timed_out"
+    assert "it was RUNNING" in event["message"]
+    assert len(server.seen) == 1
+
+
+def test_a_restart_after_the_deadline_still_sees_the_success(server: ScriptedServer) -> None:
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    assert wait(seconds=-3600.0)["kind"] == "finished"
+
+
+def test_the_deadline_ends_a_wait_that_only_fails(server: ScriptedServer) -> None:
+    server.error("GET", "/operations/op-1", 503, "DOWN", times=100)
+    event = wait(seconds=0.1)
+    assert event["kind"] == "timed_out"
+    assert "503 DOWN" in event["message"]
+
+
+def test_retry_after_slows_the_next_look_down(server: ScriptedServer) -> None:
+    server.error("GET", "/operations/op-1", 429, "TOO_MANY_REQUESTS", headers={"Retry-After": "60"})
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
+    assert wait(seconds=0.1)["kind"] == "timed_out"
+    assert len(server.seen) == 2
+
+
+def test_a_missing_connection_is_refused() -> None:
+    event = wait(toloka_conn_id="nobody_defined_this")
+    assert event["kind"] == "refused"
+    assert "nobody_defined_this" in event["message"]
+
+
+def test_a_connection_that_cannot_be_used_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = {"conn_type": "toloka", "password": TOKEN, "host": "http://192.0.2.1"}
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps(broken))
+    event = wait(toloka_conn_id="broken")
+    assert event["kind"] == "refused"
+    assert "host" in event["message"]
+    assert TOKEN not in event["message"]
+
+
+@pytest.mark.parametrize("trigger", [OperationTrigger, PoolTrigger])
+def test_the_stored_form_makes_the_same_trigger(trigger: Any) -> None:
+    subject = {"operation_id": "op-1"} if trigger is OperationTrigger else {"pool_id": "21"}
+    first = trigger(**subject, toloka_conn_id="toloka_default", poll_interval=5.0, deadline=1e9)
+    path, stored = first.serialize()
+    assert path == f"toloka_airflow.triggers.{trigger.__name__}"
+    assert set(stored) == {*subject, "toloka_conn_id", "poll_interval", "deadline"}
+    assert trigger(**json.loads(json.dumps(stored))).serialize() == (path, stored)
+    assert TOKEN not in f"{first!r} {stored}"
+
+
+def test_the_event_loop_is_free_while_toloka_is_slow(server: ScriptedServer) -> None:
+    """Two triggers whose first answer comes late do not hold up each other, nor the loop."""
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"), delay=0.5, times=2)
+    stored = {
+        "operation_id": "op-1",
+        "toloka_conn_id": "toloka_default",
+        "poll_interval": 0.01,
+        "deadline": time.time() + 20,
+    }
+
+    async def both() -> int:
+        beats = 0
+        waits = [asyncio.create_task(fire(OPERATION, stored)) for _ in range(2)]
+        while not all(wait.done() for wait in waits):
+            await asyncio.sleep(0.01)
+            beats += 1
+        assert [wait.result()["kind"] for wait in waits] == ["finished"] * 2
+        return beats
+
+    assert asyncio.run(both()) > 10
+
+
+@pytest.mark.parametrize(
+    "event", [None, {}, {"kind": "won"}, {"kind": "finished"}, {"kind": "refused", "token": 1}, {"status": "success"}]
+)
+def test_only_own_events_are_read(event: Any) -> None:
+    with pytest.raises(TolokaError, match="resumed with an event"):
+        WaitEvent.read(event)
+
+
+def test_importing_triggers_imports_no_http_client() -> None:
+    code = "import sys, toloka_airflow.triggers; print('requests' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()[-1] == "False"
