@@ -90,5 +90,5 @@ def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_pat
     assert (pool.status, pool.last_close_reason) == (PoolStatus.ARCHIVED, "COMPLETED")
     [answers] = tmp_path.glob("*.jsonl")
     rows = [json.loads(line) for line in answers.read_text().splitlines()]
-    assert len(rows) == 60 * 3
+    assert len(rows) == 60 * 5
     assert len({(row["image_id"], row["user_id"]) for row in rows}) == len(rows)

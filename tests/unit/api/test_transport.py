@@ -198,6 +198,7 @@ class TestHeaders:
         assert headers["User-Agent"] == f"airflow-toloka/{__version__}"
         assert headers["Accept"] == "application/json"
         assert "Content-Type" not in headers
+        assert headers.get("Content-Length", "0") == "0"
         assert server.seen[0].query == ""
 
     def test_content_type_goes_with_a_body(self, server: ScriptedServer) -> None:
@@ -611,7 +612,7 @@ class TestErrorAnswers:
 class TestToken:
     """The token of these tests is echoed by the server in every way a server, a proxy or a login page could."""
 
-    LATE = "x" * 490 + TOKEN
+    LATE = "x" * 480 + TOKEN
 
     @pytest.mark.parametrize(
         "answer",

@@ -1,0 +1,356 @@
+"""Two independent readings of the same documentation agree."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.errors import (
+    TolokaApiError,
+    TolokaConflictError,
+    TolokaOperationError,
+    TolokaQuotaError,
+    TolokaRetryableError,
+)
+from toloka_airflow.api.models import AssignmentStatus, Operation, OperationStatus, Pool, PoolStatus, ProjectStatus
+from toloka_airflow.emulator.progression import Progression
+
+PROJECT = {
+    "public_name": "Questions",
+    "public_description": "Answer them",
+    "assignments_issuing_type": "AUTOMATED",
+    "task_spec": {
+        "input_spec": {"text": {"type": "string"}},
+        "output_spec": {"answer": {"type": "string", "allowed_values": ["yes", "no"]}},
+        "view_spec": {"type": "classic", "markup": "{{text}}"},
+    },
+}
+POOL = {
+    "private_name": "Pool",
+    "may_contain_adult_content": False,
+    "will_expire": "2030-01-01T00:00:00",
+    "reward_per_assignment": 0.02,
+    "assignment_max_duration_seconds": 600,
+    "defaults": {"default_overlap_for_new_task_suites": 2, "default_overlap_for_new_tasks": 2},
+    "mixer_config": {"real_tasks_count": 2, "golden_tasks_count": 0, "training_tasks_count": 0},
+}
+TRAINING = {
+    "private_name": "Training",
+    "inherited_instructions": True,
+    "training_tasks_in_task_suite_count": 2,
+    "may_contain_adult_content": False,
+}
+
+
+def new_pool(toloka: Any, tasks: int = 0, **fields: Any) -> Pool:
+    project = toloka.client.create_project(PROJECT)
+    pool = toloka.client.create_pool({**POOL, "project_id": project.id, **fields})
+    if tasks:
+        toloka.client.create_tasks(questions(pool.id, tasks), allow_defaults=True)
+    return pool
+
+
+def questions(pool_id: str, count: int) -> list[dict[str, Any]]:
+    return [{"pool_id": pool_id, "input_values": {"text": f"Is {number} even?"}} for number in range(count)]
+
+
+def finished(toloka: Any, operation: Operation | None) -> Operation:
+    assert operation is not None
+    toloka.clock.advance(60)
+    return toloka.client.ensure_success(toloka.client.get_operation(operation.id))
+
+
+def labelled(toloka: Any, tasks: int = 6, **fields: Any) -> Pool:
+    """Return a pool that the crowd has completed."""
+    pool = new_pool(toloka, tasks, **fields)
+    finished(toloka, toloka.client.open_pool(pool.id))
+    toloka.clock.advance(24 * 3600)
+    done: Pool = toloka.client.get_pool(pool.id)
+    return done
+
+
+def test_requester(toloka: Any) -> None:
+    requester = toloka.client.get_requester()
+    assert requester.id
+    assert requester.balance == 1000
+
+
+def test_a_project_from_creation_to_archive(toloka: Any) -> None:
+    project = toloka.client.create_project(PROJECT)
+    assert (project.status, project.public_name) == (ProjectStatus.ACTIVE, "Questions")
+    assert toloka.client.get_project(project.id) == project
+    assert list(toloka.client.list_projects(status=ProjectStatus.ACTIVE)) == [project]
+    assert finished(toloka, toloka.client.archive_project(project.id)).type == "PROJECT.ARCHIVE"
+    assert toloka.client.get_project(project.id).status == ProjectStatus.ARCHIVED
+
+
+def test_a_project_with_a_pool_is_not_archived(toloka: Any) -> None:
+    pool = new_pool(toloka)
+    with pytest.raises(TolokaConflictError, match=r"UNARCHIVED_POOLS_CONFLICT.*Archive every pool"):
+        toloka.client.archive_project(pool.project_id)
+
+
+def test_a_pool_from_creation_to_archive(toloka: Any) -> None:
+    pool = new_pool(toloka, tasks=2)
+    assert (pool.status, pool.last_close_reason, pool.last_started) == (PoolStatus.CLOSED, None, None)
+    for call, kind, status in [
+        (toloka.client.open_pool, "POOL.OPEN", PoolStatus.OPEN),
+        (toloka.client.close_pool, "POOL.CLOSE", PoolStatus.CLOSED),
+        (toloka.client.archive_pool, "POOL.ARCHIVE", PoolStatus.ARCHIVED),
+    ]:
+        toloka.world.crowd.change(size=0)
+        operation = finished(toloka, call(pool.id))
+        assert (operation.type, operation.parameters) == (kind, {"pool_id": pool.id})
+        assert toloka.client.get_pool(pool.id).status == status
+        assert call(pool.id) is None
+    archived = toloka.client.get_pool(pool.id)
+    assert list(toloka.client.list_pools(project_id=pool.project_id, status=PoolStatus.ARCHIVED)) == [archived]
+    assert list(toloka.client.list_pools(status=PoolStatus.OPEN)) == []
+    assert archived.last_close_reason == "MANUAL"
+    assert archived.last_started < archived.last_stopped
+    assert toloka.client.web_url(archived).endswith(f"/requester/project/{pool.project_id}/pool/{pool.id}")
+
+
+def test_a_training_from_creation_to_archive(toloka: Any) -> None:
+    project = toloka.client.create_project(PROJECT)
+    training = toloka.client.create_training({**TRAINING, "project_id": project.id})
+    assert toloka.client.get_training(training.id) == training
+    known = [{"output_values": {"answer": "yes"}}]
+    task = {"pool_id": training.id, "input_values": {"text": "2?"}, "known_solutions": known, "infinite_overlap": True}
+    toloka.client.create_tasks([task])
+    requirement = {"training_requirement": {"training_pool_id": training.id, "training_passing_skill_value": 80}}
+    pool = toloka.client.create_pool({**POOL, "project_id": project.id, "quality_control": requirement})
+    assert finished(toloka, toloka.client.open_training(training.id)).type == "TRAINING.OPEN"
+    assert toloka.client.open_training(training.id) is None
+    assert finished(toloka, toloka.client.close_training_for_update(training.id)).type == "TRAINING.CLOSE"
+    assert toloka.client.get_training(training.id).last_close_reason == "FOR_UPDATE"
+    finished(toloka, toloka.client.open_training(training.id))
+    assert finished(toloka, toloka.client.close_training(training.id)).type == "TRAINING.CLOSE"
+    assert toloka.client.close_training(training.id) is None
+    with pytest.raises(TolokaConflictError, match="TRAINING_ARCHIVE_CONFLICT"):
+        toloka.client.archive_training(training.id)
+    assert [found.id for found in toloka.client.pools_requiring(training.id)] == [pool.id]
+    finished(toloka, toloka.client.archive_pool(pool.id))
+    assert finished(toloka, toloka.client.archive_training(training.id)).type == "TRAINING.ARCHIVE"
+    assert toloka.client.archive_training(training.id) is None
+    assert [found.status for found in toloka.client.list_trainings(project_id=project.id)] == [PoolStatus.ARCHIVED]
+
+
+def test_clones(toloka: Any) -> None:
+    pool = new_pool(toloka, tasks=1)
+    copy = toloka.client.get_pool(finished(toloka, toloka.client.clone_pool(pool.id)).details["pool_id"])
+    assert copy.id != pool.id
+    assert copy.private_name == pool.private_name
+    assert list(toloka.client.list_tasks(copy.id)) == []
+    training = toloka.client.create_training({**TRAINING, "project_id": pool.project_id})
+    cloned = finished(toloka, toloka.client.clone_training(training.id))
+    assert toloka.client.get_training(cloned.details["training_id"]).private_name == "Training"
+
+
+def test_an_operation_is_followed(toloka: Any) -> None:
+    pool = new_pool(toloka, tasks=1)
+    operation = toloka.client.open_pool(pool.id)
+    assert operation.status == OperationStatus.PENDING
+    assert operation.finished is None
+    assert toloka.client.get_pool(pool.id).status == PoolStatus.LOCKED
+    assert toloka.client.find_unfinished_operation(pool_id=pool.id).id == operation.id
+    for call in (toloka.client.open_pool, toloka.client.close_pool, toloka.client.archive_pool):
+        with pytest.raises(TolokaConflictError) as caught:
+            call(pool.id)
+        assert (caught.value.status, caught.value.code) == (409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+    toloka.clock.advance(0.5)
+    assert toloka.client.get_operation(operation.id).status == OperationStatus.RUNNING
+    assert toloka.client.find_unfinished_operation(pool_id=pool.id).id == operation.id
+    toloka.clock.advance(60)
+    done = toloka.client.get_operation(operation.id)
+    assert (done.status, done.progress) == (OperationStatus.SUCCESS, 100)
+    assert done.submitted <= done.started <= done.finished
+    assert toloka.client.find_unfinished_operation(pool_id=pool.id) is None
+    listed = list(toloka.client.list_operations(type="POOL.OPEN", status="SUCCESS", submitted_gte=done.submitted))
+    assert listed == [done]
+
+
+def test_wait_operation_looks_until_the_end(toloka: Any) -> None:
+    toloka.world.progressions.set(Progression(looks=3), type="POOL.OPEN")
+    operation = toloka.client.open_pool(new_pool(toloka, tasks=1).id)
+    seen: list[Operation] = []
+    done = toloka.client.wait_operation(operation, timeout=10, poll_interval=0.01, on_look=seen.append)
+    assert done.status == OperationStatus.SUCCESS
+    assert len(seen) == 3
+
+
+def test_a_failing_operation(toloka: Any) -> None:
+    failure = Progression(seconds=0, fail={"code": "OPERATION_EXECUTION_ERROR", "message": "It broke"})
+    toloka.world.progressions.set(failure, type="POOL.OPEN")
+    operation = toloka.client.open_pool(new_pool(toloka, tasks=1).id)
+    with pytest.raises(TolokaOperationError, match="OPERATION_EXECUTION_ERROR"):
+        toloka.client.ensure_success(operation)
+
+
+@pytest.mark.parametrize(
+    ("state", "call", "code", "advice"),
+    [
+        ("empty", "open_pool", "EMPTY_POOL", "Upload tasks"),
+        ("open", "archive_pool", "INAPPROPRIATE_STATUS", "Allowed statuses: CLOSED"),
+        ("archived", "open_pool", "INAPPROPRIATE_STATUS", "Allowed statuses"),
+        ("archived", "close_pool", "INAPPROPRIATE_STATUS", "Allowed statuses"),
+        ("broke", "open_pool", "NOT_ENOUGH_BALANCE", "Top up"),
+    ],
+)
+def test_refusals(toloka: Any, state: str, call: str, code: str, advice: str) -> None:
+    pool = new_pool(toloka, tasks=0 if state == "empty" else 1)
+    if state == "open":
+        toloka.world.crowd.change(size=0)
+        finished(toloka, toloka.client.open_pool(pool.id))
+    if state == "archived":
+        finished(toloka, toloka.client.archive_pool(pool.id))
+    if state == "broke":
+        toloka.world.set_balance(0)
+    with pytest.raises(TolokaConflictError, match=advice) as caught:
+        getattr(toloka.client, call)(pool.id)
+    assert (caught.value.status, caught.value.code) == (409, code)
+    assert caught.value.request_id
+
+
+def test_closing_for_update(toloka: Any) -> None:
+    pool = new_pool(toloka, tasks=1)
+    toloka.world.crowd.change(size=0)
+    finished(toloka, toloka.client.open_pool(pool.id))
+    finished(toloka, toloka.client.close_pool_for_update(pool.id))
+    assert toloka.client.get_pool(pool.id).last_close_reason == "FOR_UPDATE"
+    assert toloka.client.close_pool(pool.id) is None
+    toloka.clock.advance(15 * 60)
+    assert toloka.client.get_pool(pool.id).status == PoolStatus.OPEN
+
+
+def test_tasks_at_once(toloka: Any) -> None:
+    pool = new_pool(toloka)
+    created = toloka.client.create_tasks(questions(pool.id, 3), allow_defaults=True)
+    assert [task.input_values["text"] for task in created] == ["Is 0 even?", "Is 1 even?", "Is 2 even?"]
+    assert [task.overlap for task in created] == [2, 2, 2]
+    assert list(toloka.client.list_tasks(pool.id)) == created
+
+
+def test_invalid_tasks_create_nothing(toloka: Any) -> None:
+    pool = new_pool(toloka)
+    wrong = {"pool_id": pool.id, "input_values": {"txt": "?"}, "overlap": 1}
+    with pytest.raises(TolokaApiError, match=r"VALIDATION_ERROR.*txt.*VALUE_NOT_ALLOWED"):
+        toloka.client.create_tasks([*questions(pool.id, 2), wrong], allow_defaults=True)
+    assert list(toloka.client.list_tasks(pool.id)) == []
+
+
+def test_tasks_are_created_once_for_each_operation_id(toloka: Any) -> None:
+    pool = new_pool(toloka)
+    operation_id = str(uuid.uuid4())
+    for _ in range(3):
+        operation = toloka.client.create_tasks_async(
+            questions(pool.id, 4), operation_id=operation_id, allow_defaults=True
+        )
+        assert operation.id == operation_id
+        toloka.clock.advance(60)
+    done = finished(toloka, operation)
+    assert done.details["success_count"] == 4
+    log = toloka.client.get_operation_log(operation_id)
+    assert [step["type"] for step in log] == ["TASK_CREATE"] * 4
+    assert {step["output"]["task_id"] for step in log} == {task.id for task in toloka.client.list_tasks(pool.id)}
+
+
+def test_a_failed_upload_shows_its_log(toloka: Any) -> None:
+    pool = new_pool(toloka)
+    wrong = {"pool_id": pool.id, "input_values": {}, "overlap": 1}
+    operation = toloka.client.create_tasks_async([*questions(pool.id, 1), wrong], allow_defaults=True)
+    toloka.clock.advance(60)
+    with pytest.raises(TolokaOperationError, match=r"FAIL.*failed_count.*VALUE_REQUIRED"):
+        toloka.client.ensure_success(toloka.client.get_operation(operation.id))
+
+
+def test_an_operation_without_a_log(toloka: Any) -> None:
+    operation = finished(toloka, toloka.client.open_pool(new_pool(toloka, tasks=1).id))
+    with pytest.raises(TolokaConflictError):
+        toloka.client.get_operation_log(operation.id)
+
+
+def test_people_answer_until_the_pool_is_completed(toloka: Any) -> None:
+    pool = labelled(toloka)
+    assert (pool.status, pool.last_close_reason) == (PoolStatus.CLOSED, "COMPLETED")
+    answers = list(toloka.client.list_assignments(pool_id=pool.id, status=AssignmentStatus.ACCEPTED))
+    assert sum(len(answer.tasks) for answer in answers) == 6 * 2
+    for answer in answers:
+        assert float(answer.reward) == 0.02
+        assert all(solution["answer"] in ("yes", "no") for solution in answer.solutions)
+    assert all(task.remaining_overlap == 0 for task in toloka.client.list_tasks(pool.id))
+    assert toloka.client.get_requester().balance < 1000
+
+
+def test_a_pool_that_expires(toloka: Any) -> None:
+    toloka.world.crowd.change(size=1)
+    pool = labelled(toloka, will_expire="2026-01-05T20:00:00")
+    assert (pool.status, pool.last_close_reason) == (PoolStatus.CLOSED, "EXPIRED")
+
+
+def test_answers_are_reviewed(toloka: Any) -> None:
+    pool = labelled(toloka, auto_accept_solutions=False, auto_accept_period_day=21)
+    first, second, *_ = toloka.client.list_assignments(pool_id=pool.id, status=[AssignmentStatus.SUBMITTED])
+    accepted = toloka.client.patch_assignment(first.id, status=AssignmentStatus.ACCEPTED)
+    assert accepted.status == AssignmentStatus.ACCEPTED
+    rejected = toloka.client.patch_assignment(second.id, status=AssignmentStatus.REJECTED, public_comment="No")
+    assert rejected.raw["public_comment"] == "No"
+    with pytest.raises(TolokaConflictError):
+        toloka.client.patch_assignment(first.id, status=AssignmentStatus.REJECTED, public_comment="No")
+    with pytest.raises(TolokaConflictError, match=r"THERE_IS_REJECTED_ASSIGNMENT.*9 days"):
+        toloka.client.archive_pool(pool.id)
+
+
+def test_answers_are_aggregated(toloka: Any) -> None:
+    pool = labelled(toloka)
+    operation = toloka.client.aggregate_by_pool(pool.id, type="DAWID_SKENE", fields=["answer"])
+    assert operation.type == "SOLUTION.AGGREGATE"
+    finished(toloka, operation)
+    solutions = list(toloka.client.list_aggregated_solutions(operation.id))
+    assert [solution.task_id for solution in solutions] == [task.id for task in toloka.client.list_tasks(pool.id)]
+    assert all(0 <= solution.confidence <= 1 for solution in solutions)
+    assert {solution.output_values["answer"] for solution in solutions} <= {"yes", "no"}
+
+
+def test_lists_are_read_page_by_page(toloka: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = new_pool(toloka, tasks=305)
+    assert len({task.id for task in toloka.client.list_tasks(pool.id)}) == 305
+    pages = [entry for entry in toloka.world.journal.requests("GET") if entry["path"] == "/api/v1/tasks"]
+    assert len(pages) == 2
+
+
+def test_what_does_not_exist(toloka: Any) -> None:
+    for call in (toloka.client.get_pool, toloka.client.get_training, toloka.client.get_project):
+        with pytest.raises(TolokaApiError, match="404 DOES_NOT_EXIST"):
+            call("404404")
+    with pytest.raises(TolokaApiError, match="404 DOES_NOT_EXIST"):
+        toloka.client.get_operation(str(uuid.uuid4()))
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"status": 503, "code": "REMOTE_SERVICE_UNAVAILABLE"}, TolokaRetryableError),
+        ({"status": 429, "code": "TOO_MANY_REQUESTS", "payload": {"interval": "MIN"}}, TolokaRetryableError),
+        ({"status": 429, "code": "TOO_MANY_REQUESTS", "payload": {"interval": "DAY"}}, TolokaQuotaError),
+        ({"html": 502}, TolokaRetryableError),
+    ],
+)
+def test_faults_are_understood(toloka: Any, fault: dict[str, Any], error: type[Exception]) -> None:
+    pool = new_pool(toloka, tasks=1)
+    toloka.world.faults.add("POST", "/api/v1/pools/{id}/open", **fault)
+    with pytest.raises(error):
+        toloka.client.open_pool(pool.id)
+    assert toloka.client.open_pool(pool.id) is not None
+
+
+def test_every_call_of_the_client_is_in_this_contract() -> None:
+    """A method that nobody adds a contract for would be checked against our own reading only."""
+    public = [name for name, _ in inspect.getmembers(TolokaClient, inspect.isfunction) if not name.startswith("_")]
+    text = Path(__file__).read_text()
+    assert [name for name in public if name not in text and name != "without_retries"] == []
