@@ -25,7 +25,7 @@ $(READY): setup.cfg pyproject.toml constraints/airflow-$(AIRFLOW).txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/airflow-$(AIRFLOW).txt uv
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python -c constraints/airflow-$(AIRFLOW).txt -e '.[dev]'
+	$(VENV)/bin/uv pip install --quiet --system-certs --python $(VENV)/bin/python -c constraints/airflow-$(AIRFLOW).txt -e '.[dev]'
 	touch $(READY)
 
 demo: $(READY)  ## label images in a real Airflow with a local Toloka

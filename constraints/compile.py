@@ -18,7 +18,15 @@ def main() -> None:
     for lane, requirements in LANES.items():
         target = ROOT / "constraints" / f"airflow-{lane}.txt"
         print(f"Resolving {target.name} ...", flush=True)
-        uv = [str(Path(sys.executable).parent / "uv"), "pip", "compile", "--quiet", "--upgrade", "--no-annotate"]
+        uv = [
+            str(Path(sys.executable).parent / "uv"),
+            "pip",
+            "compile",
+            "--quiet",
+            "--system-certs",
+            "--upgrade",
+            "--no-annotate",
+        ]
         options = ["--universal", "--python-version=3.11", "--extra=dev", "--no-emit-package=airflow-toloka"]
         output = ["--custom-compile-command=make constraints", f"--output-file={target}"]
         wanted = "\n".join([*requirements, "uv"])

@@ -46,7 +46,7 @@ def test_an_empty_environment_gets_a_provider_that_airflow_lists(wheel: Path, tm
     airflow = version("apache-airflow").rsplit(".", 1)[0]
     constraints = ROOT / "constraints" / f"airflow-{airflow}.txt"
     uv = Path(sys.executable).parent / "uv"
-    run(uv, "pip", "install", "--python", python, "-c", constraints, f"{wheel}[emulator]")
+    run(uv, "pip", "install", "--system-certs", "--python", python, "-c", constraints, f"{wheel}[emulator]")
 
     home = {"AIRFLOW_HOME": str(tmp_path / "airflow")}
     airflow_command = tmp_path / "env" / "bin" / "airflow"
