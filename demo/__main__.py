@@ -38,6 +38,8 @@ POOL_TASK = "create_pool"
 RESULT_TASK = "compare"
 TOKEN = "demo-token"
 RUN_TIMEOUT = 300.0
+GOOD_ENOUGH = 0.95
+"""The accuracy below which something is wrong with the people, the answers or their aggregation."""
 
 
 class DemoError(RuntimeError):
@@ -82,12 +84,15 @@ def show(airflow: LocalAirflow, console: Console) -> None:
     console.print(f"{run_url}\n", soft_wrap=True)
     follow(airflow, toloka, run_id, console)
     seconds = time.monotonic() - started
-    console.print(summary(airflow.api.xcom(DAG_ID, run_id, RESULT_TASK), seconds))
+    result = airflow.api.xcom(DAG_ID, run_id, RESULT_TASK)
+    console.print(summary(result, seconds))
     client = TolokaClient(TOKEN, base_url=toloka)
     pool = client.get_pool(airflow.api.xcom(DAG_ID, run_id, POOL_TASK))
     # Not in the table, which would cut them off in a narrow terminal.
     console.print(f"run in Airflow: {run_url}", soft_wrap=True)
     console.print(f"pool on Toloka: {client.web_url(pool)}", soft_wrap=True)
+    if result["accuracy"] < GOOD_ENOUGH:
+        raise DemoError(f"The labels are worse than expected: {result['accuracy']:.1%} are right.")
 
 
 def start_toloka(airflow: LocalAirflow) -> str:
