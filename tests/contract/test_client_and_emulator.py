@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.worlds import POOL, PROJECT
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import (
     TolokaApiError,
@@ -20,25 +21,6 @@ from toloka_airflow.api.errors import (
 from toloka_airflow.api.models import AssignmentStatus, Operation, OperationStatus, Pool, PoolStatus, ProjectStatus
 from toloka_airflow.emulator.progression import Progression
 
-PROJECT = {
-    "public_name": "Questions",
-    "public_description": "Answer them",
-    "assignments_issuing_type": "AUTOMATED",
-    "task_spec": {
-        "input_spec": {"text": {"type": "string"}},
-        "output_spec": {"answer": {"type": "string", "allowed_values": ["yes", "no"]}},
-        "view_spec": {"type": "classic", "markup": "{{text}}"},
-    },
-}
-POOL = {
-    "private_name": "Pool",
-    "may_contain_adult_content": False,
-    "will_expire": "2030-01-01T00:00:00",
-    "reward_per_assignment": 0.02,
-    "assignment_max_duration_seconds": 600,
-    "defaults": {"default_overlap_for_new_task_suites": 2, "default_overlap_for_new_tasks": 2},
-    "mixer_config": {"real_tasks_count": 2, "golden_tasks_count": 0, "training_tasks_count": 0},
-}
 TRAINING = {
     "private_name": "Training",
     "inherited_instructions": True,

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.support import TOKEN
-from tests.system.worlds import digits, small_pool
+from tests.worlds import digits, small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import PoolStatus
 from toloka_airflow.emulator.server import EmulatorServer

@@ -14,7 +14,7 @@ import requests
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.worlds import digits, small_pool
+from tests.worlds import digits, small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.emulator.server import EmulatorServer
 
