@@ -7,7 +7,7 @@ PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_
 VENV := .venv/airflow-$(AIRFLOW)-python-$(PYTHON_VERSION)
 READY := $(VENV)/.ready
 IN_LANE := TOLOKA_AIRFLOW_LANE=$(AIRFLOW) $(VENV)/bin
-CODE := toloka_airflow dags_examples demo tests benchmarks
+CODE := toloka_airflow dags_examples demo tests benchmarks constraints docs
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 PYTHONS := $(foreach version,3.11 3.12 3.13,$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
@@ -23,6 +23,7 @@ install: $(READY)  ## install everything into .venv/
 
 $(READY): setup.cfg pyproject.toml constraints/airflow-$(AIRFLOW).txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@echo "Installing Airflow $(AIRFLOW) and what it is tested with into $(VENV)/ (a minute or two) ..."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/airflow-$(AIRFLOW).txt uv
 	$(VENV)/bin/uv pip install --quiet --system-certs --python $(VENV)/bin/python -c constraints/airflow-$(AIRFLOW).txt -e '.[dev]'

@@ -154,18 +154,20 @@ def label_digits() -> None:
         }
 
     pool_id = create_pool(create_project())
-    open_pool = OpenPoolOperator(task_id="open_pool", pool_id=pool_id, deferrable=True)
+    uploaded = upload_images(pool_id)
+    open_pool = OpenPoolOperator(task_id="open_pool", pool_id=pool_id, poll_interval=2, deferrable=True)
     wait_for_people = PoolSensor(task_id="wait_for_people", pool_id=pool_id, poke_interval=5, deferrable=True)
-    # A teardown: the pool is closed whatever happens to the wait.
+    # A teardown: it closes the pool whatever happens to the wait. The upload is a setup beside the opening, because an
+    # opening that failed here may still succeed at Toloka: one of both is enough for the teardown to run.
     close_pool = ClosePoolOperator(task_id="close_pool", pool_id=pool_id, deferrable=True).as_teardown(
-        setups=open_pool, on_failure_fail_dagrun=True
+        setups=[uploaded.operator, open_pool], on_failure_fail_dagrun=True
     )
     answers = download_answers(pool_id)
     aggregation = aggregate(pool_id)
     aggregated = OperationSensor(task_id="wait_for_labels", operation_id=aggregation, poke_interval=5, deferrable=True)
     archive_pool = ArchivePoolOperator(task_id="archive_pool", pool_id=pool_id, deferrable=True)
 
-    upload_images(pool_id) >> open_pool >> wait_for_people >> close_pool
+    uploaded >> open_pool >> wait_for_people >> close_pool
     [wait_for_people, close_pool] >> answers >> aggregation
     compare(answers, aggregated.output) >> archive_pool
 

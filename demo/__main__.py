@@ -5,7 +5,7 @@ Everything runs on this machine and listens on loopback only; all files are unde
 the start. With a terminal the demo stays up until Ctrl-C. Exit code 0: the run succeeded; 1: it did not.
 
 Environment variables: ``DEMO_EXIT=1`` ends the demo after the run also with a terminal; ``DEMO_SPEED`` is how
-many times faster than real life the people answer (default: 60).
+many times faster than real life the people answer (default: 30).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main() -> int:
 def show(airflow: LocalAirflow, console: Console) -> None:
     """Start everything, run the DAG, print how good the labels are."""
     started = time.monotonic()
-    console.print("Starting a local Toloka and Airflow ...")
+    console.print("Starting a local Toloka and an Airflow, which takes half a minute ...")
     toloka = start_toloka(airflow)
     connection = {"conn_type": "toloka", "host": toloka, "password": TOKEN}
     airflow.env["AIRFLOW_CONN_TOLOKA_DEFAULT"] = json.dumps(connection)
@@ -85,6 +85,7 @@ def show(airflow: LocalAirflow, console: Console) -> None:
     follow(airflow, toloka, run_id, console)
     seconds = time.monotonic() - started
     result = airflow.api.xcom(DAG_ID, run_id, RESULT_TASK)
+    console.print("\nHandwritten digits, labelled by simulated people:")
     console.print(summary(result, seconds))
     client = TolokaClient(TOKEN, base_url=toloka)
     pool = client.get_pool(airflow.api.xcom(DAG_ID, run_id, POOL_TASK))
@@ -97,7 +98,7 @@ def show(airflow: LocalAirflow, console: Console) -> None:
 
 def start_toloka(airflow: LocalAirflow) -> str:
     """Start the emulator, as a process that ends with Airflow, and return its address."""
-    options = {"--port": "0", "--seed": "1", "--speed": os.environ.get("DEMO_SPEED", "60")}
+    options = {"--port": "0", "--seed": "1", "--speed": os.environ.get("DEMO_SPEED", "30")}
     command = [sys.executable, "-m", "toloka_airflow.emulator", *chain(*options.items())]
     airflow.processes.start("toloka", command, os.environ, cwd=ROOT)
     log = airflow.processes.log_file("toloka")
@@ -161,11 +162,11 @@ def reason(airflow: LocalAirflow, run_id: str) -> str:
 
 def summary(result: dict[str, Any], seconds: float) -> Table:
     """How good the labels are and what they cost."""
-    table = Table(title="Handwritten digits, labelled by simulated people", show_header=False)
+    table = Table(show_header=False)
     table.add_row("images", str(result["images"]))
     table.add_row("answers", str(result["answers"]))
     table.add_row("people", str(result["people"]))
-    table.add_row("spent", f"${result['spent']:.2f}")
+    table.add_row("money spent on rewards", f"${result['spent']:.2f}")
     table.add_row("accuracy against the true labels", f"{result['accuracy']:.1%}")
     table.add_row("wall time", f"{seconds:.0f} s")
     return table

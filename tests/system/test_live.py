@@ -89,6 +89,24 @@ def test_a_run_survives_the_death_of_the_triggerer(
     }
 
 
+def test_an_opening_that_is_given_up_does_not_leave_the_pool_open(
+    airflow: LocalAirflow, toloka: EmulatorServer, tmp_path: Path
+) -> None:
+    slow = {"type": "POOL.OPEN", "seconds": 24 * 3600}
+    requests.put(f"{toloka.url}/_emulator/operations", json=slow, timeout=10).raise_for_status()
+    run_id = airflow.api.trigger("label_digits", {"images": 20, "output": f"file://{tmp_path}"})
+    airflow.api.wait_for_task("label_digits", run_id, "open_pool", "deferred")
+    pool_id = airflow.api.xcom("label_digits", run_id, "create_pool")
+    airflow.api.set_task_state("label_digits", run_id, "open_pool", "failed")
+    airflow.api.wait_for_task("label_digits", run_id, "close_pool", "deferred")
+    steer(toloka, advance=24 * 3600)
+    requests.put(f"{toloka.url}/_emulator/operations", json={**slow, "seconds": 1}, timeout=10).raise_for_status()
+    assert airflow.api.wait_for_run("label_digits", run_id) == "failed"
+    assert airflow.api.task_states("label_digits", run_id)["close_pool"] == "success"
+    happened = [entry["event"] for entry in toloka.journal.events() if entry.get("pool_id") == pool_id]
+    assert [event for event in happened if event.startswith("pool.")] == ["pool.created", "pool.opened", "pool.closed"]
+
+
 def test_a_refusal_is_told_and_linked(airflow: LocalAirflow, toloka: EmulatorServer) -> None:
     client = TolokaClient(TOKEN, base_url=toloka.url)
     pool_id = small_pool(client)
