@@ -59,13 +59,16 @@ class _WaitSensor(BaseSensorOperator, Generic[SubjectT]):
         super().__init__(**kwargs)
         self.toloka_conn_id = toloka_conn_id
         self.deferrable = deferrable
+        self._linked = False
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Look once; if it is not done, a deferrable sensor goes on in the triggerer."""
         client = TolokaHook(self.toloka_conn_id).get_conn()
         subject = self._try_to_look(client.without_retries())
         if subject is not None:
-            self._store_link(context, client, subject)
+            if not self._linked:
+                self._store_link(context, client, subject)
+                self._linked = True
             if self._is_done(subject):
                 return PokeReturnValue(is_done=True, xcom_value=self._end(client, subject))
             self.log.info("Waiting for %s: it is %s", self._what, subject.status.value)
@@ -148,7 +151,6 @@ class OperationSensor(_WaitSensor[Operation]):
     def __init__(self, *, operation_id: str | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.operation_id = operation_id
-        self._linked = False
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Look once, unless there is nothing to wait for."""
@@ -177,9 +179,7 @@ class OperationSensor(_WaitSensor[Operation]):
             raise AirflowFailException(str(exc)) from exc
 
     def _store_link(self, context: Context, client: TolokaClient, subject: Operation) -> None:
-        if not self._linked:
-            find_link(context, client, dict(subject.parameters))
-            self._linked = True
+        find_link(context, client, dict(subject.parameters))
 
     def _trigger(self, deadline: float) -> BaseTrigger:
         return OperationTrigger(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
 KINDS = FINISHED, TIMED_OUT, REFUSED = "finished", "timed_out", "refused"
+CONNECTION_PATIENCE = 120.0
+"""Seconds to go on asking for a connection: while a secrets backend is down, Airflow says that it is not defined."""
 _FACTS = ("id", "project_id", "status", "last_close_reason")
 
 SubjectT = TypeVar("SubjectT", Operation, Pool)
@@ -51,7 +53,8 @@ class WaitEvent:
 
         :raises TolokaError: If it is nothing that this version wrote.
         """
-        if event is None or event.get("kind") not in KINDS or set(event) != {item.name for item in fields(cls)}:
+        expected = {item.name for item in fields(cls)}
+        if not isinstance(event, dict) or set(event) != expected or event["kind"] not in KINDS:
             raise TolokaError(f"The task was resumed with an event that no Toloka trigger sends: {event!r}")
         if event["kind"] == FINISHED and not isinstance(event["subject"], dict):
             raise TolokaError(f"The task was resumed with an event that names nothing: {event!r}")
@@ -93,11 +96,10 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
 
     async def _wait(self) -> WaitEvent:
         try:
-            connection = await get_async_connection(self.toloka_conn_id)
-            client = (await asyncio.to_thread(client_from_connection, connection)).without_retries()
-        except (AirflowNotFoundException, ValueError) as exc:
+            client = await self._client()
+        except (AirflowNotFoundException, PermissionError, ValueError) as exc:
             return WaitEvent(REFUSED, self.deadline, message=str(exc))
-        last_seen = "nothing was seen of it"
+        last_seen = "not seen"
         while True:
             pause = self.poll_interval
             try:
@@ -111,12 +113,29 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
             else:
                 if self.is_done(subject):
                     return WaitEvent(FINISHED, self.deadline, subject=self.facts(subject))
-                if last_seen != (last_seen := f"it was {subject.status.value}"):
+                if last_seen != (last_seen := subject.status.value):
                     self.log.info("Waiting for %s: %s", self.what, last_seen)
             left = self.deadline - time.time()
             if left <= 0:
-                return WaitEvent(TIMED_OUT, self.deadline, message=f"{self.what} was not done in time; {last_seen}")
+                return WaitEvent(
+                    TIMED_OUT, self.deadline, message=f"{self.what} was not done in time; last seen: {last_seen}"
+                )
             await asyncio.sleep(min(pause, left))
+
+    async def _client(self) -> TolokaClient:
+        """Return a client for the connection, which may be out of reach for a while."""
+        give_up = min(self.deadline, time.time() + CONNECTION_PATIENCE)
+        while True:
+            try:
+                connection = await get_async_connection(self.toloka_conn_id)
+                break
+            except AirflowNotFoundException as exc:
+                left = give_up - time.time()
+                if left <= 0:
+                    raise
+                self.log.warning("Could not read the connection, trying again: %s", exc)
+            await asyncio.sleep(min(self.poll_interval, left))
+        return (await asyncio.to_thread(client_from_connection, connection)).without_retries()
 
     @property
     @abstractmethod

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.models import Training
 
 LOCKED = "POOL_LOCKED_BY_ANOTHER_OPERATION"
 
@@ -94,18 +95,27 @@ class _LifecycleOperator(BaseOperator):
         if operation is None:
             self._ensure_it_stays(client)
             self.log.info("%s is already in the wanted state", self._what)
+            if credit is not None:
+                context["ti"].xcom_push(key="operation_id", value=credit)
             return credit
-        context["ti"].xcom_push(key="operation_id", value=operation.id)
         self.log.info("%s: operation %s (%s)", self._what, operation.id, operation.type)
         if operation.is_done or self.wait_for_completion:
             return client.ensure_success(self._wait(client, operation, deadline, self.execute_complete)).id
         return operation.id
 
     def _submit(self, context: Context, client: TolokaClient) -> Operation | None:
+        """Send the call, and store what leads to its effect: the operation first, should this task be killed."""
+        ids = {self.id_name: self._id()}
         try:
-            return self._call(client, self._id())
-        finally:
-            find_link(context, client, {self.id_name: self._id()})
+            operation = self._call(client, self._id())
+        except TolokaError:
+            # Not for a time-out or a kill, which must not wait for another answer.
+            find_link(context, client, ids)
+            raise
+        if operation is not None:
+            context["ti"].xcom_push(key="operation_id", value=operation.id)
+        find_link(context, client, ids)
+        return operation
 
     def _wait_for_holder(self, client: TolokaClient, deadline: float, refusal: TolokaError) -> str | None:
         """Wait for the operation that holds the pool; return its id if it did what this task wants."""
@@ -218,11 +228,7 @@ class ClosePoolOperator(_PoolOperator):
         return client.close_pool(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        if client.get_pool(self._id()).last_close_reason == CloseReason.FOR_UPDATE:
-            raise AirflowException(
-                f"{self._what} is closed for update only: Toloka reopens it by itself within 15 minutes, and it "
-                "cannot be closed before. Try again then, or open it now and close it"
-            )
+        _refuse_closed_for_update(self._what, client.get_pool(self._id()))
 
 
 class ArchivePoolOperator(_PoolOperator):
@@ -265,6 +271,8 @@ class CloseTrainingOperator(_TrainingOperator):
     """
     Close a training, so that nobody gets its tasks any more.
 
+    It fails for a training that was closed for update and would reopen by itself.
+
     :param training_id: The training (templated).
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     :param wait_for_completion: Whether to wait until the training is closed. If not, an `OperationSensor` can.
@@ -277,6 +285,9 @@ class CloseTrainingOperator(_TrainingOperator):
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         return client.close_training(object_id)
+
+    def _ensure_it_stays(self, client: TolokaClient) -> None:
+        _refuse_closed_for_update(self._what, client.get_training(self._id()))
 
 
 class ArchiveTrainingOperator(_TrainingOperator):
@@ -316,6 +327,14 @@ def _operation(end: WaitEvent) -> Operation:
     if end.subject is None:
         raise TolokaError(end.message)
     return Operation.from_api(end.subject)
+
+
+def _refuse_closed_for_update(what: str, pool: Training) -> None:
+    if pool.last_close_reason == CloseReason.FOR_UPDATE:
+        raise AirflowException(
+            f"{what} is closed for update only: Toloka reopens it by itself within 15 minutes, and it "
+            "cannot be closed before. Try again then, or open it now and close it"
+        )
 
 
 def _positive(name: str, value: float) -> float:

@@ -68,7 +68,7 @@ def test_client_gives_up_and_server_stops_during_a_delay(api):
         api.session.post(f"{api.server.url}/api/v1/projects", json={}, timeout=0.05)
     before = time.monotonic()
     api.server.stop()
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 30
 
 
 def test_faults_are_used_in_order(api):

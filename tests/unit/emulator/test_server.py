@@ -23,7 +23,7 @@ def test_starts_and_stops_at_once():
     for _ in range(5):
         with EmulatorServer() as server:
             assert requests.get(f"{server.url}/api/v1/pools", headers=TOKEN, timeout=5).status_code == 200
-    assert (time.monotonic() - before) / 5 < 0.1
+    assert (time.monotonic() - before) / 5 < 0.5
     with pytest.raises(requests.ConnectionError):
         requests.get(server.url, timeout=5)
     assert "toloka-emulator" not in [thread.name for thread in threading.enumerate()]

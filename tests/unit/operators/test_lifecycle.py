@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from tests.support import TOKEN, ScriptedServer, operation, pool, run_task
 from toloka_airflow.operators.lifecycle import (
@@ -96,6 +97,28 @@ def test_the_operation_id_is_stored_before_the_wait(server: ScriptedServer) -> N
     assert instance["operation_id"] == "op-1"
 
 
+def test_the_operation_id_is_stored_before_anything_else_is_asked(server: ScriptedServer) -> None:
+    server.answer("POST", "/pools/21/open", 202, operation("SUCCESS"))
+    assert list(run_task(make(OpenPoolOperator)).xcoms) == ["operation_id", "toloka_link"]
+
+
+def test_a_time_out_of_airflow_does_not_wait_for_the_link(server: ScriptedServer) -> None:
+    """`execution_timeout` raises in the middle of whatever the task does, here the POST."""
+    server.answer("POST", "/pools/21/open", 202, operation("SUCCESS"), delay=1.0)
+
+    def time_out(signum: int, frame: object) -> None:
+        raise AirflowTaskTimeout
+
+    before = signal.signal(signal.SIGALRM, time_out)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(AirflowTaskTimeout):
+            run_task(make(OpenPoolOperator))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert "GET /pools/21" not in server.calls()
+
+
 def test_without_waiting_the_id_comes_at_once(server: ScriptedServer) -> None:
     server.answer("POST", "/pools/21/open", 202, operation("PENDING"))
     assert run_task(make(OpenPoolOperator, wait_for_completion=False)).result == "op-1"
@@ -147,8 +170,21 @@ def test_a_locked_pool_is_waited_for_and_then_acted_on(
     else:
         server.answer("POST", "/pools/21/open", 202, operation("SUCCESS", id="mine"))
     outcome = run_task(make(OpenPoolOperator, deferrable=deferrable))
-    assert outcome.result == ("holder" if own_type else "mine")
+    assert outcome.result == outcome.xcoms["operation_id"] == ("holder" if own_type else "mine")
     assert len(server.calls("POST")) == 2
+
+
+def test_the_lock_and_the_own_operation_share_a_deadline(server: ScriptedServer) -> None:
+    holder = operation("RUNNING", type="POOL.CLOSE", id="holder")
+    server.error("POST", "/pools/21/open", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+    server.answer("GET", "/operations", json={"items": [holder], "has_more": False}, times=2)
+    server.answer("GET", "/operations/holder", json={**holder, "status": "SUCCESS"})
+    server.answer("POST", "/pools/21/open", 202, operation("RUNNING", id="mine"))
+    server.answer("GET", "/operations/mine", json=operation("SUCCESS", id="mine"))
+    outcome = run_task(make(OpenPoolOperator, deferrable=True))
+    (_, first), (_, second) = outcome.triggers
+    assert (first["operation_id"], second["operation_id"]) == ("holder", "mine")
+    assert first["deadline"] == second["deadline"]
 
 
 @both_ways
@@ -270,11 +306,12 @@ def test_a_long_quota_is_not_slept_through(server: ScriptedServer, interval: str
     assert len(server.calls("POST")) == 1
 
 
-def test_closing_a_pool_that_would_reopen_by_itself_is_no_success(server: ScriptedServer) -> None:
-    server.answer("POST", "/pools/77/close", 204)
-    server.answer("GET", "/pools/77", json=pool("CLOSED", "FOR_UPDATE"), times=2)
+@pytest.mark.parametrize(("operator", "noun"), [(ClosePoolOperator, "pool"), (CloseTrainingOperator, "training")])
+def test_closing_what_would_reopen_by_itself_is_no_success(server: ScriptedServer, operator: Any, noun: str) -> None:
+    server.answer("POST", f"/{noun}s/77/close", 204)
+    server.answer("GET", f"/{noun}s/77", json=pool("CLOSED", "FOR_UPDATE"), times=2)
     with pytest.raises(AirflowException, match="reopens it by itself") as caught:
-        run_task(make(ClosePoolOperator, value="77"))
+        run_task(make(operator, noun, value="77"))
     assert not isinstance(caught.value, AirflowFailException)
 
 
