@@ -84,7 +84,7 @@ def drawn(pixels: Any) -> str:
     doc_md=__doc__,
 )
 def label_digits() -> None:
-    # Creating is not repeated after a failure: a second attempt would create a second project.
+    # Creating is not repeated after a failure: a second attempt would create a second project, pool or aggregation.
     @task(retries=0)
     def create_project() -> str:
         return TolokaHook().get_conn().create_project(PROJECT).id
@@ -128,7 +128,7 @@ def label_digits() -> None:
                     print(json.dumps({**row, **asked.input_values, **solution, "image": None}), file=lines)
         return str(path)
 
-    @task
+    @task(retries=0)
     def aggregate(pool_id: str) -> str:
         return TolokaHook().get_conn().aggregate_by_pool(pool_id, type="DAWID_SKENE", fields=["digit"]).id
 

@@ -10,7 +10,11 @@ from toloka_airflow.sensors import OperationSensor
 with DAG("pool_lifecycle", schedule=None, params={"pool_id": Param("", type="string")}, tags=["toloka"]) as dag:
     open_pool = OpenPoolOperator(task_id="open_pool", pool_id="{{ params.pool_id }}", wait_for_completion=False)
     wait_until_open = OperationSensor(task_id="wait_until_open", operation_id=open_pool.output, deferrable=True)
-    close_pool = ClosePoolOperator(task_id="close_pool", pool_id="{{ params.pool_id }}", deferrable=True)
+    # A teardown: it closes the pool also when the wait fails.
+    close_pool = ClosePoolOperator(task_id="close_pool", pool_id="{{ params.pool_id }}", deferrable=True).as_teardown(
+        on_failure_fail_dagrun=True
+    )
     archive_pool = ArchivePoolOperator(task_id="archive_pool", pool_id="{{ params.pool_id }}", deferrable=True)
 
-    open_pool >> wait_until_open >> close_pool >> archive_pool
+    open_pool >> wait_until_open >> close_pool
+    [wait_until_open, close_pool] >> archive_pool

@@ -36,6 +36,7 @@ class ScriptedServer:
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
     _answers: dict[tuple[str, str], deque[dict[str, Any]]] = field(default_factory=lambda: defaultdict(deque))
+    _defaults: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     unexpected: list[str] = field(default_factory=list)
 
     def answer(
@@ -66,6 +67,11 @@ class ScriptedServer:
         }
         self._answers[method, f"/api/v1{path}"].extend([prepared] * times)
 
+    def default(self, method: str, path: str, json: Any) -> None:
+        """Prepare what to answer whenever nothing else is prepared for a path below /api/v1."""
+        prepared = {"status": 200, "json": json, "body": None, "headers": {}, "drop": False, "delay": 0.0}
+        self._defaults[method, f"/api/v1{path}"] = prepared
+
     def error(self, method: str, path: str, status: int, code: str, *, times: int = 1, **more: Any) -> None:
         """Prepare an error answer with Toloka's envelope."""
         headers = more.pop("headers", None)
@@ -82,6 +88,8 @@ class ScriptedServer:
         queue = self._answers[method, path]
         if queue:
             return queue.popleft()
+        if (method, path) in self._defaults:
+            return self._defaults[method, path]
         self.unexpected.append(f"{method} {path}")
         refusal = {"request_id": "x", "code": "NOT_SCRIPTED", "message": f"{method} {path} was not scripted"}
         return {"status": 400, "json": refusal, "body": None, "headers": {}, "drop": False, "delay": 0.0}
@@ -190,6 +198,9 @@ async def fire(path: str, arguments: dict[str, Any]) -> Any:
 def operation(status: str = "SUCCESS", type: str = "POOL.OPEN", id: str = "op-1", **more: Any) -> dict[str, Any]:
     """Return an operation as the API answers it."""
     return {"id": id, "type": type, "status": status, "parameters": {"pool_id": "21"}, **more}
+
+
+NO_OPERATIONS = {"items": [], "has_more": False}
 
 
 def pool(status: str = "CLOSED", reason: str | None = "COMPLETED", **more: Any) -> dict[str, Any]:

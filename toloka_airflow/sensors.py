@@ -141,7 +141,7 @@ class OperationSensor(_WaitSensor[Operation]):
     status is one that this version does not know.
 
     :param operation_id: The operation (templated). ``None``, which operators return when there was nothing to do,
-        succeeds at once.
+        succeeds at once. So does the missing output of an operator that failed: leave the sensor its trigger rule.
     :param toloka_conn_id: The Airflow connection to Toloka.
     :param deferrable: Whether to wait in the triggerer instead of a worker.
     """
@@ -215,7 +215,7 @@ class PoolSensor(_WaitSensor[Pool]):
         return f"pool {self.pool_id}"
 
     def _look(self, client: TolokaClient) -> Pool:
-        return client.get_pool(checked_id("pool_id", self.pool_id))
+        return client.get_settled_pool(checked_id("pool_id", self.pool_id))
 
     def _read(self, raw: Raw) -> Pool:
         return Pool.from_api(raw)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -53,12 +53,15 @@ class WaitEvent:
 
         :raises TolokaError: If it is nothing that this version wrote.
         """
-        expected = {item.name for item in fields(cls)}
-        if not isinstance(event, dict) or set(event) != expected or event["kind"] not in KINDS:
+        if not isinstance(event, dict) or event.get("kind") not in KINDS:
             raise TolokaError(f"The task was resumed with an event that no Toloka trigger sends: {event!r}")
-        if event["kind"] == FINISHED and not isinstance(event["subject"], dict):
+        try:
+            end = cls(**event)
+        except TypeError as exc:
+            raise TolokaError(f"The task was resumed with an event of another version: {event!r}") from exc
+        if end.kind == FINISHED and not isinstance(end.subject, dict):
             raise TolokaError(f"The task was resumed with an event that names nothing: {event!r}")
-        return cls(**event)
+        return end
 
 
 class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
@@ -208,7 +211,7 @@ class PoolTrigger(_WaitTrigger[Pool]):
 
     def look(self, client: TolokaClient) -> Pool:
         """Ask for the pool."""
-        return client.get_pool(self.pool_id)
+        return client.get_settled_pool(self.pool_id)
 
     def is_done(self, subject: Pool) -> bool:
         """Return whether the pool has stopped, or is in a state that this version does not know."""

@@ -140,6 +140,7 @@ def test_an_operation_is_followed(toloka: Any) -> None:
     assert operation.status == OperationStatus.PENDING
     assert operation.finished is None
     assert toloka.client.get_pool(pool.id).status == PoolStatus.LOCKED
+    assert toloka.client.get_settled_pool(pool.id).status == PoolStatus.LOCKED
     assert toloka.client.find_unfinished_operation(pool_id=pool.id).id == operation.id
     for call in (toloka.client.open_pool, toloka.client.close_pool, toloka.client.archive_pool):
         with pytest.raises(TolokaConflictError) as caught:
@@ -153,6 +154,7 @@ def test_an_operation_is_followed(toloka: Any) -> None:
     assert (done.status, done.progress) == (OperationStatus.SUCCESS, 100)
     assert done.submitted <= done.started <= done.finished
     assert toloka.client.find_unfinished_operation(pool_id=pool.id) is None
+    assert toloka.client.get_settled_pool(pool.id).status == PoolStatus.OPEN
     listed = list(toloka.client.list_operations(type="POOL.OPEN", status="SUCCESS", submitted_gte=done.submitted))
     assert listed == [done]
 

@@ -29,7 +29,7 @@ def test_the_shortest_dag_is_the_example() -> None:
 
 def test_what_is_quoted_from_the_larger_example_is_in_it() -> None:
     example = (ROOT / "dags_examples" / "label_digits.py").read_text()
-    quoted = [text for text in blocks("python") if "as_teardown" in text]
+    quoted = [text for text in blocks("python") if "wait_for_people" in text]
     assert quoted
     lines = {line.strip() for line in example.splitlines()}
     assert [line for text in quoted for line in text.splitlines() if line.strip() not in lines] == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from tests.support import ScriptedServer, operation, pool, run_task
+from tests.support import NO_OPERATIONS, ScriptedServer, operation, pool, run_task
 from toloka_airflow.api.models import CloseReason
 from toloka_airflow.sensors import OperationSensor, PoolSensor
 
@@ -26,9 +26,10 @@ pytestmark = pytest.mark.usefixtures("connection")
 
 @pytest.fixture(autouse=True)
 def pool_page(server: ScriptedServer, request: pytest.FixtureRequest) -> None:
-    """Answer the reading of the pool that makes the link of an operation's task."""
+    """Answer the reading of the pool that makes the link of an operation's task; there is no operation under way."""
+    server.default("GET", "/operations", NO_OPERATIONS)
     if "pool" not in request.node.name:
-        server.answer("GET", "/pools/21", json=pool("OPEN", None), times=99)
+        server.default("GET", "/pools/21", pool("OPEN", None))
 
 
 def wait(mode: str, **arguments: Any) -> Any:
@@ -141,10 +142,30 @@ def test_the_link_leads_to_the_page_of_the_operation(server: ScriptedServer, mod
 def test_pool_is_done_when_closed_for_an_expected_reason(server: ScriptedServer, mode: str, looks: int) -> None:
     for status in ("OPEN", "LOCKED")[:looks]:
         server.answer("GET", "/pools/21", json=pool(status, None))
-    server.answer("GET", "/pools/21", json=pool("CLOSED", "COMPLETED"))
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
     outcome = run_task(wait(mode, pool_id="21"))
     assert outcome.result == {"pool_id": "21", "status": "CLOSED", "close_reason": "COMPLETED"}
     assert outcome.xcoms["toloka_link"] == f"{server.url}/requester/project/10/pool/21"
+
+
+@every_mode
+def test_pool_that_is_being_opened_is_not_done_by_an_earlier_round(server: ScriptedServer, mode: str) -> None:
+    opening = {"items": [operation("PENDING", type="POOL.OPEN")], "has_more": False}
+    server.answer("GET", "/pools/21", json=pool("CLOSED", "COMPLETED"))
+    server.answer("GET", "/operations", json=opening)
+    server.answer("GET", "/pools/21", json=pool("OPEN", "COMPLETED"))
+    server.default("GET", "/pools/21", pool("CLOSED", "EXPIRED"))
+    with pytest.raises(AirflowFailException, match="EXPIRED"):
+        run_task(wait(mode, pool_id="21"))
+
+
+@every_mode
+def test_pool_that_was_opened_between_two_looks_is_not_done(server: ScriptedServer, mode: str) -> None:
+    server.answer("GET", "/pools/21", json=pool("CLOSED", "COMPLETED"))
+    server.answer("GET", "/pools/21", json=pool("OPEN", "COMPLETED"))
+    server.default("GET", "/pools/21", pool("CLOSED", "EXPIRED"))
+    with pytest.raises(AirflowFailException, match="EXPIRED"):
+        run_task(wait(mode, pool_id="21"))
 
 
 @every_mode
@@ -154,7 +175,7 @@ def test_pool_closed_for_any_other_reason_is_no_success(
     server: ScriptedServer, mode: str, reason: str | None, expected: list[str]
 ) -> None:
     server.answer("GET", "/pools/21", json=pool("OPEN", reason))
-    server.answer("GET", "/pools/21", json=pool("CLOSED", reason))
+    server.default("GET", "/pools/21", pool("CLOSED", reason))
     sensor = wait(mode, pool_id="21", expected_reasons=expected)
     if reason in expected:
         assert run_task(sensor).result["close_reason"] == reason

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import TOKEN, ScriptedServer, fire, operation, pool
+from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, fire, operation, pool
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger, WaitEvent
 
@@ -62,7 +62,8 @@ def test_every_end_of_an_operation_is_told_as_it_was(server: ScriptedServer, sta
 def test_every_end_of_a_pool_is_told_as_it_was(server: ScriptedServer, status: str, reason: str | None) -> None:
     for busy in ("OPEN", "LOCKED"):
         server.answer("GET", "/pools/21", json=pool(busy, None))
-    server.answer("GET", "/pools/21", json=pool(status, reason, quality_control={"configs": ["large"]}))
+    server.default("GET", "/pools/21", pool(status, reason, quality_control={"configs": ["large"]}))
+    server.default("GET", "/operations", NO_OPERATIONS)
     event = wait(POOL)
     assert (event["kind"], event["subject"]["status"]) == ("finished", status)
     assert event["subject"].get("last_close_reason") == reason

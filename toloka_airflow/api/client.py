@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -176,6 +177,20 @@ class TolokaClient:
         """Return a pool."""
         return Pool.from_api(self._get(_path("/pools", pool_id=pool_id)))
 
+    def get_settled_pool(self, pool_id: str) -> Pool:
+        """
+        Return a pool, as LOCKED while an operation that opens it is under way.
+
+        Whether Toloka itself says LOCKED then is not documented; CLOSED would be the end of an earlier round.
+        """
+        pool = self.get_pool(pool_id)
+        if pool.status != PoolStatus.CLOSED:
+            return pool
+        if self.find_unfinished_operation(types=["POOL.OPEN"], pool_id=pool.id):
+            return replace(pool, status=PoolStatus.LOCKED)
+        # Again: the opening may have ended between the two looks.
+        return self.get_pool(pool_id)
+
     def list_pools(self, **filters: Any) -> Iterator[Pool]:
         """Iterate over pools, archived ones included."""
         return self._list("/pools", Pool, filters)
@@ -317,13 +332,18 @@ class TolokaClient:
             raise TolokaError(f"The log of operation {operation_id} is no list of steps: it is {shape(steps)}")
         return steps
 
-    def find_unfinished_operation(self, **parameters: str) -> Operation | None:
-        """Return the operation that runs with these parameters (``pool_id="21"``), if one does."""
+    def find_unfinished_operation(self, *, types: Collection[str] = (), **parameters: str) -> Operation | None:
+        """
+        Return an operation that is under way with these parameters (``pool_id="21"``), if there is one.
+
+        :param types: Kinds of operations to look for, such as ``POOL.OPEN``; any, if empty.
+        """
         wanted = {name: checked_id(name, value) for name, value in parameters.items()}
         # PENDING first: an operation that starts between the two looks is seen by the second.
         for status in (OperationStatus.PENDING, OperationStatus.RUNNING):
             for operation in self.list_operations(status=status):
-                if all(str(operation.parameters.get(name)) == value for name, value in wanted.items()):
+                is_wanted = all(str(operation.parameters.get(name)) == value for name, value in wanted.items())
+                if is_wanted and (not types or operation.type in types):
                     return operation
         return None
 

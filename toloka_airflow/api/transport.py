@@ -110,7 +110,6 @@ class Transport:
         raise AssertionError("unreachable")
 
     def _send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Any:
-        import requests
 
         request = f"{method} {path}"
         headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
@@ -127,7 +126,7 @@ class Transport:
                 verify=self._verify,
                 proxies=self._proxies,
             )
-        except requests.RequestException as exc:
+        except OSError as exc:  # what requests raises, and what a missing CA bundle raises through it
             received = not _never_sent(exc)
             text = self._without_secret(f"{request} got no answer from {self.base_url}: {exc}")
             # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
@@ -277,7 +276,7 @@ def _new_session() -> requests.Session:
     return requests.Session()
 
 
-def _never_sent(exc: requests.RequestException) -> bool:
+def _never_sent(exc: OSError) -> bool:
     """Return whether the connection could not even be made."""
     import requests
     from urllib3.exceptions import NewConnectionError

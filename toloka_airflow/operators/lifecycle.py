@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from toloka_airflow.api.models import Training
 
 LOCKED = "POOL_LOCKED_BY_ANOTHER_OPERATION"
+LIFECYCLE = ("OPEN", "CLOSE", "ARCHIVE")
 
 
-class _LifecycleOperator(BaseOperator):
+class LifecycleOperator(BaseOperator):
     """
     Bring a pool or training into a state, and wait until it is there.
 
@@ -35,6 +36,12 @@ class _LifecycleOperator(BaseOperator):
 
     It returns the id of the operation that did it, or ``None`` if there was nothing to do. The id is in the XCom
     ``operation_id`` before the wait begins.
+
+    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    :param wait_for_completion: Whether to wait until the operation has succeeded. If not, an `OperationSensor` can.
+    :param deferrable: Whether to wait in the triggerer instead of a worker.
+    :param poll_interval: Seconds between two looks.
+    :param timeout: Seconds to wait in all, for operations that hold the pool or training and for the own one.
     """
 
     operator_extra_links = (TolokaLink(),)
@@ -87,21 +94,29 @@ class _LifecycleOperator(BaseOperator):
         while True:
             try:
                 operation = self._submit(context, client)
-                break
             except TolokaConflictError as exc:
                 if exc.code != LOCKED:
                     raise self._explained(client, exc) from exc
                 credit = self._wait_for_holder(client, deadline, exc)
-        if operation is None:
-            self._ensure_it_stays(client)
-            self.log.info("%s is already in the wanted state", self._what)
-            if credit is not None:
-                context["ti"].xcom_push(key="operation_id", value=credit)
-            return credit
+                continue
+            if operation is not None:
+                break
+            # The state is right, but an operation that is under way may be about to change it.
+            holder = self._find_holder(client, *LIFECYCLE)
+            if holder is None:
+                return self._nothing_to_do(context, client, credit)
+            credit = self._credit(self._wait(client, holder, deadline, self.holder_finished))
         self.log.info("%s: operation %s (%s)", self._what, operation.id, operation.type)
         if operation.is_done or self.wait_for_completion:
             return client.ensure_success(self._wait(client, operation, deadline, self.execute_complete)).id
         return operation.id
+
+    def _nothing_to_do(self, context: Context, client: TolokaClient, credit: str | None) -> str | None:
+        self._ensure_it_stays(client)
+        self.log.info("%s is already in the wanted state", self._what)
+        if credit is not None:
+            context["ti"].xcom_push(key="operation_id", value=credit)
+        return credit
 
     def _submit(self, context: Context, client: TolokaClient) -> Operation | None:
         """Send the call, and store what leads to its effect: the operation first, should this task be killed."""
@@ -121,13 +136,21 @@ class _LifecycleOperator(BaseOperator):
         """Wait for the operation that holds the pool; return its id if it did what this task wants."""
         if time.time() >= deadline:
             raise TolokaTimeoutError(f"{self._what} was still locked after {self.timeout:.0f} s: {refusal}")
-        holder = client.find_unfinished_operation(**{self.id_name: self._id()})
+        holder = self._find_holder(client)
         if holder is None:
             # It ended since the refusal, or it is of a type that does not say which pool it holds.
             time.sleep(min(self.poll_interval, max(0.0, deadline - time.time())))
             return None
-        self.log.info("%s is held by operation %s (%s); waiting for it", self._what, holder.id, holder.type)
         return self._credit(self._wait(client, holder, deadline, self.holder_finished))
+
+    def _find_holder(self, client: TolokaClient, *verbs: str) -> Operation | None:
+        """Return the unfinished operation of this pool or training, of some kinds or of any."""
+        noun = self.operation_type.partition(".")[0]
+        types = [f"{noun}.{verb}" for verb in verbs]
+        holder = client.find_unfinished_operation(types=types, **{self.id_name: self._id()})
+        if holder is not None:
+            self.log.info("%s is held by operation %s (%s); waiting for it", self._what, holder.id, holder.type)
+        return holder
 
     def _wait(
         self, client: TolokaClient, operation: Operation, deadline: float, go_on: Callable[..., Any]
@@ -172,7 +195,7 @@ class _LifecycleOperator(BaseOperator):
         return refusal
 
 
-class _PoolOperator(_LifecycleOperator):
+class _PoolOperator(LifecycleOperator):
     template_fields: Sequence[str] = ("pool_id", "toloka_conn_id")
     id_name = "pool_id"
 
@@ -181,7 +204,7 @@ class _PoolOperator(_LifecycleOperator):
         self.pool_id = pool_id
 
 
-class _TrainingOperator(_LifecycleOperator):
+class _TrainingOperator(LifecycleOperator):
     template_fields: Sequence[str] = ("training_id", "toloka_conn_id")
     id_name = "training_id"
 
@@ -195,11 +218,8 @@ class OpenPoolOperator(_PoolOperator):
     Open a pool, so that people get its tasks and are paid for them.
 
     :param pool_id: The pool (templated).
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
-    :param wait_for_completion: Whether to wait until the pool is open. If not, an `OperationSensor` can.
-    :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two looks.
-    :param timeout: Seconds to wait in all, for an operation that holds the pool and for the own one.
+
+    Further arguments are those of `LifecycleOperator`.
     """
 
     operation_type = "POOL.OPEN"
@@ -215,11 +235,8 @@ class ClosePoolOperator(_PoolOperator):
     It fails for a pool that was closed for update and would reopen by itself.
 
     :param pool_id: The pool (templated).
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
-    :param wait_for_completion: Whether to wait until the pool is closed. If not, an `OperationSensor` can.
-    :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two looks.
-    :param timeout: Seconds to wait in all, for an operation that holds the pool and for the own one.
+
+    Further arguments are those of `LifecycleOperator`.
     """
 
     operation_type = "POOL.CLOSE"
@@ -236,11 +253,8 @@ class ArchivePoolOperator(_PoolOperator):
     Archive a closed pool; it can never be opened again, nor its answers reviewed.
 
     :param pool_id: The pool (templated).
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
-    :param wait_for_completion: Whether to wait until the pool is archived. If not, an `OperationSensor` can.
-    :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two looks.
-    :param timeout: Seconds to wait in all, for an operation that holds the pool and for the own one.
+
+    Further arguments are those of `LifecycleOperator`.
     """
 
     operation_type = "POOL.ARCHIVE"
@@ -254,11 +268,8 @@ class OpenTrainingOperator(_TrainingOperator):
     Open a training, so that people can qualify for its main pools.
 
     :param training_id: The training (templated).
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
-    :param wait_for_completion: Whether to wait until the training is open. If not, an `OperationSensor` can.
-    :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two looks.
-    :param timeout: Seconds to wait in all, for an operation that holds the training and for the own one.
+
+    Further arguments are those of `LifecycleOperator`.
     """
 
     operation_type = "TRAINING.OPEN"
@@ -274,11 +285,8 @@ class CloseTrainingOperator(_TrainingOperator):
     It fails for a training that was closed for update and would reopen by itself.
 
     :param training_id: The training (templated).
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
-    :param wait_for_completion: Whether to wait until the training is closed. If not, an `OperationSensor` can.
-    :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two looks.
-    :param timeout: Seconds to wait in all, for an operation that holds the training and for the own one.
+
+    Further arguments are those of `LifecycleOperator`.
     """
 
     operation_type = "TRAINING.CLOSE"
@@ -295,11 +303,8 @@ class ArchiveTrainingOperator(_TrainingOperator):
     Archive a closed training whose main pools are all archived.
 
     :param training_id: The training (templated).
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
-    :param wait_for_completion: Whether to wait until the training is archived. If not, an `OperationSensor` can.
-    :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two looks.
-    :param timeout: Seconds to wait in all, for an operation that holds the training and for the own one.
+
+    Further arguments are those of `LifecycleOperator`.
     """
 
     operation_type = "TRAINING.ARCHIVE"

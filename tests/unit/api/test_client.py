@@ -189,7 +189,14 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         AggregatedSolution,
     ),
 }
-NOT_ONE_REQUEST = {"without_retries", "web_url", "pools_requiring", "wait_operation", "ensure_success"}
+NOT_ONE_REQUEST = {
+    "without_retries",
+    "web_url",
+    "get_settled_pool",
+    "pools_requiring",
+    "wait_operation",
+    "ensure_success",
+}
 ACTIONS = [name for name, row in SENT.items() if row[1].endswith(("/open", "/close", "/close-for-update", "/archive"))]
 LISTS = [name for name in SENT if name.startswith("list_")]
 

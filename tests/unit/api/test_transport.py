@@ -695,3 +695,11 @@ class TestToken:
         """A short token of a test account may well be a word of the data."""
         server.answer("GET", "/pools/21", json=pool(private_name="test of pools"))
         assert TolokaClient("test", base_url=server.url).get_pool("21").private_name == "test of pools"
+
+
+def test_a_ca_bundle_that_is_missing_is_told_as_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`requests` raises a bare OSError for it, before anything is sent."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    client = TolokaClient(TOKEN, base_url="https://127.0.0.1:9", retry_budget=0)
+    with pytest.raises(TolokaConnectionError, match=r"/no/such/bundle\.pem"):
+        client.get_requester()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
-from tests.support import TOKEN, ScriptedServer, operation, pool, run_task
+from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, operation, pool, run_task
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
     ArchiveTrainingOperator,
@@ -41,9 +41,10 @@ def make(operator: Any, noun: str = "pool", value: Any = "21", **arguments: Any)
 
 @pytest.fixture(autouse=True)
 def pool_page(server: ScriptedServer) -> None:
-    """Answer the reading of the pool that makes the link."""
+    """Answer the reading of the pool that makes the link, and the question for operations under way."""
     for noun in ("pool", "training"):
-        server.answer("GET", f"/{noun}s/21", json=pool("OPEN", None), times=9)
+        server.default("GET", f"/{noun}s/21", pool("OPEN", None))
+    server.default("GET", "/operations", NO_OPERATIONS)
 
 
 @every_operator
@@ -195,6 +196,31 @@ def test_a_failed_holder_is_no_obstacle_and_no_success(server: ScriptedServer, d
     server.answer("GET", "/operations/holder", json={**holder, "status": "FAIL"})
     server.answer("POST", "/pools/21/open", 202, operation("SUCCESS", id="mine"))
     assert run_task(make(OpenPoolOperator, deferrable=deferrable)).result == "mine"
+
+
+@both_ways
+@pytest.mark.parametrize("kind", ["POOL.OPEN", "POOL.CLOSE"])
+def test_the_wanted_state_is_no_success_while_an_operation_may_change_it(
+    server: ScriptedServer, deferrable: bool, kind: str
+) -> None:
+    """The pool still says CLOSED, but it is being opened: after that, it must be closed."""
+    holder = operation("PENDING", type=kind, id="holder")
+    server.answer("POST", "/pools/21/close", 204)
+    server.answer("GET", "/operations", json={"items": [holder], "has_more": False})
+    server.answer("GET", "/operations/holder", json={**holder, "status": "SUCCESS"})
+    if kind == "POOL.OPEN":
+        server.answer("POST", "/pools/21/close", 202, operation("SUCCESS", id="mine", type="POOL.CLOSE"))
+    else:
+        server.answer("POST", "/pools/21/close", 204)
+    outcome = run_task(make(ClosePoolOperator, deferrable=deferrable))
+    assert outcome.result == outcome.xcoms["operation_id"] == ("mine" if kind == "POOL.OPEN" else "holder")
+
+
+def test_other_work_on_the_pool_does_not_delay_what_is_done(server: ScriptedServer) -> None:
+    server.answer("POST", "/pools/21/close", 204)
+    aggregation = operation("RUNNING", type="SOLUTION.AGGREGATE")
+    server.answer("GET", "/operations", json={"items": [aggregation], "has_more": False}, times=2)
+    assert run_task(make(ClosePoolOperator)).result is None
 
 
 def test_a_lock_whose_holder_is_not_listed_is_tried_again(server: ScriptedServer) -> None:
