@@ -135,6 +135,7 @@ def test_clones(toloka: Any) -> None:
 
 
 def test_an_operation_is_followed(toloka: Any) -> None:
+    toloka.world.crowd.change(size=0)
     pool = new_pool(toloka, tasks=1)
     operation = toloka.client.open_pool(pool.id)
     assert operation.status == OperationStatus.PENDING
