@@ -13,7 +13,10 @@ PYTHONS := $(foreach version,3.11 3.12 3.13,$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
     if $$python -c '' 2>/dev/null; then echo $$python; break; fi; done))
 
-.PHONY: help install demo test lint unit contract system test-matrix bench constraints wheel clean
+FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
+
+.PHONY: help install demo test lint unit contract system test-fidelity test-matrix bench bench-emulator docs \
+    constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -45,8 +48,17 @@ unit: $(READY)  ## fast tests, without a running Airflow
 contract: $(READY)  ## our client against our emulator
 	$(IN_LANE)/python -m pytest tests/contract
 
-system: $(READY)  ## example DAGs in a real Airflow
-	$(IN_LANE)/python -m pytest tests/system
+system: $(READY)  ## example DAGs, and those of the documentation, in a real Airflow
+	$(IN_LANE)/python -m pytest tests/system tests/docs
+
+test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
+	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
+
+# An environment of its own: the official client does not install beside Airflow.
+$(FIDELITY)/.ready: constraints/fidelity.txt
+	$(PYTHON) -m venv --clear $(FIDELITY)
+	$(FIDELITY)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/fidelity.txt
+	touch $@
 
 test-matrix:  ## the tests on Airflow 3.1 and 3.3 and on every Python 3.11 to 3.13 found
 	@echo "Found: $(PYTHONS)"; test -n "$(strip $(PYTHONS))"
@@ -57,8 +69,17 @@ test-matrix:  ## the tests on Airflow 3.1 and 3.3 and on every Python 3.11 to 3.
 bench: $(READY)  ## what importing costs
 	$(VENV)/bin/python -m benchmarks.imports
 
+bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it takes
+	$(VENV)/bin/python -m benchmarks.emulator_start
+	$(VENV)/bin/python -m benchmarks.emulator
+
+docs: $(READY)  ## write the tables in docs/ anew from the code
+	$(VENV)/bin/python docs/coverage.py
+
 constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/python constraints/compile.py
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
+	    --custom-compile-command='make constraints' --output-file=constraints/fidelity.txt constraints/fidelity.in
 
 wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build

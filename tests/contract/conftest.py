@@ -17,10 +17,10 @@ from requests.structures import CaseInsensitiveDict
 
 from tests.support import TOKEN
 from toloka_airflow.api.client import TolokaClient
-from toloka_airflow.emulator.app import create_app
-from toloka_airflow.emulator.clock import Clock
+from toloka_airflow.emulator.http.app import create_app
 from toloka_airflow.emulator.server import EmulatorServer
-from toloka_airflow.emulator.world import World
+from toloka_airflow.emulator.world.clock import Clock
+from toloka_airflow.emulator.world.world import World
 
 IN_PROCESS = "http://127.0.0.1"
 

@@ -19,7 +19,7 @@ from toloka_airflow.api.errors import (
     TolokaRetryableError,
 )
 from toloka_airflow.api.models import AssignmentStatus, Operation, OperationStatus, Pool, PoolStatus, ProjectStatus
-from toloka_airflow.emulator.progression import Progression
+from toloka_airflow.emulator.world.progression import Progression
 
 TRAINING = {
     "private_name": "Training",

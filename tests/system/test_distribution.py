@@ -55,4 +55,6 @@ def test_an_empty_environment_gets_a_provider_that_airflow_lists(wheel: Path, tm
     assert ours["version"] == version("airflow-toloka")
     hooks = json.loads(run(airflow_command, "providers", "hooks", "--output", "json", **home).splitlines()[-1])
     assert "toloka_airflow.hooks.TolokaHook" in {hook["class"] for hook in hooks}
+    plugins = "from importlib.metadata import entry_points; print(*entry_points(group='pytest11').names)"
+    assert "toloka" in run(python, "-c", plugins).split()
     assert "--speed" in run(tmp_path / "env" / "bin" / "toloka-emulator", "--help")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.crowd import CrowdSettings
+from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         server = _server(options)
-    except ValueError as exc:
+    except (OSError, ValueError) as exc:
         parser.error(str(exc))
     with _signals() as leave:
         try:
@@ -57,8 +59,9 @@ def _server(options: argparse.Namespace) -> EmulatorServer:
         seconds_per_task=tuple(options.seconds_per_task),
         skip_rate=options.skip_rate,
         expire_rate=options.expire_rate,
+        active_hours=tuple(options.active_hours),
     )
-    return EmulatorServer(
+    server = EmulatorServer(
         host=options.host,
         port=options.port,
         seed=options.seed,
@@ -67,7 +70,12 @@ def _server(options: argparse.Namespace) -> EmulatorServer:
         start=options.start,
         crowd=crowd,
         balance=options.balance,
+        quotas=options.quotas,
+        seed_file=options.seed_file,
     )
+    if options.snapshot:
+        server.restore(json.loads(Path(options.snapshot).read_text()))
+    return server
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--frozen", action="store_true", help="let virtual time stand still until it is advanced")
     add("--start", metavar="DATE", help="virtual time to begin at, YYYY-MM-DDThh:mm:ss; default: now")
     add("--balance", type=_money, default=1000.0, help="money on the requester's account")
+    add("--seed-file", metavar="FILE", help="JSON file with projects, pools, tasks, ... to begin with")
+    add("--snapshot", metavar="FILE", help="JSON file with a snapshot to go on from")
+    add("--no-quotas", dest="quotas", action="store_false", help="answer any number of calls, never 429")
     _add_crowd(parser)
     return parser
 
@@ -96,6 +107,7 @@ def _add_crowd(parser: argparse.ArgumentParser) -> None:
     pair("--seconds-per-task", default=CROWD.seconds_per_task, help="pace of a person")
     add("--skip-rate", type=float, default=CROWD.skip_rate, help="share of suites that are skipped")
     add("--expire-rate", type=float, default=CROWD.expire_rate, help="share of suites that are forgotten")
+    pair("--active-hours", default=CROWD.active_hours, help="hours of the day (UTC) between which people take suites")
 
 
 def _port(text: str) -> int:

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
+import json
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
-
-from toloka_airflow.emulator.app import DROP, create_app
-from toloka_airflow.emulator.clock import Clock
-from toloka_airflow.emulator.pools import summary
-from toloka_airflow.emulator.world import World
+from toloka_airflow.emulator.rules.errors import Refusal
+from toloka_airflow.emulator.rules.pools import summary
+from toloka_airflow.emulator.runner import Runner, listen
+from toloka_airflow.emulator.world import seed as seed_data
+from toloka_airflow.emulator.world import snapshot
+from toloka_airflow.emulator.world.clock import Clock
+from toloka_airflow.emulator.world.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
     from types import TracebackType
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from toloka_airflow.emulator.crowd import Crowd, CrowdSettings
-    from toloka_airflow.emulator.faults import Faults
-    from toloka_airflow.emulator.journal import Journal
-    from toloka_airflow.emulator.progression import Progressions
-
-START_TIMEOUT = 10.0
-STOP_TIMEOUT = 5.0
-BACKLOG = 128
+    from toloka_airflow.emulator.http.faults import Faults
+    from toloka_airflow.emulator.people.crowd import Crowd, CrowdSettings
+    from toloka_airflow.emulator.world.journal import Journal
+    from toloka_airflow.emulator.world.progression import Progressions
 
 
 class EmulatorServer:
@@ -47,6 +41,9 @@ class EmulatorServer:
     :param start: Virtual time to begin at, `YYYY-MM-DDThh:mm:ss`; the real time if None.
     :param crowd: The simulated Tolokers.
     :param balance: Money on the requester's account.
+    :param seed_file: A JSON file that tells what there is at the beginning and after a reset.
+    :param quotas: Refuse calls beyond the documented quotas with 429. Quotas of methods pass in virtual time; 300
+        requests per second are the most while the clock runs at real speed, and no limit if it is faster or frozen.
     """
 
     def __init__(
@@ -60,12 +57,21 @@ class EmulatorServer:
         start: str | None = None,
         crowd: CrowdSettings | None = None,
         balance: Decimal | float = 1000,
+        quotas: bool = True,
+        seed_file: str | Path | None = None,
     ) -> None:
         clock = Clock(start=start, speed=speed, frozen=frozen)
+        data = None if seed_file is None else json.loads(Path(seed_file).read_text())
         self.url = ""
-        self._world = World(seed=seed, clock=clock, crowd=crowd, balance=balance)
+        with _value_errors():
+            self._world = World(seed=seed, clock=clock, crowd=crowd, balance=balance, quotas=quotas, data=data)
         self._address = (host, port)
-        self._runner: _Runner | None = None
+        self._runner: Runner | None = None
+
+    @property
+    def connection(self) -> str:
+        """Return an Airflow connection as JSON, for a variable such as `AIRFLOW_CONN_TOLOKA_DEFAULT`."""
+        return json.dumps({"conn_type": "toloka", "host": self.url, "password": "any-token-will-do"})
 
     @property
     def world(self) -> World:
@@ -107,18 +113,58 @@ class EmulatorServer:
         with self._world.up_to_date() as world:
             return summary(world.pools[pool_id])
 
+    def settle(self, timeout: float = 5.0) -> bool:
+        """Wait until all webhooks that are due were delivered or refused; return False after `timeout` real seconds."""
+        with self._world.up_to_date() as world:
+            courier = world.courier
+        return courier.wait(timeout)
+
     def reset(self) -> None:
-        """Begin anew with the same seed and settings; the clock runs on as it is."""
+        """Begin anew with the same seed, seed file and settings; the clock runs on as it is."""
         self._world.reset()
+
+    def load(self, document: dict[str, Any]) -> dict[str, list[str]]:
+        """Add what a document like a seed file tells of; return the ids of projects, trainings and pools."""
+        with _value_errors():
+            return seed_data.load(self._world, document)
+
+    def add_pool(
+        self,
+        tasks: int | Sequence[dict[str, Any]] = 5,
+        *,
+        overlap: int = 1,
+        open: bool = False,
+        project: dict[str, Any] | None = None,
+        **body: Any,
+    ) -> str:
+        """
+        Create a project, a pool and its tasks, and return the id of the pool.
+
+        :param tasks: How many tasks, or the input values of each.
+        :param overlap: How many people answer each task.
+        :param open: Open the pool at once.
+        :param project: Fields of the project; by default it asks for the label yes or no about such tasks.
+        :param body: Fields of the pool that shall not be as in the sample.
+        """
+        with _value_errors(), self._world.up_to_date() as world:
+            return seed_data.add_pool(world, tasks, overlap=overlap, open=open, project=project, **body)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state as a JSON document: also time, chance, and what is planned."""
+        return snapshot.take(self._world)
+
+    def restore(self, document: dict[str, Any]) -> None:
+        """Go back, or on, to a snapshot; of this emulator or another."""
+        snapshot.restore(self._world, document)
 
     def start(self) -> Self:
         """Begin to listen."""
         if self._runner is not None:
             raise RuntimeError("The emulator is running already")
-        listener = _listen(*self._address)
+        listener = listen(*self._address)
         host, port = listener.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        self._runner = _Runner(create_app(self._world), listener)
+        self._runner = Runner(self._world, listener)
         self._runner.start()
         return self
 
@@ -126,6 +172,7 @@ class EmulatorServer:
         """Close all connections and end the thread; does nothing if the emulator is not running."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._world.courier.stop()
             runner.stop()
 
     def __enter__(self) -> Self:
@@ -137,96 +184,10 @@ class EmulatorServer:
         self.stop()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio switches Nagle's algorithm off: it would cost 40 ms per answer.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+@contextmanager
+def _value_errors() -> Iterator[None]:
+    """Raise a ValueError where the API would refuse."""
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-class _Runner:
-    """
-    Run uvicorn's protocol in an event loop and a thread of its own.
-
-    Not `uvicorn.Server`: it looks for its stop flag ten times a second and sleeps once more on the way out,
-    which would cost every test of a user up to 0.3 s.
-    """
-
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        self._app = app
-        self._listener = listener
-        self._state = ServerState()
-        self._leave = asyncio.Event()
-        self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name="toloka-emulator", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread and wait until it serves."""
-        self._thread.start()
-        if not self._ready.wait(START_TIMEOUT):
-            raise RuntimeError(f"The emulator did not start within {START_TIMEOUT:.0f} s")
-
-    def stop(self) -> None:
-        """End the thread."""
-        if self._loop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._leave.set)
-        self._thread.join(STOP_TIMEOUT)
-
-    def _run(self) -> None:
-        asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        config = uvicorn.Config(
-            self._with_drop,
-            http="h11",
-            interface="asgi3",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            # As long as usual servers do: a client that polls every ten seconds keeps its connection.
-            timeout_keep_alive=75,
-        )
-        config.load()
-
-        # Not the parser that uvicorn would choose: this is the one that every installation has.
-        def protocol() -> asyncio.Protocol:
-            return H11Protocol(config=config, server_state=self._state, app_state={})
-
-        server = await self._loop.create_server(protocol, sock=self._listener)
-        self._ready.set()
-        await self._leave.wait()
-        server.close()
-        await self._hang_up()
-
-    async def _hang_up(self) -> None:
-        for connection in self._connections():
-            connection.transport.close()
-        # Requests that are being delayed end as soon as they notice.
-        if self._state.tasks:
-            await asyncio.wait(self._state.tasks, timeout=STOP_TIMEOUT / 2)
-
-    def _connections(self) -> list[H11Protocol]:
-        return [connection for connection in self._state.connections if isinstance(connection, H11Protocol)]
-
-    async def _with_drop(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def drop() -> None:
-            for connection in self._connections():
-                if connection.client == scope["client"]:
-                    connection.transport.close()
-            # Until uvicorn knows, it would answer 500 for an application that did not answer.
-            while (await receive())["type"] != "http.disconnect":
-                continue
-
-        extensions = {**scope.get("extensions", {}), DROP: drop}
-        await self._app({**scope, "extensions": extensions}, receive, send)
+        yield
+    except Refusal as refusal:
+        raise ValueError(f"{refusal.message}: {json.dumps(refusal.payload)}") from refusal

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from toloka_airflow.emulator.crowd import CrowdSettings
+from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
 PROJECT = {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from toloka_airflow.emulator.clock import Clock, format_date, parse_date
+from toloka_airflow.emulator.world.clock import Clock, format_date, parse_date
 
 
 class Watch:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from toloka_airflow.emulator.crowd import CrowdSettings
-from toloka_airflow.emulator.progression import Progression
+from toloka_airflow.emulator.people.crowd import CrowdSettings
+from toloka_airflow.emulator.rules import pools
+from toloka_airflow.emulator.world.progression import Progression
 
 
 def right(images):
@@ -115,6 +116,42 @@ def test_pool_waits_before_it_closes_itself(api):
     assert api.status(pool_id)[0] == "OPEN"
     api.server.clock.advance(3600)
     assert api.status(pool_id) == ("CLOSED", "COMPLETED")
+
+
+def test_pool_that_has_handed_out_too_many_suites_closes(api, monkeypatch):
+    monkeypatch.setattr(pools, "MAX_ASSIGNMENTS", 7)
+    pool_id = api.add_pool(tasks=20)
+    run(api, pool_id)
+    assert api.status(pool_id) == ("CLOSED", "ASSIGNMENTS_LIMIT_EXCEEDED")
+    assert len(api.assignments(pool_id)) == 7
+
+
+def test_every_step_of_an_assignment_is_an_event(make_api):
+    api = make_api(crowd=CrowdSettings(size=60, skip_rate=0.3, expire_rate=0.2))
+    pool_id = api.add_pool(tasks=20, auto_accept_solutions=False)
+    run(api, pool_id)
+    first, second = api.assignments(pool_id, status="SUBMITTED")[:2]
+    api("PATCH", f"/assignments/{first['id']}", json={"status": "ACCEPTED"})
+    api("PATCH", f"/assignments/{second['id']}", json={"status": "REJECTED"})
+    items = {item["id"]: item for item in api.assignments(pool_id)}
+    steps = {"created", "submitted", "skipped", "expired", "accepted", "rejected"}
+    told = [entry for entry in api.server.journal.events() if entry["event"].partition(".")[0] == "assignment"]
+    assert {entry["event"].partition(".")[2] for entry in told} == steps
+    assert len(told) == sum(len(steps & set(item)) for item in items.values())
+    project_id = api.get(f"/pools/{pool_id}")["project_id"]
+    for entry in told:
+        item = items[entry["assignment_id"]]
+        assert entry["at"] == item[entry["event"].partition(".")[2]]
+        assert (entry["project_id"], entry["pool_id"]) == (project_id, pool_id)
+        assert (entry["task_suite_id"], entry["user_id"]) == (item["task_suite_id"], item["user_id"])
+
+
+def test_close_of_a_pool_is_an_event(api):
+    pool_id = api.add_pool(tasks=1)
+    run(api, pool_id)
+    (closed,) = api.server.journal.events("pool.closed")
+    assert (closed["pool_id"], closed["reason"]) == (pool_id, "COMPLETED")
+    assert closed["project_id"] == api.get(f"/pools/{pool_id}")["project_id"]
 
 
 def test_pool_expires(api):
@@ -250,3 +287,22 @@ def test_every_type_of_output_is_answered_with_allowed_values(make_api, accuracy
             assert values["only"] == 3
             assert 0 <= values["share"] <= 1
             assert set(values["many"]) <= {"a", "b"}
+
+
+@pytest.mark.parametrize(("begin", "end", "hours"), [(8, 20, range(8, 20)), (22, 6, [22, 23, 0, 1, 2, 3, 4, 5])])
+def test_active_hours(make_api, begin, end, hours):
+    api = make_api(crowd=CrowdSettings(size=1, seconds_per_task=(60, 60), skip_rate=0, active_hours=(begin, end)))
+    pool_id = api.add_pool(tasks=2000)
+    run(api, pool_id, seconds=48 * 3600)
+    assert {int(item["created"][11:13]) for item in api.assignments(pool_id)} == set(hours)
+
+
+def test_sleepers_wake_when_the_hours_change(make_api):
+    api = make_api(crowd=CrowdSettings(size=3, seconds_per_task=(1, 1), active_hours=(12, 13)))
+    pool_id = api.add_pool(tasks=2)
+    api.move(pool_id, "open")
+    api.server.clock.advance(3600)
+    assert api.assignments(pool_id) == []
+    api.server.crowd.change(active_hours=(0, 24))
+    api.server.clock.advance(3600)
+    assert api.status(pool_id) == ("CLOSED", "COMPLETED")

@@ -5,7 +5,7 @@ import time
 import pytest
 import requests
 
-from toloka_airflow.emulator.faults import Fault
+from toloka_airflow.emulator.http.faults import Fault
 
 OPEN = "/api/v1/pools/{id}/open"
 
@@ -81,6 +81,34 @@ def test_faults_are_used_in_order(api):
     assert len(faults) == 0
 
 
+def statuses(api, count):
+    return [api("GET", "/requester").status_code for _ in range(count)]
+
+
+def test_by_probability(api):
+    api.server.faults.add("GET", "/api/v1/requester", status=503, probability=0.3)
+    first = statuses(api, 100)
+    assert 15 < first.count(503) < 45
+    assert len(api.server.faults) == 1
+    api.server.reset()
+    api.server.faults.add("GET", "/api/v1/requester", status=503, probability=0.3)
+    assert statuses(api, 100) == first
+    api.server.faults.clear()
+    assert set(statuses(api, 20)) == {200}
+
+
+def test_by_probability_a_few_times(api):
+    api.server.faults.add("GET", "/api/v1/requester", status=503, probability=0.5, times=2)
+    assert statuses(api, 40).count(503) == 2
+    assert len(api.server.faults) == 0
+
+
+def test_who_is_spared_by_one_fault_may_suffer_the_next(api):
+    api.server.faults.add("GET", "/api/v1/requester", status=503, probability=0.3)
+    api.server.faults.add("GET", "/api/v1/requester", status=500, times=3)
+    assert statuses(api, 20).count(500) == 3
+
+
 def test_what_does_not_fit_is_left_alone(api):
     api.server.faults.add("GET", "/api/v1/pools/{id}", status=500)
     assert api("GET", "/pools").status_code == 200
@@ -107,6 +135,7 @@ def test_in_the_journal(api):
         ({"status": 200}, "status"),
         ({"html": 600}, "html"),
         ({"drop": True, "times": 0}, "times"),
+        ({"drop": True, "probability": 2.0}, "probability"),
         ({"drop": True, "code": "X"}, "code"),
         ({"delay": -1.0}, "delay"),
         ({"drop": True, "path": "pools"}, "path"),

@@ -36,8 +36,8 @@ def test_with_a_token(api, header):
         ("DELETE", "/pools", (405, "METHOD_NOT_ALLOWED")),
         ("GET", "/pools/1/open", (405, "METHOD_NOT_ALLOWED")),
         ("GET", "/skills", (501, "NOT_EMULATED")),
-        ("PATCH", "/tasks/1", (501, "NOT_EMULATED")),
-        ("POST", "/webhook-subscriptions/1/test", (501, "NOT_EMULATED")),
+        ("PUT", "/skills/1", (501, "NOT_EMULATED")),
+        ("POST", "/message-threads/1/reply", (501, "NOT_EMULATED")),
     ],
 )
 def test_what_is_not_there(api, method, path, expected):
@@ -45,12 +45,7 @@ def test_what_is_not_there(api, method, path, expected):
 
 
 def test_not_emulated_names_the_route(api):
-    assert "PATCH /api/v1/tasks/{id}" in api("PATCH", "/tasks/1").json()["message"]
-
-
-def test_analytics_is_documented_outside_the_api_prefix(api):
-    answer = api.session.post(f"{api.server.url}/api/staging/analytics-2", json=[], timeout=5)
-    assert answer.status_code == 501
+    assert "PUT /api/v1/skills/{id}" in api("PUT", "/skills/1").json()["message"]
 
 
 def test_trailing_slash_is_tolerated(api):
@@ -87,6 +82,24 @@ PROBLEMS = [
     ({"quality_control": {"captcha_frequency": "?"}}, "quality_control.captcha_frequency", "UNKNOWN_ENUM_VALUE"),
     ({"quality_control": {"configs": [1]}}, "quality_control.configs.0", "OBJECT_EXPECTED"),
     ({"project_id": "7"}, "project_id", "ENTITY_DOES_NOT_EXIST"),
+    ({"metadata": {"run": "1"}}, "metadata.run", "ARRAY_EXPECTED"),
+    ({"filter": {"and": {}}}, "filter.and", "ARRAY_EXPECTED"),
+    ({"filter": {"not": []}}, "filter.not", "VALUE_NOT_ALLOWED"),
+    ({"speed_quality_balance": {"type": "BEST"}}, "speed_quality_balance.type", "UNKNOWN_ENUM_VALUE"),
+    (
+        {"mixer_config": {"real_tasks_count": 1, "golden_tasks_count": 0}},
+        "mixer_config.training_tasks_count",
+        "VALUE_REQUIRED",
+    ),
+    ({"reward_per_assignment": 0.001}, "reward_per_assignment", "VALUE_LESS_THAN_MIN"),
+    ({"assignment_max_duration_seconds": 4}, "assignment_max_duration_seconds", "VALUE_LESS_THAN_MIN"),
+    ({"auto_accept_period_day": 22}, "auto_accept_period_day", "VALUE_GREATER_THAN_MAX"),
+    ({"will_expire": "2030-13-01"}, "will_expire", "INVALID_DATE_TIME_SYNTAX"),
+    (
+        {"dynamic_pricing_config": {"type": "SKILL", "skill_id": "1"}},
+        "dynamic_pricing_config.intervals",
+        "VALUE_REQUIRED",
+    ),
 ]
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from toloka_airflow.emulator.people.crowd import CrowdSettings
+
 DAY = 24 * 3600
 PRICE = 0.026  # 0.02 and 30 % of it
 
@@ -15,8 +17,9 @@ def test_answers_are_paid_with_the_fee(api):
 
 
 def test_no_pool_opens_without_money(make_api):
-    api = make_api(balance=0.025)
-    pool_id = api.add_pool(tasks=1)
+    api = make_api(balance=0.051)
+    pool_id = api.add_pool()
+    api.post("/tasks", {"pool_id": pool_id, "input_values": {"image": "u"}, "overlap": 2})
     assert api.code("POST", f"/pools/{pool_id}/open") == (409, "NOT_ENOUGH_BALANCE")
     task = {"pool_id": pool_id, "input_values": {"image": "u"}, "overlap": 1}
     assert api.code("POST", "/tasks", task, open_pool="true") == (409, "NOT_ENOUGH_BALANCE")
@@ -26,9 +29,10 @@ def test_no_pool_opens_without_money(make_api):
 
 
 def test_pool_closes_when_the_money_is_gone(make_api):
-    api = make_api(balance=0.1)
+    api = make_api()
     pool_id = api.add_pool(tasks=50)
     api.move(pool_id, "open")
+    api.server.set_balance(0.1)
     api.server.clock.advance(DAY)
     assert api.status(pool_id) == ("CLOSED", "NOT_ENOUGH_BALANCE")
     assert len(api.assignments(pool_id)) == 3
@@ -71,6 +75,28 @@ def test_review(api):
     assert api("PATCH", f"/assignments/{second}", json={"status": "ACCEPTED"}).status_code == 200
     assert api.get("/requester")["balance"] == pytest.approx(1000 - 2 * PRICE)
     assert decide(api, third, "SKIPPED") == (400, "VALIDATION_ERROR")
+
+
+def test_rejected_answer_is_not_accepted_without_money(api):
+    _, (first, *_) = reviewed(api)
+    api("PATCH", f"/assignments/{first}", json={"status": "REJECTED"})
+    api.server.set_balance(0)
+    assert decide(api, first, "ACCEPTED") == (409, "NOT_ENOUGH_BALANCE")
+    assert api.get(f"/assignments/{first}")["status"] == "REJECTED"
+
+
+def test_money_is_reserved_while_people_work_and_returned_if_they_do_not_answer(make_api):
+    api = make_api(crowd=CrowdSettings(size=5, skip_rate=1, expire_rate=0, seconds_per_task=(60, 60)))
+    pool_id = api.add_pool(tasks=10)
+    api.move(pool_id, "open")
+    api.server.clock.advance(61)
+    active = len(api.assignments(pool_id, status="ACTIVE"))
+    reserved = api.session.patch(f"{api.server.url}/_emulator/requester", json={"balance": 10}, timeout=5).json()
+    assert reserved == {"balance": 10, "reserved": pytest.approx(active * PRICE)}
+    assert active > 0
+    api.server.clock.advance(DAY)
+    account = api.server.world.account
+    assert (account.balance, account.reserved) == (10, 0)
 
 
 @pytest.mark.parametrize(("changes", "days"), [({}, 21), ({"auto_accept_period_day": 3}, 3)])

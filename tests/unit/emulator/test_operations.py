@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from toloka_airflow.emulator.progression import Progression
+from toloka_airflow.emulator.world.progression import Progression
 
 
 def look(api, operation):

@@ -98,6 +98,7 @@ def test_command(number):
         (["--accuracy", "0.9", "0.1"], "accuracy must be"),
         (["--start", "yesterday"], "yesterday"),
         (["--sped", "1"], "--sped"),
+        (["--active-hours", "8", "25"], "active_hours"),
     ],
 )
 def test_wrong_arguments(capsys, arguments, message):

@@ -4,6 +4,8 @@ import uuid
 
 import pytest
 
+from toloka_airflow.emulator.rules import uploads
+
 
 def task(pool_id, /, **changes):
     return {"pool_id": pool_id, "input_values": {"image": "u"}, "overlap": 2} | changes
@@ -77,6 +79,15 @@ def test_open_pool_after_the_upload(api):
     assert api.status(pool_id)[0] == "OPEN"
 
 
+def test_open_pool_is_already_open(api):
+    pool_id = api.add_pool(tasks=1)
+    api.server.crowd.change(size=0)
+    api.move(pool_id, "open")
+    started = api.get(f"/pools/{pool_id}")["last_started"]
+    api.post("/tasks", task(pool_id), open_pool="true")
+    assert api.get(f"/pools/{pool_id}")["last_started"] == started
+
+
 def test_open_pool_waits_for_no_other_operation(api):
     pool_id = api.add_pool(tasks=1)
     api.post(f"/pools/{pool_id}/archive")
@@ -94,6 +105,27 @@ def test_pool_without_mixer_takes_no_single_tasks(api):
 
 def test_too_many_at_once(api):
     assert api.code("POST", "/tasks", [task("1")] * 5001) == (413, "ENTITY_TOO_LARGE")
+
+
+@pytest.mark.parametrize(("known", "name"), [(False, "input_values"), (True, "output_values")])
+@pytest.mark.parametrize("mode", ["false", "true"])
+def test_too_many_bytes_at_once(api, monkeypatch, mode, known, name):
+    monkeypatch.setitem(uploads.MAX_BYTES, name, 100)
+    pool_id = api.add_pool()
+    more = (
+        {"known_solutions": [{"output_values": {"result": "cat"}}]} if known else {"input_values": {"image": "u" * 30}}
+    )
+    assert api("POST", "/tasks", json=[task(pool_id, **more)], params={"async_mode": mode}).status_code in (201, 202)
+    api.server.clock.advance(1)
+    answer = api("POST", "/tasks", json=[task(pool_id, **more)] * 3, params={"async_mode": mode})
+    assert answer.status_code == 400
+    assert {at: entry["code"] for at, entry in answer.json()["payload"].items()} == {
+        name: "OBJECT_SIZE_BYTES_GREATER_THAN_MAX"
+    }
+
+
+def test_documented_sizes():
+    assert uploads.MAX_BYTES == {"input_values": 1_048_576, "output_values": 4_194_304}
 
 
 def upload(api, items, **params):
@@ -142,6 +174,55 @@ def test_upload_opens_the_pool_and_says_so_in_the_log(api):
     _, log = upload(api, [task(pool_id)], open_pool="true")
     assert log[-1]["type"] == "POOL_OPEN"
     assert api.status(pool_id)[0] == "OPEN"
+
+
+def test_upload_that_cannot_open_the_pool_says_so_in_the_log(api):
+    pool_id = api.add_pool()
+    api.server.set_balance(0)
+    operation, log = upload(api, [task(pool_id)], open_pool="true")
+    assert operation["status"] == "SUCCESS"
+    assert [(step["type"], step["success"]) for step in log] == [("TASK_CREATE", True), ("POOL_OPEN", False)]
+    assert log[1]["output"]["code"] == "NOT_ENOUGH_BALANCE"
+    assert api.status(pool_id)[0] == "CLOSED"
+
+
+INPUTS = {
+    "count": {"type": "integer", "min_value": 1, "max_value": 3},
+    "share": {"type": "float"},
+    "name": {"type": "string", "min_length": 2, "max_length": 4},
+    "words": {"type": "array_string", "allowed_values": ["a", "b"]},
+    "flag": {"type": "boolean"},
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"count": 0}, "VALUE_LESS_THAN_MIN"),
+        ({"count": 4}, "VALUE_GREATER_THAN_MAX"),
+        ({"count": 1.5}, "INTEGER_EXPECTED"),
+        ({"share": "1"}, "FLOAT_EXPECTED"),
+        ({"name": "x"}, "STRING_LENGTH_LESS_THAN_MIN"),
+        ({"name": "xxxxx"}, "STRING_LENGTH_GREATER_THAN_MAX"),
+        ({"words": "a"}, "ARRAY_EXPECTED"),
+        ({"words": ["a", "c"]}, "VALUE_NOT_ALLOWED"),
+        ({"flag": "true"}, "BOOLEAN_EXPECTED"),
+        ({"count": 2, "share": 1, "name": "ab", "words": ["b", "a"], "flag": False}, None),
+    ],
+)
+def test_values_against_the_specification(api, values, code):
+    spec = {name: field | {"required": False} for name, field in INPUTS.items()}
+    outputs = {"result": {"type": "string"}}
+    pool_id = api.add_pool(api.add_project(task_spec={"input_spec": spec, "output_spec": outputs}))
+    answer = api("POST", "/tasks", json=task(pool_id, input_values=values))
+    problems = answer.json().get("payload", {})
+    assert {at: entry["code"] for at, entry in problems.items()} == (
+        {f"input_values.{name}": code for name in values} if code else {}
+    )
+
+
+def test_nothing_to_upload(api):
+    assert api.code("POST", "/tasks", []) == (400, "VALIDATION_ERROR")
 
 
 def test_operation_id_is_used_once(api):

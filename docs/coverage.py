@@ -1,0 +1,67 @@
+"""Write the table of calls in docs/emulator.md anew from the emulator's code; ``--check`` only compares."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from toloka_airflow.emulator.http.api import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
+
+PAGE = Path(__file__).with_name("emulator.md")
+BEGIN = "<!-- coverage: begin (written by docs/coverage.py, run by make docs) -->"
+END = "<!-- coverage: end -->"
+API = "/api/v1"
+ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def calls() -> dict[tuple[str, str], bool]:
+    """Return each documented call, method and path below /api/v1, and whether it is emulated."""
+    known = dict.fromkeys(HANDLERS, True)
+    for path, methods in NOT_EMULATED.items():
+        known |= {(method, path.removeprefix(API)): False for method in methods}
+    return dict(sorted(known.items(), key=lambda item: (item[0][1], ORDER.index(item[0][0]))))
+
+
+def table() -> str:
+    """Return the text between the markers."""
+    by_resource: defaultdict[str, list[tuple[str, bool]]] = defaultdict(list)
+    for (method, path), is_emulated in calls().items():
+        by_resource[path.split("/")[1]].append((f"{method} {path}", is_emulated))
+    modelled = sum(calls().values())
+    lines = [
+        f"{modelled} of the {len(calls())} documented calls are emulated; the others answer 501 `NOT_EMULATED`.",
+        "",
+        "| Resource | Call | Emulated |",
+        "| --- | --- | --- |",
+    ]
+    for resource, rows in by_resource.items():
+        for i, (call, is_emulated) in enumerate(rows):
+            name = resource.replace("-", " ") if i == 0 else ""
+            lines.append(f"| {name} | `{call}` | {'yes' if is_emulated else 'no'} |")
+    others = ", ".join(f"`{method} {path}`" for method, path in STAGING_HANDLERS)
+    return "\n".join([*lines, "", f"Emulated as well, because the official Python client uses it: {others}."])
+
+
+def updated(page: str) -> str:
+    """Return the page with the table as it should be."""
+    before, _, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{PAGE.name} has lost its markers")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def main() -> int:
+    """Write the page, or say whether it is up to date."""
+    page = PAGE.read_text()
+    if "--check" not in sys.argv:
+        PAGE.write_text(updated(page))
+    elif page != updated(page):
+        print("docs/emulator.md is not up to date: run make docs", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

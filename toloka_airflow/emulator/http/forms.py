@@ -1,0 +1,316 @@
+"""The fields of the bodies that clients send."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from toloka_airflow.emulator.http.schema import Field, Form
+
+OVERLAP_MAX = 30_000
+DURATION_MAX = 2_147_483_647
+
+TEXT = Field("string")
+FLAG = Field("boolean")
+ID = Field("id")
+OBJECT = Field("object")
+OBJECTS = Field("array", each=OBJECT)
+COUNT = Field("integer", minimum=0, maximum=500)
+# Sent back by clients that read, change and write an object; the API ignores them.
+READ_ONLY = Field("any", ignored=True)
+
+
+def must(field: Field) -> Field:
+    """Return the field as a required one."""
+    return replace(field, required=True)
+
+
+SPEC: Form = {
+    "type": must(TEXT),
+    "required": FLAG,
+    "hidden": FLAG,
+    "min_value": Field("number"),
+    "max_value": Field("number"),
+    "min_length": Field("integer", minimum=0),
+    "max_length": Field("integer", minimum=0),
+    "allowed_values": Field("array"),
+    "min_size": Field("integer", minimum=0),
+    "max_size": Field("integer", minimum=0),
+    "current_location": FLAG,
+    "pattern": TEXT,
+}
+STRINGS = Field("array", each=TEXT)
+METADATA = Field("object", each=STRINGS)
+SPECS = Field("object", required=True, each=Field("object", fields=SPEC))
+
+TASK_SPEC: Form = {"input_spec": SPECS, "output_spec": SPECS, "view_spec": OBJECT}
+
+PROJECT: Form = {
+    "public_name": must(TEXT),
+    "public_description": must(TEXT),
+    "public_instructions": TEXT,
+    "private_comment": TEXT,
+    "task_spec": Field("object", required=True, fields=TASK_SPEC),
+    "assignments_issuing_type": Field("string", required=True, choices=("AUTOMATED", "MAP_SELECTOR")),
+    "assignments_issuing_view_config": OBJECT,
+    "assignments_automerge_enabled": FLAG,
+    "max_active_assignments_count": Field("integer", minimum=1),
+    "quality_control": OBJECT,
+    "localization_config": OBJECT,
+    "metadata": METADATA,
+    "sensitive": FLAG,
+    "traits_config": OBJECT,
+    "id": READ_ONLY,
+    "owner": READ_ONLY,
+    "status": READ_ONLY,
+    "created": READ_ONLY,
+}
+
+MIXER: Form = {
+    "real_tasks_count": must(COUNT),
+    "golden_tasks_count": must(COUNT),
+    "training_tasks_count": must(COUNT),
+    "min_real_tasks_count": COUNT,
+    "min_golden_tasks_count": COUNT,
+    "min_training_tasks_count": COUNT,
+    "force_last_assignment": FLAG,
+    "force_last_assignment_delay_seconds": Field("integer", minimum=0, maximum=86_400),
+    "mix_tasks_in_creation_order": FLAG,
+    "shuffle_tasks_in_task_suite": FLAG,
+    "golden_task_distribution_function": OBJECT,
+    "training_task_distribution_function": OBJECT,
+}
+
+DEFAULTS: Form = {
+    # 0 is what the documentation's own recipe sends when only single tasks are used.
+    "default_overlap_for_new_task_suites": Field("integer", required=True, minimum=0, maximum=OVERLAP_MAX),
+    "default_overlap_for_new_tasks": Field("integer", minimum=1, maximum=OVERLAP_MAX),
+}
+
+QUALITY_CONTROL: Form = {
+    "training_requirement": Field(
+        "object",
+        fields={
+            "training_pool_id": must(ID),
+            "training_passing_skill_value": Field("integer", required=True, minimum=0, maximum=100),
+        },
+    ),
+    "captcha_frequency": Field("string", choices=("LOW", "MEDIUM", "HIGH")),
+    "configs": Field("array", each=Field("object", fields={"collector_config": must(OBJECT), "rules": must(OBJECTS)})),
+    "checkpoints_config": OBJECT,
+}
+
+FIELD_NAMES = Field("array", required=True, each=Field("object", fields={"name": must(TEXT)}))
+
+DYNAMIC_OVERLAP: Form = {
+    "type": Field("string", required=True, choices=("BASIC",)),
+    "max_overlap": Field("integer", required=True, minimum=1, maximum=OVERLAP_MAX),
+    "min_confidence": Field("number", required=True, minimum=0, maximum=1),
+    "answer_weight_skill_id": must(ID),
+    "fields": FIELD_NAMES,
+}
+
+DYNAMIC_PRICING: Form = {
+    "type": Field("string", required=True, choices=("SKILL",)),
+    "skill_id": must(ID),
+    "intervals": Field(
+        "array",
+        required=True,
+        each=Field("object", fields={"from": COUNT, "to": COUNT, "reward_per_assignment": Field("number", minimum=0)}),
+    ),
+}
+
+SPEED_QUALITY: Form = {
+    "type": Field("string", required=True, choices=("TOP_PERCENTAGE_BY_QUALITY", "BEST_CONCURRENT_USERS_BY_QUALITY")),
+    "percent": Field("number", minimum=10, maximum=100),
+    "count": Field("integer", minimum=0, maximum=100),
+}
+
+FILTER: Form = {"and": OBJECTS, "or": OBJECTS}
+
+POOL: Form = {
+    "project_id": must(ID),
+    "private_name": must(TEXT),
+    "private_comment": TEXT,
+    "public_description": TEXT,
+    "public_instructions": TEXT,
+    "may_contain_adult_content": FLAG,
+    "will_expire": Field("date", required=True),
+    "auto_close_after_complete_delay_seconds": Field("integer", minimum=0, maximum=259_200),
+    "reward_per_assignment": Field("number", required=True, minimum=0),
+    "dynamic_pricing_config": Field("object", fields=DYNAMIC_PRICING),
+    "assignment_max_duration_seconds": Field("integer", required=True, minimum=5, maximum=DURATION_MAX),
+    "auto_accept_solutions": FLAG,
+    "auto_accept_period_day": Field("integer", minimum=1, maximum=21),
+    "assignments_issuing_config": Field("object", fields={"issue_task_suites_in_creation_order": FLAG}),
+    "priority": Field("integer", minimum=0, maximum=100),
+    "filter": Field("object", fields=FILTER),
+    "quality_control": Field("object", fields=QUALITY_CONTROL),
+    "speed_quality_balance": Field("object", fields=SPEED_QUALITY),
+    "dynamic_overlap_config": Field("object", fields=DYNAMIC_OVERLAP),
+    "mixer_config": Field("object", fields=MIXER),
+    "training_config": Field("object", fields={"training_skill_ttl_days": Field("integer", minimum=1)}),
+    "training": FLAG,
+    "defaults": Field("object", required=True, fields=DEFAULTS),
+    "metadata": METADATA,
+    "id": READ_ONLY,
+    "owner": READ_ONLY,
+    "type": READ_ONLY,
+    "status": READ_ONLY,
+    "last_close_reason": READ_ONLY,
+    "created": READ_ONLY,
+    "last_started": READ_ONLY,
+    "last_stopped": READ_ONLY,
+}
+
+POOL_PATCH: Form = {"priority": POOL["priority"]}
+
+TRAINING: Form = {
+    "project_id": must(ID),
+    "private_name": must(TEXT),
+    "private_comment": TEXT,
+    "inherited_instructions": must(FLAG),
+    "public_instructions": TEXT,
+    "may_contain_adult_content": FLAG,
+    "assignment_max_duration_seconds": Field("integer", minimum=5, maximum=DURATION_MAX),
+    "mix_tasks_in_creation_order": FLAG,
+    "shuffle_tasks_in_task_suite": FLAG,
+    "training_tasks_in_task_suite_count": must(COUNT),
+    "task_suites_required_to_pass": COUNT,
+    "retry_training_after_days": Field("integer", minimum=1),
+    "metadata": METADATA,
+    "id": READ_ONLY,
+    "owner": READ_ONLY,
+    "status": READ_ONLY,
+    "last_close_reason": READ_ONLY,
+    "created": READ_ONLY,
+    "last_started": READ_ONLY,
+    "last_stopped": READ_ONLY,
+}
+
+WEIGHT = Field("number", minimum=0, maximum=1)
+
+OVERLAP: Form = {
+    "overlap": Field("integer", minimum=1, maximum=OVERLAP_MAX),
+    "infinite_overlap": FLAG,
+}
+
+SOLUTIONS: Form = {
+    "known_solutions": Field(
+        "array", each=Field("object", fields={"output_values": must(OBJECT), "correctness_weight": WEIGHT})
+    ),
+    "message_on_unknown_solution": TEXT,
+}
+BASELINE: Form = {
+    "baseline_solutions": Field(
+        "array", each=Field("object", fields={"output_values": must(OBJECT), "confidence_weight": WEIGHT})
+    ),
+}
+
+TASK: Form = {
+    "pool_id": must(ID),
+    "input_values": must(OBJECT),
+    **SOLUTIONS,
+    **BASELINE,
+    **OVERLAP,
+    "reserved_for": STRINGS,
+    "unavailable_for": STRINGS,
+    "localization_config": OBJECT,
+    "traits_all_of": STRINGS,
+    "traits_any_of": STRINGS,
+    "traits_none_of_any": STRINGS,
+    "id": READ_ONLY,
+    "created": READ_ONLY,
+    "origin_task_id": READ_ONLY,
+    "remaining_overlap": READ_ONLY,
+}
+TASK_PATCH: Form = {**SOLUTIONS, **BASELINE, **OVERLAP}
+
+TASK_IN_SUITE: Form = {
+    "input_values": must(OBJECT),
+    **SOLUTIONS,
+    "id": READ_ONLY,
+    "created": READ_ONLY,
+    "origin_task_id": READ_ONLY,
+    "pool_id": READ_ONLY,
+}
+
+# Negative: after the suites that say nothing.
+PLACE = Field("number", minimum=-99_999.99999, maximum=99_999.99999)
+
+SUITE: Form = {
+    "pool_id": must(ID),
+    "tasks": Field("array", required=True, each=Field("object", fields=TASK_IN_SUITE)),
+    **OVERLAP,
+    "reserved_for": STRINGS,
+    "unavailable_for": STRINGS,
+    "issuing_order_override": PLACE,
+    "longitude": Field("number", minimum=-180, maximum=180),
+    "latitude": Field("number", minimum=-90, maximum=90),
+    "id": READ_ONLY,
+    "created": READ_ONLY,
+    "remaining_overlap": READ_ONLY,
+    "mixed": READ_ONLY,
+    "automerged": READ_ONLY,
+}
+SUITE_PATCH: Form = {**OVERLAP, "issuing_order_override": PLACE}
+
+OVERLAP_OR_LEAST: Form = {
+    "overlap": Field("integer", minimum=0, maximum=OVERLAP_MAX),
+    "infinite_overlap": FLAG,
+}
+
+ASSIGNMENT_PATCH: Form = {
+    "status": Field("string", choices=("ACCEPTED", "REJECTED")),
+    "public_comment": TEXT,
+}
+
+AGGREGATION: Form = {
+    "type": Field("string", required=True, choices=("WEIGHTED_DYNAMIC_OVERLAP", "DAWID_SKENE")),
+    "pool_id": must(ID),
+    "task_id": ID,
+    "answer_weight_skill_id": ID,
+    "fields": FIELD_NAMES,
+}
+
+METRICS = (
+    "real_tasks_count",
+    "submitted_assignments_count",
+    "skipped_assignments_count",
+    "rejected_assignments_count",
+    "approved_assignments_count",
+    "completion_percentage",
+    "avg_submit_assignment_millis",
+    "spent_budget",
+    "unique_workers_count",
+    "unique_submitters_count",
+    "active_workers_by_filter_count",
+    "estimated_assignments_count",
+)
+METRIC: Form = {
+    "name": Field("string", required=True, choices=METRICS),
+    "subject": Field("string", required=True, choices=("POOL",)),
+    "subject_id": must(ID),
+    "interval_hours": Field("integer", minimum=1),
+}
+
+WEBHOOK: Form = {
+    "webhook_url": must(TEXT),
+    "event_type": Field(
+        "string",
+        required=True,
+        choices=(
+            "POOL_CLOSED",
+            "DYNAMIC_OVERLAP_COMPLETED",
+            "ASSIGNMENT_CREATED",
+            "ASSIGNMENT_SUBMITTED",
+            "ASSIGNMENT_SKIPPED",
+            "ASSIGNMENT_EXPIRED",
+            "ASSIGNMENT_APPROVED",
+            "ASSIGNMENT_REJECTED",
+        ),
+    ),
+    "pool_id": must(ID),
+    "secret_key": TEXT,
+    "id": READ_ONLY,
+    "created": READ_ONLY,
+}

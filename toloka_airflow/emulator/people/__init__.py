@@ -1,0 +1,1 @@
+"""Simulated Tolokers, and what they should answer."""

@@ -1,0 +1,267 @@
+"""Simulated Tolokers: they take suites from open pools and answer them in their own time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.emulator.people.truth import Truth, wrong
+from toloka_airflow.emulator.rules import assignments, overlaps, pools, suites, trainings
+from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
+from toloka_airflow.emulator.world.items import Part
+
+if TYPE_CHECKING:
+    from toloka_airflow.emulator.world.entities import Json, Pool
+    from toloka_airflow.emulator.world.items import Assignment, Task
+    from toloka_airflow.emulator.world.world import Action, World
+
+MAX_SIZE = 100_000
+MAX_SHARED = 1_000
+DAY_IN_SECONDS = 24 * 3600
+HOUR = 60 * MINUTE
+MAKE_WORK = (
+    "pool.opened",
+    "training.opened",
+    "tasks.created",
+    "task_suites.created",
+    "task.changed",
+    "overlap.changed",
+    "operation.finished",
+    "assignment.skipped",
+    "assignment.expired",
+)
+
+
+@dataclass(frozen=True)
+class CrowdSettings:
+    """
+    Describe the crowd.
+
+    :param size: How many people there are.
+    :param accuracy: Lowest and highest share of right answers of a person.
+    :param seconds_per_task: Lowest and highest pace of a person.
+    :param skip_rate: Share of suites that are left unanswered on purpose.
+    :param expire_rate: Share of suites that are forgotten until their time is over.
+    :param active_hours: From which hour to which hour of the day (UTC) people take suites; (22, 6) is the night.
+    """
+
+    size: int = 40
+    accuracy: tuple[float, float] = (0.75, 0.98)
+    seconds_per_task: tuple[float, float] = (4.0, 20.0)
+    skip_rate: float = 0.02
+    expire_rate: float = 0.01
+    active_hours: tuple[float, float] = (0, 24)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.size <= MAX_SIZE:
+            raise ValueError(f"size must be between 0 and {MAX_SIZE}, not {self.size}")
+        _check_range("accuracy", self.accuracy, 1)
+        _check_range("seconds_per_task", self.seconds_per_task, DAY_IN_SECONDS)
+        for name in ("skip_rate", "expire_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        if self.skip_rate + self.expire_rate > 1:
+            raise ValueError("skip_rate and expire_rate together must not be greater than 1")
+        begin, end = self.active_hours
+        if not (0 <= begin <= 24 and 0 <= end <= 24 and begin != end):
+            raise ValueError(f"active_hours must be two different hours from 0 to 24, not {list(self.active_hours)}")
+
+    def rest(self, now: int) -> int:
+        """Return for how long nobody takes a suite, in virtual milliseconds; 0 if people are active."""
+        begin, end = (round(hour * HOUR) for hour in self.active_hours)
+        since_begin = (now - begin) % DAY
+        return 0 if since_begin < ((end - begin) % DAY or DAY) else DAY - since_begin
+
+
+def _check_range(name: str, bounds: tuple[float, float], highest: float) -> None:
+    low, high = bounds
+    if not (math.isfinite(low) and 0 <= low <= high <= highest):
+        raise ValueError(f"{name} must be [low, high] with 0 <= low <= high <= {highest}, not {list(bounds)}")
+
+
+@dataclass(slots=True)
+class Person:
+    """A Toloker; `skill` and `slowness` are places between the lowest and the highest of the settings."""
+
+    number: int
+    user_id: str
+    skill: float
+    slowness: float
+    idle: bool = True
+
+
+class Crowd:
+    """
+    Let people work.
+
+    Nobody polls: a person without work is idle until an event makes work.
+    """
+
+    def __init__(self, world: World, settings: CrowdSettings) -> None:
+        self._world = world
+        self._random = Random(f"{world.seed}:crowd")
+        self.settings = settings
+        self.truth = Truth(world.seed)
+        self._people: list[Person] = []
+        self._begin: int | None = None
+        self._answers: dict[str, Json] = {}
+        self._grow()
+        for event in MAKE_WORK:
+            world.listen(event, self._work_appeared)
+
+    @property
+    def user_ids(self) -> list[str]:
+        """Return the ids of the people, as `reserved_for` and `unavailable_for` name them."""
+        return [person.user_id for person in self._people[: self.settings.size]]
+
+    def change(self, **settings: Any) -> None:
+        """Change some settings; who is surplus then ends the suite at hand and takes no other."""
+        with self._world.up_to_date():
+            self.settings = replace(self.settings, **settings)
+            self._grow()
+            self.wake()
+
+    def _grow(self) -> None:
+        for number in range(len(self._people), self.settings.size):
+            # One generator per person: a larger crowd has the same people in it, and some more.
+            random = Random(f"{self._world.seed}:person:{number}")
+            user_id = f"{random.getrandbits(128):032x}"
+            self._people.append(Person(number, user_id, random.random(), random.random()))
+
+    def _work_appeared(self, facts: Json) -> None:
+        pool = self._world.pools.get(facts.get("pool_id", ""))
+        if pool is not None and pool.hands_out:
+            self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who is idle look for work, now or when the active hours begin."""
+        if self._rest():
+            return
+        for person in self._people[: self.settings.size]:
+            if person.idle:
+                person.idle = False
+                delay = self._random.random() * self._pace(person)
+                self._world.at(self._world.now + round(delay * SECOND), _look_for_work, person)
+
+    def _rest(self) -> bool:
+        rest = self.settings.rest(self._world.now)
+        begin = self._world.now + rest
+        if rest and self._begin != begin:
+            self._begin = begin
+            self._world.at(begin, _begin)
+        return rest > 0
+
+    def look_for_work(self, person: Person) -> None:
+        """Take a suite from the first open pool that has one for this person, else be idle."""
+        if person.number < self.settings.size and not self._rest():
+            for pool in self._open_pools():
+                if self._take_suite(person, pool):
+                    return
+        person.idle = True
+
+    def _open_pools(self) -> list[Pool]:
+        open_pools = [pool for pool in self._world.pools.values() if pool.hands_out]
+        return sorted(open_pools, key=lambda pool: -pool.body.get("priority", 0))
+
+    def _take_suite(self, person: Person, pool: Pool) -> bool:
+        if not trainings.may_work(self._world, pool, person.user_id):
+            return False
+        whole = pool.whole_suites.take_first(person.user_id)
+        singles = [] if whole else _compose(person, pool)
+        if not whole and not singles:
+            return False
+        if not self._world.account.can_pay(pool.price):
+            for item in [whole] if whole else singles:
+                overlaps.offer(item)
+            pools.close_now(self._world, pool, "NOT_ENOUGH_BALANCE")
+            return False
+        suite = whole or suites.mix(self._world, pool, singles)
+        self._plan(person, assignments.hand_out(self._world, suite, person.user_id))
+        return True
+
+    def _plan(self, person: Person, assignment: Assignment) -> None:
+        limit = assignment.pool.body.get("assignment_max_duration_seconds", DAY_IN_SECONDS)
+        seconds = self._pace(person) * len(assignment.tasks) * self._random.uniform(0.6, 1.4)
+        # Whoever is too slow for the limit hurries; expire_rate alone says how many suites expire.
+        seconds = min(seconds, 0.95 * limit)
+        luck = self._random.random()
+        if luck < self.settings.skip_rate:
+            self._later(seconds * 0.3, _skip, person, assignment)
+        elif luck < self.settings.skip_rate + self.settings.expire_rate:
+            self._later(limit, _expire, person, assignment)
+        else:
+            self._later(seconds, _submit, person, assignment)
+
+    def _later(self, seconds: float, action: Action, person: Person, assignment: Assignment) -> None:
+        self._world.at(self._world.now + max(1, round(seconds * SECOND)), action, person, assignment)
+
+    def answers(self, person: Person, assignment: Assignment) -> list[Json]:
+        """Return a person's answers, right as often as the person's accuracy says."""
+        project = self._world.projects[assignment.pool.body["project_id"]]
+        spec = project.body["task_spec"]["output_spec"]
+        return [self._answer(person, task, spec) for task in assignment.tasks]
+
+    def _answer(self, person: Person, task: Task, output_spec: Json) -> Json:
+        accuracy = _between(self.settings.accuracy, person.skill)
+        truth = self.truth.of(task, output_spec)
+        values = {
+            name: truth[name] if self._random.random() < accuracy else wrong(spec, truth[name], self._random)
+            for name, spec in output_spec.items()
+        }
+        return self._shared(values)
+
+    def _shared(self, values: Json) -> Json:
+        """Return one object for all equal answers: most questions have few of them, and then it saves memory."""
+        if len(self._answers) >= MAX_SHARED:
+            self._answers.clear()
+        return self._answers.setdefault(repr(values), values)
+
+    def _pace(self, person: Person) -> float:
+        return _between(self.settings.seconds_per_task, person.slowness)
+
+
+def _between(bounds: tuple[float, float], share: float) -> float:
+    return bounds[0] + (bounds[1] - bounds[0]) * share
+
+
+def _compose(person: Person, pool: Pool) -> list[Task]:
+    real, golden, hints = _mix(pool)
+    tasks = pool.single_tasks.take(Part.REAL, person.user_id, real)
+    if real and not tasks:
+        return []
+    golden_tasks = pool.single_tasks.take(Part.GOLDEN, person.user_id, golden)
+    return [*tasks, *golden_tasks, *pool.single_tasks.take(Part.HINT, person.user_id, hints)]
+
+
+def _mix(pool: Pool) -> tuple[int, int, int]:
+    if pool.is_training:
+        return pool.body["training_tasks_in_task_suite_count"], 0, 0
+    mixer = pool.body.get("mixer_config")
+    if mixer is None:
+        return 0, 0, 0
+    return mixer["real_tasks_count"], mixer["golden_tasks_count"], mixer["training_tasks_count"]
+
+
+def _begin(world: World) -> None:
+    world.crowd.wake()
+
+
+def _look_for_work(world: World, person: Person) -> None:
+    world.crowd.look_for_work(person)
+
+
+def _submit(world: World, person: Person, assignment: Assignment) -> None:
+    assignments.submit(world, assignment, world.crowd.answers(person, assignment))
+    world.crowd.look_for_work(person)
+
+
+def _skip(world: World, person: Person, assignment: Assignment) -> None:
+    assignments.skip(world, assignment)
+    world.crowd.look_for_work(person)
+
+
+def _expire(world: World, person: Person, assignment: Assignment) -> None:
+    assignments.expire(world, assignment)
+    world.crowd.look_for_work(person)

@@ -1,0 +1,1 @@
+"""What may happen to it and when: one module per noun of the API."""

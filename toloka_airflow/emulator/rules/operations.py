@@ -1,0 +1,108 @@
+"""Operations: they take their time, then their effect happens, or not."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from toloka_airflow.emulator.http.listing import ID
+from toloka_airflow.emulator.rules.errors import Refusal
+from toloka_airflow.emulator.world.clock import SECOND
+from toloka_airflow.emulator.world.entities import Json, Operation, OperationStatus, Pool
+from toloka_airflow.emulator.world.progression import DEFAULT
+
+if TYPE_CHECKING:
+    from toloka_airflow.emulator.world.world import World
+
+Effect = Callable[["World", Operation], None]
+
+
+def start(
+    world: World,
+    type: str,
+    parameters: Json,
+    effect: Effect,
+    *,
+    targets: tuple[Pool, ...] = (),
+    details: Json | None = None,
+    details_if_failed: Json | None = None,
+    operation_id: str | None = None,
+) -> Operation:
+    """Create an operation and plan its end; one that takes no time has ended on return."""
+    if any(pool.unfinished for pool in targets):
+        raise Refusal("POOL_LOCKED_BY_ANOTHER_OPERATION")
+    operation = Operation(
+        operation_id or world.ids.uuid(),
+        type,
+        parameters,
+        world.now,
+        effect,
+        targets,
+        details=details,
+        details_if_failed=details_if_failed,
+    )
+    world.operations[operation.id] = operation
+    insort(world.operations_by_id, operation, key=ID.get)
+    for pool in targets:
+        pool.unfinished.append(operation)
+    world.emit("operation.created", operation_id=operation.id, type=type, **_target(operation))
+    _plan(world, operation)
+    return operation
+
+
+def _plan(world: World, operation: Operation) -> None:
+    pool_id = operation.targets[0].id if operation.targets else None
+    progression = world.progressions.find(operation.type, pool_id)
+    operation.fail = progression.fail
+    operation.looks_wanted = progression.looks
+    if progression.looks is not None:
+        return
+    seconds = DEFAULT.seconds if progression.seconds is None else progression.seconds
+    duration = round((seconds or 0) * SECOND)
+    operation.due = world.now + duration
+    if duration == 0:
+        finish(world, operation)
+        return
+    world.at(world.now + duration // 5, _run, operation)
+    world.at(operation.due, finish, operation)
+
+
+def _run(world: World, operation: Operation) -> None:
+    if operation.status is OperationStatus.PENDING:
+        operation.status, operation.started = OperationStatus.RUNNING, world.now
+
+
+def look(world: World, operation: Operation) -> Operation:
+    """Return the operation; its progression may wait for exactly this."""
+    operation.looks += 1
+    if operation.looks_wanted is not None and not operation.status.is_final:
+        _run(world, operation)
+        if operation.looks >= operation.looks_wanted:
+            finish(world, operation)
+    return operation
+
+
+def finish(world: World, operation: Operation) -> None:
+    """End the operation and let its effect happen."""
+    _run(world, operation)
+    operation.finished = world.now
+    for pool in operation.targets:
+        pool.unfinished.remove(operation)
+    operation.status = OperationStatus.SUCCESS
+    if operation.fail is not None:
+        fail(operation, operation.fail)
+    else:
+        operation.effect(world, operation)
+    facts = {"operation_id": operation.id, "type": operation.type, **_target(operation)}
+    world.emit("operation.finished", **facts, status=operation.status)
+
+
+def fail(operation: Operation, reason: Json) -> None:
+    """Make the operation a failed one. That `details` tells why is the emulator's addition."""
+    operation.status = OperationStatus.FAIL
+    operation.details = {**(operation.details or operation.details_if_failed or {}), **reason}
+
+
+def _target(operation: Operation) -> Json:
+    return {"pool_id": operation.targets[0].id} if operation.targets else {}

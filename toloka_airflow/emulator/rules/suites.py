@@ -1,0 +1,111 @@
+"""Suites: tasks that one person gets together, uploaded so or mixed from single tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.emulator.http.forms import OVERLAP_OR_LEAST, SUITE, SUITE_PATCH
+from toloka_airflow.emulator.http.schema import REQUIRED, checked, examine
+from toloka_airflow.emulator.rules import overlaps, tasks
+from toloka_airflow.emulator.rules.errors import Problems, invalid, problem
+from toloka_airflow.emulator.rules.uploads import Kind, Options
+from toloka_airflow.emulator.world.items import Suite, Task
+
+if TYPE_CHECKING:
+    from toloka_airflow.emulator.world.entities import Json, Pool
+    from toloka_airflow.emulator.world.world import World
+
+
+def _any_pool(pool: Pool) -> None:
+    """Suites need no mixer."""
+
+
+def _check(world: World, item: Any, options: Options) -> tuple[Json, Problems]:
+    clean, problems = examine(item, SUITE)
+    if problems:
+        return clean, problems
+    pool = world.pools.get(clean["pool_id"])
+    if pool is None:
+        return clean, {"pool_id": problem("ENTITY_DOES_NOT_EXIST", "Entity does not exist")}
+    if not clean["tasks"]:
+        return clean, {"tasks": problem("ARRAY_SIZE_LESS_THAN_MIN", "There must be at least one task", [1])}
+    for i, task in enumerate(clean["tasks"]):
+        problems |= tasks.check_task(world, pool, task, at=f"tasks.{i}.")
+    default = pool.body.get("defaults", {}).get("default_overlap_for_new_task_suites")
+    infinite = options.allow_defaults and pool.is_training
+    settled = overlaps.settle(clean, default if options.allow_defaults else None, infinite_by_default=infinite)
+    return clean, problems | settled
+
+
+def _create(world: World, item: Json) -> Suite:
+    pool = world.pools[item.pop("pool_id")]
+    bodies = item.pop("tasks")
+    suite = _add(world, pool, item, overlaps.take_from(item))
+    suite.tasks = [tasks.add(world, pool, body, None, suite) for body in bodies]
+    return suite
+
+
+def mix(world: World, pool: Pool, chosen: Sequence[Task]) -> Suite:
+    """Put single tasks together for one person."""
+    suite = _add(world, pool, MIXED_BODY, 1)
+    suite.tasks, suite.mixed, suite.taken = chosen, True, 1
+    return suite
+
+
+# Shared by all of them, and never changed.
+MIXED_BODY: Json = {}
+
+
+def _add(world: World, pool: Pool, body: Json, overlap: int | None) -> Suite:
+    suite = Suite(world.ids.in_pool(pool.id, world.now), pool, body, world.now, overlap)
+    world.suites[suite.id] = suite
+    pool.suites.append(suite)
+    return suite
+
+
+def _tasks_of(item: Json) -> list[Any]:
+    found = item.get("tasks")
+    return found if isinstance(found, list) else []
+
+
+SUITES = Kind("TASK_SUITE", _any_pool, _check, _create, _tasks_of)
+
+
+def patch(world: World, suite: Suite, body: object) -> Suite:
+    """Change the overlap or the place among the suites of the pool."""
+    clean = checked(body, SUITE_PATCH)
+    _check_changeable(suite)
+    if not clean:
+        raise invalid({"infinite_overlap": REQUIRED})
+    overlaps.change_if_possible(world, suite, clean)
+    if "issuing_order_override" in clean:
+        suite.body = suite.body | {"issuing_order_override": clean["issuing_order_override"]}
+        overlaps.offer(suite)
+    return suite
+
+
+def set_overlap_or_min(world: World, suite: Suite, body: object) -> Suite:
+    """Stop handing out the suite beyond the overlap, or at once."""
+    clean = checked(body, OVERLAP_OR_LEAST)
+    _check_changeable(suite)
+    overlaps.change_or_least(world, suite, clean)
+    return suite
+
+
+def _check_changeable(suite: Suite) -> None:
+    overlaps.check_changeable(suite.pool)
+    if suite.mixed:
+        message = "The suite was mixed for one person; change the overlap of its tasks"
+        raise invalid({"overlap": problem("VALUE_NOT_ALLOWED", message)})
+
+
+def of(world: World, pool_id: str | None, task_id: str | None) -> Sequence[Suite]:
+    """Return the suites of a pool, or those that have a task."""
+    if task_id is not None:
+        task = world.tasks.get(task_id)
+        if task is None:
+            return []
+        return [task.suite] if task.suite else [assignment.suite for assignment in task.assignments]
+    pool = world.pools.get(pool_id or "")
+    return pool.suites if pool else []

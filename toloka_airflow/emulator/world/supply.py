@@ -1,0 +1,69 @@
+"""Tasks and suites in the order in which they are handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from toloka_airflow.emulator.world.items import Suite, Task
+
+Thing = TypeVar("Thing", "Task", "Suite")
+
+
+class Shelf(Generic[Thing]):
+    """
+    Give each person what this person has not had and what is still to be given.
+
+    A person moves along the shelf once, so that a whole pool costs one pass per person and not one pass
+    per answer. What comes back is added again at the end, where everybody will pass.
+    """
+
+    def __init__(self) -> None:
+        self._things: list[Thing] = []
+        self._exhausted = 0
+        self._positions: dict[str, int] = {}
+
+    def add(self, thing: Thing) -> None:
+        """Put something at the end."""
+        self._things.append(thing)
+
+    def take(self, place: float, user_id: str, count: int) -> list[Thing]:
+        """Take up to `count` things for a person, if they still belong in this place."""
+        self._skip_exhausted()
+        position = max(self._positions.get(user_id, 0), self._exhausted)
+        taken: list[Thing] = []
+        while len(taken) < count and position < len(self._things):
+            thing = self._things[position]
+            position += 1
+            if thing.shelf == place and thing not in taken and thing.is_for(user_id):
+                taken.append(thing)
+        self._positions[user_id] = position
+        return taken
+
+    def _skip_exhausted(self) -> None:
+        while self._exhausted < len(self._things) and self._things[self._exhausted].remaining == 0:
+            self._exhausted += 1
+
+
+class Supply(Generic[Thing]):
+    """Hold shelves; each thing says which one it belongs on, and may change its mind."""
+
+    def __init__(self) -> None:
+        self._shelves: dict[float, Shelf[Thing]] = {}
+
+    def add(self, thing: Thing) -> None:
+        """Put something where it belongs."""
+        self._shelves.setdefault(thing.shelf, Shelf()).add(thing)
+
+    def take(self, place: float, user_id: str, count: int) -> Sequence[Thing]:
+        """Take up to `count` things from one shelf."""
+        shelf = self._shelves.get(place)
+        return shelf.take(place, user_id, count) if shelf else []
+
+    def take_first(self, user_id: str) -> Thing | None:
+        """Take one thing from the shelf of the greatest place that has one for this person."""
+        for place in sorted(self._shelves, reverse=True):
+            for thing in self._shelves[place].take(place, user_id, 1):
+                return thing
+        return None

@@ -1,0 +1,182 @@
+"""The simulated Toloka: its state, and the loop that brings it up to the clock."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.emulator.http.courier import Courier
+from toloka_airflow.emulator.http.faults import Faults
+from toloka_airflow.emulator.people.crowd import Crowd, CrowdSettings
+from toloka_airflow.emulator.rules import webhooks
+from toloka_airflow.emulator.rules.quotas import Counters
+from toloka_airflow.emulator.world import seed as seed_data
+from toloka_airflow.emulator.world.account import Account
+from toloka_airflow.emulator.world.clock import Clock
+from toloka_airflow.emulator.world.ids import Ids
+from toloka_airflow.emulator.world.journal import Journal
+from toloka_airflow.emulator.world.progression import Progressions
+from toloka_airflow.emulator.world.signal import Signal
+
+if TYPE_CHECKING:
+    from toloka_airflow.emulator.world.entities import Json, Operation, Pool, Project, Subscription
+    from toloka_airflow.emulator.world.items import Assignment, Suite, Task
+
+Action = Callable[..., None]
+
+
+class World:
+    """
+    Hold everything that Toloka would know, as of the moment `now`.
+
+    Rules live in one module per noun, as functions over the world. They plan future work with `at`; whoever
+    looks at the world does so inside `up_to_date()`, which first lets everything happen that is due.
+    """
+
+    # Given from outside, or bound to this process, or with a state that is kept apart: all else is the state.
+    _LASTING = frozenset(
+        {
+            "lock",
+            "clock",
+            "faults",
+            "news",
+            "journal",
+            "courier",
+            "_crowd_settings",
+            "_balance",
+            "_quotas",
+            "_data",
+            "_alarm",
+        }
+    )
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        clock: Clock | None = None,
+        crowd: CrowdSettings | None = None,
+        balance: Decimal | float = 1000,
+        quotas: bool = True,
+        data: Json | None = None,
+    ) -> None:
+        self.lock = threading.RLock()
+        self.clock = clock or Clock()
+        self.faults = Faults(seed)
+        self.news = Signal()
+        self.journal = Journal(self.news)
+        self.courier = Courier(self.news)
+        self.seed = seed
+        self._crowd_settings = crowd or CrowdSettings()
+        self._balance = Decimal(str(balance))
+        self._quotas = quotas
+        self._data = data
+        self._alarm: int | None = None
+        self._build()
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._data is not None:
+            seed_data.load(self, self._data)
+
+    def _build(self) -> None:
+        self.now = self.clock.now()
+        self.ids = Ids(self.seed)
+        self.requester_id = self.ids.hex()
+        self.account = Account(self._balance)
+        self.progressions = Progressions()
+        self.quotas = Counters(enabled=self._quotas)
+        self.projects: dict[str, Project] = {}
+        self.pools: dict[str, Pool] = {}
+        self.tasks: dict[str, Task] = {}
+        self.suites: dict[str, Suite] = {}
+        self.assignments: dict[str, Assignment] = {}
+        self.operations: dict[str, Operation] = {}
+        # In the order that lists have: the ids of operations do not grow with time.
+        self.operations_by_id: list[Operation] = []
+        self.subscriptions: dict[str, Subscription] = {}
+        self._plans: list[tuple[int, int, Action, tuple[Any, ...]]] = []
+        self._turns = 0
+        self._listeners: defaultdict[str, list[Action]] = defaultdict(list)
+        self.crowd = Crowd(self, self._crowd_settings)
+        webhooks.listen(self)
+
+    def reset(self) -> None:
+        """Begin anew with the same seed, data and settings; the clock runs on as it is."""
+        with self.lock:
+            self.faults.clear()
+            self.journal.clear()
+            self._build()
+            self._begin()
+
+    def sort(self) -> None:
+        """Put projects and pools in the order of their ids, as lists show them."""
+        self.projects = dict(sorted(self.projects.items(), key=lambda item: int(item[0])))
+        self.pools = dict(sorted(self.pools.items(), key=lambda item: int(item[0])))
+
+    def state(self) -> Json:
+        """Return all that a snapshot has to keep."""
+        return {name: value for name, value in vars(self).items() if name not in self._LASTING}
+
+    def resume(self, state: Json) -> None:
+        """Go on from a state."""
+        if state.keys() != self.state().keys():
+            raise ValueError("the snapshot was taken by another version")
+        vars(self).update(state)
+
+    def set_balance(self, balance: Decimal | float) -> None:
+        """Set the money on the requester's account."""
+        with self.up_to_date():
+            self.account.balance = Decimal(str(balance))
+
+    @property
+    def owner(self) -> Json:
+        """Return the requester as other objects show it."""
+        return {"id": self.requester_id, "myself": True}
+
+    @contextmanager
+    def up_to_date(self) -> Iterator[World]:
+        """Hold the world still, at the clock's now."""
+        with self.lock:
+            self._catch_up()
+            yield self
+            webhooks.send_waiting(self)
+            self._set_alarm()
+
+    def at(self, moment: int, action: Action, *args: Any) -> None:
+        """Plan `action(world, *args)`; plans for one moment are kept in the order they were made."""
+        self._turns += 1
+        heapq.heappush(self._plans, (moment, self._turns, action, args))
+
+    def _catch_up(self) -> None:
+        until = max(self.clock.now(), self.now)
+        while self._plans and self._plans[0][0] <= until:
+            moment, _, action, args = heapq.heappop(self._plans)
+            self.now = max(self.now, moment)
+            action(self, *args)
+        self.now = until
+
+    def pause(self) -> float | None:
+        """Return the real seconds until something is planned; None if time does not lead there."""
+        return self.clock.seconds_until(self._plans[0][0]) if self._plans else None
+
+    def _set_alarm(self) -> None:
+        upcoming = self._plans[0][0] if self._plans else None
+        if upcoming != self._alarm:
+            self._alarm = upcoming
+            self.clock.alarm.fire()
+
+    def listen(self, event: str, action: Action) -> None:
+        """Call `action(facts)` whenever the event happens."""
+        self._listeners[event].append(action)
+
+    def emit(self, event: str, **facts: Any) -> None:
+        """Record an event and tell those who listen for it."""
+        self.journal.add("event", self.now, {"event": event, **facts})
+        for action in self._listeners[event]:
+            action(facts)
