@@ -93,7 +93,10 @@ class Runner:
 
         # Not the parser that uvicorn would choose: this is the one that every installation has.
         def protocol() -> asyncio.Protocol:
-            return H11Protocol(config=config, server_state=self._state, app_state={})
+            made = H11Protocol(config=config, server_state=self._state, app_state={})
+            # Again: others who set up logging turn it on, and users would read it in each of their failing tests.
+            made.access_log = False
+            return made
 
         server = await self._loop.create_server(protocol, sock=self._listener)
         ticker = asyncio.create_task(self._tick(self._loop))
@@ -118,8 +121,13 @@ class Runner:
                 await asyncio.sleep(TICK)
 
     async def _hang_up(self) -> None:
-        for connection in self._connections():
+        connections = self._connections()
+        for connection in connections:
             connection.transport.close()
+        await asyncio.sleep(0)
+        # A client that does not read its answer would keep the connection for as long as it likes.
+        for connection in connections:
+            connection.transport.abort()
         # Requests that are being delayed end as soon as they notice.
         if self._state.tasks:
             await asyncio.wait(self._state.tasks, timeout=STOP_TIMEOUT / 2)

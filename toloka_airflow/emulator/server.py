@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from toloka_airflow.emulator.rules import webhooks
 from toloka_airflow.emulator.rules.errors import Refusal
 from toloka_airflow.emulator.rules.pools import summary
 from toloka_airflow.emulator.runner import Runner, listen
@@ -164,6 +165,10 @@ class EmulatorServer:
         listener = listen(*self._address)
         host, port = listener.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        with self._world.lock:
+            if self._world.courier.is_stopped:
+                self._world.courier.start()
+                webhooks.resume(self._world)
         self._runner = Runner(self._world, listener)
         self._runner.start()
         return self

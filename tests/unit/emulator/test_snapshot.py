@@ -121,3 +121,13 @@ def test_from_the_command_line(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["--snapshot", str(path)])
     assert "version" in capsys.readouterr().err
+
+
+def test_refused_snapshot_changes_nothing(api):
+    document = api.server.snapshot()
+    document["clock"]["speed"] = -1
+    api.server.clock.advance(60)
+    api.add_pool()
+    before = api.server.clock.view(), api.get("/pools")
+    assert api("PUT", "/_emulator/snapshot", json=document).status_code == 400
+    assert (api.server.clock.view(), api.get("/pools")) == before

@@ -410,3 +410,16 @@ def test_reset_forgets_what_is_under_way(api, receiver):
     receiver.may_answer.set()
     run(api)
     assert api.server.journal.after(0) == []
+
+
+def test_delivered_also_after_a_stop_and_a_start(api, receiver):
+    pool_id = api.add_pool(tasks=1)
+    subscribe(api, receiver.url, pool_id, "POOL_CLOSED")
+    api.move(pool_id, "open")
+    api.server.stop()
+    api.server.clock.advance(2 * 365 * 24 * 3600)
+    # It closes while nobody delivers.
+    assert api.server.pool(pool_id)["status"] == "CLOSED"
+    api.server.start()
+    assert api.server.settle()
+    assert [event["type"] for event in receiver.events] == ["POOL_CLOSED"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.world.signal import Signal
+    from toloka_airflow.emulator.world.news import Signal
 
 # Inferred. Real seconds: the receiver is real, whatever the virtual time.
 TIMEOUT = 5.0
@@ -72,14 +73,26 @@ class Courier:
         with self._changed:
             return self._changed.wait_for(lambda: self.is_idle, timeout)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Say whether what is sent is lost."""
+        return self._is_stopped
+
+    def start(self) -> None:
+        """Deliver again after a stop."""
+        with self._changed:
+            self._is_stopped = False
+
     def stop(self) -> None:
         """Break off what is under way; what is sent from now on is lost."""
         with self._changed:
             self._is_stopped = True
             under_way = dict(self._connections)
-        for thread, connection in under_way.items():
+        for connection in under_way.values():
             _hang_up(connection)
-            thread.join(STOP_TIMEOUT)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for thread in under_way:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self, receiver: str, lane: deque[tuple[Parcel, Report]]) -> None:
         while lane:

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.world.signal import Signal
+from toloka_airflow.emulator.world.news import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +78,10 @@ class Clock:
 
     def set(self, now: int, *, speed: float, frozen: bool) -> None:
         """Go to a moment, forward or back."""
+        speed = _checked_speed(speed)
         with self._lock:
             self._base, self._since = now, self._monotonic()
-            self._speed, self._frozen = _checked_speed(speed), frozen
+            self._speed, self._frozen = speed, frozen
         self.alarm.fire()
 
     def freeze(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from toloka_airflow.emulator.http.routes import pattern
 from toloka_airflow.emulator.world.clock import format_date
-from toloka_airflow.emulator.world.signal import Signal
+from toloka_airflow.emulator.world.news import Signal
 
 Entry = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toloka_airflow.emulator.rules import webhooks
-from toloka_airflow.emulator.world.clock import parse_date
-from toloka_airflow.emulator.world.graph import read, write
+from toloka_airflow.emulator.world.clock import Clock, parse_date
+from toloka_airflow.emulator.world.object_graph import read, write
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json
@@ -28,12 +28,15 @@ def restore(world: World, document: Json) -> None:
         raise ValueError(f"version must be {VERSION}, not {document.get('version')!r}")
     try:
         state = read(document["things"], world)
+        faults, journal = state["faults"], state["journal"]
         clock = document["clock"] | {"now": parse_date(document["clock"]["now"])}
+        # Tried on another clock: what is wrong is found before anything changes.
+        Clock().set(**clock)
         with world.lock:
             world.resume(state["world"])
             world.clock.set(**clock)
-            world.faults.resume(state["faults"])
-            world.journal.replace(state["journal"])
+            world.faults.resume(faults)
+            world.journal.replace(journal)
             webhooks.resume(world)
     except (AttributeError, ImportError, LookupError, TypeError, ArithmeticError, RecursionError) as exc:
         raise ValueError(f"things are not those of a snapshot: {exc!r}") from exc

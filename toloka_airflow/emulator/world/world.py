@@ -20,8 +20,8 @@ from toloka_airflow.emulator.world.account import Account
 from toloka_airflow.emulator.world.clock import Clock
 from toloka_airflow.emulator.world.ids import Ids
 from toloka_airflow.emulator.world.journal import Journal
+from toloka_airflow.emulator.world.news import Signal
 from toloka_airflow.emulator.world.progression import Progressions
-from toloka_airflow.emulator.world.signal import Signal
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json, Operation, Pool, Project, Subscription

@@ -19,7 +19,6 @@ from types import FunctionType, MethodType
 from typing import Any
 
 PACKAGE = "toloka_airflow.emulator"
-# What these modules have acts on the machine and not on the world.
 # Where the things of a world are defined; nothing else is imported for a name in a snapshot.
 ROOMS = ("world.", "rules.", "people.", "http.faults")
 SCALARS = (str, int, float, bool, type(None))
