@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.emulator.http.listing import Listing, select
 from toloka_airflow.emulator.rules.errors import Refusal
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A request, as far as a handler has to know it."""
 
     path: Mapping[str, str]
@@ -28,8 +27,7 @@ class Call:
         return self.path["id"]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A status and a body; None means an empty body."""
 
     status: int

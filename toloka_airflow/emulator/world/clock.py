@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.world.news import Signal
@@ -21,6 +22,7 @@ EPOCH = datetime(1970, 1, 1)
 MAX_ADVANCE_SECONDS = 10 * 366 * 24 * 3600
 
 
+@lru_cache(maxsize=10_000)  # whoever polls asks for the same dates again and again
 def format_date(moment: int) -> str:
     """Write a moment as the API does: no zone, three fraction digits."""
     return (EPOCH + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds")
