@@ -124,6 +124,24 @@ def test_wrong_file(tmp_path, capsys):
         main(["--seed-file", str(tmp_path / "none")])
 
 
+def test_operations_and_faults(api):
+    faults = [{"method": "GET", "path": "/api/v1/requester", "status": 503}]
+    slow = [{"type": "POOL.OPEN", "looks": 2}, {"pool_id": "21", "seconds": 9, "fail": {"code": "BROKEN"}}]
+    assert load(api, {**SEED, "operations": slow, "faults": faults}).status_code == 201
+    assert api.server.world.progressions.find("POOL.OPEN", "22").looks == 2
+    assert api.server.world.progressions.find("POOL.OPEN", "21").fail["code"] == "BROKEN"
+    assert requests.get(f"{api.server.url}/api/v1/requester", timeout=5).status_code == 503
+
+
+def test_wrong_operations_and_faults_are_named(api):
+    answer = load(api, {"operations": [{"looks": 2}, {"looks": 0}]})
+    assert (answer.status_code, list(answer.json()["payload"])) == (400, ["operations.1.looks"])
+    answer = load(api, {"faults": [{"method": "GET", "path": "/api/v1/requester", "colour": 1}]})
+    assert (answer.status_code, list(answer.json()["payload"])) == (400, ["faults.0.colour"])
+    answer = load(api, {"faults": [{"method": "GET", "path": "/api/v1/requester"}]})
+    assert (answer.status_code, list(answer.json()["payload"])) == (400, ["faults.0"])
+
+
 def test_add_pool(api):
     pool_id = api.server.add_pool()
     assert len(api.get("/tasks", pool_id=pool_id)["items"]) == 5

@@ -7,6 +7,7 @@ from typing import Any
 from toloka_airflow.emulator.http.schema import Field, Form, checked, examine
 from toloka_airflow.emulator.rules.errors import invalid, problem
 from toloka_airflow.emulator.world.clock import MAX_ADVANCE_SECONDS
+from toloka_airflow.emulator.world.progression import Progression
 
 TEXT = Field("string")
 FLAG = Field("boolean")
@@ -62,6 +63,8 @@ SEED: Form = {
     "balance": BALANCE,
     "crowd": Field("object"),
     "truth": Field("array"),
+    "operations": OBJECTS,
+    "faults": OBJECTS,
     "projects": OBJECTS,
     "webhooks": OBJECTS,
 }
@@ -76,6 +79,13 @@ def crowd(body: object) -> dict[str, Any]:
                 raise invalid({name: problem("ARRAY_SIZE_OUT_OF_BOUNDS", "Value must be [low, high]")})
             change[name] = tuple(change[name])
     return change
+
+
+def progression(body: object) -> tuple[Progression, dict[str, Any]]:
+    """Return how operations go on, and which ones."""
+    told = checked(body, PROGRESSION)
+    scope = {"type": told.pop("type", None), "pool_id": told.pop("pool_id", None)}
+    return Progression(**told), scope
 
 
 def rules(body: object) -> list[dict[str, Any]]:

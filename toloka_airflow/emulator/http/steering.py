@@ -14,7 +14,6 @@ from toloka_airflow.emulator.http.schema import UNKNOWN, checked
 from toloka_airflow.emulator.rules import pools
 from toloka_airflow.emulator.rules.errors import Refusal, invalid, problem
 from toloka_airflow.emulator.world import seed, snapshot
-from toloka_airflow.emulator.world.progression import Progression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,9 +70,8 @@ def _patch_requester(world: World, call: Call) -> Answer:
 
 
 def _put_operations(world: World, call: Call) -> Answer:
-    told = checked(call.body, settings.PROGRESSION)
-    scope = {"type": told.pop("type", None), "pool_id": told.pop("pool_id", None)}
-    world.progressions.set(_attempt(Progression, **told), **scope)
+    progression, scope = _attempt(settings.progression, call.body)
+    world.progressions.set(progression, **scope)
     return Answer(204)
 
 

@@ -1,4 +1,4 @@
-"""The beginning of a world from one document: projects, pools, trainings, tasks, truth, money, people, webhooks."""
+"""The beginning of a world from one document: projects, pools, tasks, people, money, faults, ..."""
 
 from __future__ import annotations
 
@@ -65,6 +65,13 @@ def _load(world: World, document: Json) -> Json:
     if "truth" in document:
         with _at("truth"):
             world.crowd.truth.tell(settings.rules(document["truth"]))
+    for i, body in enumerate(document.get("operations", [])):
+        with _at(f"operations.{i}"):
+            progression, scope = settings.progression(body)
+            world.progressions.set(progression, **scope)
+    for i, body in enumerate(document.get("faults", [])):
+        with _at(f"faults.{i}"):
+            world.faults.add(**checked(body, settings.FAULT))
     added: Json = {"projects": [], "trainings": [], "pools": []}
     for i, body in enumerate(document.get("projects", [])):
         with _at(f"projects.{i}"):
