@@ -109,6 +109,11 @@ def test_who_is_spared_by_one_fault_may_suffer_the_next(api):
     assert statuses(api, 20).count(500) == 3
 
 
+def test_spares_the_first_requests(api):
+    api.server.faults.add("GET", "/api/v1/requester", status=503, skip=2)
+    assert statuses(api, 5) == [200, 200, 503, 200, 200]
+
+
 def test_what_does_not_fit_is_left_alone(api):
     api.server.faults.add("GET", "/api/v1/pools/{id}", status=500)
     assert api("GET", "/pools").status_code == 200
@@ -135,6 +140,7 @@ def test_in_the_journal(api):
         ({"status": 200}, "status"),
         ({"html": 600}, "html"),
         ({"drop": True, "times": 0}, "times"),
+        ({"drop": True, "skip": -1}, "skip"),
         ({"drop": True, "probability": 2.0}, "probability"),
         ({"drop": True, "code": "X"}, "code"),
         ({"delay": -1.0}, "delay"),

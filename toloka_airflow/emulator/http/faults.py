@@ -22,6 +22,7 @@ class Fault:
 
     :param path: A template such as `/api/v1/pools/{id}/open`, or an exact path.
     :param times: How often it happens; None means once, or without end if there is a probability.
+    :param skip: Spare so many requests first.
     :param probability: Hit only this share of the requests; which ones is decided by the seed of the emulator.
     :param status: Answer this status and the documented error body, with `code`, `message`, `payload` and
         the header Retry-After from `retry_after`; the work is not done.
@@ -35,6 +36,7 @@ class Fault:
     method: str
     path: str
     times: int | None = None
+    skip: int = 0
     probability: float | None = None
     status: int | None = None
     code: str | None = None
@@ -74,6 +76,8 @@ class Fault:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, not {self.method}")
         if self.times is not None and self.times < 1:
             raise ValueError(f"times must be at least 1, got {self.times}")
+        if self.skip < 0:
+            raise ValueError(f"skip must not be negative, got {self.skip}")
         if self.probability is not None and not 0 < self.probability <= 1:
             raise ValueError(f"probability must be greater than 0 and at most 1, got {self.probability}")
         kinds = [kind for kind in KINDS if getattr(self, kind) not in (None, False)]
@@ -115,6 +119,9 @@ class Faults:
         return None
 
     def _hits(self, fault: Fault) -> bool:
+        if fault.skip:
+            fault.skip -= 1
+            return False
         return fault.probability is None or self._random.random() < fault.probability
 
     def _use_up(self, fault: Fault) -> None:

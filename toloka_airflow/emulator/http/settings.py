@@ -45,6 +45,7 @@ FAULT: Form = {
     "method": Field("string", required=True),
     "path": Field("string", required=True),
     "times": COUNT,
+    "skip": Field("integer", minimum=0),
     "probability": NUMBER,
     "status": Field("integer"),
     "code": TEXT,
