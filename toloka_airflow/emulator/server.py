@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from toloka_airflow.emulator.rules import webhooks
-from toloka_airflow.emulator.rules.errors import Refusal
 from toloka_airflow.emulator.rules.pools import summary
 from toloka_airflow.emulator.runner import Runner, listen
 from toloka_airflow.emulator.world import seed as seed_data
 from toloka_airflow.emulator.world import snapshot
 from toloka_airflow.emulator.world.clock import Clock
+from toloka_airflow.emulator.world.errors import Refusal
 from toloka_airflow.emulator.world.world import World
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from types import TracebackType
 
-    from toloka_airflow.emulator.http.faults import Faults
     from toloka_airflow.emulator.people.crowd import Crowd, CrowdSettings
+    from toloka_airflow.emulator.world.faults import Faults
     from toloka_airflow.emulator.world.journal import Journal
     from toloka_airflow.emulator.world.progression import Progressions
 

@@ -5,7 +5,7 @@ import time
 import pytest
 import requests
 
-from toloka_airflow.emulator.http.faults import Fault
+from toloka_airflow.emulator.world.faults import Fault
 
 OPEN = "/api/v1/pools/{id}/open"
 

@@ -288,7 +288,7 @@ def test_nobody_listens(api, receiver):
     [(None, "REQUEST_TIMEOUT"), (b"", "CONNECTION_ERROR"), (b"What do you want?\r\n\r\n", "UNKNOWN")],
 )
 def test_strange_receivers(api, monkeypatch, answer, error):
-    monkeypatch.setattr("toloka_airflow.emulator.http.courier.TIMEOUT", 0.1)
+    monkeypatch.setattr("toloka_airflow.emulator.courier.TIMEOUT", 0.1)
     pool_id = api.add_pool(tasks=1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         subscribe(api, f"http://127.0.0.1:{listener.getsockname()[1]}/", pool_id, "POOL_CLOSED")

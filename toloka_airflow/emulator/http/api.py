@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from toloka_airflow.emulator.courier import TIMEOUT
 from toloka_airflow.emulator.http import lists
 from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later, found, page
-from toloka_airflow.emulator.http.courier import TIMEOUT
 from toloka_airflow.emulator.http.task_calls import UPLOAD_CALLS
 from toloka_airflow.emulator.rules import analytics, assignments, operations, pools, projects, solutions, webhooks
-from toloka_airflow.emulator.rules.errors import Refusal
 from toloka_airflow.emulator.world.entities import Json, OperationStatus
+from toloka_airflow.emulator.world.errors import Refusal
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World

@@ -19,15 +19,15 @@ from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later
 from toloka_airflow.emulator.http.openapi import document
 from toloka_airflow.emulator.http.pages import page_routes
 from toloka_airflow.emulator.http.steering import STEERING
-from toloka_airflow.emulator.rules.errors import DEFAULT_CODES, Refusal, SilentRefusal, error_body, invalid, problem
+from toloka_airflow.emulator.world.errors import DEFAULT_CODES, Refusal, SilentRefusal, error_body, invalid, problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from toloka_airflow.emulator.http.faults import Fault
     from toloka_airflow.emulator.world.entities import Json
+    from toloka_airflow.emulator.world.faults import Fault
     from toloka_airflow.emulator.world.world import World
 
 API = "/api/v1"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.emulator.http.listing import Listing, select
-from toloka_airflow.emulator.rules.errors import Refusal
+from toloka_airflow.emulator.world.errors import Refusal
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json

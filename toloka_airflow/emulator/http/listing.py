@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.rules.errors import Problems, invalid, problem
 from toloka_airflow.emulator.world.clock import parse_date
+from toloka_airflow.emulator.world.errors import Problems, invalid, problem
+from toloka_airflow.emulator.world.ids import DIGITS, id_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 DEFAULT_LIMIT = 50
-# Longer ones are nonsense, and Python refuses to read very long ones.
-DIGITS = re.compile("[0-9]{1,18}")
 RANGES: dict[str, Callable[[Any, Any], bool]] = {"_gt": gt, "_gte": ge, "_lt": lt, "_lte": le}
-Key = tuple[int, int, str]
-
-
-def id_key(value: str) -> Key:
-    """Return what ids are compared by: digits as numbers, all others as text."""
-    return (0, int(value), "") if value.isascii() and value.isdigit() else (1, 0, value)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from toloka_airflow.emulator.http.listing import CREATED, ID, Attribute, Listing, date, id_key
+from toloka_airflow.emulator.http.listing import CREATED, ID, Attribute, Listing, date
 from toloka_airflow.emulator.world.entities import AssignmentStatus, OperationStatus, PoolStatus, ProjectStatus
+from toloka_airflow.emulator.world.ids import id_key
 
 PROJECT_STATUS = Attribute(lambda project: project.status, ProjectStatus)
 POOL_STATUS = Attribute(lambda pool: pool.shown_status, PoolStatus)

@@ -8,16 +8,17 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.http import forms, lists
+from toloka_airflow.emulator.forms import documents
+from toloka_airflow.emulator.http import lists
 from toloka_airflow.emulator.http.api import HANDLERS, STAGING_HANDLERS
 from toloka_airflow.emulator.http.listing import DEFAULT_LIMIT, RANGES, Attribute, Listing
 from toloka_airflow.emulator.rules.analytics import MAX_METRICS
-from toloka_airflow.emulator.rules.errors import CODES
 from toloka_airflow.emulator.world.clock import parse_date
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, OperationStatus, PoolStatus, ProjectStatus
+from toloka_airflow.emulator.world.errors import CODES
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.http.schema import Field, Form
+    from toloka_airflow.emulator.forms.schema import Field, Form
 
 API = "/api/v1"
 
@@ -250,32 +251,32 @@ SCHEMAS: Json = {
     ),
     "Owner": _closed({"id": TEXT, "myself": FLAG}),
     "Requester": _closed({"id": TEXT, "balance": NUMBER, "public_name": ANY_OBJECT, "company": ANY_OBJECT}, ("id",)),
-    "Project": view(forms.PROJECT, ("id", "created", "owner", "status"), **OWNED, status=_enum(ProjectStatus)),
+    "Project": view(documents.PROJECT, ("id", "created", "owner", "status"), **OWNED, status=_enum(ProjectStatus)),
     "Pool": view(
-        forms.POOL,
+        documents.POOL,
         ("id", "created", "owner", "status", "type"),
         **STARTED,
         type={"enum": ["REGULAR", "TRAINING"]},
     ),
-    "Training": view(forms.TRAINING, ("id", "created", "owner", "status"), **STARTED),
+    "Training": view(documents.TRAINING, ("id", "created", "owner", "status"), **STARTED),
     # The tasks of a suite have no overlap of their own.
     "Task": view(
-        forms.TASK,
+        documents.TASK,
         ("id", "created", "reserved_for", "unavailable_for"),
         **READ_ONLY,
         **OVERLAP,
     ),
     "TaskSuite": view(
-        forms.SUITE,
+        documents.SUITE,
         ("id", "created", "infinite_overlap", "reserved_for", "unavailable_for", "mixed", "automerged"),
         **READ_ONLY,
         **OVERLAP,
-        tasks=_many(view(forms.TASK_IN_SUITE, ("id",), id=TEXT)),
+        tasks=_many(view(documents.TASK_IN_SUITE, ("id",), id=TEXT)),
         mixed=FLAG,
         automerged=FLAG,
     ),
     "WebhookSubscription": _closed(
-        READ_ONLY | {name: _value(forms.WEBHOOK[name], view) for name in ("webhook_url", "event_type", "pool_id")}
+        READ_ONLY | {name: _value(documents.WEBHOOK[name], view) for name in ("webhook_url", "event_type", "pool_id")}
     ),
     "PushResult": _closed(
         {
@@ -354,7 +355,7 @@ def _uploads(prefix: str, name: str, form: Form, change: Form, listing: Route) -
         ("GET", f"{prefix}/{{id}}"): Route({200: ref(name)}),
         ("PATCH", f"{prefix}/{{id}}"): Route({200: ref(name)}, body=request(change), query=opens),
         ("PATCH", f"{prefix}/{{id}}/set-overlap-or-min"): Route(
-            {200: ref(name)}, body=request(forms.OVERLAP_OR_LEAST), query=opens
+            {200: ref(name)}, body=request(documents.OVERLAP_OR_LEAST), query=opens
         ),
     }
 
@@ -377,22 +378,24 @@ def _lifecycle(prefix: str, name: str, form: Form) -> dict[tuple[str, str], Rout
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/requester"): Route({200: ref("Requester")}),
-    ("POST", "/projects"): Route({201: ref("Project")}, body=request(forms.PROJECT)),
+    ("POST", "/projects"): Route({201: ref("Project")}, body=request(documents.PROJECT)),
     ("GET", "/projects"): _list("Project", lists.PROJECTS),
     ("GET", "/projects/{id}"): Route({200: ref("Project")}),
-    ("PUT", "/projects/{id}"): Route({200: ref("Project")}, body=request(forms.PROJECT)),
+    ("PUT", "/projects/{id}"): Route({200: ref("Project")}, body=request(documents.PROJECT)),
     ("POST", "/projects/{id}/archive"): Route({202: ref("Operation")}),
-    **_lifecycle("/pools", "Pool", forms.POOL),
+    **_lifecycle("/pools", "Pool", documents.POOL),
     # Through /pools, a training is shown as a pool.
     ("GET", "/pools/{id}"): Route({200: {"anyOf": [ref("Pool"), ref("TrainingAsPool")]}}),
-    ("PATCH", "/pools/{id}"): Route({200: ref("Pool")}, body=request(forms.POOL_PATCH), may_be_empty=frozenset({409})),
-    **_lifecycle("/trainings", "Training", forms.TRAINING),
-    **_uploads("/tasks", "Task", forms.TASK, forms.TASK_PATCH, _list("Task", lists.TASKS)),
+    ("PATCH", "/pools/{id}"): Route(
+        {200: ref("Pool")}, body=request(documents.POOL_PATCH), may_be_empty=frozenset({409})
+    ),
+    **_lifecycle("/trainings", "Training", documents.TRAINING),
+    **_uploads("/tasks", "Task", documents.TASK, documents.TASK_PATCH, _list("Task", lists.TASKS)),
     **_uploads(
         "/task-suites",
         "TaskSuite",
-        forms.SUITE,
-        forms.SUITE_PATCH,
+        documents.SUITE,
+        documents.SUITE_PATCH,
         _list("TaskSuite", lists.SUITES, parameter("task_id", TEXT)),
     ),
     ("GET", "/operations"): _list("Operation", lists.OPERATIONS),
@@ -400,12 +403,12 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/operations/{id}/log"): Route({200: _many(ref("LogStep"))}),
     ("GET", "/assignments"): _list("Assignment", lists.ASSIGNMENTS, parameter("task_id", TEXT)),
     ("GET", "/assignments/{id}"): Route({200: ref("Assignment")}),
-    ("PATCH", "/assignments/{id}"): Route({200: ref("Assignment")}, body=request(forms.ASSIGNMENT_PATCH)),
+    ("PATCH", "/assignments/{id}"): Route({200: ref("Assignment")}, body=request(documents.ASSIGNMENT_PATCH)),
     ("POST", "/aggregated-solutions/aggregate-by-pool"): Route(
-        {202: ref("Operation")}, body=request(forms.AGGREGATION)
+        {202: ref("Operation")}, body=request(documents.AGGREGATION)
     ),
     ("POST", "/aggregated-solutions/aggregate-by-task"): Route(
-        {200: ref("AggregatedSolution")}, body=request(forms.AGGREGATION)
+        {200: ref("AggregatedSolution")}, body=request(documents.AGGREGATION)
     ),
     ("GET", "/aggregated-solutions/{id}"): _list("AggregatedSolution", lists.SOLUTIONS),
     ("PUT", "/webhook-subscriptions"): Route(
@@ -413,16 +416,18 @@ ROUTES: dict[tuple[str, str], Route] = {
             200: {"oneOf": [ref("WebhookSubscription"), _some_of("WebhookSubscription")]},
             201: ref("WebhookSubscription"),
         },
-        body={"oneOf": [request(forms.WEBHOOK), _many(request(forms.WEBHOOK))]},
+        body={"oneOf": [request(documents.WEBHOOK), _many(request(documents.WEBHOOK))]},
     ),
     ("GET", "/webhook-subscriptions"): _list("WebhookSubscription", lists.WEBHOOKS),
     ("GET", "/webhook-subscriptions/{id}"): Route({200: ref("WebhookSubscription")}),
     ("DELETE", "/webhook-subscriptions/{id}"): Route({204: None}),
     ("POST", "/webhook-subscriptions/{id}/test"): Route({200: ref("PushResult")}),
     ("POST", "/api/staging/analytics-2"): Route(
-        {200: ref("Operation")}, body=_many(request(forms.METRIC)) | {"minItems": 1, "maxItems": MAX_METRICS}
+        {200: ref("Operation")}, body=_many(request(documents.METRIC)) | {"minItems": 1, "maxItems": MAX_METRICS}
     ),
 }
 
 _AS_POOL: Json = {"type": {"enum": ["TRAINING"]}}
-SCHEMAS["TrainingAsPool"] = view(forms.TRAINING, ("id", "created", "owner", "status", "type"), **STARTED, **_AS_POOL)
+SCHEMAS["TrainingAsPool"] = view(
+    documents.TRAINING, ("id", "created", "owner", "status", "type"), **STARTED, **_AS_POOL
+)

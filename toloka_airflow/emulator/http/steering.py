@@ -6,14 +6,14 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from toloka_airflow.emulator.http import settings
+from toloka_airflow.emulator.forms import settings
+from toloka_airflow.emulator.forms.schema import UNKNOWN, checked
 from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later
-from toloka_airflow.emulator.http.listing import DIGITS
-from toloka_airflow.emulator.http.routes import pattern
-from toloka_airflow.emulator.http.schema import UNKNOWN, checked
 from toloka_airflow.emulator.rules import pools
-from toloka_airflow.emulator.rules.errors import Refusal, invalid, problem
 from toloka_airflow.emulator.world import seed, snapshot
+from toloka_airflow.emulator.world.errors import Refusal, invalid, problem
+from toloka_airflow.emulator.world.ids import DIGITS
+from toloka_airflow.emulator.world.paths import pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

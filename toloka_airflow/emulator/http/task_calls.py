@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.emulator.forms.schema import REQUIRED
 from toloka_airflow.emulator.http import lists
 from toloka_airflow.emulator.http.calls import Answer, Call, Handler, found, page
-from toloka_airflow.emulator.http.schema import REQUIRED
 from toloka_airflow.emulator.rules import pools, suites, tasks, uploads
-from toloka_airflow.emulator.rules.errors import Problems, invalid, problem
+from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World

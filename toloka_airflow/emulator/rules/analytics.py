@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.http.forms import METRIC
-from toloka_airflow.emulator.http.schema import REQUIRED, examine
+from toloka_airflow.emulator.forms.documents import METRIC
+from toloka_airflow.emulator.forms.schema import REQUIRED, examine
 from toloka_airflow.emulator.rules import operations
-from toloka_airflow.emulator.rules.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.clock import MINUTE, format_date
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, Operation, Pool
+from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World

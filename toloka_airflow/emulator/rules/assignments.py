@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.http.forms import ASSIGNMENT_PATCH
-from toloka_airflow.emulator.http.schema import checked
+from toloka_airflow.emulator.forms.documents import ASSIGNMENT_PATCH
+from toloka_airflow.emulator.forms.schema import checked
 from toloka_airflow.emulator.rules import dynamic_overlap, overlaps, pools, trainings
-from toloka_airflow.emulator.rules.errors import Refusal, invalid, problem, wrong_status
 from toloka_airflow.emulator.world.clock import DAY
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, PoolStatus
+from toloka_airflow.emulator.world.errors import Refusal, invalid, problem, wrong_status
 from toloka_airflow.emulator.world.items import Assignment, Suite
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from bisect import insort
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.http.listing import ID
-from toloka_airflow.emulator.rules.errors import Refusal
 from toloka_airflow.emulator.world.clock import SECOND
 from toloka_airflow.emulator.world.entities import Json, Operation, OperationStatus, Pool
+from toloka_airflow.emulator.world.errors import Refusal
+from toloka_airflow.emulator.world.ids import id_key
 from toloka_airflow.emulator.world.progression import DEFAULT
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def start(
         details_if_failed=details_if_failed,
     )
     world.operations[operation.id] = operation
-    insort(world.operations_by_id, operation, key=ID.get)
+    insort(world.operations_by_id, operation, key=lambda kept: id_key(kept.id))
     for pool in targets:
         pool.unfinished.append(operation)
     world.emit("operation.created", operation_id=operation.id, type=type, **_target(operation))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.http.schema import REQUIRED
+from toloka_airflow.emulator.forms.schema import REQUIRED
 from toloka_airflow.emulator.rules import pools
-from toloka_airflow.emulator.rules.errors import Problems, Refusal, invalid, problem, wrong_status
 from toloka_airflow.emulator.world.entities import Json, Pool, PoolStatus
+from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem, wrong_status
 from toloka_airflow.emulator.world.items import Item, Task
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.http.forms import PROJECT
-from toloka_airflow.emulator.http.schema import checked
+from toloka_airflow.emulator.forms.documents import PROJECT
+from toloka_airflow.emulator.forms.schema import checked
 from toloka_airflow.emulator.rules import operations
-from toloka_airflow.emulator.rules.errors import Refusal, wrong_status
 from toloka_airflow.emulator.world.entities import Operation, PoolStatus, Project, ProjectStatus
+from toloka_airflow.emulator.world.errors import Refusal, wrong_status
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from toloka_airflow.emulator.rules.errors import Refusal
 from toloka_airflow.emulator.world.clock import DAY, MINUTE
+from toloka_airflow.emulator.world.errors import Refusal
 
 INTERVALS = {"MIN": MINUTE, "HOUR": 60 * MINUTE, "DAY": DAY}
 REQUESTS_PER_SECOND = 300

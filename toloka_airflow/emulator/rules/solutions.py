@@ -7,13 +7,13 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.http.forms import AGGREGATION
-from toloka_airflow.emulator.http.listing import DIGITS
-from toloka_airflow.emulator.http.schema import REQUIRED, checked
+from toloka_airflow.emulator.forms.documents import AGGREGATION
+from toloka_airflow.emulator.forms.schema import REQUIRED, checked
 from toloka_airflow.emulator.rules import operations, pools
 from toloka_airflow.emulator.rules.aggregation import Vote, dawid_skene, votes_by_task, weighted_majority
-from toloka_airflow.emulator.rules.errors import Refusal, invalid, problem
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, Operation, Pool
+from toloka_airflow.emulator.world.errors import Refusal, invalid, problem
+from toloka_airflow.emulator.world.ids import DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.http.forms import OVERLAP_OR_LEAST, SUITE, SUITE_PATCH
-from toloka_airflow.emulator.http.schema import REQUIRED, checked, examine
+from toloka_airflow.emulator.forms.documents import OVERLAP_OR_LEAST, SUITE, SUITE_PATCH
+from toloka_airflow.emulator.forms.schema import REQUIRED, checked, examine
 from toloka_airflow.emulator.rules import overlaps, tasks
-from toloka_airflow.emulator.rules.errors import Problems, invalid, problem
 from toloka_airflow.emulator.rules.uploads import Kind, Options
+from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 from toloka_airflow.emulator.world.items import Suite, Task
 
 if TYPE_CHECKING:

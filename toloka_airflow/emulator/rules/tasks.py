@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.http.forms import OVERLAP_OR_LEAST, TASK, TASK_PATCH
-from toloka_airflow.emulator.http.schema import checked, examine
-from toloka_airflow.emulator.http.values import check_values
+from toloka_airflow.emulator.forms.documents import OVERLAP_OR_LEAST, TASK, TASK_PATCH
+from toloka_airflow.emulator.forms.schema import checked, examine
+from toloka_airflow.emulator.forms.values import check_values
 from toloka_airflow.emulator.rules import overlaps, pools
-from toloka_airflow.emulator.rules.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.rules.uploads import Kind, Options
+from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.items import Suite, Task
 
 if TYPE_CHECKING:

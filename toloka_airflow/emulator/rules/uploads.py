@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.rules import operations, overlaps, pools
-from toloka_airflow.emulator.rules.errors import Problems, Refusal, invalid, problem
+from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json, Operation, Pool

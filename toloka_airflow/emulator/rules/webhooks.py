@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from toloka_airflow.emulator.http.courier import Outcome, Parcel
-from toloka_airflow.emulator.http.forms import WEBHOOK
-from toloka_airflow.emulator.http.schema import examine
-from toloka_airflow.emulator.rules.errors import Problems, invalid, problem
+from toloka_airflow.emulator.courier import Outcome, Parcel
+from toloka_airflow.emulator.forms.documents import WEBHOOK
+from toloka_airflow.emulator.forms.schema import examine
 from toloka_airflow.emulator.world.clock import MINUTE, SECOND, format_date
 from toloka_airflow.emulator.world.entities import Json, Notification, Subscription
+from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

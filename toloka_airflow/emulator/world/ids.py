@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from random import Random
 
 from toloka_airflow.emulator.world.clock import SECOND
+
+# Longer ones are nonsense, and Python refuses to read very long ones.
+DIGITS = re.compile("[0-9]{1,18}")
+Key = tuple[int, int, str]
+
+
+def id_key(value: str) -> Key:
+    """Return what ids are compared by: digits as numbers, all others as text."""
+    return (0, int(value), "") if value.isascii() and value.isdigit() else (1, 0, value)
 
 
 class Ids:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from toloka_airflow.emulator.http.routes import pattern
 from toloka_airflow.emulator.world.clock import format_date
 from toloka_airflow.emulator.world.news import Signal
+from toloka_airflow.emulator.world.paths import pattern
 
 Entry = dict[str, Any]
 

@@ -20,7 +20,7 @@ from typing import Any
 
 PACKAGE = "toloka_airflow.emulator"
 # Where the things of a world are defined; nothing else is imported for a name in a snapshot.
-ROOMS = ("world.", "rules.", "people.", "http.faults")
+ROOMS = ("world.", "rules.", "people.")
 SCALARS = (str, int, float, bool, type(None))
 FACTORIES: dict[str, Any] = {"list": list, "dict": dict, "set": set, "int": int}
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.http import settings
-from toloka_airflow.emulator.http.listing import DIGITS
-from toloka_airflow.emulator.http.schema import Field, Form, checked
+from toloka_airflow.emulator.forms import settings
+from toloka_airflow.emulator.forms.schema import Field, Form, checked
 from toloka_airflow.emulator.rules import pools, projects, uploads, webhooks
-from toloka_airflow.emulator.rules.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.rules.tasks import TASKS
 from toloka_airflow.emulator.world import samples, snapshot
+from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
+from toloka_airflow.emulator.world.ids import DIGITS
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json, Pool

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.http.courier import Courier
-from toloka_airflow.emulator.http.faults import Faults
+from toloka_airflow.emulator.courier import Courier
 from toloka_airflow.emulator.people.crowd import Crowd, CrowdSettings
 from toloka_airflow.emulator.rules import webhooks
 from toloka_airflow.emulator.rules.quotas import Counters
 from toloka_airflow.emulator.world import seed as seed_data
 from toloka_airflow.emulator.world.account import Account
 from toloka_airflow.emulator.world.clock import Clock
+from toloka_airflow.emulator.world.faults import Faults
 from toloka_airflow.emulator.world.ids import Ids
 from toloka_airflow.emulator.world.journal import Journal
 from toloka_airflow.emulator.world.news import Signal

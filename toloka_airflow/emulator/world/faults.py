@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from toloka_airflow.emulator.http.routes import pattern
+from toloka_airflow.emulator.world.paths import pattern
 
 KINDS = ("status", "html", "drop", "lost_answer", "half_body", "delay")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

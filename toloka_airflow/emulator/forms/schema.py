@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toloka_airflow.emulator.rules.errors import Problems, invalid, problem
 from toloka_airflow.emulator.world.clock import parse_date
+from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 
 
 @dataclass(frozen=True)

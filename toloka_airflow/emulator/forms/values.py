@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.http.schema import KINDS, REQUIRED, UNKNOWN
-from toloka_airflow.emulator.rules.errors import Problems, problem
+from toloka_airflow.emulator.forms.schema import KINDS, REQUIRED, UNKNOWN
+from toloka_airflow.emulator.world.errors import Problems, problem
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from toloka_airflow.emulator.http.schema import Field, Form, checked, examine
-from toloka_airflow.emulator.rules.errors import invalid, problem
+from toloka_airflow.emulator.forms.schema import Field, Form, checked, examine
 from toloka_airflow.emulator.world.clock import MAX_ADVANCE_SECONDS
+from toloka_airflow.emulator.world.errors import invalid, problem
 from toloka_airflow.emulator.world.progression import Progression
 
 TEXT = Field("string")

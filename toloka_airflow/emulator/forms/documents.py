@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toloka_airflow.emulator.http.schema import Field, Form
+from toloka_airflow.emulator.forms.schema import Field, Form
 
 OVERLAP_MAX = 30_000
 DURATION_MAX = 2_147_483_647
