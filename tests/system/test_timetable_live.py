@@ -1,0 +1,129 @@
+"""Runs of `PoolWindowTimetable` in a real Airflow: made when a window begins, late, and not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from demo.airflow_api import wait_until
+from demo.local_airflow import LocalAirflow
+
+ROOT = Path(__file__).resolve().parents[2]
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+DAG_FILE = """\
+from datetime import datetime, timezone
+from airflow.sdk import DAG, task
+from toloka_airflow.timetables import PoolWindowTimetable
+
+schedule = PoolWindowTimetable(opens="{opens:%H:%M}", closes="{closes:%H:%M}", days="daily", timezone="UTC")
+with DAG("{name}", schedule=schedule, start_date=datetime(2024, 1, 1, tzinfo=timezone.utc), catchup=True):
+
+    @task
+    def interval(data_interval_start=None, data_interval_end=None):
+        return f"{{data_interval_start:%H:%M}} {{data_interval_end:%H:%M}}"
+
+    interval()
+"""
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    folder = tmp_path_factory.mktemp("windows")
+    (folder / "dags").mkdir()
+    with LocalAirflow(folder / "home", folder / "dags", env={"PYTHONPATH": str(ROOT)}) as local:
+        local.start()
+        yield local
+
+
+def add_dag(airflow: LocalAirflow, name: str, opens: datetime, closes: datetime) -> dict[str, Any]:
+    """Add a DAG with a daily window, and return what Airflow knows of it."""
+    (airflow.dags / f"{name}.py").write_text(DAG_FILE.format(name=name, opens=opens, closes=closes))
+    airflow.api.wait_for_dag(name)
+    known: dict[str, Any] = airflow.api.call("GET", f"/dags/{name}")
+    return known
+
+
+def runs(airflow: LocalAirflow, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = airflow.api.call("GET", f"/dags/{name}/dagRuns")["dag_runs"]
+    return found
+
+
+def the_run(airflow: LocalAirflow, name: str) -> dict[str, Any]:
+    """Wait for the end of the only run of a DAG and return it."""
+    wait_until(lambda: bool(runs(airflow, name)), f"{name} has a run", timeout=130)
+    airflow.api.wait_for_run(name, runs(airflow, name)[0]["dag_run_id"])
+    [run] = runs(airflow, name)
+    assert run["state"] == "success"
+    return run
+
+
+def this_minute() -> datetime:
+    return datetime.now(UTC).replace(second=0, microsecond=0)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_a_run_begins_with_its_window_or_late_while_it_is_open(airflow: LocalAirflow) -> None:
+    opens = (datetime.now(UTC) + 100 * SECOND).replace(second=0, microsecond=0)  # in 40 s at least
+    closes = opens + 60 * MINUTE
+    known = add_dag(airflow, "soon", opens, closes)
+    window = f"{opens:%H:%M}-{closes:%H:%M}"
+    assert known["timetable_summary"] == f"daily {window} UTC"
+    assert known["timetable_description"].startswith(f"Open on daily from {opens:%H:%M} to {closes:%H:%M}")
+    assert moment(known["next_dagrun_run_after"]) == opens
+
+    began = this_minute() - 10 * MINUTE
+    add_dag(airflow, "late", began, closes)
+    late = the_run(airflow, "late")
+    assert (moment(late["data_interval_start"]), moment(late["data_interval_end"])) == (began, closes)
+
+    run = the_run(airflow, "soon")
+    assert (moment(run["data_interval_start"]), moment(run["data_interval_end"])) == (opens, closes)
+    assert moment(run["logical_date"]) == moment(run["run_after"]) == opens
+    assert opens <= moment(run["start_date"]) < opens + 30 * SECOND
+    assert airflow.api.xcom("soon", run["dag_run_id"], "interval") == window.replace("-", " ")
+
+
+def test_a_window_that_is_over_gets_no_run(airflow: LocalAirflow) -> None:
+    """Not by catching up, not by a backfill, and not by a scheduler that still has it in its table."""
+    opened, closed = this_minute() - 120 * MINUTE, this_minute() - 60 * MINUTE
+    known = add_dag(airflow, "over", opened, closed)
+    assert moment(known["next_dagrun_run_after"]) == opened + timedelta(days=1)
+
+    past = {"from_date": str(opened - timedelta(days=7)), "to_date": str(this_minute())}
+    try:
+        airflow.api.call("POST", "/backfills", json={"dag_id": "over", **past})
+    except requests.HTTPError as refused:  # by 3.3; on 3.1 there is a backfill without runs
+        assert "No runs to create" in str(refused)  # noqa: PT017
+    assert runs(airflow, "over") == []
+
+    airflow.kill("scheduler")
+    airflow.kill("dag-processor")
+    with closing(sqlite3.connect(airflow.home / "airflow.db", timeout=30)) as database, database:
+        database.execute(
+            "update dag set next_dagrun = :opened, next_dagrun_create_after = :opened,"
+            " next_dagrun_data_interval_start = :opened, next_dagrun_data_interval_end = :closed"
+            " where dag_id = 'over'",
+            {"opened": f"{opened:%Y-%m-%d %H:%M:%S.%f}", "closed": f"{closed:%Y-%m-%d %H:%M:%S.%f}"},
+        )
+    airflow.start("scheduler")
+    log = airflow.processes.log_file("scheduler")
+    wait_until(lambda: "No run for the window from" in log.read_text(), "the scheduler was refused a run", timeout=60)
+    airflow.start("dag-processor")
+
+    def is_tomorrow() -> bool:
+        return moment(airflow.api.call("GET", "/dags/over")["next_dagrun_run_after"]) == opened + timedelta(days=1)
+
+    wait_until(is_tomorrow, "the next window is stored again", timeout=60)
+    assert runs(airflow, "over") == []
