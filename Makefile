@@ -15,8 +15,8 @@ PYTHONS := $(foreach version,3.11 3.12 3.13,$(shell \
 
 FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
 
-.PHONY: help install demo test lint unit contract system test-fidelity test-matrix bench bench-emulator docs \
-    constraints wheel clean
+.PHONY: help install demo test lint unit contract system test-fidelity test-matrix bench bench-emulator bench-transfer \
+    docs constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -72,6 +72,9 @@ bench: $(READY)  ## what importing costs
 bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it takes
 	$(VENV)/bin/python -m benchmarks.emulator_start
 	$(VENV)/bin/python -m benchmarks.emulator
+
+bench-transfer: $(READY) $(FIDELITY)/.ready  ## upload and download beside plain requests and toloka-kit
+	$(VENV)/bin/python -m benchmarks.transfer --kit-python $(FIDELITY)/bin/python
 
 docs: $(READY)  ## write the tables in docs/ anew from the code
 	$(VENV)/bin/python docs/coverage.py

@@ -36,10 +36,12 @@ class AirflowApi:
     Talk to an Airflow whose simple auth manager makes everybody an admin.
 
     :param url: The address of its API server.
+    :param interval: Seconds between two questions while waiting for something.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, interval: float = 0.3) -> None:
         self.url = url
+        self.interval = interval
 
     def health(self) -> dict[str, Health]:
         """The state of each component by the name of the command that starts it."""
@@ -118,6 +120,18 @@ class AirflowApi:
         }
         self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
+    def clear_run(self, dag_id: str, run_id: str) -> None:
+        """Have all tasks of a run done again."""
+        self.call("POST", f"{_run(dag_id, run_id)}/clear", json={"dry_run": False, "only_failed": False})
+
+    def delete(self, dag_id: str, run_id: str | None = None) -> None:
+        """Delete what Airflow knows of a run, or of a DAG; it refuses to delete runs that are running."""
+        self.call("DELETE", f"/dags/{dag_id}" if run_id is None else _run(dag_id, run_id))
+
+    def pause(self, dag_id: str, paused: bool = True) -> None:
+        """Have nothing of a DAG started, or everything again."""
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """The value of an XCom entry; ``None`` where there is none."""
         answer = self._get(f"{_task(dag_id, run_id, task_id)}/xcomEntries/{key}")
@@ -137,7 +151,7 @@ class AirflowApi:
         def ended() -> bool:
             return self.run_state(dag_id, run_id) in TERMINAL_RUN_STATES
 
-        wait_until(ended, f"run {run_id} of {dag_id} ended", timeout)
+        wait_until(ended, f"run {run_id} of {dag_id} ended", timeout, self.interval)
         return self.run_state(dag_id, run_id)
 
     def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *states: str, timeout: float = 120) -> None:
@@ -146,12 +160,12 @@ class AirflowApi:
         def there() -> bool:
             return self.task_states(dag_id, run_id).get(task_id) in states
 
-        wait_until(there, f"task {task_id} is {' or '.join(states)}", timeout)
+        wait_until(there, f"task {task_id} is {' or '.join(states)}", timeout, self.interval)
 
     def call(self, method: str, path: str, json: dict[str, Any] | None = None) -> Any:
         """Make a call to ``/api/v2`` and return the decoded answer."""
-        answer = self._session.request(method, f"{self.url}/api/v2{path}", json=json, timeout=TIMEOUT)
-        return _checked(answer).json()
+        answer = _checked(self._session.request(method, f"{self.url}/api/v2{path}", json=json, timeout=TIMEOUT))
+        return answer.json() if answer.content else None
 
     def _get(self, path: str) -> requests.Response:
         return self._session.get(f"{self.url}/api/v2{path}", timeout=TIMEOUT)

@@ -77,14 +77,15 @@ class LocalAirflow:
         Start components and wait until they are healthy.
 
         :param names: Any of `COMPONENTS`, or ``standalone`` for all of them in one; by default all of them, each
-            on its own so that it can be killed and started again.
+            on its own so that it can be killed and started again. What follows a dot makes it another one of its
+            kind, such as ``triggerer.2``.
         :param timeout: Seconds until all of them must be healthy.
         """
         if "standalone" not in names and not (self.home / "airflow.db").exists():
             self.processes.run("migrate", self._command("db", "migrate"), self.env, self.home, timeout)
         started = datetime.now(UTC)
         for name in names or COMPONENTS:
-            self.processes.start(name, self._command(name), self.env, self.home)
+            self.processes.start(name, self._command(_kind(name)), self.env, self.home)
         wanted = COMPONENTS if "standalone" in names else names or COMPONENTS
         self.wait_until_healthy(*wanted, since=started, timeout=timeout)
 
@@ -106,7 +107,7 @@ class LocalAirflow:
             except requests.RequestException:
                 ill = list(names)
             else:
-                ill = [name for name in names if not health[name].is_well(since)]
+                ill = [name for name in names if not health[_kind(name)].is_well(since)]
             if not ill:
                 return
             if time.monotonic() > deadline:
@@ -161,6 +162,10 @@ class LocalAirflow:
                 for key, value in options.items()
             },
         }
+
+
+def _kind(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def inherited_environment() -> dict[str, str]:

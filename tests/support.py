@@ -65,12 +65,12 @@ class ScriptedServer:
             "drop": drop,
             "delay": delay,
         }
-        self._answers[method, f"/api/v1{path}"].extend([prepared] * times)
+        self._answers[method, whole(path)].extend([prepared] * times)
 
     def default(self, method: str, path: str, json: Any) -> None:
         """Prepare what to answer whenever nothing else is prepared for a path below /api/v1."""
         prepared = {"status": 200, "json": json, "body": None, "headers": {}, "drop": False, "delay": 0.0}
-        self._defaults[method, f"/api/v1{path}"] = prepared
+        self._defaults[method, whole(path)] = prepared
 
     def error(self, method: str, path: str, status: int, code: str, *, times: int = 1, **more: Any) -> None:
         """Prepare an error answer with Toloka's envelope."""
@@ -93,6 +93,11 @@ class ScriptedServer:
         self.unexpected.append(f"{method} {path}")
         refusal = {"request_id": "x", "code": "NOT_SCRIPTED", "message": f"{method} {path} was not scripted"}
         return {"status": 400, "json": refusal, "body": None, "headers": {}, "drop": False, "delay": 0.0}
+
+
+def whole(path: str) -> str:
+    """Return the path of a request, most of which are below /api/v1."""
+    return path if path.startswith("/api/") else f"/api/v1{path}"
 
 
 class ScriptedHandler(BaseHTTPRequestHandler):
@@ -132,12 +137,17 @@ def connect(monkeypatch: pytest.MonkeyPatch, url: str) -> str:
     return "toloka_default"
 
 
+@dataclass
 class TaskInstance:
-    """The part of Airflow's task instance that a task uses while it runs."""
+    """The part of Airflow's task instance that a task uses while it runs; equal names are attempts of one task."""
 
-    def __init__(self) -> None:
-        self.xcoms: dict[str, Any] = {}
-        self.first_reschedule: datetime | None = None
+    dag_id: str = "dag"
+    run_id: str = "manual__1"
+    task_id: str = "task"
+    map_index: int = -1
+    try_number: int = 1
+    xcoms: dict[str, Any] = field(default_factory=dict)
+    first_reschedule: datetime | None = None
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         """Return when the task was first put off, as a sensor asks to know how long it has waited."""
@@ -150,25 +160,28 @@ class TaskInstance:
 
 @dataclass
 class Outcome:
-    """How a task ended: its return value, its XComs, and the triggers it waited in."""
+    """How a task ended: its return value, its XComs, the triggers it waited in, and its asset events."""
 
     result: Any
     xcoms: dict[str, Any]
     triggers: list[tuple[str, dict[str, Any]]]
+    outlet_events: Any
 
 
-def run_task(task: Any) -> Outcome:
+def run_task(task: Any, instance: TaskInstance | None = None) -> Outcome:
     """Run a task as Airflow does: on a worker, in the triggerer, and on a worker again, with stored arguments."""
     from airflow.providers.common.compat.sdk import TaskDeferred
     from airflow.sdk.bases.sensor import AirflowRescheduleException
+    from airflow.sdk.execution_time.context import OutletEventAccessors
 
-    instance = TaskInstance()
-    context = {"ti": instance}
+    instance = instance or TaskInstance(task_id=task.task_id)
+    events = OutletEventAccessors()
+    context = {"ti": instance, "outlet_events": events}
     triggers: list[tuple[str, dict[str, Any]]] = []
     step: Callable[[], Any] = lambda: task.execute(context)  # noqa: E731
     while True:
         try:
-            return Outcome(step(), instance.xcoms, triggers)
+            return Outcome(step(), instance.xcoms, triggers, events)
         except AirflowRescheduleException as put_off:
             instance.first_reschedule = instance.first_reschedule or datetime.now(UTC)
             time.sleep(max(0.0, (put_off.reschedule_date - datetime.now(UTC)).total_seconds()))

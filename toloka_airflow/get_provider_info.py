@@ -11,6 +11,13 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-toloka",
         "name": "Toloka",
         "description": "Open, close and archive Toloka pools and trainings, wait for them, and run a local Toloka.",
+        "asset-uris": [
+            {
+                "schemes": ["toloka"],
+                "handler": "toloka_airflow.assets.sanitize_uri",
+                "factory": "toloka_airflow.assets.pool_asset",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "toloka",

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection
@@ -15,16 +16,19 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from toloka_airflow.api.errors import TolokaError
-from toloka_airflow.api.models import Operation, Pool, PoolStatus, Raw
+from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Raw, read_date
+from toloka_airflow.closing import Round, close_after_kill, newer_attempt
 from toloka_airflow.hooks import MAY_PASS, client_from_connection
+from toloka_airflow.progress import Progress
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
-KINDS = FINISHED, TIMED_OUT, REFUSED = "finished", "timed_out", "refused"
+KINDS = FINISHED, TIME_IS_UP, SPENT, TIMED_OUT, REFUSED = "finished", "time_is_up", "spent", "timed_out", "refused"
+WITH_SUBJECT = FINISHED, TIME_IS_UP, SPENT
 CONNECTION_PATIENCE = 120.0
 """Seconds to go on asking for a connection: while a secrets backend is down, Airflow says that it is not defined."""
-_FACTS = ("id", "project_id", "status", "last_close_reason")
+_FACTS = ("id", "project_id", "status", "last_close_reason", "last_started", "last_stopped")
 
 SubjectT = TypeVar("SubjectT", Operation, Pool)
 
@@ -34,9 +38,9 @@ class WaitEvent:
     """
     How a wait ended.
 
-    :param kind: ``finished`` (the subject says how), ``timed_out``, or ``refused``: Toloka gave an answer that
-        will not change, such as 401 or 404.
-    :param subject: The operation or pool as the API answered it, if ``finished``.
+    :param kind: ``finished`` (the subject says how), ``time_is_up`` or ``spent`` (it goes on, but no longer is wanted),
+        ``timed_out``, or ``refused``: Toloka gave an answer that will not change, such as 401 or 404.
+    :param subject: The operation or pool as the API answered it, for the first three of them.
     :param message: Why there is no subject, otherwise.
     :param deadline: Unix time at which the wait would have been given up; what comes next shares it.
     """
@@ -59,7 +63,7 @@ class WaitEvent:
             end = cls(**event)
         except TypeError as exc:
             raise TolokaError(f"The task was resumed with an event of another version: {event!r}") from exc
-        if end.kind == FINISHED and not isinstance(end.subject, dict):
+        if end.kind in WITH_SUBJECT and not isinstance(end.subject, dict):
             raise TolokaError(f"The task was resumed with an event that names nothing: {event!r}")
         return end
 
@@ -74,6 +78,9 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
     :param poll_interval: Seconds between two looks.
     :param deadline: Unix time at which to give up. Airflow's own time-outs do not end a deferred task's wait well.
     """
+
+    until: float | None = None
+    """Unix time at which what there is will do."""
 
     def __init__(self, *, toloka_conn_id: str, poll_interval: float, deadline: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -104,7 +111,7 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
             return WaitEvent(REFUSED, self.deadline, message=str(exc))
         last_seen = "not seen"
         while True:
-            pause = self.poll_interval
+            pause, asked_at = self.poll_interval, time.time()
             try:
                 subject = await asyncio.to_thread(self.look, client)
             except MAY_PASS as exc:
@@ -116,6 +123,8 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
             else:
                 if self.is_done(subject):
                     return WaitEvent(FINISHED, self.deadline, subject=self.facts(subject))
+                if kind := self.why_enough(asked_at):
+                    return WaitEvent(kind, self.deadline, subject=self.facts(subject))
                 if last_seen != (last_seen := subject.status.value):
                     self.log.info("Waiting for %s: %s", self.what, last_seen)
             left = self.deadline - time.time()
@@ -123,22 +132,24 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
                 return WaitEvent(
                     TIMED_OUT, self.deadline, message=f"{self.what} was not done in time; last seen: {last_seen}"
                 )
-            await asyncio.sleep(min(pause, left))
+            await asyncio.sleep(min(pause, left, _left(self.until)))
 
     async def _client(self) -> TolokaClient:
         """Return a client for the connection, which may be out of reach for a while."""
         give_up = min(self.deadline, time.time() + CONNECTION_PATIENCE)
         while True:
             try:
-                connection = await get_async_connection(self.toloka_conn_id)
-                break
+                return await connect(self.toloka_conn_id)
             except AirflowNotFoundException as exc:
                 left = give_up - time.time()
                 if left <= 0:
                     raise
                 self.log.warning("Could not read the connection, trying again: %s", exc)
             await asyncio.sleep(min(self.poll_interval, left))
-        return (await asyncio.to_thread(client_from_connection, connection)).without_retries()
+
+    def why_enough(self, asked_at: float) -> str | None:
+        """Return the kind of event that ends the wait though the subject is not done; ``None`` to go on."""
+        return TIME_IS_UP if self.until is not None and asked_at >= self.until else None
 
     @property
     @abstractmethod
@@ -195,14 +206,49 @@ class PoolTrigger(_WaitTrigger[Pool]):
     Wait until a pool is closed.
 
     :param pool_id: The pool.
+    :param until: Unix time at which the wait ends with what there is.
+    :param progress_interval: Seconds between two lines of progress in the log; ``None`` for none.
+    :param max_spend: US dollars with which the wait ends, once the progress says that they are spent.
+    :param close_on_kill: Whether to close the pool if a person ends the wait (mark failed, mark success, delete the
+        run); Airflow before 3.3 does not tell triggers. See `toloka_airflow.closing` for when it is left alone.
+    :param through_update: Whether to go on waiting while the pool is closed for update.
+    :param last_started: When the pool was opened, as the API says it, if that was seen before.
     """
 
-    def __init__(self, *, pool_id: str, **arguments: Any) -> None:
+    def __init__(
+        self,
+        *,
+        pool_id: str,
+        until: float | None = None,
+        progress_interval: float | None = None,
+        max_spend: float | None = None,
+        close_on_kill: bool = False,
+        through_update: bool = False,
+        last_started: str | None = None,
+        **arguments: Any,
+    ) -> None:
         super().__init__(**arguments)
         self.pool_id = pool_id
+        self.until = until
+        self.progress_interval = progress_interval
+        self.max_spend = max_spend
+        self.close_on_kill = close_on_kill
+        self.through_update = through_update
+        self.last_started = last_started
+        self._round = Round(pool_id, read_date(last_started))
+        self._progress = Progress(pool_id, progress_interval, self.log)
 
     def _arguments(self) -> dict[str, Any]:
-        return {"pool_id": self.pool_id, **super()._arguments()}
+        return {
+            "pool_id": self.pool_id,
+            "until": self.until,
+            "progress_interval": self.progress_interval,
+            "max_spend": self.max_spend,
+            "close_on_kill": self.close_on_kill,
+            "through_update": self.through_update,
+            "last_started": self.last_started,
+            **super()._arguments(),
+        }
 
     @property
     def what(self) -> str:
@@ -210,25 +256,70 @@ class PoolTrigger(_WaitTrigger[Pool]):
         return f"pool {self.pool_id}"
 
     def look(self, client: TolokaClient) -> Pool:
-        """Ask for the pool."""
-        return client.get_settled_pool(self.pool_id)
+        """Ask for the pool, and for its progress if it is time."""
+        pool = client.get_settled_pool(self.pool_id)
+        self._round = self._round.seen(pool)
+        if not pool_has_stopped(pool):
+            self._progress.look(client)
+        return pool
 
     def is_done(self, subject: Pool) -> bool:
         """Return whether the pool has stopped, or is in a state that this version does not know."""
-        return pool_has_stopped(subject)
+        return pool_has_stopped(subject, through_update=self.through_update)
+
+    def why_enough(self, asked_at: float) -> str | None:
+        """Return the kind of event with which the wait ends though the pool is open."""
+        return SPENT if self._progress.has_spent(self.max_spend) else super().why_enough(asked_at)
 
     def facts(self, subject: Pool) -> dict[str, Any]:
         """Return the few fields of the pool that say how it stopped."""
         return {key: subject.raw[key] for key in _FACTS if key in subject.raw}
 
+    async def on_kill(self) -> None:
+        """Close the pool, if that is wanted and nobody else needs it; Airflow calls it for what a person does."""
+        if not self.close_on_kill:
+            return
+        client = await connect(self.toloka_conn_id)
+        newer = partial(newer_attempt, self.task_instance, self.log)
+        await asyncio.to_thread(close_after_kill, client, self._round, newer=newer, log=self.log)
+
 
 def safety_net(seconds: float) -> timedelta:
     """Return the time-out to give to Airflow: later than the trigger's own deadline, should the trigger be lost."""
-    return timedelta(seconds=seconds + 120)
+    return timedelta(seconds=seconds + 60)
 
 
-def pool_has_stopped(pool: Pool) -> bool:
-    """Return whether waiting longer makes no sense; an unknown status is for the task to refuse."""
+async def connect(toloka_conn_id: str) -> TolokaClient:
+    """Return an impatient client for a connection, without blocking the event loop."""
+    connection = await get_async_connection(toloka_conn_id)
+    return (await asyncio.to_thread(client_from_connection, connection)).without_retries()
+
+
+def _left(until: float | None) -> float:
+    """Return the seconds until a time that is yet to come; a time that is over does not matter any more."""
+    left = float("inf") if until is None else until - time.time()
+    return left if left > 0 else float("inf")
+
+
+def closing_facts(pool: Pool) -> dict[str, Any]:
+    """Return how a pool is, and if it stopped, why and when; this is what tasks return and events tell."""
+    reason, stopped = pool.last_close_reason, pool.last_stopped
+    return {
+        "pool_id": pool.id,
+        "status": pool.status.value,
+        "close_reason": reason.value if reason else None,
+        "closed_at": stopped.isoformat() if stopped else None,
+    }
+
+
+def pool_has_stopped(pool: Pool, *, through_update: bool = False) -> bool:
+    """
+    Return whether waiting longer makes no sense; an unknown status is for the task to refuse.
+
+    :param through_update: Whether a pool that is closed for update goes on: Toloka reopens it by itself.
+    """
+    if through_update and pool.status == PoolStatus.CLOSED and pool.last_close_reason == CloseReason.FOR_UPDATE:
+        return False
     return pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from demo.airflow_api import wait_until
 from tests.support import TOKEN
 from tests.worlds import digits, small_pool
 from toloka_airflow.api.client import TolokaClient
@@ -88,7 +93,84 @@ def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_pat
     assert set(ended["tasks"].values()) == {"success"}
     [pool] = TolokaClient(TOKEN, base_url=toloka.url).list_pools()
     assert (pool.status, pool.last_close_reason) == (PoolStatus.ARCHIVED, "COMPLETED")
-    [answers] = tmp_path.glob("*.jsonl")
+    [answers] = tmp_path.glob("*/answers.jsonl")
     rows = [json.loads(line) for line in answers.read_text().splitlines()]
     assert len(rows) == 60 * 5
-    assert len({(row["image_id"], row["user_id"]) for row in rows}) == len(rows)
+    assert len({(row["input_values"]["image_id"], row["user_id"]) for row in rows}) == len(rows)
+
+
+def test_label_with_training(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    # Three people who answer all pages; on their first ones they are wrong where it is known.
+    toloka.crowd.change(size=3, accuracy=(1, 1), skip_rate=0, expire_rate=0)
+    golden = ("I use it every morning and would buy it again.", "Best kettle I have had in years.")
+    toloka.crowd.truth.tell({"match": {"text": text}, "output_values": {"sentiment": "negative"}} for text in golden)
+    ended = run_example("label_with_training", connected, {"output": f"file://{tmp_path}"})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
+    client = TolokaClient(TOKEN, base_url=toloka.url)
+    [pool], [training] = client.list_pools(), client.list_trainings()
+    assert (pool.status, pool.last_close_reason, training.status) == ("CLOSED", "COMPLETED", "CLOSED")
+    assert opened_and_closed(toloka) == ["training.opened", "pool.opened", "pool.closed", "training.closed"]
+    pages = list(client.list_assignments(pool_id=pool.id))
+    assert Counter((page.status.value, page.raw["public_comment"]) for page in pages) == {
+        ("ACCEPTED", "Thank you!"): 5 * 3,
+        ("REJECTED", "All 2 answers that we could check are wrong."): 3,
+    }
+    [file] = tmp_path.glob("*/answers.jsonl.gz")
+    rows = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+    assert {row["assignment_id"] for row in rows} == {page.id for page in pages if page.status == "ACCEPTED"}
+    assert sum("known_solutions" not in row for row in rows) == 4 * 5 * 3
+
+
+def test_label_with_training_closes_what_nobody_completes(
+    connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path
+) -> None:
+    toloka.crowd.change(size=0)
+    client = TolokaClient(TOKEN, base_url=toloka.url)
+    with ThreadPoolExecutor() as threads:
+        run = threads.submit(run_example, "label_with_training", connected, {"output": f"file://{tmp_path}"})
+        wait_until(lambda: "pool.opened" in opened_and_closed(toloka), "the pool is open", timeout=120)
+        toloka.clock.advance(8 * 24 * 3600)
+        ended = run.result()
+    assert (ended["state"], ended["tasks"]["wait_for_people"]) == ("failed", "failed")
+    assert [pool.last_close_reason for pool in client.list_pools()] == ["EXPIRED"]
+    assert [training.status for training in client.list_trainings()] == ["CLOSED"]
+
+
+def opened_and_closed(toloka: EmulatorServer) -> list[str]:
+    return [entry["event"] for entry in toloka.journal.events() if entry["event"].endswith((".opened", ".closed"))]
+
+
+def test_on_pool_closed(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    client = TolokaClient(TOKEN, base_url=toloka.url)
+    pool_id = small_pool(client)
+    client.create_tasks([{"pool_id": pool_id, "input_values": {"text": "?"}, "overlap": 3}])
+    client.open_pool(pool_id)
+    wait_until(lambda: client.get_pool(pool_id).last_close_reason == "COMPLETED", "people are done", timeout=60)
+    env = {**connected, "AIRFLOW_VAR_TOLOKA_POOL": pool_id}
+    ended = run_example("on_pool_closed", env, {"output": f"file://{tmp_path}"})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"})
+    [answers] = tmp_path.glob("*.jsonl.gz")
+    assert len(gzip.decompress(answers.read_bytes()).splitlines()) == 3
+
+
+def a_month_from_now(**conf: str) -> dict[str, str]:
+    """Return a conf with a closing time that the simulated people, who are fast, do not need."""
+    return {"closes_at": (datetime.now(UTC) + timedelta(days=30)).isoformat(), **conf}
+
+
+def test_weekday_window(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    pool_id = toloka.add_pool(3, overlap=2)
+    env = {**connected, "AIRFLOW_VAR_TOLOKA_POOL": pool_id}
+    ended = run_example("weekday_window", env, a_month_from_now(output=f"file://{tmp_path}"))
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"})
+    assert (toloka.pool(pool_id)["status"], toloka.pool(pool_id)["close_reason"]) == ("CLOSED", "COMPLETED")
+    assert len(gzip.decompress((tmp_path / f"{pool_id}.jsonl.gz").read_bytes()).splitlines()) == 6
+
+
+def test_nightly_refresh(connected: dict[str, str], toloka: EmulatorServer) -> None:
+    pool_id = toloka.add_pool(3)
+    env = {**connected, "AIRFLOW_VAR_TOLOKA_POOL": pool_id}
+    ended = run_example("nightly_refresh", env, {**a_month_from_now(), "many": 2})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"})
+    assert toloka.pool(pool_id)["close_reason"] == "COMPLETED"
+    assert toloka.pool(pool_id)["spent"] == pytest.approx(3 * 0.03 * 1.3)

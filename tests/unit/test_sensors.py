@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 
-from tests.support import NO_OPERATIONS, ScriptedServer, operation, pool, run_task
+from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation, pool, run_task
 from toloka_airflow.api.models import CloseReason
 from toloka_airflow.sensors import OperationSensor, PoolSensor
 
@@ -142,9 +149,15 @@ def test_the_link_leads_to_the_page_of_the_operation(server: ScriptedServer, mod
 def test_pool_is_done_when_closed_for_an_expected_reason(server: ScriptedServer, mode: str, looks: int) -> None:
     for status in ("OPEN", "LOCKED")[:looks]:
         server.answer("GET", "/pools/21", json=pool(status, None))
-    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED", last_stopped="2026-01-31T18:00:00.500"))
     outcome = run_task(wait(mode, pool_id="21"))
-    assert outcome.result == {"pool_id": "21", "status": "CLOSED", "close_reason": "COMPLETED"}
+    assert outcome.result == {
+        "pool_id": "21",
+        "status": "CLOSED",
+        "close_reason": "COMPLETED",
+        "closed_at": "2026-01-31T18:00:00.500000+00:00",
+        "stopped_by": "closed",
+    }
     assert outcome.xcoms["toloka_link"] == f"{server.url}/requester/project/10/pool/21"
 
 
@@ -205,3 +218,211 @@ def test_pool_that_is_busy_is_waited_for_until_the_timeout(server: ScriptedServe
 def test_pool_reasons_that_do_not_exist_are_refused_when_the_dag_is_read(reasons: Any) -> None:
     with pytest.raises(ValueError, match=r"expected_reasons is .*COMPLETED"):
         wait("poke", pool_id="21", expected_reasons=reasons)
+
+
+IN_AN_HOUR = datetime.now(UTC) + timedelta(hours=1)
+LONG_AGO = datetime(2020, 1, 31, 18, tzinfo=UTC)
+ANALYTICS = "POST /api/staging/analytics-2"
+
+
+def soon(seconds: float = 0.3) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+@every_mode
+@pytest.mark.parametrize("status", ["OPEN", "LOCKED"])
+def test_pool_is_waited_for_until_a_time(server: ScriptedServer, mode: str, status: str) -> None:
+    """What the pool tells of a closing is of an earlier round."""
+    server.default("GET", "/pools/21", pool(status, "EXPIRED", last_stopped="2020-01-31T18:00:00"))
+    began = time.time()
+    outcome = run_task(wait(mode, pool_id="21", until=soon()))
+    assert time.time() - began >= 0.25
+    assert outcome.result == {
+        "pool_id": "21",
+        "status": status,
+        "close_reason": None,
+        "closed_at": None,
+        "stopped_by": "until",
+    }
+
+
+@every_mode
+def test_pool_is_looked_at_once_when_the_time_is_over(server: ScriptedServer, mode: str) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    outcome = run_task(wait(mode, pool_id="21", until=LONG_AGO))
+    assert (outcome.result["stopped_by"], outcome.triggers) == ("until", [])
+    assert server.calls() == ["GET /pools/21"]
+
+
+@every_mode
+def test_pool_that_closed_is_noticed_when_the_time_is_up_however_long_the_pauses(
+    server: ScriptedServer, mode: str
+) -> None:
+    server.answer("GET", "/pools/21", json=pool("OPEN", None))
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    sensor = PoolSensor(task_id="wait", poke_interval=60, pool_id="21", until=soon(), **MODES[mode])
+    began = time.time()
+    assert run_task(sensor).result["stopped_by"] == "closed"
+    assert time.time() - began < 30
+
+
+@every_mode
+def test_pool_that_cannot_be_seen_when_the_time_is_up_is_no_success_yet(server: ScriptedServer, mode: str) -> None:
+    server.error("GET", "/pools/21", 503, "DOWN", times=3)
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    assert run_task(wait(mode, pool_id="21", until=LONG_AGO)).result["stopped_by"] == "until"
+    assert server.calls().count("GET /pools/21") == 4
+
+
+def test_pool_is_looked_at_in_the_worker_if_no_triggerer_was_there_when_the_time_was_up(server: ScriptedServer) -> None:
+    task = wait("deferred", pool_id="21", until=soon(-1))
+    server.answer("GET", "/pools/21", json=pool("OPEN", None))
+    result = task.resume_execution(
+        "__fail__", {"error": "Trigger timeout"}, {"ti": TaskInstance(), "outlet_events": {}}
+    )
+    assert result["stopped_by"] == "until"
+
+
+@pytest.mark.parametrize(("until", "net"), [(60, 60), (-60, 600), (6000, 600), (None, 600)])
+def test_pool_has_a_safety_net_behind_the_earliest_end(server: ScriptedServer, until: int | None, net: int) -> None:
+    task = wait("deferred", pool_id="21", until=until and soon(until), timeout=600)
+    server.answer("GET", "/pools/21", status=503, times=1)
+    with pytest.raises(TaskDeferred) as deferral:
+        task.execute({"ti": TaskInstance(), "outlet_events": {}})
+    assert deferral.value.timeout is not None
+    assert net < deferral.value.timeout.total_seconds() < net + 61
+
+
+def test_pool_that_no_triggerer_watched_has_timed_out_if_it_is_not_time_yet() -> None:
+    task = wait("deferred", pool_id="21", until=soon(60))
+    with pytest.raises(AirflowSensorTimeout):
+        task.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
+
+
+@every_mode
+def test_pool_is_not_waited_for_longer_than_the_timeout_allows(server: ScriptedServer, mode: str) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    with pytest.raises(AirflowSensorTimeout):
+        run_task(wait(mode, pool_id="21", until=IN_AN_HOUR, timeout=0.05))
+
+
+@every_mode
+@pytest.mark.parametrize("reason", ["EXPIRED", None])
+def test_pool_closed_for_another_reason_is_no_success_when_the_time_is_up(
+    server: ScriptedServer, mode: str, reason: str | None
+) -> None:
+    server.default("GET", "/pools/21", pool("CLOSED", reason))
+    with pytest.raises(AirflowFailException, match=reason or "never open"):
+        run_task(wait(mode, pool_id="21", until=LONG_AGO))
+
+
+@every_mode
+@pytest.mark.parametrize("until", [None, "", "None"])
+def test_pool_has_no_limit_of_time_if_the_template_renders_nothing(
+    server: ScriptedServer, mode: str, until: str | None
+) -> None:
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=2)
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    assert run_task(wait(mode, pool_id="21", until=until)).result["stopped_by"] == "closed"
+
+
+@pytest.mark.parametrize(
+    "until",
+    [
+        LONG_AGO,
+        "2020-01-31T18:00:00+00:00",
+        "2020-01-31 18:00:00.25Z",
+        LONG_AGO.astimezone(timezone(timedelta(hours=5))),
+    ],
+)
+def test_pool_takes_times_as_templates_render_them(server: ScriptedServer, until: Any) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    assert run_task(wait("poke", pool_id="21", until=until)).result["stopped_by"] == "until"
+
+
+@every_mode
+@pytest.mark.parametrize("until", ["2030-01-31", "2030-01-31T18:00:00", datetime(2030, 1, 31), "soon", 5, ["x"]])
+def test_pool_is_not_waited_for_until_a_time_that_is_none(server: ScriptedServer, mode: str, until: Any) -> None:
+    with pytest.raises(ValueError, match=r"^until is .*a time with a zone"):
+        run_task(wait(mode, pool_id="21", until=until))
+    assert server.seen == []
+
+
+def measured(percent: int, **more: Any) -> dict[str, Any]:
+    """Return an operation that measured a pool; two of the three results are plain numbers."""
+    metrics = {"completion_percentage": {"value": percent}, "submitted_assignments_count": 75, "spent_budget": 1.5}
+    values = [{"request": {"name": name}, "result": result} for name, result in metrics.items()]
+    return operation(type="ANALYTICS", id="measure-1", details={"value": values}, **more)
+
+
+@every_mode
+def test_progress_is_measured_now_and_then_and_at_the_end(
+    server: ScriptedServer, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=9)
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    running = operation("RUNNING", type="ANALYTICS", id="measure-1")
+    server.answer("POST", "/api/staging/analytics-2", json=running, times=1 if mode == "reschedule" else 2)
+    server.answer("GET", "/operations/measure-1", json=running)
+    server.answer("GET", "/operations/measure-1", json=measured(40))
+    server.answer("GET", "/operations/measure-1", json=measured(100))
+    outcome = run_task(wait(mode, pool_id="21", progress_interval=3600))
+    last = 40 if mode == "reschedule" else 100
+    assert outcome.result["progress"] == {"percent": last, "answers": 75, "spent": 1.5}
+    assert server.calls("POST") == [ANALYTICS] * (1 if mode == "reschedule" else 2)
+
+
+@every_mode
+def test_progress_is_measured_again_after_its_interval(server: ScriptedServer, mode: str) -> None:
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=6)
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    server.default("POST", "/api/staging/analytics-2", measured(50))
+    run_task(wait(mode, pool_id="21", progress_interval=0.0001))
+    looks = {"poke": 6, "reschedule": 0, "deferred": 5}[mode]
+    assert server.calls("POST") == [ANALYTICS] * (looks + 1)
+
+
+@every_mode
+@pytest.mark.parametrize("trouble", ["drop", 401, 503, "FAIL", "nonsense"])
+def test_progress_that_cannot_be_measured_harms_nothing(server: ScriptedServer, mode: str, trouble: Any) -> None:
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=4)
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    path = "/api/staging/analytics-2"
+    match trouble:
+        case "drop":
+            server.answer("POST", path, drop=True, times=9)
+        case "FAIL":
+            server.default("POST", path, operation("FAIL", type="ANALYTICS"))
+        case "nonsense":
+            server.default("POST", path, operation(type="ANALYTICS", details={"value": [1, {"result": []}]}))
+        case status:
+            server.error("POST", path, status, "TROUBLE", times=9)
+    result = run_task(wait(mode, pool_id="21", progress_interval=0.0001)).result
+    assert (result["stopped_by"], result["progress"]) == (
+        "closed",
+        {"percent": None, "answers": None, "spent": None} if trouble == "nonsense" else None,
+    )
+
+
+@every_mode
+def test_progress_is_not_measured_unless_wanted(server: ScriptedServer, mode: str) -> None:
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=4)
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    assert "progress" not in run_task(wait(mode, pool_id="21")).result
+    assert server.calls("POST") == []
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("inf"), float("nan")])
+def test_progress_interval_is_checked_when_the_dag_is_read(interval: float) -> None:
+    with pytest.raises(ValueError, match=r"^progress_interval is "):
+        wait("poke", pool_id="21", progress_interval=interval)
+
+
+def test_progress_is_logged_when_it_changed(server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=4)
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    for percent in (40, 40, 60, 60, 100):
+        server.answer("POST", "/api/staging/analytics-2", json=measured(percent))
+    run_task(wait("poke", pool_id="21", progress_interval=0.0001))
+    told = re.findall(r"Progress of pool 21: (\d+) %, 75 answers, 1.5 USD spent", capsys.readouterr().out)
+    assert told == ["40", "60", "100"]

@@ -181,7 +181,12 @@ def test_a_connection_that_cannot_be_used_is_refused(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("trigger", [OperationTrigger, PoolTrigger])
 def test_the_stored_form_makes_the_same_trigger(trigger: Any) -> None:
-    subject = {"operation_id": "op-1"} if trigger is OperationTrigger else {"pool_id": "21"}
+    subject: dict[str, Any] = {"operation_id": "op-1"}
+    if trigger is PoolTrigger:
+        started = "2026-01-31T09:00:00.250"
+        more = {"until": 9e8, "progress_interval": 60.0, "max_spend": 12.5, "close_on_kill": True}
+        more["through_update"] = True
+        subject = {"pool_id": "21", **more, "last_started": started}
     first = trigger(**subject, toloka_conn_id="toloka_default", poll_interval=5.0, deadline=1e9)
     path, stored = first.serialize()
     assert path == f"toloka_airflow.triggers.{trigger.__name__}"

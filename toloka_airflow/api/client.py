@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from toloka_airflow.api.errors import (
+    TolokaApiError,
     TolokaConflictError,
     TolokaConnectionError,
     TolokaError,
@@ -134,6 +135,12 @@ class TolokaClient:
         twin._transport = self._transport.without_retries()
         return twin
 
+    def with_own_session(self) -> TolokaClient:
+        """Return the same client with connections of its own: a `requests.Session` belongs to one thread."""
+        twin = object.__new__(TolokaClient)
+        twin._transport = self._transport.with_own_session()
+        return twin
+
     @property
     def base_url(self) -> str:
         """Where the API is served."""
@@ -194,6 +201,11 @@ class TolokaClient:
     def list_pools(self, **filters: Any) -> Iterator[Pool]:
         """Iterate over pools, archived ones included."""
         return self._list("/pools", Pool, filters)
+
+    def update_pool(self, pool_id: str, pool: Raw) -> Pool:
+        """Replace all parameters of a closed pool (a change of its overlap: 10 an hour)."""
+        # Sent again if need be: it sets the same once more.
+        return Pool.from_api(self._transport.request("PUT", _path("/pools", pool_id=pool_id), body=pool))
 
     def open_pool(self, pool_id: str) -> Operation | None:
         """Open a pool; ``None`` if it is open."""
@@ -279,7 +291,7 @@ class TolokaClient:
 
     def create_tasks_async(
         self,
-        tasks: Sequence[Raw],
+        tasks: Sequence[Raw] | bytes,
         *,
         operation_id: str | None = None,
         allow_defaults: bool = False,
@@ -289,6 +301,7 @@ class TolokaClient:
         """
         Start an operation that creates tasks, exactly once for each ``operation_id``.
 
+        :param tasks: Tasks, or the JSON list of them.
         :param operation_id: A UUID. Sent a second time, it creates nothing and the operation that already
             has it is returned.
         :raises ValueError: If ``operation_id`` is no UUID.
@@ -301,8 +314,9 @@ class TolokaClient:
             "open_pool": open_pool,
             "skip_invalid_items": skip_invalid_items,
         }
+        body = tasks if isinstance(tasks, bytes) else list(tasks)
         try:
-            answer = self._transport.request("POST", "/tasks", params=_query(params), body=list(tasks))
+            answer = self._transport.request("POST", "/tasks", params=_query(params), body=body)
         except TolokaConflictError as exc:
             if exc.code != "OPERATION_ALREADY_EXISTS":
                 raise
@@ -318,6 +332,15 @@ class TolokaClient:
     def get_operation(self, operation_id: str) -> Operation:
         """Return an operation."""
         return Operation.from_api(self._get(_path("/operations", operation_id=operation_id)))
+
+    def find_operation(self, operation_id: str) -> Operation | None:
+        """Return an operation, if there is one with this id."""
+        try:
+            return self.get_operation(operation_id)
+        except TolokaApiError as exc:
+            if exc.status != 404:
+                raise
+            return None
 
     def list_operations(self, **filters: Any) -> Iterator[Operation]:
         """Iterate over operations."""
@@ -415,13 +438,33 @@ class TolokaClient:
             raise ValueError("pool_id, task_id or task_suite_id is needed to list assignments")
         return self._list("/assignments", Assignment, given)
 
+    def assignment_pages(
+        self, pool_id: str, *, page_size: int = PAGE_SIZE, after: str | None = None, **filters: Any
+    ) -> Iterator[list[Raw]]:
+        """
+        Iterate over a pool's answers page by page, as the API answers them: for whoever reads very many.
+
+        :param page_size: Answers to ask for at once; 300 are documented, and taken if the API refuses more.
+        :param after: Begin behind the assignment with this id.
+        """
+        given = {"pool_id": checked_id("pool_id", pool_id), "id_gt": after, **filters}
+        return self._list_pages("/assignments", given, limit=page_size)
+
+    def get_assignment(self, assignment_id: str) -> Assignment:
+        """Return an answer."""
+        return Assignment.from_api(self._get(_path("/assignments", assignment_id=assignment_id)))
+
     def patch_assignment(
         self, assignment_id: str, *, status: AssignmentStatus, public_comment: str | None = None
     ) -> Assignment:
-        """Accept or reject an answer; Tolokers read the comment."""
+        """
+        Accept or reject an answer; Tolokers read the comment.
+
+        It may be sent again after a lost answer: what is decided is not decided a second time (409).
+        """
         body = {"status": AssignmentStatus(status).value, "public_comment": public_comment}
         path = _path("/assignments", assignment_id=assignment_id)
-        return Assignment.from_api(self._create(path, _given(body), method="PATCH"))
+        return Assignment.from_api(self._transport.request("PATCH", path, body=_given(body)))
 
     def aggregate_by_pool(
         self,
@@ -453,6 +496,33 @@ class TolokaClient:
         path = _path("/aggregated-solutions", operation_id=operation_id)
         return self._list(path, AggregatedSolution, filters, key="task_id")
 
+    def aggregated_solution_pages(
+        self, operation_id: str, *, page_size: int = PAGE_SIZE, after: str | None = None
+    ) -> Iterator[list[Raw]]:
+        """
+        Iterate over the results of an aggregation page by page, as the API answers them (5 pages a minute).
+
+        :param page_size: Results to ask for at once; 300 are documented, and taken if the API refuses more.
+        :param after: Begin behind the task with this id.
+        """
+        path = _path("/aggregated-solutions", operation_id=operation_id)
+        return self._list_pages(path, {"task_id_gt": after}, key="task_id", limit=page_size)
+
+    # Analytics
+
+    def start_analytics(self, pool_id: str, metrics: Sequence[str]) -> Operation:
+        """
+        Start an operation that measures a pool, such as its ``completion_percentage``.
+
+        The results are in the ``details`` of the operation once it succeeded.
+
+        :param metrics: Names of up to 10 metrics.
+        """
+        subject = {"subject": "POOL", "subject_id": checked_id("pool_id", pool_id)}
+        body = [{"name": metric, **subject} for metric in metrics]
+        # Sent again if need be: measuring twice changes nothing.
+        return Operation.from_api(self._transport.request("POST", "/api/staging/analytics-2", body=body))
+
     # How the calls above are sent
 
     def _get(self, path: str) -> Any:
@@ -463,11 +533,9 @@ class TolokaClient:
         answer = self._transport.request("POST", path)
         return None if answer is None else Operation.from_api(answer)
 
-    def _create(
-        self, path: str, body: Any = None, params: Mapping[str, Any] | None = None, method: str = "POST"
-    ) -> Any:
+    def _create(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         """Send a call that the server must not receive twice."""
-        return self._transport.request(method, path, params=_query(params or {}), body=body, repeatable=False)
+        return self._transport.request("POST", path, params=_query(params or {}), body=body, repeatable=False)
 
     def _list(self, path: str, model: type[ModelT], filters: Mapping[str, Any], key: str = "id") -> Iterator[ModelT]:
         """
@@ -475,25 +543,45 @@ class TolokaClient:
 
         :raises ValueError: At once, if a filter is unknown or empty: the API might ignore it and list everything.
         """
-        ids = {name: checked_id(name, value) for name, value in _given(filters).items() if name.endswith("_id")}
+        pages = self._list_pages(path, filters, key=key)
+        return (model.from_api(item) for page in pages for item in page)
+
+    def _list_pages(
+        self, path: str, filters: Mapping[str, Any], *, key: str = "id", limit: int = PAGE_SIZE
+    ) -> Iterator[list[Raw]]:
+        ids = {
+            name: checked_id(name, value)
+            for name, value in _given(filters).items()
+            if name.endswith("_id") or name == f"{key}_gt"
+        }
         given = {**_query(filters), **ids}
         _check_filters("/" + path.split("/")[1], given)
-        return self._pages(path, model, given, key)
+        return self._pages(path, given, key, limit)
 
-    def _pages(self, path: str, model: type[ModelT], filters: Mapping[str, str], key: str) -> Iterator[ModelT]:
-        params = {"sort": key, "limit": str(PAGE_SIZE), **filters}
+    def _pages(self, path: str, filters: Mapping[str, str], key: str, limit: int) -> Iterator[list[Raw]]:
+        params = {"sort": key, "limit": str(limit), **filters}
         while True:
-            page = self._transport.request("GET", path, params=params)
+            page = self._page(path, params)
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise TolokaError(f"GET {path} answered no list of items: it is {shape(page)}")
             items = page["items"]
-            yield from (model.from_api(item) for item in items)
+            yield items
             if not page.get("has_more"):
                 return
             last = str(items[-1][key]) if items else None
             if last is None or last == params.get(f"{key}_gt"):
                 raise TolokaError(f"GET {path} says there is more but does not get further than {last}")
             params[f"{key}_gt"] = last
+
+    def _page(self, path: str, params: dict[str, str]) -> Any:
+        try:
+            return self._transport.request("GET", path, params=params)
+        except TolokaApiError as exc:
+            refused = exc.status == 400 and isinstance(exc.payload, dict) and "limit" in exc.payload
+            if not refused or int(params["limit"]) <= PAGE_SIZE:
+                raise
+            params["limit"] = str(PAGE_SIZE)
+            return self._transport.request("GET", path, params=params)
 
 
 def _path(collection: str, action: str = "", /, **ids: str) -> str:

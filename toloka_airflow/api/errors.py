@@ -13,6 +13,7 @@ TolokaError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from toloka_airflow.api.models import Operation
 
 MAX_SHOWN = 500
+MAX_FIELDS_SHOWN = 20
+MAX_VALUE_SHOWN = 80
 
 _LONG_QUOTAS = {"HOUR": timedelta(hours=1), "DAY": timedelta(days=1)}
 
@@ -78,6 +81,7 @@ class TolokaApiError(TolokaError):
     :param payload: Details; their shape depends on the code.
     :param retry_after: Seconds after which the server wants to be asked again, if it said so.
     :param advice: What to do about it; a default is known for the common codes.
+    :param sent: The body of the request; the message shows the values of it that were found invalid.
     """
 
     def __init__(
@@ -91,28 +95,33 @@ class TolokaApiError(TolokaError):
         payload: Any = None,
         retry_after: float | None = None,
         advice: str | None = None,
+        sent: Any = None,
     ) -> None:
         self.request, self.status, self.code = request, status, code
         self.message, self.request_id, self.payload = message, request_id, payload
         self.retry_after = retry_after
         self.advice = advice if advice is not None else _advice(status, code, payload)
-        super().__init__(self._text())
+        super().__init__(self._text(sent))
 
     @property
     def received(self) -> bool:
         """Whether the server may have acted on the request; a 429 is a refusal before any action."""
         return self.status != 429
 
-    def _text(self) -> str:
+    def _text(self, sent: Any) -> str:
         parts = [f"{self.request} answered {self.status} {self.code or 'without a code'}"]
         if self.message:
             parts.append(f": {self.message}")
-        if self.payload:
+        fields = list(invalid_fields(self.payload, sent))
+        if self.payload and not fields:
             parts.append(f" {shortened(self.payload)}")
         if self.request_id:
             parts.append(f" (request id {self.request_id})")
         if self.advice:
             parts.append(f". {self.advice}")
+        parts += [f"\n  {field}" for field in fields[:MAX_FIELDS_SHOWN]]
+        if len(fields) > MAX_FIELDS_SHOWN:
+            parts.append(f"\n  and {len(fields) - MAX_FIELDS_SHOWN} more")
         return "".join(parts)
 
 
@@ -175,10 +184,49 @@ def quota_interval(payload: Any) -> str | None:
     return interval if isinstance(interval, str) else None
 
 
-def shortened(value: Any) -> str:
+def invalid_fields(payload: Any, sent: Any = None) -> Iterator[str]:
+    """
+    Iterate over what a validation found, one line per field: ``field: CODE: message (you sent value)``.
+
+    :param payload: Maps paths (``tasks.0.input_values.image``) to ``{"code": ..., "message": ...}``; the maps may be
+        nested. Anything else has no fields.
+    :param sent: What was validated, if known.
+    """
+    for path, problem in _problems(payload):
+        text = f"{path}: {problem['code']}"
+        if message := problem.get("message"):
+            text += f": {shortened(message)}"
+        known, value = _look_up(sent, path)
+        yield f"{text} (you sent {shortened(repr(value), MAX_VALUE_SHOWN)})" if known else text
+
+
+def _problems(payload: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if not isinstance(payload, dict):
+        return
+    for key, value in payload.items():
+        inner = f"{path}.{key}" if path else str(key)
+        if isinstance(value, dict) and isinstance(value.get("code"), str):
+            yield inner, value
+        else:
+            yield from _problems(value, inner)
+
+
+def _look_up(sent: Any, path: str) -> tuple[bool, Any]:
+    """Return whether there is a value at a path of keys and positions, and the value."""
+    for step in path.split("."):
+        if isinstance(sent, dict) and step in sent:
+            sent = sent[step]
+        elif isinstance(sent, list) and step.isdecimal() and int(step) < len(sent):
+            sent = sent[int(step)]
+        else:
+            return False, None
+    return True, sent
+
+
+def shortened(value: Any, limit: int = MAX_SHOWN) -> str:
     """Return a value as text that fits into a message."""
     text = str(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
 def _advice(status: int, code: str | None, payload: Any) -> str:

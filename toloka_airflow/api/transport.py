@@ -77,6 +77,12 @@ class Transport:
         twin.__dict__ = {**self.__dict__, "_retry_budget": 0.0}
         return twin
 
+    def with_own_session(self) -> Transport:
+        """Return the same transport with connections of its own."""
+        twin = object.__new__(Transport)
+        twin.__dict__ = {**self.__dict__, "_session": _new_session()}
+        return twin
+
     def request(
         self,
         method: str,
@@ -89,7 +95,8 @@ class Transport:
         """
         Send a request and return the JSON it was answered with; ``None`` for 204.
 
-        :param path: Path below ``/api/v1``, made of checked ids.
+        :param path: Path below ``/api/v1``, made of checked ids; or a whole one, which begins with ``/api/``.
+        :param body: What to send as JSON; bytes are JSON already.
         :param repeatable: Whether the server may receive it twice. If not, it is sent again only when it
             cannot have been received.
         :raises TolokaConnectionError: If no answer came within the retry budget.
@@ -116,9 +123,9 @@ class Transport:
         try:
             answer = self._session.request(
                 method,
-                f"{self.base_url}/api/v1{path}",
+                self.base_url + (path if path.startswith("/api/") else f"/api/v1{path}"),
                 params=params,
-                data=None if body is None else json.dumps(body),
+                data=json.dumps(body) if not isinstance(body, bytes | None) else body,
                 headers=headers,
                 auth=self._authorize,
                 timeout=self._timeout,
@@ -131,14 +138,14 @@ class Transport:
             text = self._without_secret(f"{request} got no answer from {self.base_url}: {exc}")
             # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
             raise TolokaConnectionError(text, received=received) from None
-        return self._read(request, answer)
+        return self._read(request, answer, body)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # An auth object, because a plain header would lose to credentials in the user's ~/.netrc.
         request.headers["Authorization"] = self._authorization
         return request
 
-    def _read(self, request: str, answer: requests.Response) -> Any:
+    def _read(self, request: str, answer: requests.Response, sent: Any) -> Any:
         if answer.status_code == 204:
             return None
         if 300 <= answer.status_code < 400:
@@ -153,9 +160,9 @@ class Transport:
             content, is_json = None, False
         if answer.ok and is_json:
             return content
-        raise self._error(request, answer, content, is_json)
+        raise self._error(request, answer, content, is_json, sent)
 
-    def _error(self, request: str, answer: requests.Response, content: Any, is_json: bool) -> TolokaApiError:
+    def _error(self, request: str, answer: requests.Response, content: Any, is_json: bool, sent: Any) -> TolokaApiError:
         body = self._without_secret(content) if isinstance(content, dict) else {}
         text = f"not JSON: {shortened(self._without_secret(answer.text))!r}"
         code, payload = body.get("code"), body.get("payload")
@@ -167,6 +174,7 @@ class Transport:
             request_id=body.get("request_id"),
             payload=payload,
             retry_after=_seconds(answer.headers.get("Retry-After")),
+            sent=self._without_secret(sent) if answer.status_code == 400 else None,
         )
 
     def _pause(self, attempt: int, retry_after: float | None) -> float:

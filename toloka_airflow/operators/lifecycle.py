@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowException
 
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaTimeoutError
-from toloka_airflow.api.models import CloseReason, Operation, OperationStatus
+from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, PoolStatus
 from toloka_airflow.api.transport import checked_id
+from toloka_airflow.arguments import dollars, moment
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link
-from toloka_airflow.triggers import TIMED_OUT, OperationTrigger, WaitEvent, safety_net
+from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, is_for_somebody_else, let_expire, skip_if_late
+from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
+from toloka_airflow.triggers import WaitEvent
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Training
@@ -27,7 +32,7 @@ LOCKED = "POOL_LOCKED_BY_ANOTHER_OPERATION"
 LIFECYCLE = ("OPEN", "CLOSE", "ARCHIVE")
 
 
-class LifecycleOperator(BaseOperator):
+class LifecycleOperator(WaitingOperator):
     """
     Bring a pool or training into a state, and wait until it is there.
 
@@ -37,33 +42,19 @@ class LifecycleOperator(BaseOperator):
     It returns the id of the operation that did it, or ``None`` if there was nothing to do. The id is in the XCom
     ``operation_id`` before the wait begins.
 
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
     :param wait_for_completion: Whether to wait until the operation has succeeded. If not, an `OperationSensor` can.
-    :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two looks.
-    :param timeout: Seconds to wait in all, for operations that hold the pool or training and for the own one.
+
+    Further arguments are those of `WaitingOperator`. The ``timeout`` is for operations that hold the pool or training,
+    too.
     """
 
-    operator_extra_links = (TolokaLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (TolokaLink(),)
     id_name: ClassVar[str]
     operation_type: ClassVar[str]
 
-    def __init__(
-        self,
-        *,
-        toloka_conn_id: str = TolokaHook.default_conn_name,
-        wait_for_completion: bool = True,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 5.0,
-        timeout: float = 600.0,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, wait_for_completion: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.toloka_conn_id = toloka_conn_id
         self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poll_interval = _positive("poll_interval", poll_interval)
-        self.timeout = _positive("timeout", timeout)
 
     def execute(self, context: Context) -> str | None:
         """Send the call and wait for its operation."""
@@ -75,7 +66,7 @@ class LifecycleOperator(BaseOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Go on after the triggerer waited for the operation of this task."""
         with task_errors():
-            operation = _operation(WaitEvent.read(event))
+            operation = awaited_operation(WaitEvent.read(event))
             return TolokaHook(self.toloka_conn_id).get_conn().ensure_success(operation).id
 
     def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
@@ -83,7 +74,7 @@ class LifecycleOperator(BaseOperator):
         with task_errors():
             end = WaitEvent.read(event)
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            return self._act(context, client, end.deadline, self._credit(_operation(end)))
+            return self._act(context, client, end.deadline, self._credit(awaited_operation(end)))
 
     def _act(self, context: Context, client: TolokaClient, deadline: float, credit: str | None = None) -> str | None:
         """
@@ -152,26 +143,6 @@ class LifecycleOperator(BaseOperator):
             self.log.info("%s is held by operation %s (%s); waiting for it", self._what, holder.id, holder.type)
         return holder
 
-    def _wait(
-        self, client: TolokaClient, operation: Operation, deadline: float, go_on: Callable[..., Any]
-    ) -> Operation:
-        """Wait in the worker and return, or in the triggerer and resume with another method."""
-        if operation.is_done:
-            return operation
-        left = max(0.0, deadline - time.time())
-        if not self.deferrable:
-            return client.wait_operation(operation, timeout=left, poll_interval=self.poll_interval)
-        self.defer(
-            trigger=OperationTrigger(
-                operation_id=operation.id,
-                toloka_conn_id=self.toloka_conn_id,
-                poll_interval=self.poll_interval,
-                deadline=deadline,
-            ),
-            method_name=go_on.__name__,
-            timeout=safety_net(left),
-        )
-
     def _credit(self, operation: Operation) -> str | None:
         did_it = operation.type == self.operation_type and operation.status == OperationStatus.SUCCESS
         return operation.id if did_it else None
@@ -190,12 +161,30 @@ class LifecycleOperator(BaseOperator):
     def _ensure_it_stays(self, client: TolokaClient) -> None:
         """Raise if the wanted state, which was there already, ends by itself."""
 
+    def _in_the_way(self, client: TolokaClient) -> Iterable[Training]:
+        """Return what must be archived before this can be."""
+        return ()
+
     def _explained(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaError:
         """Return the refusal, with what is known of its cause."""
-        return refusal
+        try:
+            pools = list(islice(self._in_the_way(client.without_retries()), 11))
+        except TolokaError as exc:
+            self.log.warning("The pools in the way could not be listed: %s", exc)
+            return refusal
+        if not pools:
+            return refusal
+        named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
+        return TolokaError(f"{refusal} Not archived: {named}{', and more' if len(pools) > 10 else ''}")
 
 
-class _PoolOperator(LifecycleOperator):
+class PoolOperator(LifecycleOperator):
+    """
+    Bring a pool into a state.
+
+    :param pool_id: The pool (templated).
+    """
+
     template_fields: Sequence[str] = ("pool_id", "toloka_conn_id")
     id_name = "pool_id"
 
@@ -213,42 +202,99 @@ class _TrainingOperator(LifecycleOperator):
         self.training_id = training_id
 
 
-class OpenPoolOperator(_PoolOperator):
+class OpenPoolOperator(PoolOperator):
     """
     Open a pool, so that people get its tasks and are paid for them.
 
+    The guards, which are off by default, are looked at right before the pool is opened. They do not matter for a pool
+    that is open already, such as after an attempt whose answer was lost.
+
     :param pool_id: The pool (templated).
+    :param not_after: Never open the pool later than this, a time with a zone (templated). The task is skipped then.
+    :param will_expire: When the pool expires should nobody close it before, a time with a zone (templated). The pool's
+        own date, in its parameters, is replaced by it, and stays so.
+    :param min_balance: US dollars that must be on the account (templated).
+    :param check_budget: Whether there must be, besides, what the pool still may cost: the answers that are not paid
+        yet, as Toloka estimates their number, times the highest reward, and the fee. It is a minimum for a pool with
+        dynamic overlap. For infinite overlap there is no such number; then a warning is logged, and nothing checked.
+    :param fee: What Toloka adds to a reward, as a share of it. It depends on the account; 0.3 was usual.
+    :param on_low_balance: What to do without the money: ``fail``, so that Airflow tries again, or ``skip``.
 
     Further arguments are those of `LifecycleOperator`.
     """
 
+    template_fields: Sequence[str] = ("pool_id", "not_after", "will_expire", "min_balance", "toloka_conn_id")
     operation_type = "POOL.OPEN"
 
+    def __init__(
+        self,
+        *,
+        not_after: datetime | str | None = None,
+        will_expire: datetime | str | None = None,
+        min_balance: float | str | None = None,
+        check_budget: bool = False,
+        fee: float = 0.3,
+        on_low_balance: Literal["fail", "skip"] = "fail",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if on_low_balance not in ON_LOW_BALANCE:
+            raise ValueError(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
+        dollars("fee", fee)
+        self.not_after = not_after
+        self.will_expire = will_expire
+        self.min_balance = min_balance
+        self.check_budget = check_budget
+        self.fee = fee
+        self.on_low_balance = on_low_balance
+
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
+        not_after, will_expire = moment("not_after", self.not_after), moment("will_expire", self.will_expire)
+        fee = dollars("fee", self.fee) or Decimal(0)
+        skip = self.on_low_balance == "skip"
+        money = Money(dollars("min_balance", self.min_balance), self.check_budget, fee, skip)
+        if not_after or will_expire or money.least is not None or money.check_budget:
+            pool = client.get_settled_pool(object_id)
+            if pool.status == PoolStatus.CLOSED:
+                skip_if_late(self._what, not_after)
+                money.ensure(client, pool, self.log)
+            if pool.status in (PoolStatus.CLOSED, PoolStatus.OPEN):
+                let_expire(client, pool, will_expire, self.log)
         return client.open_pool(object_id)
 
 
-class ClosePoolOperator(_PoolOperator):
+class ClosePoolOperator(PoolOperator):
     """
     Close a pool, so that nobody gets its tasks any more; answers that people are working on still come in.
 
     It fails for a pool that was closed for update and would reopen by itself.
 
     :param pool_id: The pool (templated).
+    :param opened_before: Leave the pool alone if it was opened at this time or later (templated). Somebody else needs
+        it then, such as the next run of a DAG whose closing comes late. A time with a zone.
 
     Further arguments are those of `LifecycleOperator`.
     """
 
+    template_fields: Sequence[str] = ("pool_id", "opened_before", "toloka_conn_id")
     operation_type = "POOL.CLOSE"
 
+    def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.opened_before = opened_before
+
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
+        limit = _limit(self.opened_before)
+        if limit is not None and is_for_somebody_else(pool := client.get_pool(object_id), limit):
+            self.log.info("%s is left alone: it was opened at %s, for somebody else", self._what, pool.last_started)
+            return None
         return client.close_pool(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
         _refuse_closed_for_update(self._what, client.get_pool(self._id()))
 
 
-class ArchivePoolOperator(_PoolOperator):
+class ArchivePoolOperator(PoolOperator):
     """
     Archive a closed pool; it can never be opened again, nor its answers reviewed.
 
@@ -268,13 +314,23 @@ class OpenTrainingOperator(_TrainingOperator):
     Open a training, so that people can qualify for its main pools.
 
     :param training_id: The training (templated).
+    :param not_after: Never open the training later than this, a time with a zone (templated). The task is skipped
+        then, unless the training is open already.
 
     Further arguments are those of `LifecycleOperator`.
     """
 
+    template_fields: Sequence[str] = ("training_id", "not_after", "toloka_conn_id")
     operation_type = "TRAINING.OPEN"
 
+    def __init__(self, *, not_after: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.not_after = not_after
+
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
+        not_after = moment("not_after", self.not_after)
+        if not_after is not None and client.get_training(object_id).status == PoolStatus.CLOSED:
+            skip_if_late(self._what, not_after)
         return client.open_training(object_id)
 
 
@@ -285,13 +341,24 @@ class CloseTrainingOperator(_TrainingOperator):
     It fails for a training that was closed for update and would reopen by itself.
 
     :param training_id: The training (templated).
+    :param opened_before: Leave the training alone if it was opened at this time or later (templated). Somebody else
+        needs it then, such as the next run of a DAG whose closing comes late. A time with a zone.
 
     Further arguments are those of `LifecycleOperator`.
     """
 
+    template_fields: Sequence[str] = ("training_id", "opened_before", "toloka_conn_id")
     operation_type = "TRAINING.CLOSE"
 
+    def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.opened_before = opened_before
+
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
+        limit = _limit(self.opened_before)
+        if limit is not None and is_for_somebody_else(training := client.get_training(object_id), limit):
+            self.log.info("%s is left alone: it was opened at %s, for somebody else", self._what, training.last_started)
+            return None
         return client.close_training(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
@@ -312,26 +379,13 @@ class ArchiveTrainingOperator(_TrainingOperator):
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         return client.archive_training(object_id)
 
-    def _explained(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaError:
-        """Name the main pools that are not archived."""
-        try:
-            pools = list(islice(client.without_retries().pools_requiring(self._id()), 11))
-        except TolokaError as exc:
-            self.log.warning("The main pools of the training could not be listed: %s", exc)
-            return refusal
-        if not pools:
-            return refusal
-        named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
-        return TolokaError(f"{refusal} Not archived: {named}{', and more' if len(pools) > 10 else ''}")
+    def _in_the_way(self, client: TolokaClient) -> Iterable[Training]:
+        return client.pools_requiring(self._id())
 
 
-def _operation(end: WaitEvent) -> Operation:
-    """Return the operation that a wait ended with."""
-    if end.kind == TIMED_OUT:
-        raise TolokaTimeoutError(end.message)
-    if end.subject is None:
-        raise TolokaError(end.message)
-    return Operation.from_api(end.subject)
+def _limit(opened_before: datetime | str | None) -> datetime | None:
+    # A template that found nothing is no reason to leave a pool open.
+    return None if opened_before in ("", "None") else moment("opened_before", opened_before)
 
 
 def _refuse_closed_for_update(what: str, pool: Training) -> None:
@@ -340,13 +394,3 @@ def _refuse_closed_for_update(what: str, pool: Training) -> None:
             f"{what} is closed for update only: Toloka reopens it by itself within 15 minutes, and it "
             "cannot be closed before. Try again then, or open it now and close it"
         )
-
-
-def _positive(name: str, value: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{name} is {value!r}; it must be a positive number of seconds")
-    return number

@@ -86,6 +86,7 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
     ),
     "create_pool": (lambda c: c.create_pool({"a": 1}), "POST /pools", {"a": 1}, 201, pool(), Pool),
     "get_pool": (lambda c: c.get_pool("21"), "GET /pools/21", None, 200, pool(), Pool),
+    "update_pool": (lambda c: c.update_pool("21", {"a": 1}), "PUT /pools/21", {"a": 1}, 200, pool(), Pool),
     "list_pools": (lambda c: c.list_pools(), "GET /pools", None, 200, one(pool()), Pool),
     "open_pool": (lambda c: c.open_pool("21"), "POST /pools/21/open", None, 202, operation(), Operation),
     "close_pool": (lambda c: c.close_pool("21"), "POST /pools/21/close", None, 202, operation(), Operation),
@@ -138,6 +139,7 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         Operation,
     ),
     "list_tasks": (lambda c: c.list_tasks("21"), "GET /tasks", None, 200, one(TASK), Task),
+    "find_operation": (lambda c: c.find_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
     "get_operation": (lambda c: c.get_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
     "list_operations": (lambda c: c.list_operations(), "GET /operations", None, 200, one(operation()), Operation),
     "get_operation_log": (
@@ -164,6 +166,22 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         one(ASSIGNMENT),
         Assignment,
     ),
+    "assignment_pages": (
+        lambda c: next(c.assignment_pages("21")),
+        "GET /assignments",
+        None,
+        200,
+        one(ASSIGNMENT),
+        dict,
+    ),
+    "get_assignment": (
+        lambda c: c.get_assignment("a-1"),
+        "GET /assignments/a-1",
+        None,
+        200,
+        ASSIGNMENT,
+        Assignment,
+    ),
     "patch_assignment": (
         lambda c: c.patch_assignment("a-1", status=AssignmentStatus.REJECTED, public_comment="No"),
         "PATCH /assignments/a-1",
@@ -188,8 +206,25 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         one(SOLUTION),
         AggregatedSolution,
     ),
+    "aggregated_solution_pages": (
+        lambda c: next(c.aggregated_solution_pages("op-1")),
+        "GET /aggregated-solutions/op-1",
+        None,
+        200,
+        one(SOLUTION),
+        dict,
+    ),
+    "start_analytics": (
+        lambda c: c.start_analytics("21", ["spent_budget"]),
+        "POST /api/staging/analytics-2",
+        [{"name": "spent_budget", "subject": "POOL", "subject_id": "21"}],
+        200,
+        operation(type="ANALYTICS"),
+        Operation,
+    ),
 }
 NOT_ONE_REQUEST = {
+    "with_own_session",
     "without_retries",
     "web_url",
     "get_settled_pool",
@@ -274,6 +309,8 @@ class TestIds:
     """An id comes from a template, so anything may be in it; nothing is sent unless it is an id."""
 
     OTHERS = {
+        "metrics": ["spent_budget"],
+        "pool": {},
         "tasks": [{}],
         "type": "DAWID_SKENE",
         "fields": ["result"],
@@ -381,6 +418,23 @@ class TestLists:
             assert page["sort"] == key
             assert page["limit"] == "300"
             assert page.get("pool_id") == arguments.get("pool_id")
+
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_larger_pages(self, server: ScriptedServer, refused: bool) -> None:
+        too_large = {"limit": {"code": "VALUE_GREATER_THAN_MAX", "message": "Value must be less or equal to 300"}}
+        if refused:
+            server.error("GET", "/assignments", 400, "VALIDATION_ERROR", payload=too_large)
+        for more in (True, False):
+            server.answer("GET", "/assignments", json={"items": [{**ASSIGNMENT, "id": f"a-{more}"}], "has_more": more})
+        found = list(client(server).assignment_pages("21", page_size=1000, after="a-1", status=["ACCEPTED"]))
+        assert [[item["id"] for item in page] for page in found] == [["a-True"], ["a-False"]]
+        assert [query(server, index)["limit"] for index in (-2, -1)] == ["300" if refused else "1000"] * 2
+        assert [query(server, index)["id_gt"] for index in (-2, -1)] == ["a-1", "a-True"]
+
+    def test_another_refusal_is_not_taken_for_one_of_the_page_size(self, server: ScriptedServer) -> None:
+        server.error("GET", "/assignments", 400, "VALIDATION_ERROR", payload={"sort": {"code": "INVALID_VALUE"}})
+        with pytest.raises(TolokaApiError, match="INVALID_VALUE"):
+            list(client(server).assignment_pages("21", page_size=1000))
 
     def test_all_lists_are_here(self) -> None:
         assert len(LISTS) == 7

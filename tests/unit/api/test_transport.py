@@ -43,6 +43,12 @@ REPEATED: dict[str, Call] = {
     "open": ("POST", "/pools/21/open", lambda c: c.open_pool("21"), operation()),
     "close": ("POST", "/pools/21/close", lambda c: c.close_pool("21"), operation()),
     "archive": ("POST", "/trainings/7/archive", lambda c: c.archive_training("7"), operation()),
+    "review": (
+        "PATCH",
+        "/assignments/a-1",
+        lambda c: c.patch_assignment("a-1", status=AssignmentStatus.ACCEPTED),
+        ASSIGNMENT,
+    ),
     "tasks, by id": ("POST", "/tasks", lambda c: c.create_tasks_async([{"pool_id": "21"}]), operation()),
 }
 SENT_ONCE: dict[str, Call] = {
@@ -62,12 +68,6 @@ SENT_ONCE: dict[str, Call] = {
         "/aggregated-solutions/aggregate-by-pool",
         lambda c: c.aggregate_by_pool("21", type="DAWID_SKENE", fields=["result"]),
         operation(),
-    ),
-    "review": (
-        "PATCH",
-        "/assignments/a-1",
-        lambda c: c.patch_assignment("a-1", status=AssignmentStatus.ACCEPTED),
-        ASSIGNMENT,
     ),
 }
 EVERY = REPEATED | SENT_ONCE
@@ -599,14 +599,32 @@ class TestErrorAnswers:
         payload = {f"tasks.{index}.input_values.image": {"code": "INVALID_URL_SYNTAX"} for index in range(5000)}
         exc = self.conflict(server, json={"code": "X", "message": "m" * 100, "payload": payload})
         assert exc.payload == payload
-        assert len(str(exc)) < 1000
+        assert len(str(exc)) < 1500
+        assert str(exc).endswith("\n  and 4980 more")
 
-    def test_a_field_error_is_shown(self, server: ScriptedServer) -> None:
-        payload = {"public_name": {"code": "VALUE_REQUIRED", "message": "Value must be present"}}
+    def test_invalid_fields_are_shown_one_by_one_with_what_was_sent(self, server: ScriptedServer) -> None:
+        payload = {
+            "public_name": {"code": "VALUE_REQUIRED", "message": "Value must be present"},
+            "filter.and.0.value": {"code": "INTEGER_EXPECTED", "message": "No integer", "params": [1]},
+            "tasks": {"1": {"image": {"code": "INVALID_URL_SYNTAX"}}},
+            "private_comment": {"code": "STRING_LENGTH_GREATER_THAN_MAX", "message": "Too long"},
+        }
+        body = {
+            "filter": {"and": [{"value": "old"}]},
+            "tasks": [{}, {"image": f"http//{TOKEN}"}],
+            "private_comment": "c" * 1000,
+        }
         server.error("POST", "/projects", 400, "VALIDATION_ERROR", payload=payload)
-        with pytest.raises(TolokaApiError, match=r"public_name.*VALUE_REQUIRED") as caught:
-            client(server).create_project({})
+        with pytest.raises(TolokaApiError) as caught:
+            client(server).create_project(body)
         assert caught.value.payload == payload
+        assert str(caught.value).splitlines() == [
+            "POST /projects answered 400 VALIDATION_ERROR: VALIDATION_ERROR happened (request id req-1)",
+            "  public_name: VALUE_REQUIRED: Value must be present",
+            "  filter.and.0.value: INTEGER_EXPECTED: No integer (you sent 'old')",
+            "  tasks.1.image: INVALID_URL_SYNTAX (you sent 'http//***')",
+            f"  private_comment: STRING_LENGTH_GREATER_THAN_MAX: Too long (you sent '{'c' * 79}... (1002 characters))",
+        ]
 
 
 class TestToken:

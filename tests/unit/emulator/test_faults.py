@@ -114,6 +114,14 @@ def test_spares_the_first_requests(api):
     assert statuses(api, 5) == [200, 200, 503, 200, 200]
 
 
+def test_is_taken_back(api):
+    fault = api.server.faults.add("GET", "/api/v1/requester", status=503, times=9)
+    assert statuses(api, 1) == [503]
+    for _ in range(2):
+        api.server.faults.remove(fault)
+        assert statuses(api, 1) == [200]
+
+
 def test_what_does_not_fit_is_left_alone(api):
     api.server.faults.add("GET", "/api/v1/pools/{id}", status=500)
     assert api("GET", "/pools").status_code == 200

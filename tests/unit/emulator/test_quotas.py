@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from toloka_airflow.emulator.rules import quotas
-from toloka_airflow.emulator.world.errors import Refusal
 from toloka_airflow.emulator.rules.quotas import QUOTAS, REQUESTS_PER_SECOND, Counters, Quota
+from toloka_airflow.emulator.world.errors import Refusal
 
 HOUR = 3600
 

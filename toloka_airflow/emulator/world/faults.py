@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -108,6 +109,11 @@ class Faults:
         with self._lock:
             self._queue.append(fault)
         return fault
+
+    def remove(self, fault: Fault) -> None:
+        """Take a fault out of the queue, used up or not."""
+        with self._lock, suppress(ValueError):
+            self._queue.remove(fault)
 
     def take(self, method: str, path: str) -> Fault | None:
         """Use up one time of the first fault that fits."""

@@ -1,0 +1,186 @@
+"""Workers killed at many points of a labelling round, while a share of all requests goes wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.airflow_api import TERMINAL_RUN_STATES, wait_until
+from demo.local_airflow import LocalAirflow
+from tests.support import TOKEN
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.models import AssignmentStatus, PoolStatus
+from toloka_airflow.emulator.people.crowd import CrowdSettings
+from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.faults import Fault
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = 10_000
+DAG_ID = "labelling_round"
+PROJECTS, POOLS, POOL, TASKS_CALL = "/api/v1/projects", "/api/v1/pools", "/api/v1/pools/{id}", "/api/v1/tasks"
+OPERATION, LOG = "/api/v1/operations/{id}", "/api/v1/operations/{id}/log"
+ANSWERS, ANSWER = "/api/v1/assignments", "/api/v1/assignments/{id}"
+FAULTS: list[dict[str, Any]] = [
+    {"status": 500},
+    {"status": 429, "code": "TOO_MANY_REQUESTS", "retry_after": 1},
+    {"html": 502},
+    {"drop": True},
+    {"lost_answer": True},
+    {"half_body": True},
+    {"delay": 0.05},
+]
+SHARE = 0.02
+MANY = 10_000
+
+pytestmark = pytest.mark.live
+
+
+@dataclass(frozen=True)
+class Point:
+    """A moment to kill a worker: it sent a request, Toloka did what it says, and the answer is under way."""
+
+    task_id: str
+    method: str
+    path: str
+    skip: int = 0
+
+
+CREATING = [
+    Point("create_project", "GET", PROJECTS),
+    Point("create_project", "POST", PROJECTS),
+    Point("create_pool", "GET", POOLS),
+    Point("create_pool", "POST", POOLS),
+]
+LATER = [
+    Point("upload", "GET", POOL),
+    Point("upload", "POST", TASKS_CALL),
+    Point("upload", "POST", TASKS_CALL, skip=7),
+    Point("upload", "POST", TASKS_CALL, skip=5),
+    Point("upload", "GET", LOG),
+    Point("upload", "GET", LOG, skip=9),
+    Point("upload", "GET", LOG, skip=3),
+    Point("review", "GET", ANSWERS),
+    Point("review", "PATCH", ANSWER),
+    Point("review", "PATCH", ANSWER, skip=100),
+    Point("review", "PATCH", ANSWER, skip=150),
+    Point("review", "GET", ANSWERS, skip=1),
+    Point("review", "PATCH", ANSWER, skip=50),
+    Point("review", "PATCH", ANSWER, skip=20),
+    Point("download", "GET", ANSWERS),
+    Point("download", "GET", ANSWERS, skip=4),
+    Point("download", "GET", ANSWERS, skip=2),
+    Point("download", "GET", ANSWERS, skip=6),
+]
+
+
+@pytest.fixture(scope="module")
+def toloka() -> Iterator[EmulatorServer]:
+    with EmulatorServer(seed=4, speed=600, quotas=False, crowd=CrowdSettings(size=200)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def airflow(toloka: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
+    env = {"AIRFLOW_CONN_TOLOKA_DEFAULT": connection, "PYTHONPATH": str(ROOT)}
+    with LocalAirflow(tmp_path_factory.mktemp("killed"), Path(__file__).parent / "dags", env=env) as local:
+        local.start()
+        local.api.wait_for_dag(DAG_ID)
+        yield local
+
+
+def break_things(toloka: EmulatorServer) -> None:
+    """Have every kind of fault happen to a share of all calls of the round."""
+    calls = [("GET", path) for path in (PROJECTS, POOLS, POOL, OPERATION, LOG, ANSWERS, ANSWER, "/api/v1/operations")]
+    calls += [("POST", path) for path in (PROJECTS, POOLS, TASKS_CALL, POOL + "/open", POOL + "/close")]
+    for method, path in [*calls, ("PATCH", ANSWER)]:
+        for kind in FAULTS:
+            toloka.faults.add(method, path, probability=SHARE, **kind)
+
+
+def hold_back(toloka: EmulatorServer, point: Point) -> Fault:
+    """Have Toloka do what is asked and not answer, from one request on."""
+    return toloka.faults.add(point.method, point.path, skip=point.skip, delay=600, times=MANY)
+
+
+@dataclass
+class Killer:
+    """Kill the worker of one run at given points."""
+
+    airflow: LocalAirflow
+    toloka: EmulatorServer
+    run_id: str
+
+    def kill_at(self, point: Point, hold: Fault | None = None) -> None:
+        """
+        Hold back the answer to a request, and kill who waits for it.
+
+        :param hold: The fault that holds the answer back, if it was prepared before the task began.
+        """
+        self.wait_for_attempt(point)
+        hold = hold or hold_back(self.toloka, point)
+        wait_until(lambda: self.still_runs(point) and hold.times != MANY, f"the request of {point}", timeout=120)
+        task = self.task(point)
+        name = f"airflow worker -- {task['id']}"
+        next(each for each in self.airflow.processes.alive() if " ".join(each.cmdline()).startswith(name)).kill()
+        self.toloka.faults.remove(hold)
+        wait_until(lambda: self.task(point)["id"] != task["id"], f"another attempt after {point}", timeout=60)
+
+    def wait_for_attempt(self, point: Point) -> None:
+        def runs() -> bool:
+            return self.still_runs(point) and self.task(point)["state"] == "running"
+
+        wait_until(runs, f"the task of {point} runs", timeout=120, interval=0.1)
+
+    def still_runs(self, point: Point) -> bool:
+        assert self.airflow.api.run_state(DAG_ID, self.run_id) not in TERMINAL_RUN_STATES, f"it ended before {point}"
+        return True
+
+    def task(self, point: Point) -> dict[str, Any]:
+        tasks = self.airflow.api.tasks(DAG_ID, self.run_id)
+        return next(task for task in tasks if task["task_id"] == point.task_id)
+
+
+def test_every_input_gets_one_task_and_every_answer_one_row(
+    airflow: LocalAirflow, toloka: EmulatorServer, tmp_path: Path
+) -> None:
+    source, answers = tmp_path / "tasks.jsonl", tmp_path / "answers.jsonl.gz"
+    source.write_text("".join(json.dumps({"input_values": {"text": f"question {n}"}}) + "\n" for n in range(TASKS)))
+    # Creating is asked for once only: these come before the faults that happen by chance.
+    holds = [hold_back(toloka, point) for point in CREATING]
+    break_things(toloka)
+    run_id = airflow.api.trigger(DAG_ID, {"tasks": f"file://{source}", "answers": f"file://{answers}"})
+
+    killer = Killer(airflow, toloka, run_id)
+    for point, hold in zip(CREATING, holds, strict=True):
+        killer.kill_at(point, hold)
+    for point in LATER:
+        killer.kill_at(point)
+
+    assert airflow.api.wait_for_run(DAG_ID, run_id, timeout=300) == "success"
+    toloka.faults.clear()
+    client = TolokaClient(TOKEN, base_url=toloka.url)
+    [project] = client.list_projects()
+    [pool] = client.list_pools(project_id=project.id)
+    asked = Counter(task.input_values["text"] for task in client.list_tasks(pool.id))
+    assert asked == {f"question {n}": 1 for n in range(TASKS)}
+    answered = {
+        (assignment.id, task.id)
+        for assignment in client.list_assignments(pool_id=pool.id, status=AssignmentStatus.ACCEPTED)
+        for task in assignment.tasks
+    }
+    with gzip.open(answers, "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    assert len(answered) == TASKS
+    assert Counter((row["assignment_id"], row["task_id"]) for row in rows) == dict.fromkeys(answered, 1)
+    assert not list(client.list_assignments(pool_id=pool.id, status=AssignmentStatus.SUBMITTED))
+    assert pool.status == PoolStatus.CLOSED
+    happened = Counter(entry["fault"] for entry in toloka.journal.requests() if entry.get("fault"))
+    assert happened.keys() == {"status", "html", "drop", "lost_answer", "half_body", "delay"}

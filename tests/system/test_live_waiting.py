@@ -1,0 +1,238 @@
+"""Waits that are ended by a person or by accident, and DAGs that a closing starts, in a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import airflow as airflow_package
+import pytest
+
+from demo.airflow_api import wait_until
+from demo.local_airflow import LocalAirflow
+from tests.support import TOKEN
+from tests.worlds import small_pool
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.emulator.people.crowd import CrowdSettings
+from toloka_airflow.emulator.server import EmulatorServer
+
+ROOT = Path(__file__).resolve().parents[2]
+IS_3_3 = tuple(map(int, airflow_package.__version__.split(".")[:2])) >= (3, 3)
+WAITS = ["wait_deferred", "wait_in_worker"]
+
+pytestmark = pytest.mark.live
+since_3_3 = pytest.mark.skipif(not IS_3_3, reason="Airflow before 3.3 neither tells triggers nor lets them remember")
+
+
+@pytest.fixture(scope="module")
+def toloka() -> Iterator[EmulatorServer]:
+    """A Toloka where nobody works, so that pools stay open until somebody closes them."""
+    with EmulatorServer(seed=1, speed=60, crowd=CrowdSettings(size=0)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(toloka: EmulatorServer) -> TolokaClient:
+    return TolokaClient(TOKEN, base_url=toloka.url)
+
+
+@pytest.fixture(scope="module")
+def watched(client: TolokaClient) -> str:
+    """The pool whose closing starts a DAG."""
+    return open_pool(client)
+
+
+@pytest.fixture(scope="module")
+def airflow(toloka: EmulatorServer, watched: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
+    env = {"AIRFLOW_CONN_TOLOKA_DEFAULT": connection, "PYTHONPATH": str(ROOT), "TOLOKA_TEST_POOL": watched}
+    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "tests" / "system" / "waiting_dags", env=env) as local:
+        local.start()
+        for dag_id in [*WAITS, "after_any_pool", "after_one_pool"]:
+            local.api.wait_for_dag(dag_id)
+        yield local
+
+
+def open_pool(client: TolokaClient) -> str:
+    pool_id = small_pool(client)
+    client.create_tasks([{"pool_id": pool_id, "input_values": {"text": "?"}, "overlap": 3}])
+    reopen(client, pool_id)
+    return pool_id
+
+
+def reopen(client: TolokaClient, pool_id: str) -> None:
+    operation = client.open_pool(pool_id)
+    if operation is not None:
+        client.ensure_success(client.wait_operation(operation, timeout=30, poll_interval=0.05))
+
+
+def close(client: TolokaClient, pool_id: str) -> None:
+    operation = client.close_pool(pool_id)
+    assert operation is not None
+    client.ensure_success(client.wait_operation(operation, timeout=30, poll_interval=0.05))
+
+
+def status(client: TolokaClient, pool_id: str) -> str:
+    return client.get_pool(pool_id).status.value
+
+
+def closings(toloka: EmulatorServer, pool_id: str) -> int:
+    return sum(entry["path"] == f"/api/v1/pools/{pool_id}/close" for entry in toloka.journal.requests("POST"))
+
+
+def looks(toloka: EmulatorServer, pool_id: str) -> int:
+    return sum(entry["path"] == f"/api/v1/pools/{pool_id}" for entry in toloka.journal.requests("GET"))
+
+
+def see_a_look(toloka: EmulatorServer, pool_id: str, count: int = 2) -> None:
+    before = looks(toloka, pool_id)
+    wait_until(lambda: looks(toloka, pool_id) >= before + count, f"pool {pool_id} is looked at", timeout=60)
+
+
+def start_wait(airflow: LocalAirflow, toloka: EmulatorServer, dag_id: str, pool_id: str) -> str:
+    """Start a wait, and return its run once it looks at the pool where it is to be killed."""
+    run_id = airflow.api.trigger(dag_id, {"pool_id": pool_id})
+    state = "deferred" if dag_id == "wait_deferred" else "running"
+    airflow.api.wait_for_task(dag_id, run_id, "wait", state)
+    if state == "deferred":
+        see_deferred(airflow, run_id)
+    see_a_look(toloka, pool_id)
+    return run_id
+
+
+def see_deferred(airflow: LocalAirflow, run_id: str, attempt: int = 1) -> None:
+    """
+    Wait until the scheduler knows that the worker is done with a task that it deferred.
+
+    It fails a task that is queued again before that: a race of Airflow's own, on a machine that is busy.
+    """
+
+    def is_known() -> bool:
+        lines = (airflow.home / "processes" / "scheduler.log").read_text().splitlines()
+        return sum("Received executor event" in line and run_id in line for line in lines) >= attempt
+
+    wait_until(is_known, "the scheduler knows that the task is deferred", timeout=60)
+
+
+def told(airflow: LocalAirflow, dag_id: str) -> list[dict[str, Any]]:
+    """Return what the runs of a DAG were told of closings, in their order."""
+    runs = airflow.api.call("GET", f"/dags/{dag_id}/dagRuns?order_by=id")["dag_runs"]
+    extras = [airflow.api.xcom(dag_id, run["dag_run_id"], "tell") or [] for run in runs]
+    return [extra for of_run in extras for extra in of_run]
+
+
+@pytest.mark.parametrize("dag_id", WAITS)
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_marking_a_wait_closes_its_pool(
+    airflow: LocalAirflow, toloka: EmulatorServer, client: TolokaClient, dag_id: str, state: str
+) -> None:
+    if dag_id == "wait_deferred" and not IS_3_3:
+        pytest.skip("Airflow before 3.3 does not tell triggers")
+    pool_id = open_pool(client)
+    run_id = start_wait(airflow, toloka, dag_id, pool_id)
+    airflow.api.set_task_state(dag_id, run_id, "wait", state)
+    wait_until(lambda: status(client, pool_id) == "CLOSED", "the pool is closed", timeout=60)
+    assert closings(toloka, pool_id) == 1
+    if dag_id == "wait_deferred":
+        assert "It is being closed by operation" in airflow.api.log(dag_id, run_id, "wait")
+
+
+@since_3_3
+def test_deleting_the_run_of_a_deferred_wait_closes_its_pool(
+    airflow: LocalAirflow, toloka: EmulatorServer, client: TolokaClient
+) -> None:
+    pool_id = open_pool(client)
+    run_id = start_wait(airflow, toloka, "wait_deferred", pool_id)
+    airflow.api.set_run_state("wait_deferred", run_id, "failed")
+    airflow.api.call("DELETE", f"/dags/wait_deferred/dagRuns/{run_id}")
+    wait_until(lambda: status(client, pool_id) == "CLOSED", "the pool is closed", timeout=60)
+    assert closings(toloka, pool_id) == 1
+
+
+@pytest.mark.parametrize("dag_id", WAITS)
+def test_clearing_a_wait_leaves_its_pool_to_the_new_attempt(
+    airflow: LocalAirflow, toloka: EmulatorServer, client: TolokaClient, dag_id: str
+) -> None:
+    pool_id = open_pool(client)
+    run_id = start_wait(airflow, toloka, dag_id, pool_id)
+    airflow.api.clear(dag_id, run_id, "wait")
+
+    def is_second_attempt() -> bool:
+        [task] = airflow.api.tasks(dag_id, run_id)
+        return task["try_number"] == 2 and task["state"] in ("deferred", "running")
+
+    wait_until(is_second_attempt, "the wait is in its second attempt", timeout=90)
+    if dag_id == "wait_deferred":
+        see_deferred(airflow, run_id, attempt=2)
+    see_a_look(toloka, pool_id, count=5)
+    assert (status(client, pool_id), closings(toloka, pool_id)) == ("OPEN", 0)
+    close(client, pool_id)
+    assert airflow.api.wait_for_run(dag_id, run_id) == "success"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_of_the_triggerer_closes_nothing(
+    airflow: LocalAirflow, toloka: EmulatorServer, client: TolokaClient, how: signal.Signals
+) -> None:
+    pool_id = open_pool(client)
+    run_id = start_wait(airflow, toloka, "wait_deferred", pool_id)
+    airflow.kill("triggerer", how)
+    airflow.start("triggerer")
+    see_a_look(toloka, pool_id)
+    assert airflow.api.task_states("wait_deferred", run_id) == {"wait": "deferred"}
+    assert (status(client, pool_id), closings(toloka, pool_id)) == ("OPEN", 0)
+    close(client, pool_id)
+    assert airflow.api.wait_for_run("wait_deferred", run_id) == "success"
+    assert airflow.api.xcom("wait_deferred", run_id, "wait")["close_reason"] == "MANUAL"
+
+
+def test_the_end_of_a_wait_starts_a_dag_through_an_alias(
+    airflow: LocalAirflow, toloka: EmulatorServer, client: TolokaClient
+) -> None:
+    pool_id = open_pool(client)
+    run_id = start_wait(airflow, toloka, "wait_deferred", pool_id)
+    close(client, pool_id)
+    assert airflow.api.wait_for_run("wait_deferred", run_id) == "success"
+
+    def events() -> list[dict[str, Any]]:
+        return [extra for extra in told(airflow, "after_any_pool") if extra["pool_id"] == pool_id]
+
+    wait_until(lambda: len(events()) == 1, "the DAG behind the alias was told", timeout=60)
+    assert events() == [airflow.api.xcom("wait_deferred", run_id, "wait")]
+
+
+def test_a_closing_starts_a_dag_once_across_restarts(
+    airflow: LocalAirflow, toloka: EmulatorServer, client: TolokaClient, watched: str
+) -> None:
+    """Of the two closings here, the second one happens while no triggerer runs, which only Airflow 3.3 notices."""
+    see_a_look(toloka, watched)
+    assert told(airflow, "after_one_pool") == []
+    close(client, watched)
+    first = client.get_pool(watched)
+    wait_until(lambda: len(told(airflow, "after_one_pool")) == 1, "the DAG was told of the closing", timeout=60)
+    assert first.last_stopped is not None
+    assert told(airflow, "after_one_pool")[0]["payload"] == {
+        "pool_id": watched,
+        "status": "CLOSED",
+        "close_reason": "MANUAL",
+        "closed_at": first.last_stopped.isoformat(),
+    }
+    see_a_look(toloka, watched)  # after the pause in which the event is stored
+
+    airflow.kill("triggerer")
+    airflow.start("triggerer")
+    see_a_look(toloka, watched, count=5)
+    assert len(told(airflow, "after_one_pool")) == 1
+
+    airflow.kill("triggerer")
+    reopen(client, watched)
+    close(client, watched)
+    airflow.start("triggerer")
+    see_a_look(toloka, watched, count=5)
+    if IS_3_3:
+        wait_until(lambda: len(told(airflow, "after_one_pool")) == 2, "the DAG was told of the second", timeout=60)
+    else:
+        assert len(told(airflow, "after_one_pool")) == 1

@@ -1,0 +1,195 @@
+"""Aggregations: started once, waited for, and written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from tests.support import NO_OPERATIONS, TOKEN, Outcome, ScriptedServer, connect, operation, pool, run_task
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+
+START = "/aggregated-solutions/aggregate-by-pool"
+both_ways = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+
+
+@pytest.fixture
+def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+    with EmulatorServer(seed=1, frozen=True) as emulator:
+        connect(monkeypatch, emulator.url)
+        yield emulator
+
+
+@pytest.fixture
+def pool_id(toloka: EmulatorServer) -> str:
+    """A pool whose six tasks have three answers each."""
+    pool_id = toloka.add_pool(6, overlap=3, open=True)
+    toloka.clock.advance(3600)
+    return pool_id
+
+
+def aggregate(pool_id: str, path: Path, **arguments: Any) -> Outcome:
+    given = {"fields": ["label"], "poll_interval": 0.01, **arguments}
+    return run_task(AggregateSolutionsOperator(task_id="aggregate", pool_id=pool_id, path=str(path), **given))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def started(toloka: EmulatorServer) -> int:
+    requests = toloka.journal.requests(method="POST", path=f"/api/v1{START}")
+    return sum(request["status"] == 202 for request in requests)
+
+
+def running(status: str = "RUNNING", **more: Any) -> dict[str, Any]:
+    told = {"pool_id": "21", "algorithm": "DAWID_SKENE", "aggregated_output_fields": ["label"]}
+    return operation(status, "SOLUTION.AGGREGATE", **{"parameters": told, **more})
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "how", [{}, {"type": "WEIGHTED_DYNAMIC_OVERLAP", "answer_weight_skill_id": "12"}], ids=["by people", "by skill"]
+)
+def test_a_row_for_each_task(
+    toloka: EmulatorServer, pool_id: str, tmp_path: Path, deferrable: bool, how: dict[str, str]
+) -> None:
+    toloka.progressions.set(Progression(looks=3), type="SOLUTION.AGGREGATE")
+    path = tmp_path / "new" / "solutions.jsonl"
+    outcome = aggregate(pool_id, path, deferrable=deferrable, **how)
+    operation_id = outcome.xcoms["operation_id"]
+    assert outcome.result == {"pool_id": pool_id, "operation_id": operation_id, "path": str(path), "solutions": 6}
+    assert len(outcome.triggers) == int(deferrable)
+    client = TolokaClient(TOKEN, base_url=toloka.url)
+    assert read(path) == [solution.raw for solution in client.list_aggregated_solutions(operation_id)]
+    assert [file.name for file in path.parent.iterdir()] == ["solutions.jsonl"]
+    assert started(toloka) == 1
+
+
+@both_ways
+def test_one_that_is_under_way_is_waited_for(
+    server: ScriptedServer, connection: str, tmp_path: Path, deferrable: bool
+) -> None:
+    others = [
+        running(id="op-0", parameters={**running()["parameters"], "pool_id": "22"}),
+        running(id="op-1", parameters={**running()["parameters"], "aggregated_output_fields": ["other"]}),
+        running(id="op-2", parameters={**running()["parameters"], "algorithm": "WEIGHTED_DYNAMIC_OVERLAP"}),
+    ]
+    server.default("GET", "/pools/21", pool())
+    server.default("GET", "/operations", {"items": [*others, running(id="op-3")], "has_more": False})
+    server.answer("GET", "/operations/op-3", json=running(id="op-3", status="SUCCESS"))
+    server.answer("GET", "/aggregated-solutions/op-3", json={"items": [{"task_id": "t-1"}], "has_more": False})
+    assert aggregate("21", tmp_path / "rows.jsonl", deferrable=deferrable).result["operation_id"] == "op-3"
+    assert server.calls("POST") == []
+
+
+def test_an_answer_that_was_lost_is_no_second_aggregation(toloka: EmulatorServer, pool_id: str, tmp_path: Path) -> None:
+    toloka.progressions.set(Progression(looks=3), type="SOLUTION.AGGREGATE")
+    toloka.faults.add("POST", f"/api/v1{START}", lost_answer=True)
+    assert aggregate(pool_id, tmp_path / "rows.jsonl").result["solutions"] == 6
+    assert len(toloka.journal.requests(method="POST", path=f"/api/v1{START}")) == 1
+
+
+def test_a_further_attempt_goes_on_with_the_results(server: ScriptedServer, connection: str, tmp_path: Path) -> None:
+    path = "/aggregated-solutions/op-1"
+    server.default("GET", "/pools/21", pool())
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.answer("POST", START, 202, running(id="op-1", status="SUCCESS"))
+    server.answer("GET", path, json={"items": [{"task_id": "t-1"}], "has_more": True})
+    server.error("GET", path, 429, "TOO_MANY_REQUESTS", payload={"interval": "HOUR"})
+    with pytest.raises(AirflowException, match="The quota of this call is spent; it returns by") as failure:
+        aggregate("21", tmp_path / "rows.jsonl")
+    assert not isinstance(failure.value, AirflowFailException)
+    server.answer("GET", "/operations/op-1", json=running(id="op-1", status="SUCCESS"))
+    server.answer("GET", path, json={"items": [{"task_id": "t-2"}], "has_more": False})
+    assert aggregate("21", tmp_path / "rows.jsonl").result["solutions"] == 2
+    assert read(tmp_path / "rows.jsonl") == [{"task_id": "t-1"}, {"task_id": "t-2"}]
+    assert "task_id_gt=t-1" in server.seen[-1].query
+    assert len(server.calls("POST")) == 1
+
+
+@both_ways
+def test_after_one_that_failed_another_is_started(
+    toloka: EmulatorServer, pool_id: str, tmp_path: Path, deferrable: bool
+) -> None:
+    toloka.progressions.set(Progression(looks=2, fail={"code": "OPERATION_EXECUTION_ERROR"}), type="SOLUTION.AGGREGATE")
+    with pytest.raises(AirflowException, match="OPERATION_EXECUTION_ERROR"):
+        aggregate(pool_id, tmp_path / "rows.jsonl", deferrable=deferrable)
+    toloka.progressions.set(Progression(looks=2), type="SOLUTION.AGGREGATE")
+    assert aggregate(pool_id, tmp_path / "rows.jsonl", deferrable=deferrable).result["solutions"] == 6
+    assert started(toloka) == 2
+
+
+def test_results_that_are_not_kept_any_more_are_made_anew(
+    server: ScriptedServer, connection: str, tmp_path: Path
+) -> None:
+    server.default("GET", "/pools/21", pool())
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.answer("POST", START, 202, running(id="op-1", status="SUCCESS"))
+    server.error("GET", "/aggregated-solutions/op-1", 409, "RESULTS_EXPIRED")
+    with pytest.raises(AirflowFailException, match="RESULTS_EXPIRED"):
+        aggregate("21", tmp_path / "rows.jsonl")
+    server.answer("POST", START, 202, running(id="op-2", status="SUCCESS"))
+    server.answer("GET", "/aggregated-solutions/op-2", json={"items": [], "has_more": False})
+    assert aggregate("21", tmp_path / "rows.jsonl").result["solutions"] == 0
+    assert read(tmp_path / "rows.jsonl") == []
+
+
+@both_ways
+def test_a_pool_that_is_held_is_waited_for(
+    server: ScriptedServer, connection: str, tmp_path: Path, deferrable: bool
+) -> None:
+    server.default("GET", "/pools/21", pool())
+    closing = operation("RUNNING", "POOL.CLOSE", id="op-0")
+    server.default("GET", "/operations", {"items": [closing], "has_more": False})
+    server.error("POST", START, 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+    server.answer("GET", "/operations/op-0", json={**closing, "status": "SUCCESS"})
+    server.answer("POST", START, 202, running(id="op-1", status="SUCCESS"))
+    server.answer("GET", "/aggregated-solutions/op-1", json={"items": [], "has_more": False})
+    assert aggregate("21", tmp_path / "rows.jsonl", deferrable=deferrable).result["operation_id"] == "op-1"
+    assert len(server.calls("POST")) == 2
+
+
+@pytest.mark.parametrize("quota", ["HOUR", "DAY"])
+def test_a_quota_that_does_not_return_soon(server: ScriptedServer, connection: str, tmp_path: Path, quota: str) -> None:
+    server.default("GET", "/pools/21", pool())
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.error("POST", START, 429, "TOO_MANY_REQUESTS", payload={"interval": quota})
+    with pytest.raises(AirflowException, match="it returns by") as failure:
+        aggregate("21", tmp_path / "rows.jsonl")
+    assert not isinstance(failure.value, AirflowFailException)
+
+
+def test_a_quota_that_returns_soon_is_waited_for(toloka: EmulatorServer, pool_id: str, tmp_path: Path) -> None:
+    toloka.progressions.set(Progression(looks=1), type="SOLUTION.AGGREGATE")
+    toloka.faults.add("POST", f"/api/v1{START}", status=429, payload={"interval": "MIN"})
+    toloka.faults.add("GET", "/api/v1/aggregated-solutions/{id}", status=429, payload={"interval": "MIN"})
+    assert aggregate(pool_id, tmp_path / "rows.jsonl").result["solutions"] == 6
+    assert started(toloka) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pool_id": "None"}, "pool_id is 'None'"),
+        ({"path": ""}, "path is ''"),
+        ({"fields": "label"}, "fields is 'label'; it must be a list"),
+        ({"fields": []}, "fields is \\[\\]"),
+        ({"fields": ["a", "b"]}, "DAWID_SKENE takes one field"),
+        ({"type": "MAJORITY"}, "type is 'MAJORITY'; it must be DAWID_SKENE or WEIGHTED_DYNAMIC_OVERLAP"),
+        ({"type": "WEIGHTED_DYNAMIC_OVERLAP"}, "answer_weight_skill_id is None"),
+        ({"answer_weight_skill_id": "12"}, "answer_weight_skill_id is '12'"),
+    ],
+)
+def test_arguments_that_cannot_be_used(server: ScriptedServer, connection: str, arguments: Any, message: str) -> None:
+    given = {"task_id": "aggregate", "pool_id": "21", "path": "rows.jsonl", "fields": ["label"], **arguments}
+    with pytest.raises(ValueError, match=message):
+        run_task(AggregateSolutionsOperator(**given))
+    assert server.seen == []

@@ -1,0 +1,275 @@
+"""What must hold before a pool is opened, and what never hinders its closing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
+
+from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, connect, operation, pool, run_task
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.emulator.people.crowd import CrowdSettings
+from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.operators.lifecycle import (
+    ClosePoolOperator,
+    CloseTrainingOperator,
+    OpenPoolOperator,
+    OpenTrainingOperator,
+)
+
+HOUR = timedelta(hours=1)
+NO_TIMES = ["", "None", "tomorrow", "2030-01-31T18:00:00", datetime(2030, 1, 31), 1893456000]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+    """A Toloka where nobody works, and operations are done at once."""
+    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server:
+        connect(monkeypatch, server.url)
+        server.progressions.set(Progression(seconds=0))
+        yield server
+
+
+@pytest.fixture
+def client(toloka: EmulatorServer) -> TolokaClient:
+    return TolokaClient(TOKEN, base_url=toloka.url)
+
+
+def changes(toloka: EmulatorServer) -> list[str]:
+    """Return the calls that change something, without the ids."""
+    calls = [*toloka.journal.requests("POST"), *toloka.journal.requests("PUT")]
+    return [call["path"].rpartition("/")[2] if call["method"] == "POST" else "PUT" for call in calls]
+
+
+def opening(pool_id: str, **guards: Any) -> Any:
+    return run_task(OpenPoolOperator(task_id="open", pool_id=pool_id, poll_interval=0.01, **guards))
+
+
+def status(client: TolokaClient, pool_id: str) -> str:
+    return client.get_pool(pool_id).status.value
+
+
+def will_expire(client: TolokaClient, pool_id: str) -> datetime:
+    return datetime.fromisoformat(client.get_pool(pool_id).raw["will_expire"]).replace(tzinfo=UTC)
+
+
+class TestLate:
+    def test_a_pool_is_opened_in_time(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        pool_id = toloka.add_pool()
+        assert opening(pool_id, not_after=(now() + HOUR).isoformat()).result
+        assert status(client, pool_id) == "OPEN"
+
+    def test_a_late_task_is_skipped_and_changes_nothing(self, toloka: EmulatorServer) -> None:
+        pool_id = toloka.add_pool()
+        late = {"not_after": now() - HOUR, "will_expire": now() + HOUR, "min_balance": 5000, "check_budget": True}
+        with pytest.raises(AirflowSkipException, match=f"Pool {pool_id} was not opened: it is too late, not_after is"):
+            opening(pool_id, **late)
+        assert changes(toloka) == []
+
+    def test_what_is_open_already_is_a_success(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        pool_id = toloka.add_pool(open=True)
+        assert opening(pool_id, not_after=now() - HOUR, min_balance=5000).result is None
+        assert status(client, pool_id) == "OPEN"
+
+    def test_an_opening_under_way_is_waited_for(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        pool_id = toloka.add_pool()
+        toloka.progressions.set(Progression(looks=3), type="POOL.OPEN")
+        operation = client.open_pool(pool_id)
+        assert operation is not None
+        assert opening(pool_id, not_after=now() - HOUR).result == operation.id
+
+    def test_a_training(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        training_id = add_training(client, toloka.add_pool())
+        operator = OpenTrainingOperator(task_id="open", training_id=training_id, not_after=now() - HOUR)
+        with pytest.raises(AirflowSkipException, match=f"Training {training_id} was not opened"):
+            run_task(operator)
+        operation = client.open_training(training_id)
+        assert operation is not None
+        assert run_task(operator).result is None
+
+    @pytest.mark.parametrize("value", NO_TIMES)
+    @pytest.mark.parametrize("name", ["not_after", "will_expire"])
+    def test_no_time_is_an_error(self, toloka: EmulatorServer, name: str, value: Any) -> None:
+        with pytest.raises(ValueError, match=f"{name} is .*(zone|must be a time)"):
+            opening(toloka.add_pool(), **{name: value})
+        assert changes(toloka) == []
+
+
+class TestExpiry:
+    def test_it_is_moved_before_the_opening(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        pool_id = toloka.add_pool()
+        before, wanted = client.get_pool(pool_id), now() + HOUR
+        opening(pool_id, will_expire=wanted)
+        assert abs(will_expire(client, pool_id) - wanted) < timedelta(seconds=1)
+        own = {"will_expire", "status", "last_started"}
+        after = client.get_pool(pool_id)
+        assert {**after.raw, **dict.fromkeys(own)} == {**before.raw, **dict.fromkeys(own)}
+        calls = [entry["path"] for entry in toloka.journal.requests() if entry["method"] in ("PUT", "POST")]
+        assert calls == [f"/api/v1/pools/{pool_id}", f"/api/v1/pools/{pool_id}/open"]
+
+    def test_an_expired_pool_can_be_opened_again(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        pool_id = toloka.add_pool(will_expire="2020-01-01T00:00:00")
+        opening(pool_id, will_expire=now() + HOUR)
+        assert status(client, pool_id) == "OPEN"
+
+    def test_one_that_is_right_is_left_alone(self, toloka: EmulatorServer) -> None:
+        opening(toloka.add_pool(will_expire="2030-01-01T00:00:00"), will_expire="2030-01-01T01:00:00+01:00")
+        assert changes(toloka) == ["open"]
+
+    def test_an_open_pool_cannot_be_changed(self, toloka: EmulatorServer, capsys: pytest.CaptureFixture[str]) -> None:
+        opening(toloka.add_pool(open=True), will_expire=now() + HOUR)
+        assert changes(toloka) == ["open"]
+        assert "is open, so it still expires at" in capsys.readouterr().out
+
+    def test_it_must_be_in_the_future(self, toloka: EmulatorServer) -> None:
+        with pytest.raises(ValueError, match=r"will_expire is .* in the past"):
+            opening(toloka.add_pool(), will_expire=now() - HOUR)
+        assert changes(toloka) == []
+
+    def test_a_lost_answer_is_repeated(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        pool_id = toloka.add_pool()
+        toloka.faults.add("PUT", "/api/v1/pools/{id}", lost_answer=True)
+        opening(pool_id, will_expire=now() + HOUR)
+        assert changes(toloka).count("PUT") == 2
+        assert status(client, pool_id) == "OPEN"
+
+
+class TestMoney:
+    BUDGET: dict[str, Any] = {"tasks": 10, "overlap": 2, "reward_per_assignment": 1.0}
+    """20 answers for 1.30 USD each."""
+
+    def test_enough(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        toloka.set_balance(31)
+        pool_id = toloka.add_pool(**self.BUDGET)
+        opening(pool_id, min_balance="5", check_budget=True)
+        assert status(client, pool_id) == "OPEN"
+
+    def test_too_little_for_min_balance(self, toloka: EmulatorServer) -> None:
+        toloka.set_balance(12.5)
+        with pytest.raises(
+            AirflowException, match=r"has 12.5 USD and needs 13 USD \(min_balance is 13 USD\)"
+        ) as caught:
+            opening(toloka.add_pool(), min_balance=13)
+        assert not isinstance(caught.value, AirflowFailException | AirflowSkipException)
+        assert changes(toloka) == []
+
+    def test_too_little_for_the_budget(self, toloka: EmulatorServer) -> None:
+        toloka.set_balance(30.99)
+        why = r"min_balance is 5 USD; about 20 more answers for 1.0 USD and a fee of 30% are 26.00 USD"
+        with pytest.raises(AirflowException, match=rf"has 30.99 USD and needs 31.00 USD \({why}\)"):
+            opening(toloka.add_pool(**self.BUDGET), min_balance=5, check_budget=True)
+        assert changes(toloka) == ["analytics-2"]
+
+    def test_the_highest_reward_counts(self, toloka: EmulatorServer) -> None:
+        prices = [{"from": 0, "to": 50, "reward_per_assignment": 0.5}, {"from": 51, "reward_per_assignment": 2.5}]
+        pricing = {"type": "SKILL", "skill_id": "1", "intervals": prices}
+        with pytest.raises(AirflowException, match=r"about 20 more answers for 2.5 USD and a fee of 0% are 50.0 USD"):
+            opening(
+                toloka.add_pool(**self.BUDGET, dynamic_pricing_config=pricing),
+                min_balance=1000,
+                check_budget=True,
+                fee=0,
+            )
+
+    def test_what_is_paid_already_does_not_count(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        pool_id = toloka.add_pool(**self.BUDGET)
+        toloka.world.crowd.change(size=1, skip_rate=0, expire_rate=0)  # so one of both answers to each task
+        client.open_pool(pool_id)
+        toloka.clock.advance(24 * 3600)
+        assert toloka.pool(pool_id)["answers"] == 10
+        client.close_pool(pool_id)
+        with pytest.raises(AirflowException, match=r"about 10 more answers .* are 13.00 USD"):
+            opening(pool_id, min_balance=1000, check_budget=True)
+
+    def test_infinite_overlap_has_no_estimate(
+        self, server: ScriptedServer, connection: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        result = {"type": "INFINITE", "value": 0, "infinite": True, "approximate": False}
+        details = {"value": [{"request": {"name": "estimated_assignments_count"}, "result": result}]}
+        server.default("GET", "/pools/21", pool(reward_per_assignment=0.05))
+        server.default("GET", "/operations", NO_OPERATIONS)
+        server.answer("POST", "/api/staging/analytics-2", json=operation(type="ANALYTICS", details=details))
+        server.answer("POST", "/pools/21/open", 202, operation())
+        opening("21", check_budget=True)
+        assert "check_budget checks nothing" in capsys.readouterr().out
+
+    def test_skipping(self, toloka: EmulatorServer) -> None:
+        with pytest.raises(AirflowSkipException, match="needs 5000 USD"):
+            opening(toloka.add_pool(), min_balance=5000, on_low_balance="skip")
+        assert changes(toloka) == []
+
+    def test_what_costs_nothing_needs_nothing(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        toloka.set_balance(0)
+        pool_id = toloka.add_pool(reward_per_assignment=0)
+        opening(pool_id, check_budget=True)
+        assert status(client, pool_id) == "OPEN"
+        assert changes(toloka) == ["open"]
+
+    @pytest.mark.parametrize("value", ["", "a lot", -1, True, "nan", "inf"])
+    def test_no_amount_is_an_error(self, toloka: EmulatorServer, value: Any) -> None:
+        with pytest.raises(ValueError, match="min_balance is"):
+            opening(toloka.add_pool(), min_balance=value)
+
+    def test_an_unknown_way_out_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="on_low_balance is 'ask'; it must be fail or skip"):
+            opening("21", on_low_balance="ask")
+
+
+class TestClosing:
+    def test_it_needs_no_money_and_is_never_late(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        pool_id = toloka.add_pool(open=True)
+        toloka.set_balance(0)
+        run_task(ClosePoolOperator(task_id="close", pool_id=pool_id, opened_before=now() + HOUR, poll_interval=0.01))
+        assert status(client, pool_id) == "CLOSED"
+
+    def test_what_was_opened_later_is_left_alone(
+        self, toloka: EmulatorServer, client: TolokaClient, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pool_id = toloka.add_pool(open=True)
+        training_id = add_training(client, pool_id)
+        client.open_training(training_id)
+        limit = (now() - HOUR).isoformat()
+        assert run_task(ClosePoolOperator(task_id="a", pool_id=pool_id, opened_before=limit)).result is None
+        assert run_task(CloseTrainingOperator(task_id="b", training_id=training_id, opened_before=limit)).result is None
+        assert "close" not in changes(toloka)
+        assert capsys.readouterr().out.count("is left alone: it was opened at") == 2
+
+    @pytest.mark.parametrize("limit", [None, "", "None"])
+    def test_a_missing_limit_does_not_keep_it_open(
+        self, toloka: EmulatorServer, client: TolokaClient, limit: str | None
+    ) -> None:
+        pool_id = toloka.add_pool(open=True)
+        run_task(ClosePoolOperator(task_id="close", pool_id=pool_id, opened_before=limit, poll_interval=0.01))
+        assert status(client, pool_id) == "CLOSED"
+
+
+def add_training(client: TolokaClient, pool_id: str) -> str:
+    """Create a training with a task, in the project of a pool."""
+    training = client.create_training(
+        {
+            "private_name": "Training",
+            "inherited_instructions": True,
+            "training_tasks_in_task_suite_count": 1,
+            "may_contain_adult_content": False,
+            "project_id": client.get_pool(pool_id).project_id,
+        }
+    )
+    client.create_tasks(
+        [
+            {
+                "pool_id": training.id,
+                "input_values": {"text": "?"},
+                "known_solutions": [{"output_values": {"label": "yes"}}],
+                "infinite_overlap": True,
+            }
+        ]
+    )
+    return training.id

@@ -1,0 +1,229 @@
+"""Reviews: every answer decided as wanted, however often the task is tried."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from tests.support import TOKEN, ScriptedServer, connect, pool, run_task
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.models import Assignment
+from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.operators.assignments import ReviewAssignmentsOperator
+
+YES = {"status": "ACCEPTED", "public_comment": "Thank you"}
+NO = {"status": "REJECTED", "public_comment": "This is no cat"}
+
+
+@pytest.fixture
+def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+    with EmulatorServer(seed=1, frozen=True) as emulator:
+        connect(monkeypatch, emulator.url)
+        yield emulator
+
+
+@pytest.fixture
+def pool_id(toloka: EmulatorServer) -> str:
+    """A pool with twelve answers that nobody has decided on."""
+    return answered(toloka)
+
+
+def answered(toloka: EmulatorServer, tasks: int = 6) -> str:
+    pool_id = toloka.add_pool(tasks, overlap=2, open=True, auto_accept_solutions=False)
+    toloka.clock.advance(3600)
+    return pool_id
+
+
+def answers(toloka: EmulatorServer, pool_id: str) -> list[Assignment]:
+    return list(TolokaClient(TOKEN, base_url=toloka.url).list_assignments(pool_id=pool_id))
+
+
+def statuses(toloka: EmulatorServer, pool_id: str) -> dict[str, str]:
+    return {answer.id: answer.status.value for answer in answers(toloka, pool_id)}
+
+
+def wanted(toloka: EmulatorServer, pool_id: str) -> dict[str, dict[str, str]]:
+    """Return decisions, every third to reject."""
+    ids = [answer.id for answer in answers(toloka, pool_id)]
+    return {name: YES if number % 3 else NO for number, name in enumerate(ids)}
+
+
+def review(pool_id: str, decisions: Any = None, **arguments: Any) -> dict[str, Any]:
+    task = ReviewAssignmentsOperator(task_id="review", pool_id=pool_id, decisions=decisions, **arguments)
+    result: dict[str, Any] = run_task(task).result
+    return result
+
+
+def as_file(path: Path, decisions: dict[str, dict[str, str]]) -> str:
+    lines = [json.dumps({"assignment_id": name, **decision}) for name, decision in decisions.items()]
+    text = "\n".join([*lines, ""]).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return str(path)
+
+
+def counts(**more: int) -> dict[str, int]:
+    return {"accepted": 0, "rejected": 0, "already": 0, "left": 0, **more}
+
+
+@pytest.mark.parametrize("kind", ["function", "mapping", ".jsonl", ".jsonl.gz"])
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_all_are_decided_and_only_once(
+    toloka: EmulatorServer, pool_id: str, tmp_path: Path, kind: str, in_flight: int
+) -> None:
+    decisions = wanted(toloka, pool_id)
+    arguments: dict[str, Any] = {"decisions": decisions}
+    if kind == "function":
+        arguments = {"decide": lambda answer: decisions[answer.id]}
+    elif kind != "mapping":
+        arguments = {"decisions": as_file(tmp_path / f"decisions{kind}", decisions)}
+    first = review(pool_id, in_flight=in_flight, **arguments)
+    assert first == {"pool_id": pool_id, **counts(accepted=8, rejected=4)}
+    again = review(pool_id, in_flight=in_flight, **arguments)
+    assert again == {"pool_id": pool_id, **(counts() if kind == "function" else {**counts(**first), "already": 12})}
+    assert statuses(toloka, pool_id) == {name: decision["status"] for name, decision in decisions.items()}
+    comments = {answer.id: answer.raw["public_comment"] for answer in answers(toloka, pool_id)}
+    assert comments == {name: decision["public_comment"] for name, decision in decisions.items()}
+    assert len(toloka.journal.requests(method="PATCH")) == 12
+
+
+def test_a_function_gets_what_was_answered_and_may_leave_it(toloka: EmulatorServer, pool_id: str) -> None:
+    seen: list[Assignment] = []
+
+    def decide(answer: Assignment) -> dict[str, str] | None:
+        seen.append(answer)
+        return None if len(seen) % 2 else YES
+
+    assert review(pool_id, decide=decide) == {"pool_id": pool_id, **counts(accepted=6, left=6)}
+    assert all(answer.solutions[0] for answer in seen)
+    assert Counter(statuses(toloka, pool_id).values()) == {"ACCEPTED": 6, "SUBMITTED": 6}
+
+
+def test_what_was_rejected_can_be_accepted(toloka: EmulatorServer, pool_id: str) -> None:
+    ids = list(statuses(toloka, pool_id))
+    review(pool_id, dict.fromkeys(ids, NO))
+    assert review(pool_id, dict.fromkeys(ids, YES))["accepted"] == 12
+    assert set(statuses(toloka, pool_id).values()) == {"ACCEPTED"}
+
+
+@pytest.mark.parametrize("fault", [{"lost_answer": True}, {"status": 503}, {"drop": True}, {"half_body": True}])
+def test_lost_answers_are_no_second_decision(toloka: EmulatorServer, pool_id: str, fault: dict[str, Any]) -> None:
+    decisions = wanted(toloka, pool_id)
+    toloka.faults.add("PATCH", "/api/v1/assignments/{id}", skip=3, **fault)
+    assert review(pool_id, decisions) == {"pool_id": pool_id, **counts(accepted=8, rejected=4)}
+    assert statuses(toloka, pool_id) == {name: decision["status"] for name, decision in decisions.items()}
+    decided = [event for event in toloka.journal.events() if event["event"].endswith(("accepted", "rejected"))]
+    assert len(decided) == 12
+
+
+def test_what_is_decided_otherwise_fails_after_all_others_are_done(toloka: EmulatorServer, pool_id: str) -> None:
+    decisions = wanted(toloka, pool_id)
+    paid = next(iter(decisions))
+    review(pool_id, {paid: YES})
+    with pytest.raises(AirflowFailException) as failure:
+        review(pool_id, {**decisions, paid: NO, "0015-unknown": YES})
+    assert f"Assignment {paid} is ACCEPTED, so it cannot be REJECTED any more" in str(failure.value)
+    assert "Assignment 0015-unknown does not exist" in str(failure.value)
+    assert "(2 were not)" in str(failure.value)
+    assert Counter(statuses(toloka, pool_id).values()) == {"ACCEPTED": 9, "REJECTED": 3}
+
+
+def test_somebody_else_is_faster(toloka: EmulatorServer, pool_id: str) -> None:
+    """The answer is listed as SUBMITTED, and accepted while the function looks at it."""
+
+    def decide(answer: Assignment) -> dict[str, str]:
+        client = TolokaClient(TOKEN, base_url=toloka.url)
+        client.patch_assignment(answer.id, status="ACCEPTED", public_comment="ok")  # type: ignore[arg-type]
+        return NO
+
+    with pytest.raises(AirflowFailException, match="is ACCEPTED, so it cannot be REJECTED any more"):
+        review(pool_id, decide=decide)
+
+
+def test_answers_of_another_pool_are_left_alone(toloka: EmulatorServer, pool_id: str) -> None:
+    other = answered(toloka)
+    with pytest.raises(AirflowFailException, match=rf"belongs to pool {other}(.|\n)*and 2 more"):
+        review(pool_id, dict.fromkeys(statuses(toloka, other), YES))
+    assert set(statuses(toloka, other).values()) == {"SUBMITTED"}
+
+
+def test_an_archived_pool(server: ScriptedServer, connection: str) -> None:
+    server.default("GET", "/pools/21", pool("ARCHIVED"))
+    with pytest.raises(AirflowFailException, match="Pool 21 is ARCHIVED, so its answers cannot be"):
+        review("21", {"a-1": YES})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"public_comment": " "}, "public_comment is ' '; people read it"),
+        ({"public_comment": "x" * 2049}, "text of up to 2048 characters"),
+        ({"public_comment": None}, "public_comment is None"),
+        ({"status": "accepted"}, "status is 'accepted'; it must be ACCEPTED or REJECTED"),
+        ({"status": "SUBMITTED"}, "status is 'SUBMITTED'"),
+        ({"comment": "x"}, "a decision has public_comment and status"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["function", "mapping", "file"])
+def test_a_decision_that_is_none(
+    toloka: EmulatorServer, pool_id: str, tmp_path: Path, kind: str, change: dict[str, Any], message: str
+) -> None:
+    decisions = wanted(toloka, pool_id)
+    last = list(decisions)[-1]
+    decisions[last] = {**YES, **change}
+    arguments: dict[str, Any] = {"decisions": decisions}
+    where = f"decisions: assignment {last}: "
+    if kind == "function":
+        arguments, where = {"decide": lambda answer: decisions[answer.id]}, f"decide: assignment {last}: "
+    elif kind == "file":
+        path = as_file(tmp_path / "decisions.jsonl", decisions)
+        arguments, where = {"decisions": path}, f"decisions: {path}, line 12: "
+    with pytest.raises(ValueError) as refusal:
+        review(pool_id, **arguments)
+    assert str(refusal.value).startswith(where)
+    assert message in str(refusal.value)
+    assert toloka.journal.requests(method="PATCH") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"{", "line 2: it is not JSON"),
+        (b"[]", "line 2: it is no object with an assignment_id"),
+        (b'{"assignment_id": "a/b", "status": "ACCEPTED", "public_comment": "x"}', "line 2: assignment_id is 'a/b'"),
+        (b'{"assignment_id": "a-1", "status": "ACCEPTED", "public_comment": "x"}', "line 2: a-1 is decided twice"),
+        (b"x" * 70_000, "line 2: it is longer than"),
+    ],
+)
+def test_a_broken_line(server: ScriptedServer, connection: str, tmp_path: Path, line: bytes, message: str) -> None:
+    path = Path(as_file(tmp_path / "decisions.jsonl", {"a-1": YES}))
+    path.write_bytes(path.read_bytes() + line)
+    with pytest.raises(ValueError, match=message):
+        review("21", str(path))
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "decisions or decide must be given"),
+        ({"decisions": {}, "decide": lambda answer: None}, "and not both"),
+        ({"decisions": {"a b": YES}}, "an assignment's id is 'a b', which is no id"),
+        (
+            {"decisions": "/nowhere/decisions.jsonl"},
+            "decisions is '/nowhere/decisions.jsonl', and there is no such file",
+        ),
+        ({"decisions": "None"}, "decisions is 'None': a template or an upstream task gave no path"),
+        ({"decisions": {"a-1": YES}, "in_flight": 0}, "in_flight is 0"),
+    ],
+)
+def test_arguments_that_cannot_be_used(server: ScriptedServer, connection: str, arguments: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        review("21", **arguments)
+    assert server.seen == []

@@ -1,0 +1,432 @@
+"""That every task of a source is created once, and that people learn about those that are not."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from tests.support import TOKEN, Outcome, TaskInstance, connect, run_task
+from tests.worlds import POOL, PROJECT, small_pool
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.operators.tasks import CreateTasksOperator
+
+TASKS = "/api/v1/tasks"
+OPERATION = "/api/v1/operations/{id}"
+LOG = "/api/v1/operations/{id}/log"
+
+both_ways = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+
+
+@pytest.fixture
+def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+    with EmulatorServer(seed=1) as emulator:
+        emulator.progressions.set(Progression(seconds=0))
+        connect(monkeypatch, emulator.url)
+        yield emulator
+
+
+@pytest.fixture
+def client(toloka: EmulatorServer) -> TolokaClient:
+    return TolokaClient(TOKEN, base_url=toloka.url)
+
+
+@pytest.fixture
+def pool_id(client: TolokaClient) -> str:
+    return small_pool(client)
+
+
+def tasks(count: int, start: int = 1) -> list[dict[str, Any]]:
+    return [{"input_values": {"text": f"text {number}"}} for number in range(start, start + count)]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    """The path of a file of 60 tasks."""
+    return write(tmp_path / "tasks.jsonl", tasks(60))
+
+
+def upload(pool_id: str, source: Any, attempt: int = 1, **arguments: Any) -> Outcome:
+    arguments = {"chunk_size": 10, "poll_interval": 0.01, **arguments}
+    operator = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks=source, **arguments)
+    return run_task(operator, TaskInstance(task_id="upload", try_number=attempt))
+
+
+def lines(path: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def uploaded(client: TolokaClient, pool_id: str) -> Counter[str]:
+    return Counter(str(task.input_values["text"]) for task in client.list_tasks(pool_id))
+
+
+def expected(count: int) -> Counter[str]:
+    return Counter(f"text {number}" for number in range(1, count + 1))
+
+
+def check_once(client: TolokaClient, pool_id: str, result: dict[str, Any], count: int) -> None:
+    """Every task is in the pool once, and in the list of ids once with its own id."""
+    texts = {task.id: task.input_values["text"] for task in client.list_tasks(pool_id)}
+    assert Counter(texts.values()) == expected(count)
+    rows = lines(result["ids_path"])
+    assert [row["line"] for row in rows] == list(range(1, count + 1))
+    assert all(texts[row["task_id"]] == f"text {row['line']}" for row in rows)
+
+
+@both_ways
+def test_a_file(client: TolokaClient, pool_id: str, source: str, deferrable: bool, tmp_path: Path) -> None:
+    result = upload(pool_id, source, deferrable=deferrable).result
+    check_once(client, pool_id, result, 60)
+    assert result == {
+        "pool_id": pool_id,
+        "total": 60,
+        "created": 60,
+        "invalid": 0,
+        "ids_path": result["ids_path"],
+        "invalid_path": None,
+    }
+    assert result["ids_path"].startswith(f"{source}.")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@both_ways
+@pytest.mark.parametrize("progression", [Progression(looks=2), Progression(seconds=0.1)], ids=["looks", "seconds"])
+def test_operations_that_take_their_time(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, deferrable: bool, progression: Progression
+) -> None:
+    """The pool takes one operation at a time: the others are sent in turn."""
+    toloka.progressions.set(progression)
+    outcome = upload(pool_id, source, deferrable=deferrable)
+    check_once(client, pool_id, outcome.result, 60)
+    assert bool(outcome.triggers) == deferrable
+    assert outcome.xcoms["toloka_link"].endswith(f"/pool/{pool_id}")
+
+
+def test_a_list_has_no_files_unless_they_are_named(client: TolokaClient, pool_id: str, tmp_path: Path) -> None:
+    assert upload(pool_id, tasks(25)).result["ids_path"] is None
+    assert uploaded(client, pool_id) == expected(25)
+    path = str(tmp_path / "ids.jsonl.gz")
+    assert upload(pool_id, tasks(25), attempt=2, ids_path=path).result["ids_path"] == path
+    assert Path(path).exists()
+    assert uploaded(client, pool_id) == expected(25)
+
+
+def test_csv_is_read_by_the_specification_of_the_project(client: TolokaClient, tmp_path: Path) -> None:
+    inputs = {"text": {"type": "string"}, "count": {"type": "integer"}}
+    spec = {**PROJECT["task_spec"], "input_spec": inputs}
+    pool_id = client.create_pool({**POOL, "project_id": client.create_project({**PROJECT, "task_spec": spec}).id}).id
+    path = tmp_path / "tasks.csv"
+    path.write_text("INPUT:text,INPUT:count,GOLDEN:answer,HINT:text\na,1,yes,look\nb,2,,\n")
+    upload(pool_id, str(path))
+    first, second = (task.raw for task in client.list_tasks(pool_id))
+    assert first["input_values"] == {"text": "a", "count": 1}
+    assert first["known_solutions"] == [{"output_values": {"answer": "yes"}, "correctness_weight": 1}]
+    assert first["message_on_unknown_solution"] == "look"
+    assert (first["infinite_overlap"], second["overlap"]) == (True, 2)
+    assert second["input_values"] == {"text": "b", "count": 2}
+
+
+def test_a_training(client: TolokaClient, source: str) -> None:
+    training = {
+        "project_id": client.create_project(PROJECT).id,
+        "private_name": "Training",
+        "may_contain_adult_content": False,
+        "assignment_max_duration_seconds": 600,
+        "mix_tasks_in_creation_order": True,
+        "shuffle_tasks_in_task_suite": True,
+        "training_tasks_in_task_suite_count": 1,
+        "task_suites_required_to_pass": 1,
+        "retry_training_after_days": 5,
+        "inherited_instructions": True,
+    }
+    training_id = client.create_training(training).id
+    outcome = upload(training_id, source)
+    check_once(client, training_id, outcome.result, 60)
+    assert outcome.xcoms["toloka_link"].endswith(f"/training/{training_id}")
+
+
+def test_chunks_are_cut_by_bytes(client: TolokaClient, pool_id: str) -> None:
+    rows = [{"input_values": {"text": f"{number}" + "é" * 200_000}} for number in range(10)]
+    for attempt in (1, 2):
+        assert upload(pool_id, rows, attempt=attempt, chunk_size=100).result["created"] == 10
+    assert len(list(client.list_operations(type="TASK.BATCH_CREATE"))) == 5
+    assert len(list(client.list_tasks(pool_id))) == 10
+
+
+# What goes wrong on the way
+
+
+@pytest.mark.parametrize("route", [("POST", TASKS), ("GET", OPERATION), ("GET", LOG)], ids=["send", "look", "log"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"lost_answer": True},
+        {"drop": True},
+        {"half_body": True},
+        {"status": 500},
+        {"html": 502},
+        {"status": 429, "code": "TOO_MANY_REQUESTS", "payload": {"interval": "MIN"}},
+    ],
+    ids=lambda fault: next(iter(fault)),
+)
+def test_trouble_that_passes(
+    toloka: EmulatorServer,
+    client: TolokaClient,
+    pool_id: str,
+    source: str,
+    route: tuple[str, str],
+    fault: dict[str, Any],
+) -> None:
+    toloka.faults.add(*route, skip=2, times=3, **fault)
+    check_once(client, pool_id, upload(pool_id, source).result, 60)
+    assert len(toloka.faults) == 0
+
+
+@pytest.mark.parametrize("route", [("POST", TASKS), ("GET", OPERATION), ("GET", LOG)], ids=["send", "look", "log"])
+@pytest.mark.parametrize("skip", [0, 1, 3, 5])
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_an_attempt_that_ends_anywhere_is_completed_by_the_next(
+    toloka: EmulatorServer,
+    client: TolokaClient,
+    pool_id: str,
+    source: str,
+    route: tuple[str, str],
+    skip: int,
+    in_flight: int,
+) -> None:
+    toloka.faults.add(*route, skip=skip, status=403)
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        upload(pool_id, source, in_flight=in_flight)
+    check_once(client, pool_id, upload(pool_id, source, attempt=2, in_flight=in_flight).result, 60)
+    check_once(client, pool_id, upload(pool_id, source, attempt=3, in_flight=in_flight).result, 60)
+
+
+def test_an_attempt_after_an_answer_that_was_lost_for_good(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str
+) -> None:
+    """The first POST is done, then no look at it is answered: as if the worker were killed there."""
+    toloka.faults.add("POST", TASKS, lost_answer=True)
+    toloka.faults.add("POST", TASKS, status=403)
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        upload(pool_id, source, in_flight=1)
+    assert uploaded(client, pool_id) == expected(10)
+    check_once(client, pool_id, upload(pool_id, source, attempt=2).result, 60)
+
+
+def test_an_operation_that_failed_created_nothing_and_is_sent_anew(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str
+) -> None:
+    toloka.progressions.set(Progression(seconds=0, fail={"code": "OPERATION_EXECUTION_ERROR"}))
+    for attempt in (1, 2):
+        with pytest.raises(AirflowException, match="OPERATION_EXECUTION_ERROR") as caught:
+            upload(pool_id, source, attempt=attempt)
+        assert not isinstance(caught.value, AirflowFailException)
+    toloka.progressions.set(Progression(seconds=0))
+    check_once(client, pool_id, upload(pool_id, source, attempt=3).result, 60)
+
+
+@both_ways
+@pytest.mark.parametrize("holder", ["upload", "opening"])
+def test_a_pool_that_is_held_by_another_operation(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, deferrable: bool, holder: str
+) -> None:
+    other = [{"pool_id": pool_id, "input_values": {"text": "other"}}]
+    client.create_tasks(other, allow_defaults=True)
+    toloka.progressions.set(Progression(seconds=0.3))
+    if holder == "upload":
+        client.create_tasks_async(other, allow_defaults=True)
+    else:
+        client.open_pool(pool_id)
+    outcome = upload(pool_id, source, deferrable=deferrable, chunk_size=30)
+    others = Counter(other=2 if holder == "upload" else 1)
+    assert uploaded(client, pool_id) == expected(60) + others
+    assert len(outcome.triggers) == (1 + (holder == "opening") if deferrable else 0)
+
+
+# What is wrong with the tasks
+
+
+def with_invalid(count: int, *invalid: int) -> list[dict[str, Any]]:
+    rows = tasks(count)
+    for number in invalid:
+        rows[number - 1] = {"input_values": {"text": f"text {number}", "more": 1}}
+    return rows
+
+
+@both_ways
+def test_invalid_tasks_are_told_and_can_be_repaired(
+    client: TolokaClient, pool_id: str, tmp_path: Path, deferrable: bool
+) -> None:
+    path = write(tmp_path / "tasks.jsonl", with_invalid(60, 17, 18))
+    with pytest.raises(AirflowFailException, match=r"line 17: input_values\.more VALUE_NOT_ALLOWED") as caught:
+        upload(pool_id, path, deferrable=deferrable)
+    assert "2 of 60 tasks invalid, and 50 were created" in str(caught.value)
+    [report] = tmp_path.glob("*.invalid.jsonl")
+    assert str(report) in str(caught.value)
+    assert [(row["line"], row["field"], row["code"]) for row in lines(str(report))] == [
+        (17, "input_values.more", "VALUE_NOT_ALLOWED"),
+        (18, "input_values.more", "VALUE_NOT_ALLOWED"),
+    ]
+    write(tmp_path / "tasks.jsonl", tasks(60))
+    check_once(client, pool_id, upload(pool_id, path, attempt=2, deferrable=deferrable).result, 60)
+    assert not report.exists()
+
+
+@both_ways
+def test_invalid_tasks_are_skipped_and_reported(
+    client: TolokaClient, pool_id: str, tmp_path: Path, deferrable: bool
+) -> None:
+    """Those of the second chunk are all invalid, so that its operation fails."""
+    invalid = [3, *range(11, 21), 60]
+    path = write(tmp_path / "tasks.jsonl", with_invalid(60, *invalid))
+    for attempt in (1, 2):
+        result = upload(pool_id, path, attempt=attempt, skip_invalid_items=True, deferrable=deferrable).result
+        assert (result["total"], result["created"], result["invalid"]) == (60, 48, 12)
+        assert [row["line"] for row in lines(result["invalid_path"])] == invalid
+        assert len(lines(result["ids_path"])) == 48
+    assert sum(uploaded(client, pool_id).values()) == 48
+
+
+def test_if_all_are_invalid_nothing_was_done(client: TolokaClient, pool_id: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "tasks.jsonl", with_invalid(12, *range(1, 13)))
+    with pytest.raises(AirflowFailException, match="12 of 12 tasks invalid"):
+        upload(pool_id, path, skip_invalid_items=True)
+
+
+def test_without_a_place_for_the_report_the_error_tells(client: TolokaClient, pool_id: str) -> None:
+    with pytest.raises(AirflowFailException, match=r"item 2: input_values\.more VALUE_NOT_ALLOWED Unknown field"):
+        upload(pool_id, with_invalid(3, 2))
+
+
+@pytest.mark.parametrize("change", ["other text", "removed", "inserted"])
+@pytest.mark.parametrize("ended", [("POST", TASKS), ("GET", LOG)], ids=["sending", "writing"])
+def test_a_source_that_changed_is_refused_before_anything_is_sent(
+    toloka: EmulatorServer,
+    client: TolokaClient,
+    pool_id: str,
+    source: str,
+    change: str,
+    ended: tuple[str, str],
+) -> None:
+    toloka.faults.add(*ended, skip=2, status=403)
+    with pytest.raises(AirflowFailException):
+        upload(pool_id, source, in_flight=1)
+    before = uploaded(client, pool_id)
+    rows = tasks(60)
+    if change == "other text":
+        rows[4] = {"input_values": {"text": "changed"}}
+    elif change == "removed":
+        del rows[4]
+    else:
+        rows.insert(4, {"input_values": {"text": "inserted"}})
+    write(Path(source), rows)
+    with pytest.raises(AirflowFailException, match=r"line 1 to 10: .*restore what was uploaded"):
+        upload(pool_id, source, attempt=2)
+    assert uploaded(client, pool_id) == before
+
+
+def test_a_source_that_ends_earlier_is_refused(client: TolokaClient, pool_id: str, source: str) -> None:
+    upload(pool_id, source)
+    write(Path(source), tasks(30))
+    with pytest.raises(AirflowFailException, match=r"line 21 to 30: .* created tasks that come behind these"):
+        upload(pool_id, source, attempt=2)
+
+
+def test_a_broken_line_stops_the_upload_and_can_be_repaired(client: TolokaClient, pool_id: str, source: str) -> None:
+    good = Path(source).read_text()
+    rows = good.splitlines(keepends=True)
+    rows[36] = '{"input_values": \n'
+    Path(source).write_text("".join(rows))
+    with pytest.raises(AirflowFailException, match=f"^{source}, line 37: it is not JSON"):
+        upload(pool_id, source)
+    Path(source).write_text(good)
+    check_once(client, pool_id, upload(pool_id, source, attempt=2).result, 60)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"input_values": {"text": "x" * 1_048_577}}, "item 17: the input values are too large.*input_values.text"),
+        ({"input_values": {}, "pool_id": "7"}, "item 17: pool_id is '7', but the tasks are for"),
+        ({"input_values": {"text": {1, 2}}}, "item 17: it cannot be written as JSON"),
+        ({"input_values": {"text": float("nan")}}, "item 17: it cannot be written as JSON"),
+        ({"text": "a"}, "item 17: input_values is None"),
+    ],
+)
+def test_a_bad_task_is_named_and_nothing_is_sent(
+    toloka: EmulatorServer, pool_id: str, row: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=problem):
+        upload(pool_id, [*tasks(16), row], chunk_size=100)
+    assert not toloka.journal.requests("POST", TASKS)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("INPUT:other\n1\n", "unknown columns: INPUT:other"), ("GOLDEN:answer\nyes\n", "missing columns: INPUT:text")],
+)
+def test_bad_columns_are_named_and_nothing_is_sent(
+    toloka: EmulatorServer, pool_id: str, tmp_path: Path, content: str, problem: str
+) -> None:
+    path = tmp_path / "tasks.csv"
+    path.write_text(content)
+    with pytest.raises(AirflowFailException, match=f"{path}: {problem}"):
+        upload(pool_id, str(path))
+    assert not toloka.journal.requests("POST", TASKS)
+
+
+def test_no_tasks(pool_id: str, tmp_path: Path) -> None:
+    for source in ([], write(tmp_path / "a.jsonl", [])):
+        with pytest.raises(AirflowFailException, match="there are no tasks in it"):
+            upload(pool_id, source)
+
+
+def test_an_archived_pool_gets_nothing(toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str) -> None:
+    client.archive_pool(pool_id)
+    with pytest.raises(AirflowFailException, match="is archived, so it takes no tasks; nothing was sent"):
+        upload(pool_id, source)
+    assert not toloka.journal.requests("POST", TASKS)
+
+
+def test_a_pool_that_does_not_exist(toloka: EmulatorServer, source: str) -> None:
+    with pytest.raises(AirflowFailException, match="DOES_NOT_EXIST"):
+        upload("7", source)
+
+
+@pytest.mark.parametrize("value", [None, "", "../1", "None"])
+def test_a_bad_id_sends_nothing(toloka: EmulatorServer, value: Any) -> None:
+    with pytest.raises(ValueError, match="pool_id is "):
+        upload(value, tasks(1))
+
+
+@pytest.mark.parametrize(("name", "value"), [("chunk_size", 0), ("chunk_size", 10_001), ("in_flight", "4")])
+def test_bad_numbers_are_refused_when_the_dag_is_read(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} is {value!r}; it must be a whole number from 1 to"):
+        upload("21", [], **{name: value})
+
+
+@both_ways
+def test_operations_that_do_not_end(toloka: EmulatorServer, pool_id: str, source: str, deferrable: bool) -> None:
+    toloka.progressions.set(Progression(seconds=1000))
+    with pytest.raises(AirflowException, match=r"RUNNING|PENDING") as caught:
+        upload(pool_id, source, deferrable=deferrable, chunk_size=100, timeout=0.1)
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_an_event_of_nobody_is_no_success(toloka: EmulatorServer, pool_id: str) -> None:
+    operator = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks=tasks(1))
+    for method in (operator.holder_finished, operator.operations_finished):
+        with pytest.raises(AirflowFailException, match="resumed with an event"):
+            method({"ti": TaskInstance()}, None)  # type: ignore[typeddict-item]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from toloka_airflow.storage.config_files import read_config
+
+CONFIG = {
+    "private_name": "yes",
+    "allowed_values": ["yes", "no", "on", "010", "12:30:00"],
+    "will_expire": "2030-01-01",
+    "reward_per_assignment": 1e-2,
+    "priority": -5,
+    "factor": 0.5,
+    "flags": [True, False, None],
+}
+YAML = """
+# A file that a person writes.
+private_name: yes
+allowed_values: [yes, no, on, "010", 12:30:00]
+will_expire: 2030-01-01
+reward_per_assignment: 1e-2
+priority: -5
+factor: .5
+flags: [true, False, ~]
+"""
+
+
+@pytest.mark.parametrize("suffix", [".json", ".yaml", ".yml", ".JSON"])
+@pytest.mark.parametrize("kind", [str, ObjectStoragePath, Path], ids=lambda kind: kind.__name__)
+def test_both_formats_say_the_same(tmp_path: Path, suffix: str, kind: Any) -> None:
+    file = tmp_path / f"pool{suffix}"
+    file.write_text(json.dumps(CONFIG) if "j" in suffix.lower() else YAML, encoding="utf-8-sig")
+    assert read_config("config", kind(file)) == CONFIG
+
+
+def test_json_is_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "pool.yaml"
+    file.write_text(json.dumps(CONFIG, indent=2))
+    assert read_config("config", str(file)) == CONFIG
+
+
+def test_anchors(tmp_path: Path) -> None:
+    file = tmp_path / "pool.yaml"
+    file.write_text("a: &text {type: string}\nb: {<<: *text, hidden: true}\n")
+    assert read_config("config", str(file))["b"] == {"type": "string", "hidden": True}
+
+
+def test_a_mapping_is_copied() -> None:
+    given = {"a": 1}
+    read_config("config", given)["b"] = 2
+    assert given == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("pool.json", b'{"a": 1,\n "b": }', r"pool\.json, line 2: no JSON: Expecting value"),
+        ("pool.json", b"", r"pool\.json, line 1: no JSON"),
+        ("pool.json", b"[1]", r"pool\.json holds a list, not an object"),
+        ("pool.json", b'{"a": "\xff"}', r"pool\.json is not UTF-8"),
+        ("pool.yaml", b"a: 1\nb: [1\nc: 2", r"pool\.yaml, line 3: no YAML: expected"),
+        ("pool.yaml", b"", r"pool\.yaml holds a NoneType"),
+        ("pool.yaml", b"a: !!python/object:os.system x", r"line 1: no YAML: could not determine a constructor"),
+        ("pool.yaml", b"a: \x00", r"pool\.yaml: no YAML: unacceptable character"),
+        ("pool.toml", b"", r"pool\.toml'; the name of the file must end in \.json, \.yaml, \.yml"),
+        ("pool", b"", "must end in"),
+    ],
+)
+def test_what_is_no_configuration(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=reason) as caught:
+        read_config("config", str(tmp_path / name))
+    assert str(caught.value).startswith("config")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    for name in ("nothing.json", "folder.json"):
+        with pytest.raises(ValueError, match=rf"config is '.*{name}': there is no such file"):
+            read_config("config", str(tmp_path / name))
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_no_path_at_all(value: Any) -> None:
+    with pytest.raises(ValueError, match="it must be a dict, or the path"):
+        read_config("config", value)

@@ -1,0 +1,167 @@
+"""Files of rows: complete or not there, whatever happens to the writer."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
+
+from toloka_airflow.storage.row_files import RowFile
+
+
+@pytest.fixture(params=["file", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "file":
+        yield f"file://{tmp_path}/new/folder"
+        return
+    fs = MemoryFileSystem()
+    attach("memory", fs=fs)
+    yield "memory://bucket/folder"
+    fs.rm("/bucket", recursive=True)
+
+
+def page(number: int) -> dict[str, Any]:
+    return {"lines": [b'{"n": %d}' % number], "cursor": str(number), "counts": {"rows": 1}}
+
+
+def files(path: ObjectStoragePath) -> list[str]:
+    return sorted(name.rpartition("/")[2] for name in path.fs.find(path.fs._parent(path.path)))
+
+
+def read(path: ObjectStoragePath) -> bytes:
+    content = path.fs.cat_file(path.path)
+    return gzip.decompress(content) if path.path.endswith(".gz") else content
+
+
+both_formats = pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+
+
+@both_formats
+@pytest.mark.parametrize("part_bytes", [1, 10_000], ids=["parts", "no parts"])
+def test_a_file_is_there_when_it_is_finished(folder: str, name: str, part_bytes: int) -> None:
+    path = ObjectStoragePath(f"{folder}/{name}")
+    file = RowFile(path, key="k", part_bytes=part_bytes)
+    for number in range(3):
+        file.append(**page(number))
+    assert not path.fs.exists(path.path)
+    assert file.finish() == {"rows": 3}
+    assert read(path) == b'{"n": 0}\n{"n": 1}\n{"n": 2}\n'
+    assert files(path) == [name]
+
+
+@both_formats
+def test_no_rows_make_an_empty_file(folder: str, name: str) -> None:
+    path = ObjectStoragePath(f"{folder}/{name}")
+    assert RowFile(path, key="k").finish() == {}
+    assert read(path) == b""
+
+
+@both_formats
+def test_a_second_writer_goes_on_behind_the_last_part(folder: str, name: str) -> None:
+    path = ObjectStoragePath(f"{folder}/{name}")
+    first = RowFile(path, key="k", part_bytes=15)
+    for number in range(5):
+        first.append(**page(number))
+    second = RowFile(path, key="k", part_bytes=15)
+    assert (second.cursor, second.counts) == ("3", {"rows": 4})
+    second.append(**page(4))
+    assert second.finish() == {"rows": 5}
+    assert read(path) == b"".join(b'{"n": %d}\n' % number for number in range(5))
+
+
+def test_a_finished_file_is_replaced_by_a_writer_that_starts_anew(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    for number in (1, 2):
+        file = RowFile(path, key="k", part_bytes=1)
+        assert file.cursor is None
+        file.append(**page(number))
+        file.finish()
+    assert read(path) == b'{"n": 2}\n'
+
+
+def test_another_key_has_other_parts(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    RowFile(path, key="one", part_bytes=1).append(**page(1))
+    assert RowFile(path, key="two").cursor is None
+
+
+def test_an_attempt_that_is_still_alive_does_not_get_into_the_file(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    zombie = RowFile(path, key="k", part_bytes=1)
+    zombie.append(**page(0))
+    writer = RowFile(path, key="k", part_bytes=15)
+    for number in (1, 2):
+        writer.append(**page(number))  # one part
+    zombie.append(**page(1))  # in the same place
+    assert RowFile(path, key="k").cursor == "1"
+    assert writer.finish() == {"rows": 3}
+    assert read(path) == b'{"n": 0}\n{"n": 1}\n{"n": 2}\n'
+
+
+def test_a_part_that_does_not_follow_is_left_out(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    zombie, writer = RowFile(path, key="k", part_bytes=15), RowFile(path, key="k", part_bytes=1)
+    for number in range(4):
+        zombie.append(**page(number))  # two parts: up to 1, up to 3
+    writer.append(**page(0))
+    assert RowFile(path, key="k").cursor == "0"
+
+
+def test_a_page_is_added_as_a_whole_or_not_at_all(folder: str) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"{}"
+        raise OSError("gone")
+
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    file = RowFile(path, key="k")
+    with pytest.raises(OSError, match="gone"):
+        file.append(broken(), cursor="1", counts={"rows": 2})
+    file.append(**page(2))
+    assert file.finish() == {"rows": 1}
+    assert read(path) == b'{"n": 2}\n'
+
+
+def test_an_error_while_joining_leaves_no_half_file(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    file = RowFile(path, key="k", part_bytes=1)
+    for number in range(3):
+        file.append(**page(number))
+    [*_, last] = sorted(name for name in files(path) if not name.endswith(".json"))
+    lost = path.fs.cat_file(f"{path.path}.k.parts/{last}")
+    path.fs.rm_file(f"{path.path}.k.parts/{last}")
+    with pytest.raises(FileNotFoundError):
+        file.finish()
+    assert not path.fs.exists(path.path)
+    again = RowFile(path, key="k")
+    assert again.cursor == "1"
+    again.append([lost.strip()], cursor="2", counts={"rows": 1})
+    assert again.finish() == {"rows": 3}
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl.zst"])
+def test_a_name_that_asks_for_another_format_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"name the file \*\.jsonl or \*\.jsonl\.gz"):
+        RowFile(ObjectStoragePath(f"file://{tmp_path}/{name}"), key="k")
+
+
+def test_a_folder_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="which is a folder"):
+        RowFile(ObjectStoragePath(f"file://{tmp_path}"), key="k")
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+@pytest.mark.parametrize("kind", ["disk", "store"])
+def test_a_writer_that_is_killed_anywhere_leaves_no_row_twice_and_none_out(
+    tmp_path: Path, kind: str, suffix: str
+) -> None:
+    program = Path(__file__).with_name("killed_writers.py")
+    steps = subprocess.check_output([sys.executable, program, tmp_path, kind, suffix], text=True)
+    assert int(steps) > 40

@@ -1,0 +1,98 @@
+"""A wait that ends, and closes its pool, when enough is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from tests.support import NO_OPERATIONS, Outcome, ScriptedServer, connect, operation, pool, run_task
+from toloka_airflow.emulator.people.crowd import CrowdSettings
+from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.sensors import PoolSensor
+
+MODES: dict[str, dict[str, Any]] = {"poke": {"deferrable": False}, "deferred": {"deferrable": True}}
+both_modes = pytest.mark.parametrize("mode", MODES)
+
+
+@pytest.fixture
+def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+    """A Toloka where an hour passes in a second, and operations are done at once."""
+    with EmulatorServer(seed=1, speed=3600, crowd=CrowdSettings(size=2)) as server:
+        connect(monkeypatch, server.url)
+        server.progressions.set(Progression(seconds=0))
+        yield server
+
+
+def wait(mode: str, pool_id: str, **arguments: Any) -> Outcome:
+    pace = {"poke_interval": 0.05, "progress_interval": 0.05, "timeout": 30}
+    return run_task(PoolSensor(task_id="wait", pool_id=pool_id, **pace, **MODES[mode], **arguments))
+
+
+@both_modes
+def test_the_pool_is_closed_when_enough_is_spent(toloka: EmulatorServer, mode: str) -> None:
+    pool_id = toloka.add_pool(1000, reward_per_assignment=0.5, open=True)
+    result = wait(mode, pool_id, max_spend="3").result
+    assert (result["status"], result["close_reason"], result["stopped_by"]) == ("CLOSED", "MANUAL", "max_spend")
+    assert result["closed_at"]
+    assert 3 <= result["progress"]["spent"] < 500
+    assert toloka.pool(pool_id)["status"] == "CLOSED"
+
+
+@both_modes
+def test_what_was_spent_before_does_not_count(toloka: EmulatorServer, mode: str) -> None:
+    pool_id = toloka.add_pool(1000, reward_per_assignment=0.5, open=True)
+    assert wait(mode, pool_id, max_spend=3, spent_before=4.5).result["progress"]["spent"] >= 7.5
+
+
+@both_modes
+def test_a_pool_that_is_done_before_is_an_ordinary_end(toloka: EmulatorServer, mode: str) -> None:
+    pool_id = toloka.add_pool(3, open=True)
+    result = wait(mode, pool_id, max_spend=100).result
+    assert (result["close_reason"], result["stopped_by"]) == ("COMPLETED", "closed")
+
+
+def analytics(spent: Any) -> dict[str, Any]:
+    return operation(type="ANALYTICS", details={"value": [{"request": {"name": "spent_budget"}, "result": spent}]})
+
+
+@both_modes
+def test_a_closing_that_may_pass_is_tried_again_by_airflow(server: ScriptedServer, connection: str, mode: str) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("POST", "/api/staging/analytics-2", analytics(5))
+    server.default("GET", "/operations/op-1", analytics(5))
+    server.answer("POST", "/pools/21/close", 202, operation("FAIL", "POOL.CLOSE", id="op-2"))
+    with pytest.raises(AirflowException, match="op-2") as caught:
+        wait(mode, "21", max_spend=5)
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@both_modes
+def test_an_operation_that_holds_the_pool_is_waited_for(server: ScriptedServer, connection: str, mode: str) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("POST", "/api/staging/analytics-2", analytics(5))
+    server.default("GET", "/operations/op-1", analytics(5))
+    server.error("POST", "/pools/21/close", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+    server.answer("POST", "/pools/21/close", 202, operation("SUCCESS", "POOL.CLOSE", id="op-2"))
+    assert wait(mode, "21", max_spend=5).result["stopped_by"] == "max_spend"
+
+
+def test_nothing_is_measured_between_the_looks_of_a_task_that_is_put_off() -> None:
+    with pytest.raises(ValueError, match="max_spend needs the mode poke or a deferrable sensor"):
+        PoolSensor(task_id="wait", pool_id="21", mode="reschedule", max_spend=5, deferrable=False)
+
+
+def test_it_measures_by_itself() -> None:
+    assert PoolSensor(task_id="wait", pool_id="21", max_spend=5).progress_interval == 60
+
+
+@both_modes
+@pytest.mark.parametrize("value", ["", "much", -1, "inf"])
+def test_no_amount_is_an_error(connection: str, mode: str, value: Any) -> None:
+    with pytest.raises(ValueError, match="max_spend is"):
+        wait(mode, "21", max_spend=value)

@@ -1,0 +1,106 @@
+"""One virtual time for this process and for a local Toloka, so that a year passes in seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Self
+
+import pytest
+import time_machine
+
+from toloka_airflow.emulator.server import EmulatorServer
+
+
+class VirtualTime:
+    """
+    Let time pass only while somebody sleeps: a coroutine of `run`, or this thread in `time.sleep`.
+
+    Other threads, such as that of the local Toloka, keep their monotonic clock; what is done in a thread is done at
+    once, in this one.
+    """
+
+    def __init__(self, toloka: EmulatorServer, start: datetime) -> None:
+        self.now = start.timestamp()
+        self.interruption: BaseException | None = None
+        """What the next `time.sleep` raises, as a signal may."""
+        self._toloka = toloka
+        self._travel = time_machine.travel(self.now, tick=False)
+        self._patch = pytest.MonkeyPatch()
+
+    def __enter__(self) -> Self:
+        self._machine = self._travel.start()
+        here, monotonic = threading.get_ident(), time.monotonic
+        self._patch.setattr(time, "monotonic", lambda: self.now if threading.get_ident() == here else monotonic())
+        self._patch.setattr(time, "sleep", self._sleep)
+        self.advance(0)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._patch.undo()
+        self._travel.stop()
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine to its end."""
+        with asyncio.Runner(loop_factory=partial(_Loop, self)) as runner:
+            return runner.run(main)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        self._machine.move_to(self.now)
+        self._toloka.clock.set(round(self.now * 1000), speed=1, frozen=True)
+
+    def _sleep(self, seconds: float) -> None:
+        interruption, self.interruption = self.interruption, None
+        if interruption is not None:
+            raise interruption
+        self.advance(seconds)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self, virtual: VirtualTime) -> None:
+        super().__init__(_Selector(virtual))
+        self._virtual = virtual
+
+    def time(self) -> float:
+        return self._virtual.now
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as exc:
+            future.set_exception(exc)
+        return future
+
+
+class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    """Let virtual time pass where a loop has nothing to do until its next timer."""
+
+    def __init__(self, virtual: VirtualTime) -> None:
+        super().__init__()
+        self._virtual = virtual
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            raise RuntimeError("Nothing will ever happen again")
+        self._virtual.advance(max(0.0, timeout))
+        return super().select(0)
+
+
+async def sleep_until(moment: float) -> None:
+    """Return at a Unix time, or at once if it is over."""
+    # Rounding may let a timer ring a moment too early.
+    while (left := moment - time.time()) > 0:
+        await asyncio.sleep(left)
+
+
+def utc(moment: float) -> datetime:
+    """Return a Unix time as a date."""
+    return datetime.fromtimestamp(moment, UTC)

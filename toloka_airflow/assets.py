@@ -1,0 +1,110 @@
+"""
+Pools as Airflow assets: ``toloka://<connection id>/pools/<pool id>``.
+
+The connection id is part of the address because production, the sandbox and two accounts each have a pool 21.
+Airflow imports this module in all its processes, so it imports next to nothing itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.api.transport import checked_id
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+    from airflow.providers.common.compat.sdk import Asset, Context
+
+SCHEME = "toloka"
+FORM = f"{SCHEME}://<connection id>/pools/<pool id>"
+
+
+def pool_asset(pool_id: str, *, toloka_conn_id: str = "toloka_default", **arguments: Any) -> Asset:
+    """
+    Return the asset of a pool.
+
+    :param pool_id: The pool. It must be known when the DAG is read; for a pool that a run creates, make an
+        `AssetAlias` the outlet of the task that waits for it.
+    :param toloka_conn_id: The Airflow connection to Toloka.
+
+    Further arguments are those of `airflow.sdk.Asset`, such as ``watchers``; the name is the URI by default.
+    """
+    from airflow.providers.common.compat.sdk import Asset
+
+    return Asset(uri=_pool_uri(pool_id, toloka_conn_id), **arguments)
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """
+    Return the one spelling of an asset's URI; Airflow calls it for everything that starts with ``toloka:``.
+
+    :raises ValueError: If it is no address of a pool.
+    """
+    noun, _, pool_id = uri.path.strip("/").partition("/")
+    try:
+        if noun != "pools" or uri.query:
+            raise ValueError("the path must be that of a pool, without a query")
+        _pool_uri(pool_id, uri.netloc)
+    except ValueError as exc:
+        raise ValueError(f"{uri.geturl()!r} is no asset of a pool, such as {FORM}: {exc}") from None
+    return uri._replace(path=f"/pools/{pool_id}")
+
+
+def report(
+    context: Context, outlets: Iterable[Any], *, pool_id: str, toloka_conn_id: str, facts: Mapping[str, Any]
+) -> None:
+    """
+    Give the asset events of a task the facts of its pool; call it at the end of a task that succeeds.
+
+    Assets among the outlets get the facts as the extra of their event. For every `AssetAlias` an event of the
+    pool's own asset is added.
+
+    :param context: The context of the running task.
+    :param outlets: The task's ``outlets``.
+    :param facts: Small JSON values, such as counts; the pool's id is added.
+    :raises ValueError: If an outlet is the asset of another pool; see `check_outlets`.
+    """
+    outlets = list(outlets)
+    check_outlets(outlets, pool_id=pool_id, toloka_conn_id=toloka_conn_id)
+    extra = {"pool_id": pool_id, **facts}
+    for outlet in outlets:
+        event = context["outlet_events"][outlet]
+        if _is_alias(outlet):
+            event.add(pool_asset(pool_id, toloka_conn_id=toloka_conn_id), extra=extra)
+        else:
+            event.extra.update(extra)
+
+
+def check_outlets(outlets: Iterable[Any], *, pool_id: str, toloka_conn_id: str) -> None:
+    """
+    Check that a task can tell the news of its pool, and not in the name of another; call it before the work.
+
+    :raises ValueError: If an outlet is the asset of another pool, or the connection's id fits into no URI.
+    """
+    for outlet in outlets:
+        _pool_uri(pool_id, toloka_conn_id)
+        uri = getattr(outlet, "uri", None) or ""
+        if uri.startswith(f"{SCHEME}://") and uri.rpartition("/")[2] != pool_id:
+            raise ValueError(
+                f"outlets has {uri}, but the task is about pool {pool_id}; give it the asset of that pool, or an "
+                "AssetAlias if the pool is only known when the task runs"
+            )
+
+
+def _pool_uri(pool_id: str, toloka_conn_id: str) -> str:
+    pool_id = checked_id("pool_id", pool_id)
+    if not re.fullmatch(r"[\w.-]+", toloka_conn_id):
+        raise ValueError(
+            f"toloka_conn_id is {toloka_conn_id!r}; in the URI of an asset it may only have letters, digits, '_', "
+            "'.' and '-'"
+        )
+    return f"{SCHEME}://{toloka_conn_id}/pools/{pool_id}"
+
+
+def _is_alias(outlet: Any) -> bool:
+    from airflow.providers.common.compat.sdk import AssetAlias
+
+    return isinstance(outlet, AssetAlias)

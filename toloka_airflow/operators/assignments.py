@@ -1,0 +1,224 @@
+"""Download and review what people answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from toloka_airflow.api.answer_rows import answer_rows, count_answers, raw_row
+from toloka_airflow.api.client import PAGE_SIZE
+from toloka_airflow.api.errors import TolokaApiError, TolokaError
+from toloka_airflow.api.models import Assignment, AssignmentStatus, PoolStatus
+from toloka_airflow.api.transport import checked_id
+from toloka_airflow.assets import check_outlets, report
+from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.links import TolokaLink, find_link, store_link
+from toloka_airflow.operators.decisions import Decision, Review, ask, read_file, read_mapping
+from toloka_airflow.operators.downloading import download, storage_path
+from toloka_airflow.operators.identity import TaskIdentity
+from toloka_airflow.operators.periods import period_filters
+from toloka_airflow.storage.row_files import RowFile
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import ObjectStoragePath
+
+    from toloka_airflow.api.client import TolokaClient
+
+Rows = Literal["answers", "assignments"]
+WITH_ANSWERS = ("SUBMITTED", "ACCEPTED", "REJECTED")
+
+
+class GetAssignmentsOperator(BaseOperator):
+    """
+    Write the answers of a pool to a file of JSON Lines, on any object storage.
+
+    It takes the same memory for any number of answers. The file is there when all are in it. An attempt that was
+    killed is gone on with behind the last part that was written, so every answer is one row.
+
+    A row for an answer has ``assignment_id``, ``task_id``, ``task_suite_id``, ``pool_id``, ``user_id``, ``status``,
+    ``assignment_reward`` (what was paid for all answers of the assignment together), ``input_values`` and
+    ``output_values``; if there are such, ``submitted``, ``accepted``, ``rejected``, ``public_comment``, and
+    ``known_solutions``, by which a control task is known. An assignment is as the API answers it.
+
+    For an incremental download, take the time span of the run::
+
+        since="{{ data_interval_start }}", until="{{ data_interval_end }}"
+
+    An answer is in the run in which it came into its status: accepted, if ``status`` is ACCEPTED. For all of
+    SUBMITTED, ACCEPTED and REJECTED together, the time of its submission counts. ``until`` itself is in the next span.
+
+    It returns ``{"pool_id", "path", "assignments", "answers"}``, the last two being counts. Assets among its outlets
+    get these as the extra of their event.
+
+    :param pool_id: The pool or training (templated).
+    :param path: The file to write (templated); gzip if its name ends with ``.gz``. One that is there is replaced.
+    :param status: A status of assignments, several, or several with commas in between (templated).
+    :param rows: A row for each of the ``answers``, or one for each of the ``assignments``.
+    :param since: Only what happened at this time or later: a date with a time zone (templated). What renders as
+        nothing or as ``None`` is no limit.
+    :param until: Only what happened before (templated). It must have passed.
+    :param page_size: How many assignments to ask for at once. 300 are documented; toloka-kit names 100 000. What the
+        API refuses is asked for in pages of 300. More memory is needed for larger pages.
+    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    """
+
+    template_fields: Sequence[str] = ("pool_id", "path", "status", "since", "until", "toloka_conn_id")
+    operator_extra_links = (TolokaLink(),)
+
+    def __init__(
+        self,
+        *,
+        pool_id: str,
+        path: str | ObjectStoragePath,
+        status: str | Sequence[str] = ("ACCEPTED",),
+        rows: Rows = "answers",
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        page_size: int = PAGE_SIZE,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if rows not in get_args(Rows):
+            raise ValueError(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
+        if not isinstance(page_size, int) or page_size < 1:
+            raise ValueError(f"page_size is {page_size!r}; it must be a positive number of assignments")
+        self.pool_id = pool_id
+        self.path = path
+        self.status = status
+        self.rows = rows
+        self.since = since
+        self.until = until
+        self.page_size = page_size
+        self.toloka_conn_id = toloka_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Write the file."""
+        pool_id = checked_id("pool_id", self.pool_id)
+        check_outlets(self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id)
+        statuses = self._statuses()
+        path = storage_path("path", self.path)
+        wanted = {"status": statuses, **period_filters(statuses, self.since, self.until)}
+        # Another download, such as one with an edited filter, does not go on with this one's parts.
+        key = TaskIdentity.of(context).uuid("answers", pool_id, self.rows, wanted)[:8]
+        file = RowFile(path, key=key)
+        with task_errors():
+            client = TolokaHook(self.toloka_conn_id).get_conn()
+            find_link(context, client, {"pool_id": pool_id})
+            self._download(client, pool_id, wanted, file)
+            if not file.counts["assignments"]:
+                _ensure_it_exists(client, pool_id)
+        counts = {"assignments": 0, "answers": 0, **file.finish()}
+        report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=counts)
+        return {"pool_id": pool_id, "path": str(self.path), **counts}
+
+    def _download(self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile) -> None:
+        if file.cursor is not None:
+            self.log.info("Going on behind assignment %s, where an earlier attempt ended", file.cursor)
+        download(
+            file,
+            client.assignment_pages(pool_id, page_size=self.page_size, after=file.cursor, **wanted),
+            lines=answer_rows if self.rows == "answers" else lambda assignment: [raw_row(assignment)],
+            cursor=lambda assignment: str(assignment["id"]),
+            count=lambda page: {"assignments": len(page), "answers": count_answers(page)},
+            log=self.log,
+        )
+
+    def _statuses(self) -> list[str]:
+        given: Iterable[str] = self.status.split(",") if isinstance(self.status, str) else self.status
+        statuses = [AssignmentStatus(str(status).strip()) for status in given]
+        allowed = WITH_ANSWERS if self.rows == "answers" else tuple(AssignmentStatus)
+        if not statuses or set(statuses) - set(allowed):
+            hint = " (others have no answers: rows='assignments')" if self.rows == "answers" else ""
+            raise ValueError(f"status is {self.status!r}; it must be one or more of {', '.join(allowed)}{hint}")
+        return [status.value for status in statuses]
+
+
+def _ensure_it_exists(client: TolokaClient, pool_id: str) -> None:
+    """Raise if there is no such pool or training; its list of assignments may just be empty then."""
+    try:
+        client.get_pool(pool_id)
+    except TolokaApiError as exc:
+        if exc.status not in (404, 409):
+            raise
+        client.get_training(pool_id)
+
+
+class ReviewAssignmentsOperator(BaseOperator):
+    """
+    Accept or reject the answers of a pool.
+
+    It may be repeated: what is decided as wanted already counts as done. SUBMITTED can become ACCEPTED or REJECTED,
+    and REJECTED can become ACCEPTED. If Toloka or somebody else has decided otherwise, such as by accepting after the
+    review period, the others are decided and then the task fails: money was paid.
+
+    It returns ``{"pool_id", "accepted", "rejected", "already", "left"}``: counts of answers that are decided as
+    wanted, how many of them were before this attempt, and how many were left as they are.
+
+    A decision is ``{"status": "ACCEPTED" or "REJECTED", "public_comment": "..."}``; the person who answered reads the
+    comment, of up to 2048 characters.
+
+    :param pool_id: The pool (templated).
+    :param decisions: A mapping from ids of assignments to decisions, or the path of a file of JSON Lines with decisions
+        that have an ``assignment_id``, too (templated); gzip if its name ends with ``.gz``. All of them are checked
+        before anything is sent.
+    :param decide: Instead of decisions, a function that gets every SUBMITTED answer as a
+        `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it.
+    :param in_flight: How many answers to decide at a time.
+    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    """
+
+    template_fields: Sequence[str] = ("pool_id", "decisions", "toloka_conn_id")
+    operator_extra_links = (TolokaLink(),)
+
+    def __init__(
+        self,
+        *,
+        pool_id: str,
+        decisions: Mapping[str, Any] | str | ObjectStoragePath | None = None,
+        decide: Callable[[Assignment], Mapping[str, Any] | None] | None = None,
+        in_flight: int = 8,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (decisions is None) == (decide is None):
+            raise ValueError("decisions or decide must be given, and not both")
+        if not isinstance(in_flight, int) or in_flight < 1:
+            raise ValueError(f"in_flight is {in_flight!r}; it must be a positive number of answers")
+        self.pool_id = pool_id
+        self.decisions = decisions
+        self.decide = decide
+        self.in_flight = in_flight
+        self.toloka_conn_id = toloka_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Decide what is not decided yet."""
+        pool_id = checked_id("pool_id", self.pool_id)
+        for _ in self._given():
+            pass  # every one of them is checked
+        with task_errors():
+            client = TolokaHook(self.toloka_conn_id).get_conn()
+            pool = client.get_pool(pool_id)
+            store_link(context, client, pool)
+            if pool.status == PoolStatus.ARCHIVED:
+                raise TolokaError(f"Pool {pool_id} is ARCHIVED, so its answers cannot be accepted or rejected any more")
+            review = Review(client, pool_id, in_flight=self.in_flight, log=self.log)
+            if self.decide is None:
+                review.carry_out(self._given())
+            else:
+                submitted = client.list_assignments(pool_id=pool_id, status=AssignmentStatus.SUBMITTED)
+                review.carry_out(ask(self.decide, submitted))
+            review.ensure_success()
+        return {"pool_id": pool_id, **review.counts}
+
+    def _given(self) -> Iterator[Decision]:
+        if self.decide is not None:
+            return iter(())
+        if isinstance(self.decisions, Mapping):
+            return read_mapping(self.decisions)
+        return read_file(storage_path("decisions", self.decisions))

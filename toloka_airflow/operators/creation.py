@@ -1,0 +1,151 @@
+"""Create something at Toloka once, however often the task that does it is tried."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaRetryableError
+from toloka_airflow.api.models import Project, Training
+from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.links import store_link
+from toloka_airflow.operators.identity import TaskIdentity
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from toloka_airflow.api.client import TolokaClient
+
+    Made = Project | Training
+    Calls = tuple[Callable[..., Iterator[Made]], Callable[[Mapping[str, Any]], Made]]
+
+SET_BY_TOLOKA = ("id", "owner", "type", "status", "last_close_reason", "created", "last_started", "last_stopped")
+"""What the API answers of a pool or training but does not take."""
+
+
+class CreateOperator(BaseOperator):
+    """
+    Create an object and return its id; every further attempt of the task returns the same id.
+
+    The API has no key that makes creating safe to repeat. So the object gets an entry in its ``metadata`` that names
+    the DAG, run, task and map index, and each attempt looks for it first. That holds for a task that was cleared too:
+    to have it create another one, archive the first. Looking takes one request for every 300 projects, or for every
+    300 pools of the project.
+
+    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    """
+
+    noun: ClassVar[str]
+
+    def __init__(self, *, toloka_conn_id: str = TolokaHook.default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.toloka_conn_id = toloka_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Look for what an earlier attempt created, or create it."""
+        identity = TaskIdentity.of(context)
+        with task_errors():
+            client = TolokaHook(self.toloka_conn_id).get_conn()
+            body = self._body(client)
+            made = self._find(client, identity, body)
+            if made is None:
+                made = self._create(client, identity, self._completed(body))
+                self.log.info("Created %s %s", self.noun, made.id)
+            else:
+                self.log.info("%s %s was created by an earlier attempt", self.noun.capitalize(), made.id)
+                self._warn_of_differences(made, body)
+        if isinstance(made, Training):
+            store_link(context, client, made)
+        return made.id
+
+    def _find(self, client: TolokaClient, identity: TaskIdentity, body: Mapping[str, Any]) -> Made | None:
+        """Return what an earlier attempt created: the oldest, as a copy that a person made has the same metadata."""
+        list_all, _ = self._calls(client)
+        filters = {} if self.noun == "project" else {"project_id": body["project_id"]}
+        for made in list_all(**filters):
+            if identity.marks(made.raw) and made.status.value != "ARCHIVED":
+                return made
+        return None
+
+    def _create(self, client: TolokaClient, identity: TaskIdentity, body: Mapping[str, Any]) -> Made:
+        _, create = self._calls(client)
+        metadata = {**part("config", body, "metadata"), **identity.tag}
+        try:
+            return create({**body, "metadata": metadata})
+        except TolokaError as exc:
+            if not _may_have_worked(exc):
+                raise
+            self.log.warning("Looking for the %s, because it may have been created: %s", self.noun, exc)
+            made = self._find(client, identity, body)
+            if made is None:
+                raise
+            return made
+
+    def _warn_of_differences(self, made: Made, body: Mapping[str, Any]) -> None:
+        asked = {key: value for key, value in body.items() if key not in ("metadata", "will_expire")}
+        if differing := [key for key, value in asked.items() if not _holds(made.raw.get(key), value)]:
+            self.log.warning(
+                "%s %s is left as it is, but differs from what this task asks for in: %s. Archive it and clear the "
+                "task to have another one created",
+                *(self.noun.capitalize(), made.id, ", ".join(differing)),
+            )
+
+    @abstractmethod
+    def _calls(self, client: TolokaClient) -> Calls:
+        """Return the call that lists such objects and the call that creates one."""
+
+    @abstractmethod
+    def _body(self, client: TolokaClient) -> dict[str, Any]:
+        """Return what to create, as far as it is the same in every attempt."""
+
+    def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return what to create, with what depends on the time."""
+        return body
+
+
+def part(what: str, config: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return a copy of an object inside a configuration; it is empty if there is none."""
+    value = config.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError(f"{what}: {key} is {value!r}; it must be an object")
+    return dict(value or {})
+
+
+def with_value(what: str, config: Mapping[str, Any], key: str, argument: str, value: str | int) -> dict[str, Any]:
+    """
+    Return a configuration with the value of an argument in it.
+
+    :raises ValueError: If it has another one already.
+    """
+    present = config.get(key)
+    if present is not None and str(present) != str(value):
+        raise ValueError(f"{argument} is {value!r}, but {key} in {what} is {present!r}; give only one of them")
+    return {**config, key: value}
+
+
+def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with changes: objects are merged key by key, ``None`` removes, the rest replaces."""
+    result = dict(config)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(value, Mapping) and isinstance(old, Mapping) else value
+    return {key: value for key, value in result.items() if value is not None}
+
+
+def _may_have_worked(exc: TolokaError) -> bool:
+    """Return whether an error leaves open what the server did."""
+    if isinstance(exc, TolokaApiError) and not isinstance(exc, TolokaRetryableError):
+        return False
+    return bool(getattr(exc, "received", True))
+
+
+def _holds(found: Any, asked: Any) -> bool:
+    """Return whether an answer of the API has what was asked for; it may have defaults besides."""
+    if isinstance(asked, Mapping):
+        return isinstance(found, Mapping) and all(_holds(found.get(key), value) for key, value in asked.items())
+    if isinstance(asked, list) and isinstance(found, list):
+        return len(asked) == len(found) and all(map(_holds, found, asked))
+    return found == asked or str(found) == str(asked)

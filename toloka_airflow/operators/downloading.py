@@ -1,0 +1,86 @@
+"""From the pages of a list at Toloka to the rows of a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.operators.heap import frozen_heap
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    from toloka_airflow.api.models import Raw
+    from toloka_airflow.storage.row_files import RowFile
+
+TELL_EVERY = 10.0
+"""Seconds between two lines of progress in the log."""
+
+
+def download(
+    file: RowFile,
+    pages: Iterator[list[Raw]],
+    *,
+    lines: Callable[[Raw], Iterable[bytes]],
+    cursor: Callable[[Raw], str],
+    count: Callable[[list[Raw]], Mapping[str, int]],
+    log: Any,
+) -> None:
+    """
+    Append pages to a file, the next one being fetched while one is written; the log tells how far it is.
+
+    :param lines: Returns the rows of an item.
+    :param cursor: Returns what to go on behind, once a page that ends with this item is written.
+    :param count: Returns what to count for a page.
+    """
+    began = told = time.monotonic()
+    before = dict(file.counts)
+    with frozen_heap():
+        for page in _read_ahead(pages):
+            if not page:
+                continue
+            rows = (line for item in page for line in lines(item))
+            file.append(rows, cursor=cursor(page[-1]), counts=count(page))
+            if time.monotonic() - told >= TELL_EVERY:
+                told = time.monotonic()
+                log.info("%s", _progress(file.counts, before, told - began))
+    log.info("%s; that is all", _progress(file.counts, before, time.monotonic() - began))
+
+
+def storage_path(name: str, value: Any) -> ObjectStoragePath:
+    """
+    Return the path of a file on any object storage.
+
+    :param name: The argument to name in the error.
+    :raises ValueError: If it is no path, or a template that rendered nothing.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    if str(value) in ("", "None"):
+        raise ValueError(f"{name} is {value!r}: a template or an upstream task gave no path")
+    try:
+        return value if isinstance(value, ObjectStoragePath) else ObjectStoragePath(value)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"{name} is {str(value)!r}, which cannot be opened: {exc}") from exc
+
+
+def _read_ahead(pages: Iterator[list[Raw]]) -> Iterator[list[Raw]]:
+    thread = ThreadPoolExecutor(1, "toloka-pages")
+    try:
+        coming = thread.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = thread.submit(next, pages, None)
+            yield page
+    finally:
+        # A task that is stopped does not wait for a page that nobody will read.
+        thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _progress(counts: Mapping[str, int], before: Mapping[str, int], seconds: float) -> str:
+    parts = []
+    for name, number in counts.items():
+        rate = (number - before.get(name, 0)) / max(seconds, 0.001)
+        parts.append(f"{number} {name} ({rate:.0f} a second)")
+    return f"Written: {', '.join(parts) or 'nothing'}"

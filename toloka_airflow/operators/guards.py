@@ -1,0 +1,137 @@
+"""What must hold before people are paid: looked at right before a pool is opened, and never before it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
+
+from toloka_airflow.api.models import PoolStatus, read_date, read_decimal
+from toloka_airflow.operators.creation import SET_BY_TOLOKA
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.models import Pool, Training
+
+WANTED, APPROVED, REJECTED = METRICS = (
+    "estimated_assignments_count",
+    "approved_assignments_count",
+    "rejected_assignments_count",
+)
+PATIENCE = 60.0
+"""Seconds to wait for an estimate."""
+ON_LOW_BALANCE = ("fail", "skip")
+
+
+@dataclass(frozen=True)
+class Money:
+    """
+    What must be on the account.
+
+    :param least: US dollars, whatever the pool may cost.
+    :param check_budget: Whether there must be, besides, what the pool still may cost.
+    :param fee: What Toloka adds to a reward, as a share of it.
+    :param skip: Whether to skip the task instead of failing.
+    """
+
+    least: Decimal | None
+    check_budget: bool
+    fee: Decimal
+    skip: bool
+
+    def ensure(self, client: TolokaClient, pool: Pool, log: Any) -> None:
+        """
+        Raise if there is too little.
+
+        :raises AirflowException: So that the task is tried again; an `AirflowSkipException` to skip it.
+        """
+        needs = [] if self.least is None else [(self.least, f"min_balance is {self.least} USD")]
+        if self.check_budget and (cost := self._cost(client, pool, log)):
+            needs.append(cost)
+        if not needs:
+            return
+        needed, why = sum(amount for amount, _ in needs), "; ".join(reason for _, reason in needs)
+        balance = client.get_requester().balance
+        if balance is None or balance < needed:
+            has = "an unknown balance" if balance is None else f"{balance} USD"
+            refused = AirflowSkipException if self.skip else AirflowException
+            raise refused(
+                f"Pool {pool.id} was not opened: the account has {has} and needs {needed} USD ({why}). "
+                "Top it up, or lower the overlap or the reward"
+            )
+        log.info("To open pool %s, the account needs %s USD (%s) and has %s USD", pool.id, needed, why, balance)
+
+    def _cost(self, client: TolokaClient, pool: Pool, log: Any) -> tuple[Decimal, str] | None:
+        """Return what the answers still wanted cost, and how that was found; ``None`` if it is nothing, or unknown."""
+        reward = _highest_reward(pool)
+        if not reward:
+            return None
+        answers = _answers_to_pay(client, pool.id)
+        if answers is None:
+            log.warning("Nobody knows how many answers pool %s still wants, so check_budget checks nothing", pool.id)
+            return None
+        cost = reward * answers * (1 + self.fee)
+        return cost, f"about {answers} more answers for {reward} USD and a fee of {self.fee:.0%} are {cost} USD"
+
+
+def _highest_reward(pool: Pool) -> Decimal:
+    """Return what an answer costs at the most, without the fee."""
+    pricing = pool.raw.get("dynamic_pricing_config") or {}
+    offers = [pool.raw, *(pricing.get("intervals") or [])]
+    return max(read_decimal(offer.get("reward_per_assignment")) or Decimal(0) for offer in offers)
+
+
+def _answers_to_pay(client: TolokaClient, pool_id: str) -> int | None:
+    """Return how many answers are not paid yet, also those under way or to be reviewed; ``None`` if unknown."""
+    operation = client.start_analytics(pool_id, METRICS)
+    operation = client.ensure_success(client.wait_operation(operation, timeout=PATIENCE))
+    values = operation.details.get("value")
+    found: dict[str, int] = {}
+    for value in values if isinstance(values, list) else ():
+        number = value.get("result")
+        if isinstance(number, Mapping):
+            number = None if number.get("infinite") else number.get("value")
+        if isinstance(number, int | float):
+            found[value["request"]["name"]] = int(number)
+    if WANTED not in found:
+        return None
+    return max(0, found[WANTED] - found.get(APPROVED, 0) - found.get(REJECTED, 0))
+
+
+def skip_if_late(what: str, not_after: datetime | None) -> None:
+    """
+    Skip the task if it is too late to open something.
+
+    :raises AirflowSkipException: If so.
+    """
+    if not_after is not None and datetime.now(UTC) > not_after:
+        raise AirflowSkipException(f"{what} was not opened: it is too late, not_after is {not_after.isoformat()}")
+
+
+def let_expire(client: TolokaClient, pool: Pool, will_expire: datetime | None, log: Any) -> None:
+    """Make a closed pool expire at a time, should nobody close it before; one that is open cannot be changed."""
+    present = read_date(pool.raw.get("will_expire"))
+    if will_expire is None or (present is not None and abs((present - will_expire).total_seconds()) < 1):
+        return
+    if pool.status == PoolStatus.OPEN:
+        if present is None or present > will_expire:
+            log.warning("Pool %s is open, so it still expires at %s, not at %s", pool.id, present, will_expire)
+        return
+    if will_expire <= datetime.now(UTC):
+        raise ValueError(
+            f"will_expire is {will_expire.isoformat()}, which is in the past: the pool would close at once"
+        )
+    body = {key: value for key, value in pool.raw.items() if key not in SET_BY_TOLOKA}
+    utc = will_expire.astimezone(UTC).replace(tzinfo=None)
+    client.update_pool(pool.id, {**body, "will_expire": utc.isoformat(timespec="milliseconds")})
+    log.info("Pool %s expires at %s; it was to expire at %s", pool.id, will_expire, present)
+
+
+def is_for_somebody_else(pool: Training, opened_before: datetime | None) -> bool:
+    """Return whether a pool was opened too late to be what a task is to close."""
+    started = pool.last_started
+    return pool.status == PoolStatus.OPEN and None not in (started, opened_before) and started >= opened_before  # type: ignore[operator]

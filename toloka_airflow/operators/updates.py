@@ -1,0 +1,74 @@
+"""Change pools that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.api.models import CloseReason, PoolStatus, read_date
+from toloka_airflow.operators.creation import SET_BY_TOLOKA, merged
+from toloka_airflow.operators.lifecycle import PoolOperator
+from toloka_airflow.storage.config_files import read_config
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.models import Operation, Pool
+
+
+class UpdatePoolOperator(PoolOperator):
+    """
+    Change the parameters of a pool. One that is open is closed for update meanwhile, and then opened again.
+
+    Repeating it is harmless. An attempt that was killed in between is gone on with by the next one; if there is none,
+    Toloka opens the pool after 15 minutes. A pool that is closed stays closed. One that somebody else closed for update
+    is opened after the change. What is as it should be is not touched.
+
+    It returns the id of the operation that opened the pool again, or ``None``.
+
+    :param pool_id: The pool (templated).
+    :param changes: What shall be different: a dict (templated, deeply), or the path of a JSON or YAML file with it.
+        Objects are merged key by key, ``None`` removes a parameter, everything else, lists too, is replaced. Toloka
+        takes ten changes of the overlap in an hour.
+
+    Further arguments are those of `LifecycleOperator`.
+    """
+
+    template_fields: Sequence[str] = ("pool_id", "changes", "toloka_conn_id")
+    operation_type = "POOL.OPEN"
+
+    def __init__(self, *, changes: Mapping[str, Any] | str | ObjectStoragePath, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.changes = changes
+
+    def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
+        changes = read_config("changes", self.changes)
+        if fixed := sorted(set(changes) & set(SET_BY_TOLOKA)):
+            raise ValueError(f"changes has {', '.join(fixed)}, which cannot be changed")
+        pool = client.get_settled_pool(object_id)
+        body = {key: value for key, value in pool.raw.items() if key not in SET_BY_TOLOKA}
+        wanted = merged(body, changes)
+        different = sorted(key for key in {**body, **wanted} if not _same(body.get(key), wanted.get(key)))
+        if different:
+            pool = self._closed(client, pool)
+            client.update_pool(pool.id, wanted)
+            self.log.info("%s: changed %s", self._what, ", ".join(different))
+        if pool.status == PoolStatus.CLOSED and pool.last_close_reason == CloseReason.FOR_UPDATE:
+            return client.open_pool(pool.id)
+        return None
+
+    def _closed(self, client: TolokaClient, pool: Pool) -> Pool:
+        """Return the pool when it can be changed."""
+        if pool.status != PoolStatus.OPEN:
+            return pool
+        operation = client.close_pool_for_update(pool.id)
+        if operation is not None:
+            done = client.wait_operation(operation, timeout=self.timeout, poll_interval=self.poll_interval)
+            client.ensure_success(done)
+        return client.get_pool(pool.id)
+
+
+def _same(found: object, wanted: object) -> bool:
+    date = read_date(found)
+    return found == wanted or (date is not None and date == read_date(wanted))

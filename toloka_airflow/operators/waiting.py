@@ -1,0 +1,98 @@
+"""Wait for operations of Toloka, in a worker or in the triggerer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
+from toloka_airflow.api.models import Operation
+from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.triggers import TIMED_OUT, OperationTrigger, WaitEvent, safety_net
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.client import TolokaClient
+
+
+class WaitingOperator(BaseOperator):
+    """
+    Start operations at Toloka and wait for them.
+
+    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    :param deferrable: Whether to wait in the triggerer instead of a worker.
+    :param poll_interval: Seconds between two looks.
+    :param timeout: Seconds to wait in all.
+    """
+
+    def __init__(
+        self,
+        *,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 5.0,
+        timeout: float = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.toloka_conn_id = toloka_conn_id
+        self.deferrable = deferrable
+        self.poll_interval = positive("poll_interval", poll_interval)
+        self.timeout = positive("timeout", timeout)
+
+    def _wait(
+        self, client: TolokaClient, operation: Operation, deadline: float, go_on: Callable[..., Any]
+    ) -> Operation:
+        """
+        Wait in the worker and return the operation, or in the triggerer and resume with another method.
+
+        :param deadline: Unix time at which to give up.
+        :param go_on: A method of the operator; it reads the event that it gets with `awaited_operation`.
+        """
+        if operation.is_done:
+            return operation
+        left = max(0.0, deadline - time.time())
+        if not self.deferrable:
+            return client.wait_operation(operation, timeout=left, poll_interval=self.poll_interval)
+        self.defer(
+            trigger=OperationTrigger(
+                operation_id=operation.id,
+                toloka_conn_id=self.toloka_conn_id,
+                poll_interval=self.poll_interval,
+                deadline=deadline,
+            ),
+            method_name=go_on.__name__,
+            timeout=safety_net(left),
+        )
+
+
+def awaited_operation(end: WaitEvent) -> Operation:
+    """
+    Return the operation that a wait in the triggerer ended with.
+
+    :raises TolokaTimeoutError: If it was not done in time.
+    :raises TolokaError: If Toloka refused to tell.
+    """
+    if end.kind == TIMED_OUT:
+        raise TolokaTimeoutError(end.message)
+    if end.subject is None:
+        raise TolokaError(end.message)
+    return Operation.from_api(end.subject)
+
+
+def positive(name: str, value: object) -> float:
+    """
+    Return a positive number of seconds.
+
+    :param name: The argument to name in the error.
+    :raises ValueError: If it is anything else.
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{name} is {value!r}; it must be a positive number of seconds")
+    return number

@@ -1,0 +1,102 @@
+"""How far a pool is, without an API operation at every look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.api.errors import TolokaError
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.models import Operation
+
+METRICS = {
+    "percent": "completion_percentage",
+    "answers": "submitted_assignments_count",
+    "spent": "spent_budget",
+}
+PATIENCE = 10.0
+"""Seconds to wait for the last measurement, when nothing else is left to wait for."""
+
+Facts = dict[str, Any]
+
+
+class Progress:
+    """
+    Measure a pool now and then, beside the looks of a wait.
+
+    A measurement is an operation: one look starts it, a later one reads it. What goes wrong with it is logged and
+    harms nothing.
+
+    :param interval: Seconds between two measurements; ``None`` for none at all.
+    """
+
+    def __init__(self, pool_id: str, interval: float | None, log: Any) -> None:
+        self.pool_id, self.interval, self.log = pool_id, interval, log
+        self._due = time.monotonic()
+        self._operation: Operation | None = None
+        self.facts: Facts | None = None
+        """The last measurement."""
+
+    def look(self, client: TolokaClient) -> None:
+        """Start or read a measurement if it is time, and log what changed."""
+        if self.interval is None:
+            return
+        try:
+            facts = self._next(client, self.interval)
+        except (TolokaError, ValueError) as exc:
+            self._operation = None
+            self.log.warning("The progress of pool %s is not known: %s", self.pool_id, exc)
+            return
+        if facts and facts != self.facts:
+            self.facts = facts
+            self.log.info("Progress of pool %s: %s", self.pool_id, in_words(facts))
+
+    def has_spent(self, limit: float | None) -> bool:
+        """Return whether so many US dollars are known to be spent."""
+        spent = self.facts["spent"] if self.facts else None
+        return limit is not None and spent is not None and spent >= limit
+
+    def _next(self, client: TolokaClient, interval: float) -> Facts | None:
+        if self._operation is not None:
+            self._operation = client.get_operation(self._operation.id)
+        elif time.monotonic() >= self._due:
+            self._due = time.monotonic() + interval
+            self._operation = client.start_analytics(self.pool_id, list(METRICS.values()))
+        if self._operation is None or not self._operation.is_done:
+            return None
+        done, self._operation = client.ensure_success(self._operation), None
+        return read_facts(done)
+
+
+def measure(client: TolokaClient, pool_id: str, log: Any) -> Facts | None:
+    """Return how far a pool is, or ``None`` if that does not become known in a few seconds."""
+    try:
+        operation = client.start_analytics(pool_id, list(METRICS.values()))
+        return read_facts(client.ensure_success(client.wait_operation(operation, timeout=PATIENCE)))
+    except (TolokaError, ValueError) as exc:
+        log.warning("The progress of pool %s is not known: %s", pool_id, exc)
+        return None
+
+
+def read_facts(operation: Operation) -> Facts:
+    """Return ``percent``, ``answers`` and ``spent`` (US dollars); ``None`` for what the answer does not hold."""
+    results = dict(_results(operation.details.get("value")))
+    return {fact: results.get(metric) for fact, metric in METRICS.items()}
+
+
+def in_words(facts: Facts) -> str:
+    """Return facts as a line of a log."""
+    percent, answers, spent = ("?" if facts[fact] is None else facts[fact] for fact in METRICS)
+    return f"{percent} %, {answers} answers, {spent} USD spent"
+
+
+def _results(values: object) -> Iterable[tuple[str, float]]:
+    for value in values if isinstance(values, list) else ():
+        request, result = (value.get("request"), value.get("result")) if isinstance(value, dict) else (None, None)
+        # Some metrics are numbers, others objects with a number in them.
+        number = result.get("value") if isinstance(result, dict) else result
+        if isinstance(request, dict) and isinstance(number, (int, float)):
+            yield str(request.get("name")), number

@@ -1,0 +1,1 @@
+"""Files on object storage: tasks that are read, rows that are written."""

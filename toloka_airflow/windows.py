@@ -1,0 +1,193 @@
+"""A task group that keeps a pool open until a time, and closes it whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import TaskGroup
+
+from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.operators.lifecycle import (
+    ClosePoolOperator,
+    CloseTrainingOperator,
+    OpenPoolOperator,
+    OpenTrainingOperator,
+)
+from toloka_airflow.operators.windows import CheckWindowOperator, WindowResultOperator
+from toloka_airflow.sensors import PoolSensor
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from airflow.providers.common.compat.sdk import BaseOperator
+    from airflow.sdk import XComArg
+
+EXPECTED = ("COMPLETED", "EXPIRED", "MANUAL")
+"""Why a window may be over: people were done, or somebody or the time has ended it."""
+PERSISTENCE: dict[str, Any] = {"retries": 20, "retry_delay": timedelta(minutes=1)}
+"""How long to go on closing: longer than an outage or the 15 minutes of a pool that is closed for update."""
+
+RESILIENCE: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(seconds=30)}
+"""How often to wait again after an accident, such as a worker that was lost; what Toloka says is not asked again."""
+
+
+class PoolWindow(TaskGroup):
+    """
+    The task group that `pool_window` returns.
+
+    What comes before the group comes before all of it; what comes after the group waits for its result, not for the
+    tasks that were put inside.
+    """
+
+    result: XComArg
+    """How and when the window ended."""
+    _parts: dict[str, BaseOperator] | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, value, trace)  # type: ignore[no-untyped-call]
+        if kind is None and self._parts is not None:
+            own, ids = set(map(id, self._parts.values())), {task.task_id for task in self}
+            for task in self:
+                if id(task) not in own and task.upstream_task_ids.isdisjoint(ids):
+                    self._parts["open"] >> task
+
+    def get_roots(self) -> Generator[BaseOperator, None, None]:
+        """Return what begins when all that is before the group is done."""
+        yield from [self._parts["check"]] if self._parts else super().get_roots()
+
+    def get_leaves(self) -> Generator[BaseOperator, None, None]:
+        """Return what must be done before anything behind the group begins."""
+        yield from [self._parts["result"]] if self._parts else super().get_leaves()
+
+
+def pool_window(
+    *,
+    pool_id: str,
+    closes_at: datetime | str = "{{ data_interval_end }}",
+    training_id: str | None = None,
+    group_id: str = "window",
+    min_open: timedelta = timedelta(minutes=5),
+    grace: timedelta = timedelta(minutes=15),
+    move_expiry: bool = True,
+    expected_reasons: Iterable[str] = EXPECTED,
+    min_balance: float | str | None = None,
+    check_budget: bool = False,
+    fee: float = 0.3,
+    on_low_balance: Literal["fail", "skip"] = "fail",
+    max_spend: float | str | None = None,
+    progress_interval: float | None = None,
+    poll_interval: float = 60.0,
+    toloka_conn_id: str = TolokaHook.default_conn_name,
+    **kwargs: Any,
+) -> PoolWindow:
+    """
+    Open a pool, wait until people are done or the time is up, and close it: a task group.
+
+    Tasks that are put inside begin when the pool is open. The closing does not wait for them, nor does it depend on how
+    they end::
+
+        with pool_window(pool_id="123", closes_at="{{ data_interval_end }}") as window:
+            watch_quality()
+        window >> download()
+
+    The pool is closed by a teardown, which runs if the waiting failed, was ended by a person, or the run was marked as
+    failed, and it is closed at Toloka by its expiry date if Airflow does not run at that hour. A pool that was opened
+    more than ``grace`` after ``closes_at`` is left alone: another run needs it. So there must be more time than that
+    between two windows of a pool.
+
+    A run that comes too late is skipped, with all that is behind it. If the pool is open then, such as when the waiting
+    was cleared at the end of the day, it is not opened but closed.
+
+    ``window.result`` is ``{"pool_id", "status", "close_reason", "opened_at", "closed_at", "stopped_by", "spent"}``.
+    ``stopped_by`` is ``closed`` (``close_reason`` says why), ``until`` if the time was up, ``max_spend``, or ``person``
+    if the waiting was marked as a success. ``spent`` is what was paid for answers between opening and closing, without
+    Toloka's fee, if ``progress_interval`` or ``max_spend`` is given; otherwise ``None``.
+
+    :param pool_id: The pool (templated).
+    :param closes_at: When to close the pool, a time with a zone (templated).
+    :param training_id: A training to open before the pool and to close after it (templated).
+    :param group_id: The name of the group, and the beginning of the names of its tasks.
+    :param min_open: How much time must be left for the pool to be opened.
+    :param grace: How long after ``closes_at`` the pool expires.
+    :param move_expiry: Whether to change the expiry date of the pool. Each window changes it, and the last one leaves
+        it behind: to open the pool by other means then, set a later date. An open pool cannot be changed.
+    :param expected_reasons: Close reasons that are no failure. For others, such as NOT_ENOUGH_BALANCE, the run fails.
+    :param min_balance: See `OpenPoolOperator` (templated); so for ``check_budget``, ``fee`` and ``on_low_balance``.
+    :param max_spend: US dollars that this window may spend, see `PoolSensor` (templated). A window that is cleared
+        begins anew.
+    :param progress_interval: Seconds between two lines of progress in the log.
+    :param poll_interval: Seconds between two looks at the pool.
+    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+
+    Further arguments are those of `airflow.sdk.TaskGroup`.
+    """
+    window = PoolWindow(group_id=group_id, **kwargs)
+    shared: dict[str, Any] = {"task_group": window, "toloka_conn_id": toloka_conn_id}
+    check = CheckWindowOperator(
+        task_id="check",
+        pool_id=pool_id,
+        closes_at=closes_at,
+        min_open=min_open,
+        grace=grace,
+        measure_spending=progress_interval is not None or max_spend is not None,
+        **shared,
+    )
+    not_after, over_at, spent = (
+        f"{{{{ ti.xcom_pull(task_ids='{check.task_id}', key='{key}') }}}}" for key in ("not_after", "over_at", "spent")
+    )
+    open_pool = OpenPoolOperator(
+        task_id="open",
+        pool_id=pool_id,
+        not_after=not_after,
+        will_expire=over_at if move_expiry else None,
+        min_balance=min_balance,
+        check_budget=check_budget,
+        fee=fee,
+        on_low_balance=on_low_balance,
+        **shared,
+    )
+    wait = PoolSensor(
+        task_id="wait",
+        pool_id=pool_id,
+        until=closes_at,
+        max_spend=max_spend,
+        spent_before=None if max_spend is None else spent,
+        expected_reasons=expected_reasons,
+        close_on_kill=True,
+        through_update=True,
+        progress_interval=progress_interval,
+        poke_interval=poll_interval,
+        deferrable=True,
+        **RESILIENCE,
+        **shared,
+    )
+    # In a worker, so that it needs no triggerer. Not on_failure_fail_dagrun: see below.
+    closing = {"opened_before": over_at, "deferrable": False, **PERSISTENCE, **shared}
+    close = ClosePoolOperator(task_id="close", pool_id=pool_id, **closing)
+    result = WindowResultOperator(task_id="result", pool_id=pool_id, wait_task_id=wait.task_id, **shared)
+    _make_setups(check, open_pool)
+    # One of both setups is enough for the teardown to run: an opening that failed here may have succeeded at Toloka.
+    check >> open_pool >> wait >> close.as_teardown(setups=[check, open_pool]) >> result
+    # There is no arrow from the wait to the result: behind the wait is only a teardown that does not count, which makes
+    # the wait one of the tasks that decide the run. Marking a run as failed marks the running wait as failed and skips
+    # the result, so otherwise the run would end as a success.
+    if training_id is not None:
+        open_training = OpenTrainingOperator(
+            task_id="open_training", training_id=training_id, not_after=not_after, **shared
+        )
+        _make_setups(open_training)
+        close_training = CloseTrainingOperator(task_id="close_training", training_id=training_id, **closing)
+        check >> open_training >> open_pool
+        close >> close_training.as_teardown(setups=[check, open_training]) >> result
+    window.result = result.output
+    window._parts = {"check": check, "open": open_pool, "result": result} | {task.task_id: task for task in window}
+    return window
+
+
+def _make_setups(*tasks: BaseOperator) -> None:
+    for task in tasks:
+        task.as_setup()
