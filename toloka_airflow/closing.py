@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.errors import TolokaConflictError, TolokaError
+from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError
 from toloka_airflow.api.models import Pool, PoolStatus
 from toloka_airflow.hooks import MAY_PASS
 
@@ -117,7 +117,7 @@ def _try_to_close(client: TolokaClient, round: Round, newer: Callable[[], str | 
 
 
 def _may_pass(trouble: Exception | None) -> bool:
-    locked = isinstance(trouble, TolokaConflictError) and trouble.code == "POOL_LOCKED_BY_ANOTHER_OPERATION"
+    locked = isinstance(trouble, TolokaConflictError) and trouble.code == LOCKED
     return trouble is None or locked or isinstance(trouble, MAY_PASS)
 
 

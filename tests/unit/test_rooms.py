@@ -26,7 +26,11 @@ ARROWS: dict[str, set[str]] = {
     "triggers": {"api", "closing", "hooks", "progress"},
     "watchers": {"api", "triggers"},
     "sensors": {"api", "arguments", "assets", "closing", "hooks", "links", "progress", "triggers"},
-    "operators": {"api", "arguments", "assets", "hooks", "links", "progress", "storage", "triggers"},
+    "identity": set(),
+    "transfer": {"api", "arguments", "hooks", "identity", "links", "storage"},
+    "operators": {
+        *("api", "arguments", "assets", "hooks", "identity", "links", "progress", "storage", "transfer", "triggers"),
+    },
     "windows": {"hooks", "operators", "sensors"},
     "emulator.http": {*EMULATOR, "emulator"},
     **{room: {*EMULATOR, "emulator"} - {"emulator.http"} for room in EMULATOR[1:]},

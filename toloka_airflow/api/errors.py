@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Operation
 
+LOCKED = "POOL_LOCKED_BY_ANOTHER_OPERATION"
 MAX_SHOWN = 500
 MAX_FIELDS_SHOWN = 20
 MAX_VALUE_SHOWN = 80

@@ -19,6 +19,9 @@ from toloka_airflow.api.errors import TolokaError
 
 Raw = Mapping[str, Any]
 
+SET_BY_TOLOKA = ("id", "owner", "type", "status", "last_close_reason", "created", "last_started", "last_stopped")
+"""What the API answers of a pool or training but does not take."""
+
 
 class ApiEnum(StrEnum):
     """A value of the API; one that this version does not know is kept and says so in ``is_known``."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.answer_rows import raw_row
 from toloka_airflow.api.errors import (
+    LOCKED,
     TolokaApiError,
     TolokaConflictError,
     TolokaConnectionError,
@@ -17,12 +18,11 @@ from toloka_airflow.api.errors import (
 from toloka_airflow.api.models import Operation, OperationStatus
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import TolokaLink, find_link
-from toloka_airflow.operators.downloading import download, storage_path
-from toloka_airflow.operators.identity import TaskIdentity
-from toloka_airflow.operators.lifecycle import LOCKED
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.storage.row_files import RowFile
+from toloka_airflow.transfer.downloading import download, storage_path
 from toloka_airflow.triggers import WaitEvent
 
 if TYPE_CHECKING:

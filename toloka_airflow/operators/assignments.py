@@ -15,12 +15,12 @@ from toloka_airflow.api.models import Assignment, AssignmentStatus, PoolStatus
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import TolokaLink, find_link, store_link
-from toloka_airflow.operators.decisions import Decision, Review, ask, read_file, read_mapping
-from toloka_airflow.operators.downloading import download, storage_path
-from toloka_airflow.operators.identity import TaskIdentity
-from toloka_airflow.operators.periods import period_filters
 from toloka_airflow.storage.row_files import RowFile
+from toloka_airflow.transfer.downloading import download, storage_path
+from toloka_airflow.transfer.periods import period_filters
+from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_mapping
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

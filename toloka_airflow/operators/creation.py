@@ -11,8 +11,8 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaRetryableError
 from toloka_airflow.api.models import Project, Training
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import store_link
-from toloka_airflow.operators.identity import TaskIdentity
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     Made = Project | Training
     Calls = tuple[Callable[..., Iterator[Made]], Callable[[Mapping[str, Any]], Made]]
-
-SET_BY_TOLOKA = ("id", "owner", "type", "status", "last_close_reason", "created", "last_started", "last_stopped")
-"""What the API answers of a pool or training but does not take."""
 
 
 class CreateOperator(BaseOperator):

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 
-from toloka_airflow.api.models import PoolStatus, read_date, read_decimal
-from toloka_airflow.operators.creation import SET_BY_TOLOKA
+from toloka_airflow.api.models import SET_BY_TOLOKA, PoolStatus, read_date, read_decimal
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaTimeoutError
+from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, PoolStatus
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import dollars, moment
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Training
 
-LOCKED = "POOL_LOCKED_BY_ANOTHER_OPERATION"
 LIFECYCLE = ("OPEN", "CLOSE", "ARCHIVE")
 
 

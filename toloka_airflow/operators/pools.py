@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.api.models import SET_BY_TOLOKA
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.links import TolokaLink
-from toloka_airflow.operators.creation import SET_BY_TOLOKA, CreateOperator, merged, part, with_value
+from toloka_airflow.operators.creation import CreateOperator, merged, part, with_value
 from toloka_airflow.operators.waiting import positive
 from toloka_airflow.storage.config_files import read_config
 

@@ -87,14 +87,14 @@ class CreateTasksOperator(WaitingOperator):
 
     def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on after the triggerer waited for an operation that held the pool."""
-        from toloka_airflow.operators.uploading import upload_errors
+        from toloka_airflow.transfer.uploading import upload_errors
 
         with upload_errors():
             return self._upload(context, _deadline(event))
 
     def operations_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on after the triggerer waited for an operation of this upload."""
-        from toloka_airflow.operators.uploading import Upload, upload_errors
+        from toloka_airflow.transfer.uploading import Upload, upload_errors
 
         with upload_errors():
             deadline = _deadline(event)
@@ -102,7 +102,7 @@ class CreateTasksOperator(WaitingOperator):
 
     def _upload(self, context: Context, deadline: float) -> dict[str, Any]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.operators.uploading import Upload, upload_errors
+        from toloka_airflow.transfer.uploading import Upload, upload_errors
 
         with upload_errors():
             upload = Upload(self, context, wait=self._wait)

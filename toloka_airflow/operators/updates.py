@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.models import CloseReason, PoolStatus, read_date
-from toloka_airflow.operators.creation import SET_BY_TOLOKA, merged
+from toloka_airflow.api.models import SET_BY_TOLOKA, CloseReason, PoolStatus, read_date
+from toloka_airflow.operators.creation import merged
 from toloka_airflow.operators.lifecycle import PoolOperator
 from toloka_airflow.storage.config_files import read_config
 

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaTimeoutError
+from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation, PoolStatus, Training
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.api.uploads import ChangedError, Outcome, Piece, Uploader, encoded, pieces
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import store_link
-from toloka_airflow.operators.heap import frozen_heap
-from toloka_airflow.operators.identity import TaskIdentity
-from toloka_airflow.operators.lifecycle import LOCKED
-from toloka_airflow.operators.upload_results import UploadResults
 from toloka_airflow.storage.task_files import FileSource, SourceError, Specs, task_source
+from toloka_airflow.transfer.heap import frozen_heap
+from toloka_airflow.transfer.upload_results import UploadResults
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from toloka_airflow.operators.heap import frozen_heap
+from toloka_airflow.transfer.heap import frozen_heap
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.operators.heap import frozen_heap
+from toloka_airflow.transfer.heap import frozen_heap
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
