@@ -4,7 +4,7 @@ Label scanned digits with a crowd, and measure how good the labels are.
 The images are real: scikit-learn ships 1797 handwritten digits with their true labels. They are uploaded to a new
 project and pool, people answer, the answers are downloaded and aggregated, and the result is compared with the truth.
 
-Needs the connection ``toloka_default`` and the packages scikit-learn and pillow.
+Needs the connection ``toloka_default``, a triggerer, and the packages scikit-learn and pillow.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from __future__ import annotations
 import base64
 import io
 import json
-import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import ObjectStoragePath, Param, dag, task
 
-from toloka_airflow.api.models import AssignmentStatus
-from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+from toloka_airflow.operators.assignments import GetAssignmentsOperator
 from toloka_airflow.operators.lifecycle import ArchivePoolOperator, ClosePoolOperator, OpenPoolOperator
-from toloka_airflow.sensors import OperationSensor, PoolSensor
+from toloka_airflow.operators.pools import CreatePoolOperator
+from toloka_airflow.operators.projects import ArchiveProjectOperator, CreateProjectOperator
+from toloka_airflow.operators.tasks import CreateTasksOperator
+from toloka_airflow.sensors import PoolSensor
 
+FOLDER = "{{ params.output }}/{{ run_id }}"
 PROJECT = {
     "public_name": "Which digit is it?",
     "public_description": "Look at a scan of a handwritten digit and say which one it is",
@@ -60,6 +63,7 @@ POOL = {
     "assignment_max_duration_seconds": 900,
     "auto_accept_solutions": True,
     "mixer_config": {"real_tasks_count": 10, "golden_tasks_count": 0, "training_tasks_count": 0},
+    "defaults": {"default_overlap_for_new_task_suites": 1},
 }
 
 
@@ -73,103 +77,76 @@ def drawn(pixels: Any) -> str:
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
 
+def read(path: str) -> list[Any]:
+    with ObjectStoragePath(path).open() as lines:
+        return [json.loads(line) for line in lines]
+
+
 @dag(
     schedule=None,
     params={
         "images": Param(300, type="integer", minimum=1, maximum=1000, description="How many images to label"),
         "overlap": Param(5, type="integer", minimum=1, description="How many people see each image"),
-        "output": Param("file:///tmp/label_digits", type="string", description="Where to write the answers"),
+        "output": Param("file:///tmp/label_digits", type="string", description="Where to write everything"),
     },
+    # Any task may be tried again: nothing is created, uploaded or paid twice.
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "deferrable": True},
     tags=["toloka"],
     doc_md=__doc__,
 )
 def label_digits() -> None:
-    # Creating is not repeated after a failure: a second attempt would create a second project, pool or aggregation.
-    @task(retries=0)
-    def create_project() -> str:
-        return TolokaHook().get_conn().create_project(PROJECT).id
-
-    @task(retries=0)
-    def create_pool(project_id: str, params: dict[str, Any] | None = None) -> str:
-        overlap = (params or {})["overlap"]
-        expires = datetime.now(UTC) + timedelta(days=7)
-        defaults = {"default_overlap_for_new_task_suites": overlap, "default_overlap_for_new_tasks": overlap}
-        pool = {**POOL, "project_id": project_id, "will_expire": f"{expires:%Y-%m-%dT%H:%M:%S}", "defaults": defaults}
-        return TolokaHook().get_conn().create_pool(pool).id
-
     @task
-    def upload_images(pool_id: str, params: dict[str, Any] | None = None, run_id: str | None = None) -> int:
+    def draw_images(folder: str, params: Any = None) -> str:
+        """Write a task for each image, and return the path."""
         from sklearn.datasets import load_digits
 
-        images = load_digits().images[: (params or {})["images"]]
-        tasks = [
-            {"pool_id": pool_id, "input_values": {"image": drawn(pixels), "image_id": f"digit-{number:04}"}}
-            for number, pixels in enumerate(images)
-        ]
-        client = TolokaHook().get_conn()
-        # The same id in every attempt of this run: Toloka creates the tasks once.
-        operation_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"label_digits/{run_id}/{pool_id}"))
-        operation = client.create_tasks_async(tasks, operation_id=operation_id, allow_defaults=True)
-        client.ensure_success(client.wait_operation(operation, timeout=600))
-        return len(tasks)
-
-    @task
-    def download_answers(pool_id: str, params: dict[str, Any] | None = None, run_id: str | None = None) -> str:
-        """Write one line per answer to an image, and return the path."""
-        folder = ObjectStoragePath((params or {})["output"])
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{uuid.uuid5(uuid.NAMESPACE_URL, run_id or '')}.jsonl"
-        answers = TolokaHook().get_conn().list_assignments(pool_id=pool_id, status=AssignmentStatus.ACCEPTED)
+        ObjectStoragePath(folder).mkdir(parents=True, exist_ok=True)
+        path = ObjectStoragePath(folder) / "tasks.jsonl"
         with path.open("w") as lines:
-            for assignment in answers:
-                reward = float(assignment.reward or 0) / len(assignment.tasks)
-                for asked, solution in zip(assignment.tasks, assignment.solutions, strict=True):
-                    row = {"task_id": asked.id, "user_id": assignment.user_id, "reward": reward}
-                    print(json.dumps({**row, **asked.input_values, **solution, "image": None}), file=lines)
+            for number, pixels in enumerate(load_digits().images[: params["images"]]):
+                values = {"image": drawn(pixels), "image_id": f"digit-{number:04}"}
+                print(json.dumps({"input_values": values, "overlap": params["overlap"]}), file=lines)
         return str(path)
 
-    @task(retries=0)
-    def aggregate(pool_id: str) -> str:
-        return TolokaHook().get_conn().aggregate_by_pool(pool_id, type="DAWID_SKENE", fields=["digit"]).id
-
     @task
-    def compare(path: str, operation_id: str) -> dict[str, float]:
+    def compare(answers_path: str, labels_path: str) -> dict[str, float]:
         """Return how many of the aggregated labels are the true ones, and what they cost."""
         from sklearn.datasets import load_digits
 
-        with ObjectStoragePath(path).open() as lines:
-            answers = [json.loads(line) for line in lines]
-        image_of = {answer["task_id"]: int(answer["image_id"].removeprefix("digit-")) for answer in answers}
-        labels = {
-            image_of[solution.task_id]: int(solution.output_values["digit"])
-            for solution in TolokaHook().get_conn().list_aggregated_solutions(operation_id)
-        }
-        truth = load_digits().target
+        answers, labels, truth = read(answers_path), read(labels_path), load_digits().target.tolist()
+        image_of = {row["task_id"]: int(row["input_values"]["image_id"][-4:]) for row in answers}
+        right = [truth[image_of[label["task_id"]]] == int(label["output_values"]["digit"]) for label in labels]
+        rewards = {row["assignment_id"]: row["assignment_reward"] for row in answers}
         return {
             "images": len(labels),
             "answers": len(answers),
-            "people": len({answer["user_id"] for answer in answers}),
-            "spent": round(sum(answer["reward"] for answer in answers), 2),
-            "accuracy": sum(int(truth[image]) == label for image, label in labels.items()) / len(labels),
+            "people": len({row["user_id"] for row in answers}),
+            "spent": round(sum(rewards.values()), 2),
+            "accuracy": sum(right) / len(right),
         }
 
-    pool_id = create_pool(create_project())
-    uploaded = upload_images(pool_id)
-    open_pool = OpenPoolOperator(task_id="open_pool", pool_id=pool_id, poll_interval=2, deferrable=True)
-    wait_for_people = PoolSensor(task_id="wait_for_people", pool_id=pool_id, poke_interval=5, deferrable=True)
+    project_id = CreateProjectOperator(task_id="create_project", config=PROJECT).output
+    pool_id = CreatePoolOperator(
+        task_id="create_pool", config=POOL, project_id=project_id, expires_in=timedelta(days=7)
+    ).output
+    upload_images = CreateTasksOperator(task_id="upload_images", pool_id=pool_id, tasks=draw_images(FOLDER))
+    open_pool = OpenPoolOperator(task_id="open_pool", pool_id=pool_id)
+    wait_for_people = PoolSensor(task_id="wait_for_people", pool_id=pool_id, poke_interval=5)
     # A teardown: it closes the pool whatever happens to the wait. The upload is a setup beside the opening, because an
     # opening that failed here may still succeed at Toloka: one of both is enough for the teardown to run.
-    close_pool = ClosePoolOperator(task_id="close_pool", pool_id=pool_id, deferrable=True).as_teardown(
-        setups=[uploaded.operator, open_pool], on_failure_fail_dagrun=True
+    close_pool = ClosePoolOperator(task_id="close_pool", pool_id=pool_id).as_teardown(
+        setups=[upload_images, open_pool], on_failure_fail_dagrun=True
     )
-    answers = download_answers(pool_id)
-    aggregation = aggregate(pool_id)
-    aggregated = OperationSensor(task_id="wait_for_labels", operation_id=aggregation, poke_interval=5, deferrable=True)
-    archive_pool = ArchivePoolOperator(task_id="archive_pool", pool_id=pool_id, deferrable=True)
+    download = GetAssignmentsOperator(task_id="download_answers", pool_id=pool_id, path=f"{FOLDER}/answers.jsonl")
+    aggregate = AggregateSolutionsOperator(
+        task_id="aggregate", pool_id=pool_id, fields=["digit"], path=f"{FOLDER}/labels.jsonl"
+    )
+    archive_pool = ArchivePoolOperator(task_id="archive_pool", pool_id=pool_id)
+    archive_project = ArchiveProjectOperator(task_id="archive_project", project_id=project_id)
 
-    uploaded >> open_pool >> wait_for_people >> close_pool
-    [wait_for_people, close_pool] >> answers >> aggregation
-    compare(answers, aggregated.output) >> archive_pool
+    upload_images >> open_pool >> wait_for_people >> close_pool
+    [wait_for_people, close_pool] >> download >> aggregate
+    aggregate >> compare(f"{FOLDER}/answers.jsonl", f"{FOLDER}/labels.jsonl") >> archive_pool >> archive_project
 
 
 dag = label_digits()

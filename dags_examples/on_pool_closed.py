@@ -1,0 +1,51 @@
+"""
+Download the answers when a pool closes, without a task that waits for it.
+
+Set the Airflow variable ``toloka_pool`` to the id of the pool; until then the DAG has no schedule. Needs the
+connection ``toloka_default`` and a triggerer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import AssetWatcher, Param, Variable, dag, task
+
+from toloka_airflow.assets import pool_asset
+from toloka_airflow.operators.assignments import GetAssignmentsOperator
+from toloka_airflow.watchers import PoolClosedTrigger
+
+
+def closings_of(pool_id: str | None) -> Any:
+    """Return the asset that changes whenever the pool closes, as a schedule."""
+    if not pool_id:
+        return None
+    # Triggers take no templates: which pool it is must be known when this file is read.
+    watcher = AssetWatcher(name="pool_closed", trigger=PoolClosedTrigger(pool_id=pool_id, poll_interval=30))
+    return [pool_asset(pool_id, watchers=[watcher])]
+
+
+@dag(
+    schedule=closings_of(Variable.get("toloka_pool", default=None)),
+    params={"output": Param("file:///tmp/on_pool_closed", type="string", description="Where to write the answers")},
+    tags=["toloka"],
+    doc_md=__doc__,
+)
+def on_pool_closed() -> None:
+    @task
+    def read_closing(triggering_asset_events: Any = None) -> dict[str, Any]:
+        """Return the last closing: ``pool_id``, ``status``, ``close_reason`` and ``closed_at``."""
+        closings = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
+        # A run that a person starts has no event.
+        return closings[-1] if closings else {"pool_id": Variable.get("toloka_pool")}
+
+    closing = read_closing()
+    GetAssignmentsOperator(
+        task_id="download_answers",
+        pool_id=closing["pool_id"],
+        path="{{ params.output }}/{{ run_id }}.jsonl.gz",
+        status=("SUBMITTED", "ACCEPTED"),
+    )
+
+
+dag = on_pool_closed()
