@@ -76,8 +76,9 @@ bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it ta
 bench-transfer: $(READY) $(FIDELITY)/.ready  ## upload and download beside plain requests and toloka-kit
 	$(VENV)/bin/python -m benchmarks.transfer --kit-python $(FIDELITY)/bin/python
 
-docs: $(READY)  ## write the tables in docs/ anew from the code
+docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code
 	$(VENV)/bin/python docs/coverage.py
+	$(VENV)/bin/python -m docs.week
 
 constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/python constraints/compile.py

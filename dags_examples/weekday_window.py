@@ -7,6 +7,8 @@ A run that is started by hand outside of these hours keeps the pool open until t
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, Param
 
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
@@ -19,6 +21,8 @@ with DAG(
     "weekday_window",
     schedule=PoolWindowTimetable(opens="09:00", closes="18:00", days="mon-fri", timezone="Europe/Berlin"),
     max_active_runs=1,
+    # Many short retries keep a window that begins in an outage; when it is too late, the window is skipped.
+    default_args={"retries": 100, "retry_delay": timedelta(minutes=5)},
     params={
         "closes_at": Param("", type="string", description="When to close, such as 2030-01-31T18:00:00+01:00"),
         "output": Param("file:///tmp/weekday_window", type="string", description="Where to write the answers"),

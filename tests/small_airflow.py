@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
@@ -29,7 +30,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk import DAG
 from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
+from airflow.sdk.execution_time.comms import ConnectionResult, GetConnection, GetTaskStates, TaskStatesResult
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 
 from tests.support import TaskInstance
@@ -45,7 +46,7 @@ class Killed(BaseException):
     """What a worker never gets to see: SIGKILL."""
 
 
-class Cleared(Exception):
+class Cleared(BaseException):
     """A person clears the run."""
 
 
@@ -83,7 +84,9 @@ class Troubles:
         return False
 
     def _end(self, parts: Iterable[str], now: float) -> float | None:
-        return max((end for part in parts for start, end in self.down.get(part, ()) if start <= now < end), default=None)
+        return max(
+            (end for part in parts for start, end in self.down.get(part, ()) if start <= now < end), default=None
+        )
 
 
 @dataclass
@@ -112,7 +115,7 @@ class SmallAirflow:
     """
     Run a DAG by its timetable.
 
-    :param earliest: The ``start_date`` of the DAG.
+    :param timetable: Another timetable than that of the DAG.
     :param variables: What ``var.value`` has.
     """
 
@@ -124,11 +127,12 @@ class SmallAirflow:
         troubles: Troubles | None = None,
         seed: int = 0,
         catchup: bool = False,
+        timetable: PoolWindowTimetable | None = None,
         variables: dict[str, str] | None = None,
         params: dict[str, Any] | None = None,
     ) -> None:
         self.dag = dag
-        self.timetable = PoolWindowTimetable.deserialize(dag.timetable.serialize())
+        self.timetable = PoolWindowTimetable.deserialize((timetable or dag.timetable).serialize())
         self.troubles = troubles or Troubles()
         self.runs: list[Run] = []
         self.refused = 0
@@ -158,10 +162,14 @@ class SmallAirflow:
             if run_id and last:
                 await self._run(Run(run_id, last))
 
-    def backfill(self, since: float) -> list[DagRunInfo]:
-        """Return the runs that a backfill until now would make."""
-        span = {"earliest": pendulum.instance(utc(since)), "latest": pendulum.instance(utc(time.time()))}
-        return list(self.timetable.iter_dagrun_infos_between(**span))
+    def backfill(self, since: float) -> list[DataInterval]:
+        """Return the intervals for which a backfill until now would make runs."""
+        first, latest = pendulum.instance(utc(since)), pendulum.instance(utc(time.time()))
+        restriction, found = TimeRestriction(earliest=first, latest=latest, catchup=True), []
+        last: DataInterval | None = None
+        while info := self.timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction):
+            found.append(last := info.data_interval)
+        return found
 
     def _next(self, last: DataInterval | None) -> DagRunInfo | None:
         return self.timetable.next_dagrun_info(last_automated_data_interval=last, restriction=self._restriction)
@@ -209,8 +217,7 @@ class SmallAirflow:
                 result = self._work(run, task, instance, method, arguments)
             except TaskDeferred as deferred:
                 run.states[task.task_id] = "deferred"
-                event = await self._wait(instance, *deferred.trigger.serialize())
-                method, arguments = deferred.method_name, {"event": event}
+                method, arguments = await self._deferred(instance, deferred)
                 await self._latency()
             except AirflowSkipException:
                 return "skipped"
@@ -239,6 +246,15 @@ class SmallAirflow:
                 return fresh.resume_execution(method, arguments, context)
         finally:
             self._virtual.interruption = None
+
+    async def _deferred(self, instance: Instance, deferred: TaskDeferred) -> tuple[str, dict[str, Any]]:
+        """Return how the task goes on, by what the triggerer says, or the scheduler if that takes too long."""
+        limit = deferred.timeout.total_seconds() if deferred.timeout else None
+        try:
+            event = await asyncio.wait_for(self._wait(instance, *deferred.trigger.serialize()), limit)
+        except TimeoutError:
+            return "__fail__", {"error": "Trigger timeout"}
+        return deferred.method_name, {"event": event}
 
     async def _wait(self, instance: Instance, path: str, arguments: dict[str, Any]) -> Any:
         """Do what a triggerer does."""
@@ -299,14 +315,20 @@ async def _running(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task
 
 
 class _Comms:
-    """The line over which tasks and triggers ask for the states of tasks."""
+    """The line over which tasks and triggers ask Airflow."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
 
     def send(self, msg: Any) -> Any:
         """Answer what is asked, and ignore what is told."""
-        return TaskStatesResult(task_states={self._run.id: self._run.states}) if isinstance(msg, GetTaskStates) else None
+        if isinstance(msg, GetTaskStates):
+            return TaskStatesResult(task_states={self._run.id: self._run.states})
+        if isinstance(msg, GetConnection):
+            # Airflow 3.1 asks before it looks at the environment.
+            fields = json.loads(os.environ[f"AIRFLOW_CONN_{msg.conn_id.upper()}"])
+            return ConnectionResult(conn_id=msg.conn_id, **fields)
+        return None
 
     async def asend(self, msg: Any) -> Any:
         """Do the same for a trigger."""

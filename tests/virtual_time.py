@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 import time
@@ -52,9 +53,11 @@ class VirtualTime:
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
-        self.now += seconds
+        # In whole milliseconds, as Toloka's: what is rounded down would let a timer ring too early, again and again.
+        now = math.ceil((self.now + seconds) * 1000 - 1e-3)
+        self.now = now / 1000
         self._machine.move_to(self.now)
-        self._toloka.clock.set(round(self.now * 1000), speed=1, frozen=True)
+        self._toloka.clock.set(now, speed=1, frozen=True)
 
     def _sleep(self, seconds: float) -> None:
         interruption, self.interruption = self.interruption, None
@@ -67,9 +70,13 @@ class _Loop(asyncio.SelectorEventLoop):
     def __init__(self, virtual: VirtualTime) -> None:
         super().__init__(_Selector(virtual))
         self._virtual = virtual
+        self._clock_resolution = 0.001
 
     def time(self) -> float:
         return self._virtual.now
+
+    def call_later(self, delay: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+        return super().call_later(max(delay, 0.001), *args, **kwargs)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         future = self.create_future()
@@ -90,13 +97,13 @@ class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
             raise RuntimeError("Nothing will ever happen again")
-        self._virtual.advance(max(0.0, timeout))
+        if timeout > 0:
+            self._virtual.advance(timeout)
         return super().select(0)
 
 
 async def sleep_until(moment: float) -> None:
     """Return at a Unix time, or at once if it is over."""
-    # Rounding may let a timer ring a moment too early.
     while (left := moment - time.time()) > 0:
         await asyncio.sleep(left)
 

@@ -1,11 +1,29 @@
-"""Times and amounts of money among the arguments of tasks; from templates they come as text."""
+"""Times, numbers and amounts of money among the arguments of tasks; from templates they come as text."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 
 from toloka_airflow.api.models import read_decimal
+
+
+def moment_of(name: str, value: object, *, zone: tzinfo | None = None) -> datetime:
+    """
+    Return a time that an argument gives.
+
+    :param zone: The zone of text that names none, where the API has such text.
+    :raises ValueError: If it is no time with a zone.
+    """
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        if time.tzinfo is None and isinstance(value, str):
+            time = time.replace(tzinfo=zone)
+    except ValueError:
+        time = datetime.min
+    if time.tzinfo is None:
+        raise ValueError(f"{name} is {str(value)!r}; it must be a time with a zone, such as 2030-01-31T18:00:00+00:00")
+    return time
 
 
 def moment(name: str, value: object) -> datetime | None:
@@ -14,15 +32,42 @@ def moment(name: str, value: object) -> datetime | None:
 
     :raises ValueError: If it is no time with a zone, such as when a template rendered nothing.
     """
-    if value is None:
-        return None
+    return None if value is None else moment_of(name, value)
+
+
+def moment_if_any(name: str, value: object) -> datetime | None:
+    """
+    Return a time that an argument gives; ``None`` for none, also if a template rendered nothing.
+
+    :raises ValueError: If it is no time with a zone.
+    """
+    return None if value in ("", "None") else moment(name, value)
+
+
+def positive(name: str, value: object) -> float:
+    """
+    Return a positive number of seconds.
+
+    :raises ValueError: If it is anything else.
+    """
     try:
-        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        raise ValueError(f"{name} is {value!r}; it must be a time like 2030-01-31T18:00:00+00:00") from None
-    if time.tzinfo is None:
-        raise ValueError(f"{name} is {value!s}, which has no time zone; write 2030-01-31T18:00:00+00:00")
-    return time
+        number = 0.0 if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{name} is {value!r}; it must be a positive number of seconds")
+    return number
+
+
+def whole(name: str, value: object, limit: int) -> int:
+    """
+    Return a whole number from 1 to a limit.
+
+    :raises ValueError: If it is anything else.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {limit}")
+    return value
 
 
 def dollars(name: str, value: object) -> Decimal | None:

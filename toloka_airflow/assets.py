@@ -82,15 +82,15 @@ def check_outlets(outlets: Iterable[Any], *, pool_id: str, toloka_conn_id: str) 
     """
     Check that a task can tell the news of its pool, and not in the name of another; call it before the work.
 
-    :raises ValueError: If an outlet is the asset of another pool, or the connection's id fits into no URI.
+    :raises ValueError: If an outlet is the asset of another pool, or of another account's, or the connection's id fits
+        into no URI.
     """
     for outlet in outlets:
-        _pool_uri(pool_id, toloka_conn_id)
-        uri = getattr(outlet, "uri", None) or ""
-        if uri.startswith(f"{SCHEME}://") and uri.rpartition("/")[2] != pool_id:
+        own, uri = _pool_uri(pool_id, toloka_conn_id), getattr(outlet, "uri", None) or ""
+        if uri.startswith(f"{SCHEME}://") and uri != own:
             raise ValueError(
-                f"outlets has {uri}, but the task is about pool {pool_id}; give it the asset of that pool, or an "
-                "AssetAlias if the pool is only known when the task runs"
+                f"outlets has {uri}, but the task is about pool {pool_id} of {toloka_conn_id}; give it the asset of "
+                "that pool, or an AssetAlias if the pool is only known when the task runs"
             )
 
 

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Raw
 from toloka_airflow.api.transport import checked_id
-from toloka_airflow.arguments import dollars
+from toloka_airflow.arguments import dollars, moment_if_any
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.closing import Round, close_after_kill, close_at_once, newer_attempt
 from toloka_airflow.hooks import MAY_PASS, TolokaHook, task_errors
@@ -249,10 +249,10 @@ class PoolSensor(_WaitSensor[Pool]):
 
     It returns ``{"pool_id", "status", "close_reason", "closed_at", "stopped_by"}``. ``stopped_by`` is ``closed``;
     ``max_spend`` if that was spent, and then the sensor has closed the pool; or ``until`` if the time was up first, and
-    then the pool is still open, and ``close_reason`` and ``closed_at`` are ``None``. With ``progress_interval`` there
-    is also ``progress``: ``{"percent", "answers", "spent"}`` at the end, or ``None`` if it did not become known. Assets
-    among the outlets get the same facts as the extra of their event; an `AssetAlias` stands for the asset of the pool
-    (see `toloka_airflow.assets`).
+    then the pool is still OPEN or LOCKED, and ``close_reason`` and ``closed_at`` are ``None``. With
+    ``progress_interval`` there is also ``progress``: ``{"percent", "answers", "spent"}`` at the end, or ``None`` if it
+    did not become known. Assets among the outlets get the same facts as the extra of their event; an `AssetAlias`
+    stands for the asset of the pool (see `toloka_airflow.assets`).
 
     :param pool_id: The pool (templated).
     :param expected_reasons: Close reasons that count as success, such as ``("COMPLETED", "EXPIRED")``.
@@ -326,7 +326,8 @@ class PoolSensor(_WaitSensor[Pool]):
         return f"pool {self.pool_id}"
 
     def _until(self) -> float | None:
-        return _checked_time("until", self.until)
+        until = moment_if_any("until", self.until)
+        return None if until is None else until.timestamp()
 
     def _limit(self) -> float | None:
         """Return the US dollars, since the pool was created, with which the wait ends."""
@@ -420,19 +421,6 @@ def _checked_reasons(reasons: Iterable[str]) -> list[str]:
         known = ", ".join(reason.value for reason in CloseReason)
         raise ValueError(f"expected_reasons is {list(reasons)!r}; it must name at least one of {known}")
     return [reason.value for reason in checked]
-
-
-def _checked_time(name: str, value: object) -> float | None:
-    """Return a moment as Unix time; a template that rendered nothing is no moment."""
-    if value in (None, "", "None"):
-        return None
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ValueError(f"{name} is {value!r}; it must be a time with a zone, such as 2026-01-31T18:00:00+00:00")
-    return moment.timestamp()
 
 
 def _checked_interval(seconds: float | None) -> float | None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 KINDS = FINISHED, TIME_IS_UP, SPENT, TIMED_OUT, REFUSED = "finished", "time_is_up", "spent", "timed_out", "refused"
 WITH_SUBJECT = FINISHED, TIME_IS_UP, SPENT
+OVERTIME = 30.0
+"""Seconds between two looks, at the most, while a wait should be over and Toloka does not answer."""
 CONNECTION_PATIENCE = 120.0
 """Seconds to go on asking for a connection: while a secrets backend is down, Airflow says that it is not defined."""
 _FACTS = ("id", "project_id", "status", "last_close_reason", "last_started", "last_stopped")
@@ -296,9 +298,9 @@ async def connect(toloka_conn_id: str) -> TolokaClient:
 
 
 def _left(until: float | None) -> float:
-    """Return the seconds until a time that is yet to come; a time that is over does not matter any more."""
+    """Return the seconds until the look at a time; if it was not answered, others follow soon."""
     left = float("inf") if until is None else until - time.time()
-    return left if left > 0 else float("inf")
+    return left if left > 0 else OVERTIME
 
 
 def closing_facts(pool: Pool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import airflow as airflow_package
 import pytest
 
 from demo.airflow_api import TERMINAL_RUN_STATES, wait_until
@@ -22,6 +23,7 @@ from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.faults import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
+AIRFLOW = tuple(map(int, airflow_package.__version__.split(".")[:2]))
 TASKS = 10_000
 DAG_ID = "labelling_round"
 PROJECTS, POOLS, POOL, TASKS_CALL = "/api/v1/projects", "/api/v1/pools", "/api/v1/pools/{id}", "/api/v1/tasks"
@@ -39,7 +41,10 @@ FAULTS: list[dict[str, Any]] = [
 SHARE = 0.02
 MANY = 10_000
 
-pytestmark = pytest.mark.live
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(AIRFLOW < (3, 3), reason="it takes minutes, and the operators are the same on every Airflow"),
+]
 
 
 @dataclass(frozen=True)

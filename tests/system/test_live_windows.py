@@ -1,4 +1,4 @@
-"""A working window in a real Airflow: how it ends by itself, and what becomes of the pool when a person ends it."""
+"""A working window with a training in a real Airflow; test_failure_modes.py has what may happen to a pool."""
 
 from __future__ import annotations
 
@@ -115,38 +115,3 @@ def test_marking_the_run_as_failed_closes_the_pool(start: Callable[..., Run]) ->
     wait_until(lambda: run.statuses() == ("CLOSED", "CLOSED"), "both are closed", timeout=60)
     states = run.states()
     assert (states["wait"], states["close"], states["result"]) == ("failed", "success", "skipped")
-
-
-def test_marking_the_wait_as_failed_closes_the_pool(start: Callable[..., Run]) -> None:
-    run = start(seconds=HOUR)
-    run.is_waiting()
-    run.api.set_task_state("window", run.id, "window.wait", "failed")
-    assert run.ended() == "failed"
-    assert run.statuses() == ("CLOSED", "CLOSED")
-    states = run.states()
-    assert (states["close"], states["result"], states["behind"]) == ("success", "failed", "upstream_failed")
-
-
-def test_marking_the_wait_as_a_success_ends_the_window(start: Callable[..., Run]) -> None:
-    run = start(seconds=HOUR)
-    run.is_waiting()
-    run.api.set_task_state("window", run.id, "window.wait", "success")
-    assert run.ended() == "success"
-    assert run.statuses() == ("CLOSED", "CLOSED")
-    assert run.result()["stopped_by"] == "person"
-
-
-def test_clearing_the_wait_begins_the_window_again(start: Callable[..., Run]) -> None:
-    run = start(seconds=HOUR)
-    run.is_waiting()
-    run.api.clear("window", run.id, "window.wait")
-
-    def is_second_attempt() -> bool:
-        [wait] = [task for task in run.api.tasks("window", run.id) if task["task_id"] == "window.wait"]
-        return bool(wait["try_number"] == 2 and wait["state"] == "deferred")
-
-    wait_until(is_second_attempt, "the second attempt waits", timeout=120)
-    assert run.statuses() == ("OPEN", "OPEN")
-    run.api.set_task_state("window", run.id, "window.wait", "success")
-    assert run.ended() == "success"
-    assert run.statuses() == ("CLOSED", "CLOSED")

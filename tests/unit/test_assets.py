@@ -68,9 +68,10 @@ def test_facts_become_the_extra_of_every_event() -> None:
     assert (event.dest_asset_key.uri, event.extra) == (URI, told)
 
 
-def test_no_pool_is_reported_in_the_name_of_another() -> None:
-    with pytest.raises(ValueError, match=r"outlets has toloka://toloka_default/pools/22.*pool 21.*AssetAlias"):
-        check_outlets([pool_asset("22")], pool_id="21", toloka_conn_id="toloka_default")
+@pytest.mark.parametrize("asset", [pool_asset("22"), pool_asset("21", toloka_conn_id="sandbox")])
+def test_no_pool_is_reported_in_the_name_of_another(asset: Asset) -> None:
+    with pytest.raises(ValueError, match=rf"outlets has {asset.uri}, .*pool 21 of toloka_default; .*AssetAlias"):
+        check_outlets([asset], pool_id="21", toloka_conn_id="toloka_default")
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -564,14 +564,15 @@ class TolokaClient:
             page = self._page(path, params)
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise TolokaError(f"GET {path} answered no list of items: it is {shape(page)}")
-            items = page["items"]
-            yield items
+            before, keys = params.get(f"{key}_gt"), _keys(path, page["items"], key)
+            if before in keys:
+                raise TolokaError(f"GET {path} answered {before} again though asked for what comes after it")
+            yield page["items"]
             if not page.get("has_more"):
                 return
-            last = str(items[-1][key]) if items else None
-            if last is None or last == params.get(f"{key}_gt"):
-                raise TolokaError(f"GET {path} says there is more but does not get further than {last}")
-            params[f"{key}_gt"] = last
+            if not keys:
+                raise TolokaError(f"GET {path} says there is more but does not get further than {before}")
+            params[f"{key}_gt"] = keys[-1]
 
     def _page(self, path: str, params: dict[str, str]) -> Any:
         try:
@@ -589,6 +590,13 @@ def _path(collection: str, action: str = "", /, **ids: str) -> str:
     [(name, value)] = ids.items()
     path = f"{collection}/{checked_id(name, value)}"
     return f"{path}/{action}" if action else path
+
+
+def _keys(path: str, items: list[Any], key: str) -> list[str]:
+    try:
+        return [str(item[key]) for item in items]
+    except (KeyError, TypeError):
+        raise TolokaError(f"GET {path} answered an item without {key}") from None
 
 
 def _check_filters(collection: str, given: Mapping[str, str]) -> None:

@@ -13,14 +13,16 @@ from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.models import Assignment, AssignmentStatus, PoolStatus
 from toloka_airflow.api.transport import checked_id
+from toloka_airflow.arguments import whole
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import TolokaLink, find_link, store_link
+from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.downloading import download, storage_path
+from toloka_airflow.transfer.downloading import download
 from toloka_airflow.transfer.periods import period_filters
-from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_mapping
+from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_list, read_mapping
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
 Rows = Literal["answers", "assignments"]
+MAX_PAGE, MAX_IN_FLIGHT = 100_000, 64
+GOES_ON_FOR = 3600.0
+"""Seconds in which a further attempt may go on with the parts of an earlier one, if no ``until`` tells which answers
+there are: what was accepted since then may be in pages that were read already."""
 WITH_ANSWERS = ("SUBMITTED", "ACCEPTED", "REJECTED")
 
 
@@ -37,7 +43,8 @@ class GetAssignmentsOperator(BaseOperator):
     Write the answers of a pool to a file of JSON Lines, on any object storage.
 
     It takes the same memory for any number of answers. The file is there when all are in it. An attempt that was
-    killed is gone on with behind the last part that was written, so every answer is one row.
+    killed is gone on with behind the last part that was written, so every answer is one row; without ``until`` only if
+    it began in the last hour, as answers before that part may have changed since.
 
     A row for an answer has ``assignment_id``, ``task_id``, ``task_suite_id``, ``pool_id``, ``user_id``, ``status``,
     ``assignment_reward`` (what was paid for all answers of the assignment together), ``input_values`` and
@@ -60,7 +67,8 @@ class GetAssignmentsOperator(BaseOperator):
     :param rows: A row for each of the ``answers``, or one for each of the ``assignments``.
     :param since: Only what happened at this time or later: a date with a time zone (templated). What renders as
         nothing or as ``None`` is no limit.
-    :param until: Only what happened before (templated). It must have passed.
+    :param until: Only what happened before (templated). It must have passed. What renders as nothing is an error, as
+        the next run would read the same answers again.
     :param page_size: How many assignments to ask for at once. 300 are documented; toloka-kit names 100 000. What the
         API refuses is asked for in pages of 300. More memory is needed for larger pages.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
@@ -85,15 +93,13 @@ class GetAssignmentsOperator(BaseOperator):
         super().__init__(**kwargs)
         if rows not in get_args(Rows):
             raise ValueError(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
-        if not isinstance(page_size, int) or page_size < 1:
-            raise ValueError(f"page_size is {page_size!r}; it must be a positive number of assignments")
         self.pool_id = pool_id
         self.path = path
         self.status = status
         self.rows = rows
         self.since = since
         self.until = until
-        self.page_size = page_size
+        self.page_size = whole("page_size", page_size, MAX_PAGE)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -105,7 +111,7 @@ class GetAssignmentsOperator(BaseOperator):
         wanted = {"status": statuses, **period_filters(statuses, self.since, self.until)}
         # Another download, such as one with an edited filter, does not go on with this one's parts.
         key = TaskIdentity.of(context).uuid("answers", pool_id, self.rows, wanted)[:8]
-        file = RowFile(path, key=key)
+        file = RowFile(path, key=key, max_age=GOES_ON_FOR if self.until is None else float("inf"))
         with task_errors():
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, {"pool_id": pool_id})
@@ -129,7 +135,9 @@ class GetAssignmentsOperator(BaseOperator):
         )
 
     def _statuses(self) -> list[str]:
-        given: Iterable[str] = self.status.split(",") if isinstance(self.status, str) else self.status
+        given = self.status.split(",") if isinstance(self.status, str) else self.status
+        if not isinstance(given, Iterable):
+            raise ValueError(f"status is {given!r}; it must be one or more statuses of assignments")
         statuses = [AssignmentStatus(str(status).strip()) for status in given]
         allowed = WITH_ANSWERS if self.rows == "answers" else tuple(AssignmentStatus)
         if not statuses or set(statuses) - set(allowed):
@@ -157,15 +165,16 @@ class ReviewAssignmentsOperator(BaseOperator):
     review period, the others are decided and then the task fails: money was paid.
 
     It returns ``{"pool_id", "accepted", "rejected", "already", "left"}``: counts of answers that are decided as
-    wanted, how many of them were before this attempt, and how many were left as they are.
+    wanted, how many of them were before this attempt, and how many were left as they are. With ``decide``, everything
+    that is decided is as wanted, whoever did it.
 
     A decision is ``{"status": "ACCEPTED" or "REJECTED", "public_comment": "..."}``; the person who answered reads the
     comment, of up to 2048 characters.
 
     :param pool_id: The pool (templated).
-    :param decisions: A mapping from ids of assignments to decisions, or the path of a file of JSON Lines with decisions
-        that have an ``assignment_id``, too (templated); gzip if its name ends with ``.gz``. All of them are checked
-        before anything is sent.
+    :param decisions: A mapping from ids of assignments to decisions; or a list of decisions that have an
+        ``assignment_id``, too; or the path of a file of JSON Lines with such decisions, gzip if its name ends with
+        ``.gz`` (templated). All of them are checked before anything is sent.
     :param decide: Instead of decisions, a function that gets every SUBMITTED answer as a
         `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it.
     :param in_flight: How many answers to decide at a time.
@@ -179,7 +188,7 @@ class ReviewAssignmentsOperator(BaseOperator):
         self,
         *,
         pool_id: str,
-        decisions: Mapping[str, Any] | str | ObjectStoragePath | None = None,
+        decisions: Mapping[str, Any] | Sequence[Any] | ObjectStoragePath | None = None,
         decide: Callable[[Assignment], Mapping[str, Any] | None] | None = None,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
@@ -188,12 +197,10 @@ class ReviewAssignmentsOperator(BaseOperator):
         super().__init__(**kwargs)
         if (decisions is None) == (decide is None):
             raise ValueError("decisions or decide must be given, and not both")
-        if not isinstance(in_flight, int) or in_flight < 1:
-            raise ValueError(f"in_flight is {in_flight!r}; it must be a positive number of answers")
         self.pool_id = pool_id
         self.decisions = decisions
         self.decide = decide
-        self.in_flight = in_flight
+        self.in_flight = whole("in_flight", in_flight, MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -211,8 +218,8 @@ class ReviewAssignmentsOperator(BaseOperator):
             if self.decide is None:
                 review.carry_out(self._given())
             else:
-                submitted = client.list_assignments(pool_id=pool_id, status=AssignmentStatus.SUBMITTED)
-                review.carry_out(ask(self.decide, submitted))
+                given = map(AssignmentStatus, WITH_ANSWERS)
+                review.carry_out(ask(self.decide, client.list_assignments(pool_id=pool_id, status=given)))
             review.ensure_success()
         return {"pool_id": pool_id, **review.counts}
 
@@ -221,4 +228,6 @@ class ReviewAssignmentsOperator(BaseOperator):
             return iter(())
         if isinstance(self.decisions, Mapping):
             return read_mapping(self.decisions)
+        if isinstance(self.decisions, Sequence) and not isinstance(self.decisions, str):
+            return read_list(self.decisions)
         return read_file(storage_path("decisions", self.decisions))

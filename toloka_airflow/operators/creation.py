@@ -29,8 +29,8 @@ class CreateOperator(BaseOperator):
 
     The API has no key that makes creating safe to repeat. So the object gets an entry in its ``metadata`` that names
     the DAG, run, task and map index, and each attempt looks for it first. That holds for a task that was cleared too:
-    to have it create another one, archive the first. Looking takes one request for every 300 projects, or for every
-    300 pools of the project.
+    to have it create another one, archive the first. Each of the two looks, before and after, takes one request for
+    every 300 projects, or for every 300 pools of the project.
 
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
@@ -50,7 +50,6 @@ class CreateOperator(BaseOperator):
             made = self._find(client, identity, body)
             if made is None:
                 made = self._create(client, identity, self._completed(body))
-                self.log.info("Created %s %s", self.noun, made.id)
             else:
                 self.log.info("%s %s was created by an earlier attempt", self.noun.capitalize(), made.id)
                 self._warn_of_differences(made, body)
@@ -71,15 +70,25 @@ class CreateOperator(BaseOperator):
         _, create = self._calls(client)
         metadata = {**part("config", body, "metadata"), **identity.tag}
         try:
-            return create({**body, "metadata": metadata})
+            made = create({**body, "metadata": metadata})
+            self.log.info("Created %s %s", self.noun, made.id)
         except TolokaError as exc:
             if not _may_have_worked(exc):
                 raise
             self.log.warning("Looking for the %s, because it may have been created: %s", self.noun, exc)
-            made = self._find(client, identity, body)
-            if made is None:
+            found = self._find(client, identity, body)
+            if found is None:
                 raise
-            return made
+            self.log.info("Created %s %s", self.noun, found.id)
+            return found
+        # Another attempt may be alive, and have looked when there was none yet; all of them must return the same one.
+        first = self._find(client, identity, body) or made
+        if first.id != made.id:
+            self.log.warning(
+                "Two attempts of this task ran at once and created %s %s and %s; it returns the first: archive %s",
+                *(self.noun, first.id, made.id, made.id),
+            )
+        return first
 
     def _warn_of_differences(self, made: Made, body: Mapping[str, Any]) -> None:
         asked = {key: value for key, value in body.items() if key not in ("metadata", "will_expire")}

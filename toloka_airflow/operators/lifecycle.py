@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, PoolStatus
 from toloka_airflow.api.transport import checked_id
-from toloka_airflow.arguments import dollars, moment
+from toloka_airflow.arguments import dollars, moment, moment_if_any
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, is_for_somebody_else, let_expire, skip_if_late
@@ -384,7 +384,7 @@ class ArchiveTrainingOperator(_TrainingOperator):
 
 def _limit(opened_before: datetime | str | None) -> datetime | None:
     # A template that found nothing is no reason to leave a pool open.
-    return None if opened_before in ("", "None") else moment("opened_before", opened_before)
+    return moment_if_any("opened_before", opened_before)
 
 
 def _refuse_closed_for_update(what: str, pool: Training) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.models import SET_BY_TOLOKA
 from toloka_airflow.api.transport import checked_id
+from toloka_airflow.arguments import moment_of, positive
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.creation import CreateOperator, merged, part, with_value
-from toloka_airflow.operators.waiting import positive
 from toloka_airflow.storage.config_files import read_config
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from toloka_airflow.operators.creation import Calls
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
-    Expiry = dict[str, timedelta | float | str | datetime | None]
 
 HOW_TO_EXPIRE = "give will_expire (a date) or expires_in (a timedelta or seconds)"
 
@@ -271,11 +270,5 @@ def _span(name: str, value: Any) -> timedelta:
 
 
 def _date(name: str, value: object) -> datetime:
-    try:
-        date = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        raise ValueError(f"{name} is {value!r}; it must be a date like 2030-01-31T12:00:00+00:00") from None
-    if date.tzinfo is None and (name == "will_expire" or isinstance(value, datetime)):
-        raise ValueError(f"{name} is {value!s}, without a time zone; say +00:00 if it is UTC")
     # In a pool's parameters, text without a zone is UTC, as in the API.
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    return moment_of(name, value, zone=None if name == "will_expire" else UTC).astimezone(UTC)

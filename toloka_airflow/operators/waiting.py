@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation
+from toloka_airflow.arguments import positive
 from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.triggers import TIMED_OUT, OperationTrigger, WaitEvent, safety_net
 
@@ -80,19 +81,3 @@ def awaited_operation(end: WaitEvent) -> Operation:
     if end.subject is None:
         raise TolokaError(end.message)
     return Operation.from_api(end.subject)
-
-
-def positive(name: str, value: object) -> float:
-    """
-    Return a positive number of seconds.
-
-    :param name: The argument to name in the error.
-    :raises ValueError: If it is anything else.
-    """
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{name} is {value!r}; it must be a positive number of seconds")
-    return number

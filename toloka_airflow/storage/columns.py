@@ -55,6 +55,8 @@ class Columns:
             raise ValueError(f"unknown columns: {', '.join(unknown)}; known are {', '.join([*types, *whole])}")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"there twice: the column {', '.join(twice)}")
+        if "input_values" in names and (both := [name for name in names if name.startswith(INPUT)]):
+            raise ValueError(f"there twice: input values, in the columns input_values and {', '.join(both)}")
         required = [name for name, spec in inputs.items() if spec.get("required", True)]
         missing = [name for name in required if name not in names]
         if missing and "input_values" not in names:

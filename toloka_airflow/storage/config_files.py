@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.storage.paths import storage_path
 
 if TYPE_CHECKING:
     import os
@@ -19,7 +22,7 @@ def read_config(name: str, source: Mapping[str, Any] | str | os.PathLike[str] | 
     Return a configuration that is given as a mapping, or as the path of a JSON or YAML file with one.
 
     YAML is read by the rules of version 1.2, so that it says what the same JSON would: ``yes`` and ``2030-01-01`` are
-    text.
+    text. What JSON cannot say, such as a date or a key that is there twice, is refused.
 
     :param name: The argument to name in an error.
     :raises ValueError: If there is no such file or no such content in it, with the file and the line.
@@ -38,9 +41,7 @@ def read_config(name: str, source: Mapping[str, Any] | str | os.PathLike[str] | 
 
 
 def _text(name: str, source: Any) -> str:
-    from airflow.sdk import ObjectStoragePath
-
-    path = source if isinstance(source, ObjectStoragePath) else ObjectStoragePath(str(source))
+    path = storage_path(name, source)
     try:
         return path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
@@ -50,26 +51,86 @@ def _text(name: str, source: Any) -> str:
 
 
 def _parsed(what: str, text: str, *, is_json: bool) -> Any:
+    kind = "JSON" if is_json else "YAML"
+    try:
+        return _from_json(text) if is_json else _from_yaml(what, text)
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"{what}, line {exc.lineno}: no JSON: {exc.msg}") from None
+    except _YamlError:
+        raise
+    except RecursionError:
+        raise ValueError(f"{what}: no {kind} that can be read: it is nested too deep") from None
+    except ValueError as exc:
+        raise ValueError(f"{what}: no {kind}: {exc}") from None
+
+
+def _from_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_object, parse_float=_float, parse_constant=_float)
+
+
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"{key!r} is there twice in one object")
+        result[key] = value
+    return result
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number that JSON has")
+    return number
+
+
+_TAGS = "tag:yaml.org,2002:"
+_NUMBERS: dict[str, Callable[[str], float]] = {f"{_TAGS}int": int, f"{_TAGS}float": _float}
+
+
+class _YamlError(ValueError):
+    """Content that is no configuration, with the place where it is."""
+
+
+def _from_yaml(what: str, text: str) -> Any:
     import yaml
 
     try:
-        return json.loads(text) if is_json else yaml.load(text, _yaml_1_2())  # noqa: S506 - a SafeLoader
-    except json.JSONDecodeError as exc:
-        raise ValueError(f"{what}, line {exc.lineno}: no JSON: {exc.msg}") from None
+        return yaml.load(text, _yaml_1_2())  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as exc:
         line = f", line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
-        raise ValueError(f"{what}{line}: no YAML: {exc.problem}") from None
+        raise _YamlError(f"{what}{line}: no YAML: {exc.problem}") from None
     except yaml.YAMLError as exc:
-        raise ValueError(f"{what}: no YAML: {exc}") from None
+        raise _YamlError(f"{what}: no YAML: {exc}") from None
 
 
 def _yaml_1_2() -> Any:
-    """Return a loader with the core schema of YAML 1.2; PyYAML itself follows 1.1."""
+    """Return a loader with the core schema of YAML 1.2; PyYAML itself follows 1.1, and knows more than JSON."""
     import re
 
     import yaml
 
-    loader: Any = type("Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": {}})
+    def construct(loader: Any, node: Any) -> Any:
+        """Return a scalar or an object; what is wrong with it, with its line."""
+        try:
+            if isinstance(node, yaml.MappingNode):
+                # Before those that are merged in, as a key may replace one of them.
+                _object(
+                    (loader.construct_object(key, deep=True), None)
+                    for key, _ in node.value
+                    if key.tag != f"{_TAGS}merge"
+                )
+                return loader.construct_mapping(node, deep=True)
+            return _NUMBERS[node.tag](node.value)
+        except (ValueError, TypeError) as exc:
+            raise yaml.constructor.ConstructorError(None, None, str(exc), node.start_mark) from None
+
+    known: dict[str | None, Any] = yaml.SafeLoader.yaml_constructors
+    # Without those of dates, sets and bytes; the one for ``None`` refuses whatever is not here.
+    constructors = {tag: known[tag] for tag in (None, *(f"{_TAGS}{name}" for name in ("str", "bool", "null", "seq")))}
+    for name in ("int", "float", "map"):
+        constructors[f"{_TAGS}{name}"] = construct
+    loader: Any = type("Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": {}, "yaml_constructors": constructors})
     for tag, pattern, first in (
         ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
         ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -77,7 +138,5 @@ def _yaml_1_2() -> Any:
         ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
         ("merge", "<<", "<"),
     ):
-        loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"(?:{pattern})$"), list(first))
-    loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
-    loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
+        loader.add_implicit_resolver(f"{_TAGS}{tag}", re.compile(f"(?:{pattern})$"), list(first))
     return loader

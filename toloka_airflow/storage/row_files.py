@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -41,6 +42,7 @@ class StoragePath(Protocol):
 class _Part:
     """A complete part; its rows are those behind the cursor ``after``, up to ``cursor``."""
 
+    began: float
     data: str
     size: int
     after: str | None
@@ -59,19 +61,24 @@ class RowFile:
     :param path: The file; gzip if its name ends with ``.gz``. One that is there is replaced at the end.
     :param key: Tells the writer's parts from those of others; the same in every attempt.
     :param part_bytes: Bytes of rows to keep in memory; with 0, every page is a part.
+    :param max_age: Seconds since its first part was put, by the writer's clock, after which a file is begun anew.
     :raises ValueError: If the path's name asks for another format, or it is a folder.
     """
 
-    def __init__(self, path: StoragePath, *, key: str, part_bytes: int = PART_BYTES) -> None:
+    def __init__(
+        self, path: StoragePath, *, key: str, part_bytes: int = PART_BYTES, max_age: float = float("inf")
+    ) -> None:
         self._fs, self._target = path.fs, path.path
         self._is_local, self._has_folders = path.protocol in _LOCAL, path.protocol not in _STORES
-        if self._target.endswith(_OTHER_FORMATS):
+        if self._target.lower().endswith(_OTHER_FORMATS):
             raise ValueError(f"path is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
         if self._is_local and self._fs.isdir(self._target):
             raise ValueError(f"path is {str(path)!r}, which is a folder; name a file")
         self._folder = f"{self._target}.{key}.parts"
         self._part_bytes = part_bytes
         self._parts = self._complete_parts()
+        if self._parts and time.time() - self._parts[0].began > max_age:
+            self.discard()
         self._buffer, self._buffered = bytearray(), Counter[str]()
         self.cursor: str | None = self._parts[-1].cursor if self._parts else None
         self.counts = Counter[str]()
@@ -106,9 +113,12 @@ class RowFile:
     def finish(self) -> dict[str, int]:
         """Put the file in its place, remove the parts, and return the counts."""
         self._make_folder(self._folder if self._is_local else self._fs._parent(self._target))
+        self._ensure_all_are_there()
         if self._is_local:
-            self._join(f"{self._folder}/joined")
-            os.replace(f"{self._folder}/joined", self._target)
+            # A name of its own, as another attempt may still be alive.
+            joined = f"{self._folder}/joined-{uuid.uuid4().hex[:8]}"
+            self._join(joined)
+            os.replace(joined, self._target)
         else:
             self._join(self._target)
         counts = dict(self.counts)
@@ -130,12 +140,13 @@ class RowFile:
         try:
             part = _Part(**json.loads(self._fs.cat_file(self._description(number))))
             return part if self._fs.size(f"{self._folder}/{part.data}") == part.size else None
-        except (FileNotFoundError, ValueError):  # not there, or half written
+        except (FileNotFoundError, ValueError, TypeError):  # not there, half written, or by another version
             return None
 
     def _put_part(self, cursor: str) -> None:
         content = self._packed(self._buffer)
         part = _Part(
+            began=self._parts[0].began if self._parts else time.time(),
             data=f"{len(self._parts):06}-{uuid.uuid4().hex[:8]}",
             size=len(content),
             after=self._parts[-1].cursor if self._parts else None,
@@ -148,21 +159,40 @@ class RowFile:
         self._parts.append(part)
         self._buffer, self._buffered = bytearray(), Counter()
 
+    def _ensure_all_are_there(self) -> None:
+        """Find out before a file is touched: another attempt may have finished it, and removed the parts."""
+        for part in self._parts:
+            if not self._fs.exists(f"{self._folder}/{part.data}"):
+                raise FileNotFoundError(f"{self._folder}/{part.data}")
+
     def _join(self, path: str) -> None:
+        file = self._fs.open(path, "wb")
         try:
-            with self._fs.open(path, "wb") as file:
-                for part in self._parts:
-                    file.write(self._fs.cat_file(f"{self._folder}/{part.data}"))
-                if self._buffer or not self._parts:
-                    file.write(self._packed(self._buffer))
+            for part in self._parts:
+                file.write(self._fs.cat_file(f"{self._folder}/{part.data}"))
+            if self._buffer or not self._parts:
+                file.write(self._packed(self._buffer))
         except BaseException:
-            # Leaving the block has stored what was written so far.
-            with suppress(Exception):
-                self._fs.rm_file(path)
+            self._give_up(path, file)
             raise
+        file.close()
+
+    def _give_up(self, path: str, file: Any) -> None:
+        """Leave at the path what was there before, if that is still possible."""
+        from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
+
+        if isinstance(file, AbstractBufferedFile):
+            # Closing it would store what was written so far; so would the end of its life.
+            file.closed = True
+            file.discard()
+            return
+        # Opening it has already replaced what was there.
+        file.close()
+        with suppress(Exception):
+            self._fs.rm_file(path)
 
     def _packed(self, rows: bytearray) -> bytes:
-        if not self._target.endswith(".gz"):
+        if not self._target.lower().endswith(".gz"):
             return bytes(rows)
         import gzip
 

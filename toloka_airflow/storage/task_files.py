@@ -10,6 +10,7 @@ import os
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.storage.columns import Columns
@@ -145,11 +146,15 @@ class FileSource(TaskSource):
             # By the file system itself: it keeps the connection of the path in every version of Airflow.
             file = self._path.fs.open(self._path.path, "rb")
         except (FileNotFoundError, IsADirectoryError) as exc:
-            raise SourceError(f"tasks is {self.name!r}, and there is no such file") from exc
+            what = "which is a folder; name one file" if self._is_folder() else "and there is no such file"
+            raise SourceError(f"tasks is {self.name!r}, {what}") from exc
         except ValueError as exc:
             raise SourceError(f"tasks is {self.name!r}, which cannot be opened: {exc}") from exc
         with file:
             yield file
+
+    def _is_folder(self) -> bool:
+        return bool(self._path.fs.isdir(self._path.path))
 
     @contextmanager
     def _open_plain(self) -> Iterator[Any]:
@@ -196,13 +201,14 @@ class JsonLinesSource(FileSource):
         """Iterate over the tasks."""
         with closing(self._lines()) as lines:
             for number, line in lines:
-                text = line.strip()
+                # What else Python takes for white space is none for JSON.
+                text = line.strip(b" \t\r\n")
                 if text:
                     yield Row(number, _checked_task(self, number, self._loaded(number, text)), text)
 
     def _loaded(self, number: int, text: bytes) -> Any:
         try:
-            line = self._text(number, text).strip()
+            line = self._text(number, text)
             # Not `decode`, which looks for white space around it with regular expressions and takes twice as long.
             task, end = _DECODER.raw_decode(line)
             if end != len(line):
@@ -306,4 +312,9 @@ def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number that JSON has")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_number)
+def _float(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _no_number(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_float)

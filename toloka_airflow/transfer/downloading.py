@@ -8,15 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.transfer.heap import frozen_heap
+from toloka_airflow.transfer.pace import Pace
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
-
     from toloka_airflow.api.models import Raw
     from toloka_airflow.storage.row_files import RowFile
-
-TELL_EVERY = 10.0
-"""Seconds between two lines of progress in the log."""
 
 
 def download(
@@ -35,7 +31,7 @@ def download(
     :param cursor: Returns what to go on behind, once a page that ends with this item is written.
     :param count: Returns what to count for a page.
     """
-    began = told = time.monotonic()
+    began, pace = time.monotonic(), Pace()
     before = dict(file.counts)
     with frozen_heap():
         for page in _read_ahead(pages):
@@ -43,27 +39,9 @@ def download(
                 continue
             rows = (line for item in page for line in lines(item))
             file.append(rows, cursor=cursor(page[-1]), counts=count(page))
-            if time.monotonic() - told >= TELL_EVERY:
-                told = time.monotonic()
-                log.info("%s", _progress(file.counts, before, told - began))
+            if pace.is_due():
+                log.info("%s", _progress(file.counts, before, time.monotonic() - began))
     log.info("%s; that is all", _progress(file.counts, before, time.monotonic() - began))
-
-
-def storage_path(name: str, value: Any) -> ObjectStoragePath:
-    """
-    Return the path of a file on any object storage.
-
-    :param name: The argument to name in the error.
-    :raises ValueError: If it is no path, or a template that rendered nothing.
-    """
-    from airflow.sdk import ObjectStoragePath
-
-    if str(value) in ("", "None"):
-        raise ValueError(f"{name} is {value!r}: a template or an upstream task gave no path")
-    try:
-        return value if isinstance(value, ObjectStoragePath) else ObjectStoragePath(value)
-    except (TypeError, ValueError) as exc:
-        raise ValueError(f"{name} is {str(value)!r}, which cannot be opened: {exc}") from exc
 
 
 def _read_ahead(pages: Iterator[list[Raw]]) -> Iterator[list[Raw]]:

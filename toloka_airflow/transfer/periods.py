@@ -7,6 +7,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
+from toloka_airflow.arguments import moment, moment_if_any
+
 SETTLING = 10.0
 """Seconds after which an answer is taken to be in the list, as the clocks of Toloka and of Airflow differ a little."""
 
@@ -28,7 +30,8 @@ def period_filters(statuses: Collection[str], since: Any, until: Any) -> dict[st
 
     :raises ValueError: If there is no such span of time, or it would miss answers of these statuses.
     """
-    start, end = _moment("since", since), _moment("until", until)
+    # What rendered as nothing is no end: the next run would read the same answers again.
+    start, end = moment_if_any("since", since), moment("until", until)
     if start is None and end is None:
         return {}
     date = _DATES.get(frozenset(statuses))
@@ -53,15 +56,3 @@ def _wait_until_over(end: datetime) -> None:
     if since_then < 0:
         raise ValueError(f"until is {end}, which is in the future: answers that are still to come would be missed")
     time.sleep(max(0.0, SETTLING - since_then))
-
-
-def _moment(name: str, value: Any) -> datetime | None:
-    if value is None or (name == "since" and value in ("", "None")):
-        return None
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is {value!r}; it must be a date like 2030-01-31T12:00:00+00:00") from None
-    if moment.tzinfo is None:
-        raise ValueError(f"{name} is {value!r}, which has no time zone; write 2030-01-31T12:00:00+00:00")
-    return moment

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
-import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError
 from toloka_airflow.api.models import Assignment, AssignmentStatus
 from toloka_airflow.api.transport import checked_id
+from toloka_airflow.transfer.pace import Pace
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
 MAX_SHOWN = 10
-TELL_EVERY = 10.0
-"""Seconds between two lines of progress in the log."""
 ALLOWED = {
     AssignmentStatus.ACCEPTED: (AssignmentStatus.SUBMITTED, AssignmentStatus.REJECTED),
     AssignmentStatus.REJECTED: (AssignmentStatus.SUBMITTED,),
@@ -49,8 +49,15 @@ class Decision:
 
 
 def ask(decide: Callable[[Assignment], Any], assignments: Iterable[Assignment]) -> Iterator[Decision | None]:
-    """Ask a function for its decision on each of some answers; ``None`` leaves one as it is."""
+    """
+    Ask a function for its decision on each of some answers; ``None`` leaves one as it is.
+
+    What is decided already is so: it is not asked about, but an earlier attempt may have done it, so it counts.
+    """
     for assignment in assignments:
+        if assignment.status != AssignmentStatus.SUBMITTED:
+            yield Decision(assignment.id, assignment.status, "", assignment)
+            continue
         decision = decide(assignment)
         where = f"decide: assignment {assignment.id}"
         yield None if decision is None else _checked(where, assignment.id, decision, assignment)
@@ -63,38 +70,62 @@ def read_mapping(decisions: Mapping[str, Any]) -> Iterator[Decision]:
         yield _checked(where, checked_id("decisions: an assignment's id", name), decision)
 
 
+def read_list(decisions: Iterable[Any]) -> Iterator[Decision]:
+    """
+    Iterate over a list of decisions with the ids of assignments, as another task returns it.
+
+    :raises ValueError: At the first that is no decision, or decides again.
+    """
+    return _once((f"decisions: number {number}", fields) for number, fields in enumerate(decisions, 1))
+
+
 def read_file(path: ObjectStoragePath) -> Iterator[Decision]:
     """
     Iterate over the decisions in a file of JSON Lines, never all of it in memory but the ids.
 
     :raises ValueError: At the first line that is no decision, or decides again.
     """
-    seen: set[str] = set()
+    return _once((where, _parsed(where, line)) for where, line in _lines(path) if line.strip())
+
+
+def _lines(path: ObjectStoragePath) -> Iterator[tuple[str, bytes]]:
+    compression = "gzip" if path.path.lower().endswith(".gz") else None
     try:
-        file = path.fs.open(path.path, "rb", compression="gzip" if path.path.endswith(".gz") else None)
+        file = path.fs.open(path.path, "rb", compression=compression)
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"decisions is {str(path)!r}, and there is no such file") from None
     with file:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), 1):
-            if line.strip():
-                decision = _from_line(f"decisions: {path}, line {number}", line)
-                if decision.assignment_id in seen:
-                    raise ValueError(f"decisions: {path}, line {number}: {decision.assignment_id} is decided twice")
-                seen.add(decision.assignment_id)
-                yield decision
+        for number in count(1):
+            where = f"decisions: {path}, line {number}"
+            try:
+                line = file.readline(MAX_LINE + 1)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
+                raise ValueError(f"{where}: the compressed file breaks off or is damaged: {exc}") from None
+            if not line:
+                return
+            yield where, line
 
 
-def _from_line(where: str, line: bytes) -> Decision:
+def _parsed(where: str, line: bytes) -> Any:
     if len(line) > MAX_LINE:
         raise ValueError(f"{where}: it is longer than {MAX_LINE} bytes")
     try:
-        fields = json.loads(line)
-    except ValueError as exc:
+        return json.loads(line)
+    except (ValueError, RecursionError) as exc:
         raise ValueError(f"{where}: it is not JSON: {exc}") from None
-    if not isinstance(fields, dict) or "assignment_id" not in fields:
-        raise ValueError(f"{where}: it is no object with an assignment_id")
-    assignment_id = checked_id(f"{where}: assignment_id", fields.pop("assignment_id"))
-    return _checked(where, assignment_id, fields)
+
+
+def _once(decisions: Iterable[tuple[str, Any]]) -> Iterator[Decision]:
+    """Iterate over decisions that have the ids of assignments, none of them twice."""
+    seen: set[str] = set()
+    for where, fields in decisions:
+        if not isinstance(fields, Mapping) or "assignment_id" not in fields:
+            raise ValueError(f"{where}: it is no object with an assignment_id")
+        assignment_id = checked_id(f"{where}: assignment_id", fields["assignment_id"])
+        if assignment_id in seen:
+            raise ValueError(f"{where}: {assignment_id} is decided twice")
+        seen.add(assignment_id)
+        yield _checked(where, assignment_id, {key: fields[key] for key in fields if key != "assignment_id"})
 
 
 def _checked(where: str, assignment_id: str, decision: Any, known: Assignment | None = None) -> Decision:
@@ -126,7 +157,7 @@ class Review:
 
     def carry_out(self, decisions: Iterable[Decision | None]) -> None:
         """Decide, as far as Toloka lets it be so."""
-        told = time.monotonic()
+        pace = Pace()
         with ThreadPoolExecutor(self._in_flight, "toloka-review") as threads:
             todo = iter(decisions)
             # So many at once that no thread waits for the slowest for long, and a stopped task has little left to do.
@@ -134,8 +165,7 @@ class Review:
                 self.counts["left"] += some.count(None)
                 for outcome in threads.map(self._one, filter(None, some)):
                     self._count(*outcome)
-                if time.monotonic() - told >= TELL_EVERY:
-                    told = time.monotonic()
+                if pace.is_due():
                     self._log.info("Reviewed so far: %s", self.counts)
         self._log.info("Reviewed: %s", self.counts)
 

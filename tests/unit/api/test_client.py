@@ -514,10 +514,23 @@ class TestLists:
         with pytest.raises(TolokaError, match="does not get further than None"):
             list(client(server).list_pools())
 
-    def test_a_page_that_does_not_advance(self, server: ScriptedServer) -> None:
-        server.answer("GET", "/pools", json={"items": [pool()], "has_more": True}, times=5)
-        with pytest.raises(TolokaError, match="does not get further than 21"):
-            list(client(server).list_pools())
+    @pytest.mark.parametrize("items", [[{"status": "ACCEPTED"}], [None], ["a-1"], [[]]])
+    def test_a_page_of_what_has_no_id(self, server: ScriptedServer, items: list[Any]) -> None:
+        server.answer("GET", "/assignments", json={"items": items, "has_more": False})
+        with pytest.raises(TolokaError, match="answered an item without id"):
+            list(client(server).assignment_pages("21"))
+
+    @pytest.mark.parametrize("more", [[], [pool(id="22")]])
+    @pytest.mark.parametrize("has_more", [True, False])
+    def test_a_page_with_the_end_of_the_one_before(
+        self, server: ScriptedServer, more: list[Any], has_more: bool
+    ) -> None:
+        server.answer("GET", "/pools", json={"items": [pool()], "has_more": True})
+        server.answer("GET", "/pools", json={"items": [pool(), *more], "has_more": has_more})
+        pools = client(server).list_pools()
+        assert next(pools).id == "21"
+        with pytest.raises(TolokaError, match="answered 21 again"):
+            next(pools)
         assert len(server.seen) == 2
 
     @pytest.mark.parametrize("items", [None, {}, "x", {"0": pool()}, [None], ["21"], [[]], [{"id": "1"}]])

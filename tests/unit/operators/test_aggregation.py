@@ -73,25 +73,63 @@ def test_a_row_for_each_task(
     assert started(toloka) == 1
 
 
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCESS"])
 @both_ways
-def test_one_that_is_under_way_is_waited_for(
-    server: ScriptedServer, connection: str, tmp_path: Path, deferrable: bool
+def test_what_was_started_before_is_not_this_one(
+    server: ScriptedServer, connection: str, tmp_path: Path, deferrable: bool, status: str
 ) -> None:
+    """It may lack answers that were accepted since."""
+    path = tmp_path / "rows.jsonl"
+    server.default("GET", "/pools/21", pool())
+    server.default("GET", "/operations", {"items": [running(status, id="op-0")], "has_more": False})
+    server.answer("POST", START, 202, running(id="op-1"))
+    server.default("GET", "/operations/op-1", running(id="op-1", status="SUCCESS"))
+    server.default("GET", "/aggregated-solutions/op-1", {"items": [], "has_more": False})
+    assert aggregate("21", path, deferrable=deferrable).result["operation_id"] == "op-1"
+
+
+DYNAMIC = {
+    "pool_id": "21",
+    "algorithm": "WEIGHTED_DYNAMIC_OVERLAP",
+    "aggregated_fields": [{"name": "b"}, {"name": "a"}],
+}
+
+
+@pytest.mark.parametrize("skill", [12, "12"])
+@pytest.mark.parametrize("status", ["PENDING", "RUNNING", "SUCCESS"])
+@pytest.mark.parametrize("fields", [["a", "b"], ["b", "a"]])
+def test_one_whose_answer_was_lost_is_found_by_the_next_attempt(
+    server: ScriptedServer, connection: str, tmp_path: Path, status: str, skill: Any, fields: list[str]
+) -> None:
+    how = {"type": DYNAMIC["algorithm"], "answer_weight_skill_id": skill}
+    one = running(id="op-9", parameters={**DYNAMIC, "answer_weight_skill_id": 12})
     others = [
-        running(id="op-0", parameters={**running()["parameters"], "pool_id": "22"}),
-        running(id="op-1", parameters={**running()["parameters"], "aggregated_output_fields": ["other"]}),
-        running(id="op-2", parameters={**running()["parameters"], "algorithm": "WEIGHTED_DYNAMIC_OVERLAP"}),
+        {**one, "id": f"op-{number}", "parameters": {**one["parameters"], **change}}
+        for number, change in enumerate(
+            [{"pool_id": "22"}, {"aggregated_fields": [{"name": "a"}]}, {"answer_weight_skill_id": 13}]
+        )
     ]
     server.default("GET", "/pools/21", pool())
-    server.default("GET", "/operations", {"items": [*others, running(id="op-3")], "has_more": False})
-    server.answer("GET", "/operations/op-3", json=running(id="op-3", status="SUCCESS"))
-    server.answer("GET", "/aggregated-solutions/op-3", json={"items": [{"task_id": "t-1"}], "has_more": False})
-    assert aggregate("21", tmp_path / "rows.jsonl", deferrable=deferrable).result["operation_id"] == "op-3"
-    assert server.calls("POST") == []
+    server.answer("GET", "/operations", json=NO_OPERATIONS, times=3)
+    server.answer("POST", START, drop=True)
+    server.error("GET", "/operations", 403, "ACCESS_DENIED")
+    with pytest.raises(AirflowException):
+        aggregate("21", tmp_path / "rows.jsonl", **how, fields=["b", "a"])
+    found = {"items": [*others, {**one, "status": status}], "has_more": False}
+    looks_in_vain = ("PENDING", "RUNNING", "SUCCESS").index(status)
+    server.answer("GET", "/operations", json=NO_OPERATIONS, times=looks_in_vain)
+    server.answer("GET", "/operations", json=found)
+    server.default("GET", "/operations/op-9", {**one, "status": "SUCCESS"})
+    server.default("GET", "/aggregated-solutions/op-9", {"items": [], "has_more": False})
+    assert aggregate("21", tmp_path / "rows.jsonl", **how, fields=fields).result["operation_id"] == "op-9"
+    assert len(server.calls("POST")) == 1
 
 
-def test_an_answer_that_was_lost_is_no_second_aggregation(toloka: EmulatorServer, pool_id: str, tmp_path: Path) -> None:
-    toloka.progressions.set(Progression(looks=3), type="SOLUTION.AGGREGATE")
+@pytest.mark.parametrize("slow", [Progression(looks=3), Progression(seconds=0)], ids=["under way", "done at once"])
+def test_an_answer_that_was_lost_is_no_second_aggregation(
+    toloka: EmulatorServer, pool_id: str, tmp_path: Path, slow: Progression
+) -> None:
+    toloka.progressions.set(slow, type="SOLUTION.AGGREGATE")
     toloka.faults.add("POST", f"/api/v1{START}", lost_answer=True)
     assert aggregate(pool_id, tmp_path / "rows.jsonl").result["solutions"] == 6
     assert len(toloka.journal.requests(method="POST", path=f"/api/v1{START}")) == 1
@@ -134,8 +172,9 @@ def test_results_that_are_not_kept_any_more_are_made_anew(
     server.default("GET", "/operations", NO_OPERATIONS)
     server.answer("POST", START, 202, running(id="op-1", status="SUCCESS"))
     server.error("GET", "/aggregated-solutions/op-1", 409, "RESULTS_EXPIRED")
-    with pytest.raises(AirflowFailException, match="RESULTS_EXPIRED"):
+    with pytest.raises(AirflowException, match=r"The next attempt starts another(.|\n)*RESULTS_EXPIRED") as failure:
         aggregate("21", tmp_path / "rows.jsonl")
+    assert not isinstance(failure.value, AirflowFailException)  # or Airflow makes no further attempt
     server.answer("POST", START, 202, running(id="op-2", status="SUCCESS"))
     server.answer("GET", "/aggregated-solutions/op-2", json={"items": [], "has_more": False})
     assert aggregate("21", tmp_path / "rows.jsonl").result["solutions"] == 0
@@ -182,6 +221,7 @@ def test_a_quota_that_returns_soon_is_waited_for(toloka: EmulatorServer, pool_id
         ({"path": ""}, "path is ''"),
         ({"fields": "label"}, "fields is 'label'; it must be a list"),
         ({"fields": []}, "fields is \\[\\]"),
+        ({"fields": [1]}, "fields is \\[1\\]"),
         ({"fields": ["a", "b"]}, "DAWID_SKENE takes one field"),
         ({"type": "MAJORITY"}, "type is 'MAJORITY'; it must be DAWID_SKENE or WEIGHTED_DYNAMIC_OVERLAP"),
         ({"type": "WEIGHTED_DYNAMIC_OVERLAP"}, "answer_weight_skill_id is None"),

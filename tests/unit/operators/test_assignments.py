@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -155,9 +156,38 @@ class TestParts:
         assert "Going on behind assignment" in capsys.readouterr().out
         assert [file.name for file in tmp_path.iterdir()] == ["rows.jsonl"]
 
+    def test_after_an_hour_it_is_read_again(self, toloka: EmulatorServer, pool_id: str, tmp_path: Path) -> None:
+        """What was accepted since may be behind assignments that were read already."""
+        change_age(tmp_path, 3700)
+        before = len(pages(toloka))
+        assert get(pool_id, tmp_path / "rows.jsonl", page_size=5)["answers"] == 225
+        assert len(pages(toloka)) - before > 13
+
     def test_another_download_leaves_it_alone(self, toloka: EmulatorServer, pool_id: str, tmp_path: Path) -> None:
         get(pool_id, tmp_path / "rows.jsonl", page_size=5, rows="assignments")
         assert read(tmp_path / "rows.jsonl") == listed(toloka, pool_id)
+
+
+def change_age(folder: Path, seconds: float) -> None:
+    """Make an earlier attempt have begun so long ago."""
+    [description] = folder.glob("*.parts/000000.json")
+    description.write_text(json.dumps({**json.loads(description.read_text()), "began": time.time() - seconds}))
+
+
+def test_a_span_that_is_over_is_gone_on_with_at_any_time(
+    server: ScriptedServer, connection: str, tmp_path: Path
+) -> None:
+    server.default("GET", "/pools/21", pool())
+    answer = {"id": "a-1", "tasks": [], "solutions": [], "text": "x" * 9_000_000}
+    server.answer("GET", "/assignments", json={"items": [answer], "has_more": True})
+    server.error("GET", "/assignments", 403, "ACCESS_DENIED")
+    arguments = {"until": START, "rows": "assignments"}
+    with pytest.raises(AirflowFailException):
+        get("21", tmp_path / "rows.jsonl", **arguments)
+    change_age(tmp_path, 7 * 86400)
+    server.answer("GET", "/assignments", json={"items": [{**answer, "id": "a-2"}], "has_more": False})
+    assert get("21", tmp_path / "rows.jsonl", **arguments)["assignments"] == 2
+    assert "id_gt=a-1" in server.seen[-1].query
 
 
 def pages(toloka: EmulatorServer) -> list[Any]:
@@ -191,9 +221,9 @@ class TestSpans:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"since": "2026-01-01T00:00:00"}, "since is '2026-01-01T00:00:00', which has no time zone"),
-            ({"since": "yesterday"}, "since is 'yesterday'; it must be a date like"),
-            ({"until": "None"}, "until is 'None'; it must be a date like"),
+            ({"since": "2026-01-01T00:00:00"}, "since is '2026-01-01T00:00:00'; it must be a time with a zone"),
+            ({"since": "yesterday"}, "since is 'yesterday'; it must be a time with a zone"),
+            ({"until": "None"}, "until is 'None'; it must be a time with a zone"),
             ({"since": START, "until": START}, "nothing is in between. Timetables without data intervals"),
             ({"since": START, "until": START - timedelta(1)}, "nothing is in between"),
             ({"until": datetime(2999, 1, 1, tzinfo=UTC)}, "which is in the future"),
@@ -263,8 +293,13 @@ def test_answers_that_belong_to_no_task_are_no_rows(
         ({"status": "SKIPPED"}, "others have no answers: rows='assignments'"),
         ({"status": []}, "status is \\[\\]"),
         ({"rows": "tasks"}, "rows is 'tasks'; it must be answers or assignments"),
+        ({"status": None}, "status is None"),
+        ({"status": 5}, "status is 5"),
         ({"page_size": 0}, "page_size is 0"),
+        ({"page_size": True}, "page_size is True"),
+        ({"path": 5}, "path is 5; it must be the path of a file"),
         ({"outlets": [Asset("toloka://toloka_default/pools/22")]}, "outlets"),
+        ({"outlets": [Asset("toloka://other_account/pools/21")]}, "outlets has toloka://other_account/pools/21"),
     ],
 )
 def test_arguments_that_cannot_be_used(server: ScriptedServer, connection: str, arguments: Any, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,19 @@ def test_the_next_attempt_finds_it_or_creates_it(
     assert not isinstance(caught.value, AirflowFailException)
     result = run_task(toloka.task(operator)).result
     assert [made.id for made in toloka.made(noun)] == [result]
+
+
+def test_two_attempts_that_are_alive_at_once_return_the_same(
+    toloka: Toloka, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toloka.server.faults.add("GET", "/api/v1/pools", delay=1.0, times=2)  # both see that there is none
+    with ThreadPoolExecutor() as threads:
+        results = list(threads.map(lambda _: run_task(toloka.task(CreatePoolOperator)).result, range(2)))
+    first, second = toloka.made("pool")
+    assert results == [first.id, first.id]
+    assert f"created pool {first.id} and {second.id}; it returns the first: archive {second.id}" in "".join(
+        capsys.readouterr().out.splitlines()
+    )
 
 
 @pytest.mark.parametrize("fault", [{"drop": True}, {"status": 500}, {"html": 502}])
@@ -301,10 +315,10 @@ class TestExpiry:
         [
             ({}, "will_expire is missing"),
             ({"will_expire": "2001-01-01T00:00:00Z"}, "will_expire is 2001-01-01T00:00:00Z, which is in the past"),
-            ({"will_expire": "2040-01-01T00:00:00"}, "without a time zone"),
-            ({"will_expire": datetime(2040, 1, 1)}, "without a time zone"),
-            ({"will_expire": "tomorrow"}, "will_expire is 'tomorrow'; it must be a date"),
-            ({"will_expire": ""}, "will_expire is ''; it must be a date"),
+            ({"will_expire": "2040-01-01T00:00:00"}, "must be a time with a zone"),
+            ({"will_expire": datetime(2040, 1, 1)}, "must be a time with a zone"),
+            ({"will_expire": "tomorrow"}, "will_expire is 'tomorrow'; it must be a time with a zone"),
+            ({"will_expire": ""}, "will_expire is ''; it must be a time with a zone"),
             ({"will_expire": "9999-12-31T23:59:59-12:00"}, "too far away"),
             ({"expires_in": 0}, "expires_in is 0"),
             ({"expires_in": timedelta(days=-1)}, "expires_in is -86400"),
@@ -313,7 +327,7 @@ class TestExpiry:
             ({"expires_in": 5, "will_expire": "2040-01-01T00:00:00Z"}, "expires_in and will_expire say both"),
             ({"config": POOL, "expires_in": 5}, "will_expire of config and expires_in say both"),
             ({"config": {**POOL, "will_expire": "2001-01-01"}}, "will_expire of config is 2001-01-01, which is in"),
-            ({"config": {**POOL, "will_expire": datetime(2040, 1, 1)}}, "without a time zone"),
+            ({"config": {**POOL, "will_expire": datetime(2040, 1, 1)}}, "must be a time with a zone"),
         ],
     )
     def test_what_is_no_date(self, toloka: Toloka, arguments: dict[str, Any], reason: str) -> None:

@@ -64,7 +64,7 @@ def review(pool_id: str, decisions: Any = None, **arguments: Any) -> dict[str, A
 def as_file(path: Path, decisions: dict[str, dict[str, str]]) -> str:
     lines = [json.dumps({"assignment_id": name, **decision}) for name, decision in decisions.items()]
     text = "\n".join([*lines, ""]).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    path.write_bytes(gzip.compress(text) if path.suffix.lower() == ".gz" else text)
     return str(path)
 
 
@@ -72,7 +72,7 @@ def counts(**more: int) -> dict[str, int]:
     return {"accepted": 0, "rejected": 0, "already": 0, "left": 0, **more}
 
 
-@pytest.mark.parametrize("kind", ["function", "mapping", ".jsonl", ".jsonl.gz"])
+@pytest.mark.parametrize("kind", ["function", "mapping", "list", ".jsonl", ".jsonl.gz", ".jsonl.GZ"])
 @pytest.mark.parametrize("in_flight", [1, 4])
 def test_all_are_decided_and_only_once(
     toloka: EmulatorServer, pool_id: str, tmp_path: Path, kind: str, in_flight: int
@@ -81,12 +81,14 @@ def test_all_are_decided_and_only_once(
     arguments: dict[str, Any] = {"decisions": decisions}
     if kind == "function":
         arguments = {"decide": lambda answer: decisions[answer.id]}
+    elif kind == "list":
+        arguments = {"decisions": [{"assignment_id": name, **decision} for name, decision in decisions.items()]}
     elif kind != "mapping":
         arguments = {"decisions": as_file(tmp_path / f"decisions{kind}", decisions)}
     first = review(pool_id, in_flight=in_flight, **arguments)
     assert first == {"pool_id": pool_id, **counts(accepted=8, rejected=4)}
     again = review(pool_id, in_flight=in_flight, **arguments)
-    assert again == {"pool_id": pool_id, **(counts() if kind == "function" else {**counts(**first), "already": 12})}
+    assert again == {**first, "already": 12}
     assert statuses(toloka, pool_id) == {name: decision["status"] for name, decision in decisions.items()}
     comments = {answer.id: answer.raw["public_comment"] for answer in answers(toloka, pool_id)}
     assert comments == {name: decision["public_comment"] for name, decision in decisions.items()}
@@ -209,6 +211,25 @@ def test_a_broken_line(server: ScriptedServer, connection: str, tmp_path: Path, 
     assert server.seen == []
 
 
+@pytest.mark.parametrize("cut", [slice(-9), slice(15), slice(0, 0)])
+def test_a_damaged_file(server: ScriptedServer, connection: str, tmp_path: Path, cut: slice) -> None:
+    path = Path(as_file(tmp_path / "decisions.jsonl.gz", {"a-1": YES}))
+    path.write_bytes(path.read_bytes()[cut] or b"no gzip")
+    with pytest.raises(
+        ValueError, match=r"decisions\.jsonl\.gz, line [12]: the compressed file breaks off or is damaged"
+    ):
+        review("21", str(path))
+
+
+def test_a_function_that_goes_on_counts_what_was_decided_before(toloka: EmulatorServer, pool_id: str) -> None:
+    toloka.faults.add("PATCH", "/api/v1/assignments/{id}", skip=5, status=403)
+    with pytest.raises(AirflowFailException):
+        review(pool_id, decide=lambda answer: YES, in_flight=1)
+    again = review(pool_id, decide=lambda answer: YES)
+    assert again["accepted"] == 12
+    assert 0 < again["already"] < 12
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -219,8 +240,13 @@ def test_a_broken_line(server: ScriptedServer, connection: str, tmp_path: Path, 
             {"decisions": "/nowhere/decisions.jsonl"},
             "decisions is '/nowhere/decisions.jsonl', and there is no such file",
         ),
+        ({"decisions": 5}, "decisions is 5; it must be the path of a file"),
+        ({"decisions": [YES]}, "decisions: number 1: it is no object with an assignment_id"),
+        ({"decisions": ["a-1"]}, "decisions: number 1: it is no object"),
+        ({"decisions": [{"assignment_id": "a-1", **YES}] * 2}, "decisions: number 2: a-1 is decided twice"),
         ({"decisions": "None"}, "decisions is 'None': a template or an upstream task gave no path"),
         ({"decisions": {"a-1": YES}, "in_flight": 0}, "in_flight is 0"),
+        ({"decisions": {"a-1": YES}, "in_flight": True}, "in_flight is True"),
     ],
 )
 def test_arguments_that_cannot_be_used(server: ScriptedServer, connection: str, arguments: Any, message: str) -> None:

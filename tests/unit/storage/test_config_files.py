@@ -46,8 +46,8 @@ def test_json_is_yaml(tmp_path: Path) -> None:
 
 def test_anchors(tmp_path: Path) -> None:
     file = tmp_path / "pool.yaml"
-    file.write_text("a: &text {type: string}\nb: {<<: *text, hidden: true}\n")
-    assert read_config("config", str(file))["b"] == {"type": "string", "hidden": True}
+    file.write_text("a: &text {type: string}\nb: {<<: *text, type: url, hidden: true}\n")
+    assert read_config("config", str(file))["b"] == {"type": "url", "hidden": True}
 
 
 def test_a_mapping_is_copied() -> None:
@@ -67,6 +67,18 @@ def test_a_mapping_is_copied() -> None:
         ("pool.yaml", b"", r"pool\.yaml holds a NoneType"),
         ("pool.yaml", b"a: !!python/object:os.system x", r"line 1: no YAML: could not determine a constructor"),
         ("pool.yaml", b"a: \x00", r"pool\.yaml: no YAML: unacceptable character"),
+        ("pool.json", b'{"a": {"b": 1, "c": 2, "b": 3}}', r"pool\.json: no JSON: 'b' is there twice"),
+        ("pool.json", b'{"a": NaN}', r"pool\.json: no JSON: NaN is no number that JSON has"),
+        ("pool.json", b'{"a": 1e999}', "1e999 is no number that JSON has"),
+        ("pool.json", b'{"a": %s}' % (b"1" * 5000), r"pool\.json: no JSON: Exceeds the limit"),
+        ("pool.json", b"[" * 100_000, r"pool\.json: no JSON that can be read: it is nested too deep"),
+        ("pool.yaml", b"[" * 10_000, r"pool\.yaml: no YAML that can be read: it is nested too deep"),
+        ("pool.yaml", b"a: 1\nb: 2\na: 3", r"pool\.yaml, line 1: no YAML: 'a' is there twice"),
+        ("pool.yaml", b"a: {}\nb:\n  c: 1e999", r"pool\.yaml, line 3: no YAML: 1e999 is no number"),
+        ("pool.yaml", b"a: %s" % (b"1" * 5000), r"pool\.yaml, line 1: no YAML: Exceeds the limit"),
+        ("pool.yaml", b"a: !!binary YQ==", r"line 1: no YAML: could not determine a constructor"),
+        ("pool.yaml", b"a: !!timestamp 2030-01-01", r"line 1: no YAML: could not determine a constructor"),
+        ("pool.yaml", b"? [a]\n: 1", r"line 1: no YAML: unhashable"),
         ("pool.toml", b"", r"pool\.toml'; the name of the file must end in \.json, \.yaml, \.yml"),
         ("pool", b"", "must end in"),
     ],

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
+import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.spec import AbstractBufferedFile
 
 from toloka_airflow.storage.row_files import RowFile
+
+
+class Upload(AbstractBufferedFile):  # type: ignore[misc]
+    """A file that is there when it is closed, as in a store."""
+
+    def _upload_chunk(self, final: bool = False) -> bool:
+        if final:
+            self.fs.pipe_file(self.path, self.buffer.getvalue())
+        return final
+
+
+class Store(MemoryFileSystem):  # type: ignore[misc]
+    """A store that does not notice at once what others have removed."""
+
+    store: dict[str, Any] = {}
+    pseudo_dirs = [""]
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        is_upload = mode == "wb" and "data" not in options
+        return Upload(self, path, mode) if is_upload else super()._open(path, mode, **options)
+
+    def exists(self, path: str, **options: Any) -> bool:
+        return True
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -38,10 +67,10 @@ def files(path: ObjectStoragePath) -> list[str]:
 
 def read(path: ObjectStoragePath) -> bytes:
     content = path.fs.cat_file(path.path)
-    return gzip.decompress(content) if path.path.endswith(".gz") else content
+    return gzip.decompress(content) if path.path.lower().endswith(".gz") else content
 
 
-both_formats = pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+both_formats = pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.JSONL.GZ"])
 
 
 @both_formats
@@ -146,7 +175,80 @@ def test_an_error_while_joining_leaves_no_half_file(folder: str) -> None:
     assert again.finish() == {"rows": 3}
 
 
-@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl.zst"])
+def test_an_attempt_that_is_late_leaves_the_finished_file_alone(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    zombie = RowFile(path, key="k", part_bytes=1)
+    zombie.append(**page(0))
+    RowFile(path, key="k").finish()
+    with pytest.raises(FileNotFoundError):
+        zombie.finish()
+    assert read(path) == b'{"n": 0}\n'
+
+
+def test_a_store_that_tells_too_late_what_is_gone_keeps_the_finished_file() -> None:
+    fs = Store()
+    path = SimpleNamespace(fs=fs, path="/store/rows.jsonl", protocol="s3")
+    zombie = RowFile(path, key="k", part_bytes=1)
+    for number in range(2):
+        zombie.append(**page(number))
+    RowFile(path, key="k").finish()
+    with pytest.raises(FileNotFoundError):
+        zombie.finish()
+    del zombie
+    gc.collect()
+    assert fs.cat_file(path.path) == b'{"n": 0}\n{"n": 1}\n'
+
+
+def test_two_attempts_that_join_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = ObjectStoragePath(f"file://{tmp_path}/rows.jsonl")
+    file = RowFile(path, key="k", part_bytes=1)
+    for number in range(2):
+        file.append(**page(number))
+    replace = os.replace
+
+    def interrupted(*names: str) -> None:
+        """Let another attempt begin to join, and be killed, between the last two steps of this one."""
+        monkeypatch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            RowFile(path, key="k").finish()
+        replace(*names)
+
+    def killed(*names: str) -> None:
+        Path(names[0]).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    assert file.finish() == {"rows": 2}
+    assert read(path) == b'{"n": 0}\n{"n": 1}\n'
+
+
+@pytest.mark.parametrize(("age", "cursor"), [(3500, "1"), (3700, None)])
+def test_parts_that_are_too_old_are_removed(folder: str, age: float, cursor: str | None) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    file = RowFile(path, key="k", part_bytes=1)
+    for number in range(2):
+        file.append(**page(number))
+    change(path, began=time.time() - age)
+    assert RowFile(path, key="k", max_age=3600).cursor == cursor
+    assert bool(files(path)) == bool(cursor)
+
+
+@pytest.mark.parametrize("facts", [None, [], {"size": 9}, {"new": 1}])
+def test_parts_of_another_version_are_not_there(folder: str, facts: Any) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    file = RowFile(path, key="k", part_bytes=1)
+    file.append(**page(0))
+    path.fs.pipe_file(f"{path.path}.k.parts/000000.json", json.dumps(facts).encode())
+    assert RowFile(path, key="k").cursor is None
+
+
+def change(path: ObjectStoragePath, **facts: Any) -> None:
+    """Change what the description of the first part says."""
+    description = f"{path.path}.k.parts/000000.json"
+    path.fs.pipe_file(description, json.dumps({**json.loads(path.fs.cat_file(description)), **facts}).encode())
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl.zst", "rows.CSV"])
 def test_a_name_that_asks_for_another_format_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"name the file \*\.jsonl or \*\.jsonl\.gz"):
         RowFile(ObjectStoragePath(f"file://{tmp_path}/{name}"), key="k")

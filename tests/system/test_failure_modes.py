@@ -1,0 +1,385 @@
+"""
+Windows that are killed, cleared, timed out and restarted, in a real Airflow; docs/failure-modes.md tells of them.
+
+Situations that disturb only a run of their own happen at the same time: each is a function that runs in a thread, and
+a test of its name that asks how it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import airflow as airflow_package
+import pytest
+import requests
+
+from demo.airflow_api import wait_until
+from demo.local_airflow import LocalAirflow
+from tests.support import TOKEN
+from tests.system.disturbed import CLOSED, HOUR, MANY, OPENED, PATIENCE, Window
+from toloka_airflow.emulator.people.crowd import CrowdSettings
+from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.progression import Progression
+
+ROOT = Path(__file__).resolve().parents[2]
+IS_3_3 = tuple(map(int, airflow_package.__version__.split(".")[:2])) >= (3, 3)
+DAGS = [
+    "window",
+    "window_with_retries",
+    "window_with_timeouts",
+    "window_to_pause",
+    "window_to_delete",
+    "wait_in_worker",
+]
+SOON = 60
+
+pytestmark = pytest.mark.live
+
+Make = Callable[..., Window]
+Situation = Callable[[Make], None]
+BY_TIME: dict[str, Situation] = {}
+BY_PEOPLE: dict[str, Situation] = {}
+WITHOUT_TRIGGERER: dict[str, Situation] = {}
+
+
+def among(group: dict[str, Situation]) -> Callable[[Situation], Situation]:
+    def add(situation: Situation) -> Situation:
+        return group.setdefault(situation.__name__, situation)
+
+    return add
+
+
+@pytest.fixture(scope="module")
+def toloka() -> Iterator[EmulatorServer]:
+    """A Toloka where nobody works, so that pools stay open until somebody closes them."""
+    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def airflow(toloka: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
+    env = {
+        "AIRFLOW_CONN_TOLOKA_DEFAULT": connection,
+        "PYTHONPATH": str(ROOT),
+        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "3",
+    }
+    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "tests" / "system" / "failure_dags", env=env) as local:
+        local.start()
+        local.api.interval = 1.0
+        for dag_id in DAGS:
+            local.api.wait_for_dag(dag_id)
+        yield local
+
+
+@pytest.fixture(scope="module")
+def make(airflow: LocalAirflow, toloka: EmulatorServer) -> Make:
+    return partial(Window, airflow, toloka)
+
+
+@pytest.fixture(scope="module")
+def survivor(make: Make) -> Window:
+    """A window that goes on while parts of Airflow are killed."""
+    window = make()
+    window.begin()
+    return window
+
+
+@pytest.fixture(scope="module")
+def with_all(make: Make, toloka: EmulatorServer) -> dict[str, Future[None]]:
+    """What has a time begins first, so that it is open before that time however slow the machine is."""
+
+    def many_are_open() -> bool:
+        return len(toloka.journal.events(OPENED)) >= len(BY_TIME)
+
+    with ThreadPoolExecutor(len(BY_TIME)) as threads:
+        first = submit(threads, BY_TIME, make)
+        wait_until(many_are_open, "the first pools are open", PATIENCE)
+        return first | at_once(BY_PEOPLE, make)
+
+
+@pytest.fixture(scope="module")
+def without_triggerer(airflow: LocalAirflow, make: Make) -> dict[str, Future[None]]:
+    unwatched = make()
+    unwatched.begin(SOON * 3 / 4)
+    airflow.kill("triggerer")
+    ends = at_once({**WITHOUT_TRIGGERER, "unwatched": lambda _: closes_unwatched(unwatched)}, make)
+    airflow.start("triggerer")
+    return ends
+
+
+def at_once(situations: dict[str, Situation], make: Make) -> dict[str, Future[None]]:
+    """Have everything happen, and return how each ended."""
+    with ThreadPoolExecutor(len(situations)) as threads:
+        return submit(threads, situations, make)
+
+
+def submit(threads: ThreadPoolExecutor, situations: dict[str, Situation], make: Make) -> dict[str, Future[None]]:
+    return {name: threads.submit(situation, make) for name, situation in situations.items()}
+
+
+def it_is_late(window: Window) -> None:
+    """Return some seconds after the window should have closed."""
+    wait_until(lambda: datetime.now(UTC) > window.closes_at + timedelta(seconds=8), "it is late", PATIENCE)
+
+
+@among(BY_TIME)
+def the_dag_is_paused(make: Make) -> None:
+    """Nothing is started any more, not even the closing."""
+    window = make("window_to_pause")
+    window.begin(1.5 * SOON)
+    window.pause(True)
+    wait_until(lambda: window.task("wait")["state"] == "scheduled", "the wait is over", PATIENCE, 1)
+    it_is_late(window)
+    assert (window.happened(), window.requests("close")) == ([OPENED], 0)
+    window.pause(False)
+    assert window.ended() == "success"
+    window.has_closed_once()
+    assert window.result()["stopped_by"] == "until"
+
+
+@among(BY_TIME)
+def the_worker_of_the_closing_is_killed(make: Make) -> None:
+    window = make()
+    window.signal_worker("close", "close", signal.SIGKILL, SOON)
+    assert window.ended() == "success"
+    window.has_closed_once()
+    assert window.task("close")["try_number"] == 2
+
+
+@among(BY_TIME)
+def the_worker_of_the_closing_is_asked_to_stop(make: Make) -> None:
+    window = make()
+    window.signal_worker("close", "close", signal.SIGTERM, SOON)
+    assert window.ended() == "success"
+    window.has_closed_once()
+
+
+@among(BY_TIME)
+def toloka_is_away_when_it_is_time(make: Make) -> None:
+    window = make()
+    window.start(SOON)
+    wait_until(lambda: window.happened() == [OPENED], f"pool {window.pool_id} is open", PATIENCE)
+    away = window.toloka.faults.add("GET", window.path(""), status=503, times=MANY)
+    window.toloka.faults.add("POST", window.path("close"), status=503, times=2)
+    it_is_late(window)
+    assert window.requests("close") == 0
+    window.toloka.faults.remove(away)
+    assert window.ended() == "success"
+    window.has_closed_once()
+    assert window.requests("close") >= 3
+    assert window.result()["stopped_by"] == "until"
+
+
+@among(BY_TIME)
+def the_operation_of_the_closing_fails(make: Make) -> None:
+    window = make()
+    failing = Progression(seconds=0, fail={"code": "INTERNAL_ERROR", "message": "not now"})
+    window.toloka.progressions.set(failing, type="POOL.CLOSE", pool_id=window.pool_id)
+    window.start(SOON)
+    window.is_in("close", "up_for_retry")
+    assert window.happened() == [OPENED]
+    window.toloka.progressions.set(Progression(seconds=0), type="POOL.CLOSE", pool_id=window.pool_id)
+    assert window.ended() == "success"
+    window.has_closed_once()
+
+
+@among(BY_PEOPLE)
+def the_wait_is_marked_as_failed(make: Make) -> None:
+    window = make()
+    window.begin()
+    window.mark("failed")
+    assert window.ended() == "failed"
+    window.has_closed_once()
+    assert window.states() | {"wait": "failed", "close": "success", "result": "failed"} == window.states()
+
+
+@among(BY_PEOPLE)
+def the_wait_is_marked_as_a_success(make: Make) -> None:
+    window = make()
+    window.begin()
+    window.mark("success")
+    assert window.ended() == "success"
+    window.has_closed_once()
+    assert window.result()["stopped_by"] == "person"
+
+
+@among(BY_PEOPLE)
+def the_run_is_marked_as_failed(make: Make) -> None:
+    window = make()
+    window.begin()
+    with pytest.raises(requests.HTTPError, match="cannot be deleted in running state"):
+        window.api.delete(window.dag_id, window.run_id)
+    window.mark_run("failed")
+    assert window.ended() == "failed"
+    window.has_closed_once()
+    assert window.states() | {"wait": "failed", "close": "success", "result": "skipped"} == window.states()
+
+
+@among(BY_PEOPLE)
+def the_run_is_marked_as_a_success(make: Make) -> None:
+    window = make()
+    window.begin()
+    window.mark_run("success")
+    assert window.ended() == "success"
+    window.has_closed_once()
+    assert window.states()["close"] == "success"
+
+
+def begins_anew(window: Window) -> None:
+    """The new attempt finds the pool open, and closes it at the end; the old one leaves it alone."""
+    window.waits(attempt=2)
+    window.stays_open()
+    if IS_3_3:
+        assert "It is left alone: the task is being done again" in window.log_of_wait()
+    window.mark("success")
+    assert window.ended() == "success"
+    window.has_closed_once()
+
+
+@among(BY_PEOPLE)
+def the_wait_is_cleared(make: Make) -> None:
+    window = make()
+    window.begin()
+    window.clear("wait")
+    begins_anew(window)
+
+
+@among(BY_PEOPLE)
+def the_wait_and_what_follows_are_cleared(make: Make) -> None:
+    window = make()
+    window.begin()
+    window.clear("wait", downstream=True)
+    begins_anew(window)
+
+
+@among(BY_PEOPLE)
+def the_run_is_cleared(make: Make) -> None:
+    window = make()
+    window.begin()
+    window.clear_run()
+    begins_anew(window)
+
+
+@among(BY_PEOPLE)
+def the_wait_times_out(make: Make) -> None:
+    window = make("window_with_timeouts")
+    window.start()
+    assert window.ended() == "failed"
+    window.has_closed_once()
+    assert window.states() | {"wait": "failed", "close": "success", "result": "failed"} == window.states()
+    assert "Timed out after 20 s" in window.log_of_wait()
+
+
+@among(BY_PEOPLE)
+def the_worker_of_the_opening_is_killed_and_tries_again(make: Make) -> None:
+    window = make("window_with_retries")
+    window.signal_worker("open", "open", signal.SIGKILL)
+    window.waits()
+    window.stays_open()
+    window.mark("success")
+    assert window.ended() == "success"
+    window.has_closed_once()
+
+
+@pytest.mark.parametrize("name", [*BY_TIME, *BY_PEOPLE])
+def test_a_window_is_closed_once_if(name: str, with_all: dict[str, Future[None]]) -> None:
+    with_all[name].result()
+
+
+@among(WITHOUT_TRIGGERER)
+def the_opening_takes_too_long(make: Make) -> None:
+    window = make("window_with_timeouts")
+    window.toloka.faults.add("POST", window.path("open"), delay=60)
+    window.start()
+    assert window.ended() == "failed"
+    window.has_closed_once()
+    assert window.states() | {"open": "failed", "wait": "upstream_failed", "close": "success"} == window.states()
+
+
+@among(WITHOUT_TRIGGERER)
+def the_worker_of_the_opening_is_killed(make: Make) -> None:
+    window = make()
+    window.signal_worker("open", "open", signal.SIGKILL)
+    assert window.ended() == "failed"
+    window.has_closed_once()
+    assert window.states() | {"open": "failed", "wait": "upstream_failed", "close": "success"} == window.states()
+
+
+@among(WITHOUT_TRIGGERER)
+def the_worker_of_the_opening_is_asked_to_stop(make: Make) -> None:
+    """It goes on, and whether it is in time or not, the pool is in the state that Airflow knows."""
+    window = make()
+    window.signal_worker("open", "open", signal.SIGTERM)
+    window.is_in("wait", "deferred")
+    window.mark("failed")
+    assert window.ended() == "failed"
+    window.has_closed_once()
+
+
+@among(WITHOUT_TRIGGERER)
+def a_wait_in_a_worker_takes_too_long(make: Make) -> None:
+    window = make("wait_in_worker")
+    window.pool_id = window.toloka.add_pool(open=True)
+    window.start()
+    assert window.ended() == "failed"
+    wait_until(lambda: CLOSED in window.happened(), "the pool is closed", PATIENCE)
+    assert window.requests("close") == 1
+
+
+def closes_unwatched(window: Window) -> None:
+    assert window.ended() == "success"
+    window.has_closed_once()
+    assert window.result()["stopped_by"] == "until"
+    assert "no triggerer said so" in window.log_of_wait()
+
+
+@pytest.mark.parametrize("name", [*WITHOUT_TRIGGERER, "unwatched"])
+def test_without_a_triggerer_a_window_is_closed_if(name: str, without_triggerer: dict[str, Future[None]]) -> None:
+    without_triggerer[name].result()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_closes_nothing(airflow: LocalAirflow, survivor: Window, how: signal.Signals) -> None:
+    for name in ("triggerer", "scheduler"):
+        airflow.kill(name, how)
+    airflow.start("triggerer", "scheduler")
+    survivor.stays_open()
+    assert survivor.states()["wait"] == "deferred"
+
+
+def test_a_second_triggerer_takes_over(airflow: LocalAirflow, survivor: Window) -> None:
+    airflow.start("triggerer.2")
+    survivor.stays_open()
+    airflow.kill("triggerer")
+    survivor.stays_open()
+    assert survivor.task("wait")["try_number"] == 1
+    survivor.mark("success")
+    assert survivor.ended() == "success"
+    survivor.has_closed_once()
+
+
+def test_toloka_closes_what_airflow_cannot(airflow: LocalAirflow, toloka: EmulatorServer, make: Make) -> None:
+    """The DAG was deleted with its runs, or there is no Airflow at all any more."""
+    deleted, left = make("window_to_delete"), make()
+    for window in (deleted, left):
+        window.start()
+    for window in (deleted, left):
+        window.waits()
+    deleted.api.delete(deleted.dag_id)
+    if IS_3_3:
+        deleted.has_closed_once()
+    else:
+        deleted.stays_open(looks=0)
+    airflow.stop()
+    toloka.clock.advance(HOUR + 14 * 60)
+    assert left.happened() == [OPENED]
+    toloka.clock.advance(2 * 60)
+    assert toloka.pool(left.pool_id)["close_reason"] == "EXPIRED"
+    assert toloka.pool(deleted.pool_id)["close_reason"] == ("MANUAL" if IS_3_3 else "EXPIRED")

@@ -1,0 +1,30 @@
+"""Paths among the arguments of tasks; from templates they come as text."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+
+def storage_path(name: str, value: Any) -> ObjectStoragePath:
+    """
+    Return the path of a file on any object storage.
+
+    :param name: The argument to name in the error.
+    :raises ValueError: If it is no path, or a template that rendered nothing.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    if isinstance(value, ObjectStoragePath):
+        return value
+    if value is None or str(value) in ("", "None"):
+        raise ValueError(f"{name} is {value!r}: a template or an upstream task gave no path")
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} is {value!r:.100}; it must be the path of a file")
+    try:
+        return ObjectStoragePath(value)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"{name} is {str(value)!r}, which cannot be opened: {exc}") from exc
