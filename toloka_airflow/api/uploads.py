@@ -9,23 +9,17 @@ used up; the next generation of the same piece has another.
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation, OperationStatus
+from toloka_airflow.api.pieces import MARK, Earlier, Piece, Place, own_fields
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
-
-MAX_BYTES = 1_048_576
-"""Bytes of input values in one request; here of whole tasks, which are always more."""
-
-_MARK = "__item_idx"
-"""Comes back in the operation's log, as the API keeps keys that it does not know; the official client's name for it."""
 
 
 class ChangedError(TolokaError):
@@ -39,99 +33,6 @@ class Invalid(NamedTuple):
     field: str
     code: str | None
     message: str
-
-
-@dataclass
-class Piece:
-    """
-    Tasks that are sent in one request.
-
-    :param chunk: Which chunk of the source it belongs to.
-    :param part: Which part of that, if it was too large for one request.
-    :param checksum: Of all tasks up to here, to notice a source that changed.
-    """
-
-    chunk: int
-    part: int
-    checksum: int = 0
-    first: int = 0
-    last: int = 0
-    bodies: list[bytes] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, number: int, body: bytes) -> None:
-        """Add a task."""
-        self.first, self.last = self.first or number, number
-        self.bodies.append(body)
-        self.size += len(body) + 1
-        self.checksum = zlib.crc32(body, self.checksum)
-
-    @property
-    def cursor(self) -> str:
-        """How far into the source this piece reaches."""
-        return f"{self.chunk}.{self.part}.{self.checksum:08x}"
-
-    @property
-    def body(self) -> bytes:
-        """The JSON list of the tasks."""
-        return b"[%b]" % b",".join(self.bodies)
-
-
-def encoded(number: int, task: Mapping[str, Any], pool_id: str, text: bytes | None = None) -> bytes:
-    """
-    Return a task as JSON, with its pool and its number.
-
-    :param text: The JSON object that it was read from; used as it is if nothing in it is to be replaced.
-    :raises ValueError: If it belongs to another pool, is too large, or is not JSON.
-    """
-    given = task.get("pool_id")
-    if given is not None and str(given) != pool_id:
-        raise ValueError(f"pool_id is {given!r}, but the tasks are for {pool_id}; leave it out")
-    if text is None or "pool_id" in task or _MARK in task:
-        text = _dumped({**task, "pool_id": pool_id, _MARK: str(number)})
-    else:
-        # Not dumped again: that would take as long as all the rest.
-        text = f'{{"pool_id":"{pool_id}","{_MARK}":"{number}",'.encode() + text[1:]
-    if len(text) > MAX_BYTES:
-        _check_size(task["input_values"])
-    return text
-
-
-def _dumped(value: Any) -> bytes:
-    try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise ValueError(f"it cannot be written as JSON: {exc}") from exc
-
-
-def _check_size(values: Mapping[str, Any]) -> None:
-    sizes = {name: len(_dumped(value)) for name, value in values.items()}
-    if len(_dumped(values)) > MAX_BYTES:
-        largest = max(sizes, key=lambda name: sizes[name])
-        raise ValueError(
-            f"the input values are too large: the API takes {MAX_BYTES} bytes, "
-            f"and input_values.{largest} alone has {sizes[largest]}"
-        )
-
-
-def pieces(tasks: Iterable[tuple[int, bytes]], chunk_size: int) -> Iterator[Piece]:
-    """
-    Cut numbered tasks into pieces.
-
-    Chunks are counted, so that a repaired task changes no other chunk than its own; a chunk with too many bytes
-    for one request is cut into parts.
-    """
-    piece = Piece(0, 0)
-    for position, (number, body) in enumerate(tasks):
-        chunk = position // chunk_size
-        is_full = bool(piece.bodies) and piece.size + len(body) > MAX_BYTES
-        if chunk != piece.chunk or is_full:
-            yield piece
-            part = 0 if chunk != piece.chunk else piece.part + 1
-            piece = Piece(chunk, part, piece.checksum)
-        piece.add(number, body)
-    if piece.bodies:
-        yield piece
 
 
 @dataclass(frozen=True)
@@ -161,14 +62,25 @@ class Uploader:
     operation_id: Callable[..., str]
     options: Mapping[str, bool]
 
+    def is_new(self, client: TolokaClient) -> bool:
+        """Return whether nothing was sent yet, judging by the first piece."""
+        return client.find_operation(self._id((0, 0, 0), 0)) is None
+
+    def look(self, client: TolokaClient, place: Place) -> Earlier:
+        """Return what was sent as a piece before."""
+        earlier = Earlier()
+        while (operation := client.find_operation(self._id(place, earlier.generation))) is not None:
+            size = _task_count(operation)
+            if not _created_nothing(client, operation):
+                return replace(earlier, operation=operation, size=size, created_nothing=False)
+            earlier = Earlier(operation, earlier.generation + 1, size, earlier.reach or size)
+        return earlier
+
     def send(self, client: TolokaClient, piece: Piece) -> Operation:
         """Return the operation that creates a piece: one that is there already, or a new one."""
-        generation, operation = self._latest(client, piece)
-        if operation is not None:
-            if not _created_nothing(client, operation):
-                return operation
-            generation += 1
-        operation_id = self._id(piece, generation)
+        if piece.earlier.kept is not None:
+            return piece.earlier.kept
+        operation_id = self._id(piece.place, piece.earlier.generation)
         try:
             return client.create_tasks_async(piece.body, operation_id=operation_id, **self.options)
         except TolokaConflictError:
@@ -183,9 +95,25 @@ class Uploader:
 
         :raises ChangedError: If it is not. Sending other pieces then may create a task for the second time.
         """
-        _, operation = self._latest(client, piece)
-        if operation is not None and operation.is_done and not _created_nothing(client, operation):
-            self.outcome(client, piece, operation)
+        if piece.earlier.kept is not None:
+            self.outcome(client, piece, piece.earlier.kept)
+        # Behind a piece that was not sent, others may have been; it must not have grown by their tasks.
+        chunk, part, overflow = piece.place
+        if piece.reach and (piece.ends_chunk or not piece.left):
+            self._check_nothing(client, (chunk, part, overflow + 1))
+        if piece.ends_chunk:
+            self._check_nothing(client, (chunk, part + 1, 0))
+
+    def earlier_outcome(self, client: TolokaClient, piece: Piece) -> Outcome:
+        """
+        Return what became of a piece that was sent.
+
+        :raises ChangedError: If there is no operation for it, or it was for other tasks.
+        :raises TolokaOperationError: If it failed, but not because of the tasks.
+        """
+        if piece.earlier.operation is None:
+            raise ChangedError("there is no operation for these tasks")
+        return self.outcome(client, piece, piece.earlier.operation)
 
     def check_end(self, client: TolokaClient, last: Piece) -> None:
         """
@@ -193,21 +121,14 @@ class Uploader:
 
         :raises ChangedError: If something was.
         """
-        for piece in (Piece(last.chunk, last.part + 1), Piece(last.chunk + 1, 0)):
-            _, operation = self._latest(client, piece)
-            if operation is not None and not _created_nothing(client, operation):
-                raise ChangedError(f"operation {operation.id} created tasks that come behind these")
+        chunk, part, overflow = last.place
+        for place in ((chunk, part, overflow + 1), (chunk, part + 1, 0), (chunk + 1, 0, 0)):
+            self._check_nothing(client, place)
 
-    def find(self, client: TolokaClient, piece: Piece) -> Operation:
-        """
-        Return the operation of a piece that was sent.
-
-        :raises ChangedError: If there is none.
-        """
-        _, operation = self._latest(client, piece)
-        if operation is None:
-            raise ChangedError("there is no operation for these tasks")
-        return operation
+    def _check_nothing(self, client: TolokaClient, place: Place) -> None:
+        operation = client.find_operation(self._id(place, 0))
+        if operation is not None:
+            raise ChangedError(f"operation {operation.id} is about tasks that came behind these")
 
     def outcome(self, client: TolokaClient, piece: Piece, operation: Operation) -> Outcome:
         """
@@ -236,30 +157,21 @@ class Uploader:
             raise TolokaOperationError(operation, steps)
         skips = self.options.get("skip_invalid_items")
         if unread.left and (operation.status == OperationStatus.SUCCESS or skips):
-            raise ChangedError(f"operation {operation.id} does not tell what became of task {next(iter(unread.left))}")
+            raise ChangedError(
+                f"operation {operation.id} does not tell what became of task {min(unread.left.values())}"
+            )
         return Outcome(sorted(created), sorted(invalid), not_valid)
 
-    def _latest(self, client: TolokaClient, piece: Piece) -> tuple[int, Operation | None]:
-        """Return the operation of the last generation that there is, and its number."""
-        latest = None
-        for generation in count():
-            operation = client.find_operation(self._id(piece, generation))
-            if operation is None:
-                return max(0, generation - 1), latest
-            if operation.status != OperationStatus.FAIL:
-                return generation, operation
-            latest = operation
-        raise AssertionError("unreachable")
-
-    def _id(self, piece: Piece, generation: int) -> str:
-        return self.operation_id(piece.chunk, piece.part, generation)
+    def _id(self, place: Place, generation: int) -> str:
+        return self.operation_id(*place, generation)
 
 
 class _Unread:
     """The tasks of a piece that the log has not told about yet."""
 
     def __init__(self, piece: Piece) -> None:
-        self.left = {task[_MARK]: task["input_values"] for task in json.loads(piece.body)}
+        self._piece = piece
+        self.left = {task.mark: task.number for task in piece.tasks}
 
     def take(self, step: Mapping[str, Any]) -> int | None:
         """
@@ -270,13 +182,20 @@ class _Unread:
         given = step.get("input")
         if not isinstance(given, dict) or "input_values" not in given:
             return None
-        mark = str(given[_MARK]) if _MARK in given else self._equal(given["input_values"])
-        if self.left.pop(mark, None) != given["input_values"]:
-            raise ChangedError(f"task {mark} was another one when it was uploaded")
-        return int(mark)
+        number = self.left.pop(str(given.get(MARK)), None)
+        return self._take_equal(given) if number is None else number
 
-    def _equal(self, values: Any) -> str:
-        return next((mark for mark, other in self.left.items() if other == values), "without number")
+    def _take_equal(self, given: Mapping[str, Any]) -> int:
+        """Look for a task that says the same in another way, such as with other white space."""
+        number = str(given.get(MARK, "")).partition(".")[0]
+        for mark in self.left:
+            if (not number or mark.startswith(f"{number}.")) and self._fields[mark] == own_fields(given):
+                return self.left.pop(mark)
+        raise ChangedError(f"task {number or given['input_values']} was another one when it was uploaded")
+
+    @cached_property
+    def _fields(self) -> dict[str, dict[str, Any]]:
+        return {task.mark: own_fields(json.loads(task.body)) for task in self._piece.tasks}
 
 
 def _task_id(operation: Operation, step: Mapping[str, Any]) -> str:
@@ -303,3 +222,9 @@ def _created_nothing(client: TolokaClient, operation: Operation) -> bool:
     if created is None:
         return not any(step.get("success") for step in client.get_operation_log(operation.id))
     return bool(created == 0)
+
+
+def _task_count(operation: Operation) -> int | None:
+    """Return how many tasks an operation is for, if it says so."""
+    total = operation.details.get("total_count") or operation.details.get("items_count")
+    return int(total) if total else None

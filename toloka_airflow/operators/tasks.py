@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.arguments import whole
+from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.triggers import WaitEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from toloka_airflow.api.models import Operation
+    from toloka_airflow.transfer.uploading import Upload
 
 MAX_CHUNK = 10_000
 
@@ -33,23 +38,29 @@ class CreateTasksOperator(WaitingOperator):
 
     It may be retried and cleared as often as needed: what was uploaded is found again, also if a worker was killed.
     Tasks that are uploaded stay so if others are refused; repair the refused lines, leave all others in their place,
-    and clear the task. A file whose uploaded lines changed is refused. It never opens the pool: an upload that
-    is still under way could open a pool again that was closed meanwhile.
+    and clear the task. A file whose uploaded lines changed, or that ends earlier, is refused, so a line cannot be
+    removed: to go on without the invalid ones, set ``skip_invalid_items``. Lines that were skipped are done with; when
+    they are repaired, give them to a task of its own. It never opens the pool: an upload that is still under way could
+    open a pool again that was closed meanwhile.
 
     It returns ``pool_id``, the counts ``total``, ``created`` and ``invalid``, and two paths. At ``ids_path``
     is the id of every task, ``{"line": 1, "task_id": "..."}``; at ``invalid_path`` what is wrong with every task
     that was refused, ``{"line": 2, "field": "input_values.image", "code": "VALUE_REQUIRED", "message": "..."}``. It
-    is ``None`` if no task was refused.
+    is ``None`` if no task was refused. By default both are beside the file and called ``*.jsonl``, too: name others if
+    the next run reads all such files of the folder. Mapped tasks must not share a path that you name, or the last
+    replaces what the others wrote.
 
     :param pool_id: The pool or training (templated).
-    :param tasks: The tasks or the path of a file with them (templated).
+    :param tasks: The tasks or the path of a file with them (templated); no generator, which can be read only once.
     :param ids_path: Where to write the ids; beside the file by default, nowhere for a list (templated).
-    :param invalid_path: Where to write what was refused; beside the file by default, nowhere for a list (templated).
+    :param invalid_path: Where to write what was refused; beside ``ids_path`` if that is named, else beside the file,
+        nowhere for a list (templated).
     :param skip_invalid_items: Whether to upload the valid tasks of a chunk with invalid ones, and succeed.
     :param allow_defaults: Whether tasks without ``overlap`` get that of the pool's defaults.
     :param chunk_size: Tasks in one request, at most; there are fewer if they have many bytes.
     :param in_flight: Requests at a time.
-    :param timeout: Seconds to wait until the pool takes the next operation, and until the last has ended.
+    :param timeout: Seconds until all operations must have been taken and have ended, counted anew in every attempt; an
+        attempt goes on behind what the one before it sent.
 
     Further arguments are those of `WaitingOperator`.
     """
@@ -68,62 +79,62 @@ class CreateTasksOperator(WaitingOperator):
         allow_defaults: bool = True,
         chunk_size: int = 5000,
         in_flight: int = 4,
-        timeout: float = 3600.0,
+        timeout: float = 6 * 3600.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(timeout=timeout, **kwargs)
+        if hasattr(tasks, "__next__"):
+            raise ValueError(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
         self.pool_id = pool_id
         self.tasks = tasks
         self.ids_path = ids_path
         self.invalid_path = invalid_path
         self.skip_invalid_items = skip_invalid_items
         self.allow_defaults = allow_defaults
-        self.chunk_size = _whole("chunk_size", chunk_size, MAX_CHUNK)
-        self.in_flight = _whole("in_flight", in_flight, 32)
+        self.chunk_size = whole("chunk_size", chunk_size, MAX_CHUNK)
+        self.in_flight = whole("in_flight", in_flight, 32)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send what was not sent yet, wait for it, and write down what became of it."""
-        return self._upload(context, time.time() + self.timeout)
+        return self._run(self._all_of_it, context, lambda: time.time() + self.timeout)
 
     def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on after the triggerer waited for an operation that held the pool."""
-        from toloka_airflow.transfer.uploading import upload_errors
-
-        with upload_errors():
-            return self._upload(context, _deadline(event))
+        return self._run(self._all_of_it, context, lambda: _deadline(event))
 
     def operations_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on after the triggerer waited for an operation of this upload."""
-        from toloka_airflow.transfer.uploading import Upload, upload_errors
+        return self._run(self._end_of_it, context, lambda: _deadline(event))
 
-        with upload_errors():
-            deadline = _deadline(event)
-            return Upload(self, context, wait=self._wait).collect(deadline)
-
-    def _upload(self, context: Context, deadline: float) -> dict[str, Any]:
+    def _run(
+        self, act: Callable[..., dict[str, Any]], context: Context, read_deadline: Callable[[], float]
+    ) -> dict[str, Any]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.transfer.uploading import Upload, upload_errors
+        from toloka_airflow.transfer.uploading import Order, Upload, upload_errors
 
         with upload_errors():
-            upload = Upload(self, context, wait=self._wait)
-            upload.check_pool()
-            if context["ti"].try_number > 1:
-                upload.check_earlier()
-            last = upload.send(deadline)
-            deadline = time.time() + self.timeout
-            # The last one first: when it is done, most of the others are.
-            self._wait(upload.client, last, deadline, self.operations_finished)
-            return upload.collect(deadline)
+            deadline = read_deadline()
+            order = Order(**{name: getattr(self, name) for name in Order.__dataclass_fields__})
+            client = TolokaHook(self.toloka_conn_id).get_conn()
+            return act(Upload(order, client, context, deadline=deadline, log=self.log), context, deadline)
+
+    def _all_of_it(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
+        upload.check_pool()
+        wait = self._waiter(upload, deadline, self.holder_finished)
+        last = upload.send(is_retry=context["ti"].try_number > 1, wait=wait)
+        # The last one first: when it is done, most of the others are.
+        self._waiter(upload, deadline, self.operations_finished)(last)
+        return self._end_of_it(upload, context, deadline)
+
+    def _end_of_it(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
+        return upload.collect(wait=self._waiter(upload, deadline, self.operations_finished))
+
+    def _waiter(self, upload: Upload, deadline: float, go_on: Callable[..., Any]) -> Callable[[Operation], Operation]:
+        return lambda operation: self._wait(upload.client, operation, deadline, go_on)
 
 
 def _deadline(event: dict[str, Any] | None) -> float:
-    """Return when what comes next must be done, after a wait that ended well."""
+    """Return when all must be done, after a wait that ended well."""
     end = WaitEvent.read(event)
     awaited_operation(end)
     return end.deadline
-
-
-def _whole(name: str, value: int, limit: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {limit}")
-    return value

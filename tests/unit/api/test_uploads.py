@@ -1,4 +1,4 @@
-"""How tasks are cut into pieces, and how the log of an operation is read in all its shapes."""
+"""What is sent of a piece and what is not, and how the log of an operation is read in all its shapes."""
 
 from __future__ import annotations
 
@@ -11,57 +11,11 @@ from tests.support import TOKEN, ScriptedServer, operation
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation
-from toloka_airflow.api.uploads import MAX_BYTES, ChangedError, Invalid, Piece, Uploader, encoded, pieces
+from toloka_airflow.api.pieces import Piece, encoded, pieces
+from toloka_airflow.api.uploads import ChangedError, Invalid, Uploader
 
 A, B = {"text": "a"}, {"text": "b"}
 REQUIRED = {"code": "VALUE_REQUIRED", "message": "Value must be present"}
-
-
-def cut(sizes: list[int], chunk_size: int) -> list[tuple[int, int, int]]:
-    tasks = [(number, b"x" * size) for number, size in enumerate(sizes, 1)]
-    return [(piece.chunk, piece.part, len(piece.bodies)) for piece in pieces(tasks, chunk_size)]
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ([], []),
-        ([9] * 3, [(0, 0, 3)]),
-        ([9] * 7, [(0, 0, 3), (1, 0, 3), (2, 0, 1)]),
-        ([600_000] * 4, [(0, 0, 1), (0, 1, 1), (0, 2, 1), (1, 0, 1)]),
-        ([9, 2_000_000, 9, 9], [(0, 0, 1), (0, 1, 1), (0, 2, 1), (1, 0, 1)]),
-    ],
-)
-def test_pieces(sizes: list[int], expected: list[tuple[int, int, int]]) -> None:
-    assert cut(sizes, 3) == expected
-
-
-def test_a_change_shows_in_all_cursors_behind_it() -> None:
-    first = [piece.cursor for piece in pieces([(1, b"a"), (2, b"b"), (3, b"c")], 1)]
-    second = [piece.cursor for piece in pieces([(1, b"a"), (2, b"x"), (3, b"c")], 1)]
-    assert [one == other for one, other in zip(first, second, strict=True)] == [True, False, False]
-
-
-@pytest.mark.parametrize("text", [None, b'{ "input_values": {"text": "a"} }'])
-def test_a_task_gets_its_pool_and_its_number(text: bytes | None) -> None:
-    assert json.loads(encoded(7, {"input_values": A}, "21", text)) == {
-        "pool_id": "21",
-        "__item_idx": "7",
-        "input_values": A,
-    }
-
-
-def test_what_is_in_the_text_is_replaced() -> None:
-    task = {"input_values": A, "pool_id": 21, "__item_idx": "5"}
-    body = encoded(7, task, "21", json.dumps(task).encode())
-    assert json.loads(body) == {"input_values": A, "pool_id": "21", "__item_idx": "7"}
-
-
-def test_the_size_is_that_of_the_input_values() -> None:
-    hint = "x" * MAX_BYTES
-    assert encoded(1, {"input_values": A, "message_on_unknown_solution": hint}, "21")
-    with pytest.raises(ValueError, match=f"input_values.big alone has {MAX_BYTES + 2}"):
-        encoded(1, {"input_values": {**A, "big": hint}}, "21")
 
 
 @pytest.fixture
@@ -69,13 +23,20 @@ def client(server: ScriptedServer) -> TolokaClient:
     return TolokaClient(TOKEN, base_url=server.url, retry_budget=0)
 
 
-def piece() -> Piece:
-    [whole] = pieces([(1, encoded(1, {"input_values": A}, "21")), (2, encoded(2, {"input_values": B}, "21"))], 10)
+def piece(*values: dict[str, Any], **more: Any) -> Piece:
+    tasks = [encoded(number, {"input_values": one, **more}, "21") for number, one in enumerate(values or (A, B), 1)]
+    [whole] = pieces(tasks, 10)
     return whole
 
 
 def step(values: dict[str, Any], output: Any, *, success: bool, **more: Any) -> dict[str, Any]:
     return {"type": "TASK_CREATE", "success": success, "input": {"input_values": values, **more}, "output": output}
+
+
+def echo(piece: Piece, **more: Any) -> list[dict[str, Any]]:
+    """The log of an operation that created a piece, with what the API may add to its tasks."""
+    given = [{**json.loads(task.body), **more} for task in piece.tasks]
+    return [{"success": True, "input": one, "output": {"task_id": f"t-{i}"}} for i, one in enumerate(given, 1)]
 
 
 def outcome(server: ScriptedServer, client: TolokaClient, steps: Any, status: str = "SUCCESS", **options: bool) -> Any:
@@ -153,10 +114,31 @@ def test_an_operation_that_failed_otherwise(server: ScriptedServer, client: Tolo
         outcome(server, client, [], status)
 
 
+@pytest.mark.parametrize("change", [{"overlap": 7}, {"known_solutions": []}, {"message_on_unknown_solution": "b"}])
+def test_a_log_of_tasks_with_other_golden_answers(
+    server: ScriptedServer, client: TolokaClient, change: dict[str, Any]
+) -> None:
+    now = {"overlap": 3, "known_solutions": [{"output_values": {"answer": "yes"}}], "message_on_unknown_solution": "a"}
+    server.answer("GET", "/operations/op-1/log", json=echo(piece(**{**now, **change})))
+    done = Operation.from_api(operation("SUCCESS", "TASK.BATCH_CREATE"))
+    with pytest.raises(ChangedError, match="task 1 was another one"):
+        Uploader(lambda *numbers: "op-1", {}).outcome(client, piece(**now), done)
+
+
+def test_what_the_api_adds_to_tasks_and_other_white_space_are_no_change(
+    server: ScriptedServer, client: TolokaClient
+) -> None:
+    done = Operation.from_api(operation("SUCCESS", "TASK.BATCH_CREATE"))
+    spaced = pieces([encoded(1, {"input_values": A}, "21", b'{ "input_values" : {"text": "a"} }')], 10)
+    for sent, now, added in ((piece(), piece(), {"overlap": 2}), (next(spaced), piece(A), {})):
+        server.answer("GET", "/operations/op-1/log", json=echo(sent, **added))
+        assert Uploader(lambda *numbers: "op-1", {}).outcome(client, now, done).created[0] == (1, "t-1")
+
+
 @pytest.mark.parametrize(
     ("details", "log", "sends"),
     [
-        ({"success_count": 0}, None, True),
+        ({"success_count": 0, "total_count": 7}, None, True),
         ({"success_count": 1}, None, False),
         ({}, [], True),
         ({}, [step(A, {"task_id": "t"}, success=True)], False),
@@ -172,6 +154,28 @@ def test_a_failed_operation_is_sent_again_only_if_it_created_nothing(
         server.answer("GET", f"/operations/{failed['id']}/log", json=log)
     if sends:
         server.answer("POST", "/tasks", 202, operation("RUNNING", "TASK.BATCH_CREATE"))
-    uploader = Uploader(lambda chunk, part, number: f"00000000-0000-0000-0000-{number:012}", {})
-    assert uploader.send(client, piece()).status == ("RUNNING" if sends else "FAIL")
+    uploader = Uploader(lambda *numbers: f"00000000-0000-0000-0000-{numbers[-1]:012}", {})
+    task = encoded(1, {"input_values": A}, "21")
+    [again] = pieces([task], 10, lambda place: uploader.look(client, place))
+    assert again.reach == details.get("total_count")
+    assert uploader.send(client, again).status == ("RUNNING" if sends else "FAIL")
     assert ("operation_id=00000000-0000-0000-0000-000000000001" in server.seen[-1].query) == sends
+
+
+@pytest.mark.parametrize(("reach", "looks"), [(None, ["0.1.0"]), (2, ["0.0.1", "0.1.0"])])
+def test_what_was_sent_behind_a_piece_that_was_not_is_not_sent_with_it(
+    server: ScriptedServer, client: TolokaClient, reach: int | None, looks: list[str]
+) -> None:
+    for place in looks[:-1]:
+        server.error("GET", f"/operations/{place.replace('.', '-')}-0", 404, "DOES_NOT_EXIST")
+    server.answer("GET", f"/operations/{looks[-1].replace('.', '-')}-0", json=operation("SUCCESS", id="other"))
+    now = piece()
+    now.reach = reach
+    with pytest.raises(ChangedError, match="operation other is about tasks that came behind these"):
+        Uploader(lambda *numbers: "-".join(map(str, numbers)), {}).check(client, now)
+
+
+def test_in_a_first_attempt_nothing_is_looked_up(server: ScriptedServer, client: TolokaClient) -> None:
+    server.answer("POST", "/tasks", 202, operation("RUNNING", "TASK.BATCH_CREATE"))
+    Uploader(lambda *numbers: "00000000-0000-0000-0000-000000000000", {}).send(client, piece())
+    assert [seen.method for seen in server.seen] == ["POST"]

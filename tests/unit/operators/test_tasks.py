@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -9,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
-from tests.support import TOKEN, Outcome, TaskInstance, connect, run_task
+from tests.support import TOKEN, Outcome, TaskInstance, connect, fire, run_task
 from tests.worlds import POOL, PROJECT, small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.tasks import CreateTasksOperator
+from toloka_airflow.transfer import upload_results
 
 TASKS = "/api/v1/tasks"
 OPERATION = "/api/v1/operations/{id}"
@@ -340,8 +342,116 @@ def test_a_source_that_changed_is_refused_before_anything_is_sent(
 def test_a_source_that_ends_earlier_is_refused(client: TolokaClient, pool_id: str, source: str) -> None:
     upload(pool_id, source)
     write(Path(source), tasks(30))
-    with pytest.raises(AirflowFailException, match=r"line 21 to 30: .* created tasks that come behind these"):
+    with pytest.raises(AirflowFailException, match=r"line 21 to 30: .* is about tasks that came behind these"):
         upload(pool_id, source, attempt=2)
+
+
+@both_ways
+def test_a_source_that_grew_while_its_operation_ran_is_refused(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, tmp_path: Path, deferrable: bool
+) -> None:
+    """Of an operation that still runs nobody knows yet which tasks it creates, so it is waited for."""
+    path = write(tmp_path / "tasks.jsonl", tasks(5))
+    toloka.progressions.set(Progression(seconds=0.5))
+    toloka.faults.add("GET", OPERATION, skip=1, status=403)
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        upload(pool_id, path)
+    write(tmp_path / "tasks.jsonl", tasks(25))
+    with pytest.raises(AirflowFailException, match="does not tell what became of task 6"):
+        upload(pool_id, path, attempt=2, deferrable=deferrable)
+    assert uploaded(client, pool_id) == expected(5)
+
+
+@pytest.mark.parametrize("left", [0, 30])
+def test_a_source_that_shrank_while_the_task_was_deferred_is_no_success(
+    toloka: EmulatorServer, pool_id: str, source: str, left: int
+) -> None:
+    toloka.progressions.set(Progression(seconds=0.2))
+    operator = CreateTasksOperator(
+        task_id="upload", pool_id=pool_id, tasks=source, chunk_size=10, poll_interval=0.01, deferrable=True
+    )
+    context: Any = {"ti": TaskInstance(task_id="upload")}
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context)
+    event = asyncio.run(fire(*deferred.value.trigger.serialize()))
+    write(Path(source), tasks(left))
+    with pytest.raises(AirflowFailException, match=r"that came behind these|there are no tasks in it"):
+        operator.resume_execution(deferred.value.method_name, {"event": event}, context)
+
+
+@both_ways
+def test_an_attempt_that_finds_its_last_operation_under_way_waits_for_it(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, deferrable: bool
+) -> None:
+    toloka.progressions.set(Progression(seconds=0.3))
+    toloka.faults.add("GET", OPERATION, skip=1, status=403)
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        upload(pool_id, source, chunk_size=30)
+    check_once(client, pool_id, upload(pool_id, source, 2, chunk_size=30, deferrable=deferrable).result, 60)
+
+
+def test_a_run_that_was_deleted_and_made_again_finds_what_it_uploaded(
+    client: TolokaClient, pool_id: str, tmp_path: Path
+) -> None:
+    """It begins with the first attempt again."""
+    path = write(tmp_path / "tasks.jsonl", tasks(25))
+    upload(pool_id, path)
+    write(tmp_path / "tasks.jsonl", [{"input_values": {"text": "new"}}, *tasks(35)])
+    with pytest.raises(AirflowFailException, match=r"line 1 to 10: .*restore what was uploaded"):
+        upload(pool_id, path)
+    assert uploaded(client, pool_id) == expected(25)
+
+
+def test_a_pool_that_was_made_anew_gets_all_tasks(
+    toloka: EmulatorServer,
+    client: TolokaClient,
+    pool_id: str,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was written down about the pool before is of no use."""
+    monkeypatch.setattr(upload_results, "PART_BYTES", 1)
+    toloka.faults.add("GET", LOG, skip=3, status=403)
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        upload(pool_id, source, in_flight=1)
+    other = small_pool(client)
+    check_once(client, other, upload(other, source, attempt=2).result, 60)
+
+
+@pytest.mark.parametrize("length", [1, 500_000], ids=["shorter", "longer"])
+def test_a_repaired_task_of_another_length_moves_no_other(
+    client: TolokaClient, pool_id: str, tmp_path: Path, length: int
+) -> None:
+    rows: list[dict[str, Any]] = [{"input_values": {"text": f"{n:02}" + "x" * 300_000}} for n in range(9)]
+    path = write(
+        tmp_path / "tasks.jsonl", [rows[0], {"input_values": {**rows[1]["input_values"], "more": 1}}, *rows[2:]]
+    )
+    with pytest.raises(AirflowFailException, match="1 of 9 tasks invalid, and 6 were created"):
+        upload(pool_id, path, chunk_size=100)
+    rows[1] = {"input_values": {"text": "01" + "x" * length}}
+    write(tmp_path / "tasks.jsonl", rows)
+    for attempt in (2, 3):
+        result = upload(pool_id, path, chunk_size=100, attempt=attempt).result
+        assert (result["created"], [row["line"] for row in lines(result["ids_path"])]) == (9, list(range(1, 10)))
+    assert uploaded(client, pool_id) == Counter(row["input_values"]["text"] for row in rows)
+
+
+def test_a_task_that_was_skipped_is_not_repaired_in_its_place(
+    client: TolokaClient, pool_id: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "tasks.jsonl", with_invalid(20, 3))
+    upload(pool_id, path, skip_invalid_items=True)
+    write(tmp_path / "tasks.jsonl", tasks(20))
+    with pytest.raises(AirflowFailException, match="repaired what was skipped as invalid, to a task of its own"):
+        upload(pool_id, path, skip_invalid_items=True, attempt=2)
+    assert uploaded(client, pool_id).total() == 19
+
+
+def test_invalid_tasks_can_be_skipped_later(client: TolokaClient, pool_id: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "tasks.jsonl", with_invalid(20, 3))
+    with pytest.raises(AirflowFailException, match="or set skip_invalid_items=True to go on without them"):
+        upload(pool_id, path)
+    assert upload(pool_id, path, skip_invalid_items=True, attempt=2).result["created"] == 19
 
 
 def test_a_broken_line_stops_the_upload_and_can_be_repaired(client: TolokaClient, pool_id: str, source: str) -> None:
@@ -349,10 +459,45 @@ def test_a_broken_line_stops_the_upload_and_can_be_repaired(client: TolokaClient
     rows = good.splitlines(keepends=True)
     rows[36] = '{"input_values": \n'
     Path(source).write_text("".join(rows))
-    with pytest.raises(AirflowFailException, match=f"^{source}, line 37: it is not JSON"):
-        upload(pool_id, source)
+    for attempt in (1, 2):
+        with pytest.raises(AirflowFailException, match=f"^{source}, line 37: it is not JSON") as caught:
+            upload(pool_id, source, attempt=attempt, in_flight=1)
+        assert ". 30 tasks before it are uploaded and stay so: repair it in its place" in str(caught.value)
     Path(source).write_text(good)
-    check_once(client, pool_id, upload(pool_id, source, attempt=2).result, 60)
+    check_once(client, pool_id, upload(pool_id, source, attempt=3).result, 60)
+
+
+# Where the results go
+
+
+@pytest.mark.parametrize("name", ["ids_path", "invalid_path"])
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("{folder}", "which is a folder"),
+        ("{folder}/ids.csv", r"name the file \*.jsonl"),
+        ("nowhere://ids.jsonl", "nowhere"),
+        ("{folder}/tasks.jsonl", "as tasks is; name another file"),
+        ("file://{folder}/../{name}/tasks.jsonl", "as tasks is; name another file"),
+        ("/proc/1/no/ids.jsonl", "cannot be written to"),
+    ],
+)
+def test_a_bad_path_of_results_is_told_before_anything_is_sent(
+    toloka: EmulatorServer, pool_id: str, source: str, tmp_path: Path, name: str, path: str, problem: str
+) -> None:
+    path = path.format(folder=tmp_path, name=tmp_path.name)
+    with pytest.raises(AirflowFailException, match=f"{name}.*{problem}"):
+        upload(pool_id, source, **{name: path})
+    assert not toloka.journal.requests("POST", TASKS)
+
+
+def test_the_report_is_beside_the_ids(pool_id: str, tmp_path: Path) -> None:
+    """Not beside the tasks, whose folder may be one that nobody can write to."""
+    (tmp_path / "in").mkdir()
+    path = write(tmp_path / "in" / "tasks.jsonl", with_invalid(3, 2))
+    result = upload(pool_id, path, skip_invalid_items=True, ids_path=str(tmp_path / "ids.jsonl")).result
+    assert Path(result["invalid_path"]).parent == tmp_path
+    assert len(list((tmp_path / "in").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -423,6 +568,18 @@ def test_operations_that_do_not_end(toloka: EmulatorServer, pool_id: str, source
     with pytest.raises(AirflowException, match=r"RUNNING|PENDING") as caught:
         upload(pool_id, source, deferrable=deferrable, chunk_size=100, timeout=0.1)
     assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_the_time_is_for_all_operations_together(toloka: EmulatorServer, pool_id: str, source: str) -> None:
+    toloka.progressions.set(Progression(seconds=0.3))
+    with pytest.raises(AirflowException, match=r"was still|still held"):
+        upload(pool_id, source, timeout=0.8)
+    assert 0 < len(toloka.journal.requests("POST", TASKS)) < 12
+
+
+def test_what_can_be_read_only_once_is_refused_when_the_dag_is_read() -> None:
+    with pytest.raises(ValueError, match="which can be read only once; give a list or a path"):
+        CreateTasksOperator(task_id="upload", pool_id="21", tasks=iter(tasks(3)))
 
 
 def test_an_event_of_nobody_is_no_success(toloka: EmulatorServer, pool_id: str) -> None:

@@ -115,6 +115,10 @@ def test_lists(tasks: Any) -> None:
         (b'{"input_values": ', r"it is not JSON: Expecting value \(column 17\)"),
         (b'{"input_values": {"a": NaN}}', "it is not JSON: NaN is no number"),
         (b'{"input_values": {"a": "\xff"}}', "it is not UTF-8: byte 25 is 0xff"),
+        (b'{"input_values": {"a": -1e999}}', "it is not JSON: -1e999 is no number"),
+        (b'\xc2\xa0{"input_values": {}}', "it is not JSON"),
+        (b'{"input_values": {}}\xe3\x80\x80', r"it is not JSON: Extra data \(column 21\)"),
+        (b'\x1f{"input_values": {}}', "it is not JSON"),
         (b'{"image": "a"}', "input_values is None; a task is an object like"),
         (b'{"input_values": "a"}', "input_values is 'a'"),
         (b"[1]", r"it is \[1\]; a task is an object"),
@@ -198,6 +202,22 @@ def test_damaged_gzip(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "a.jsonl.gz", content)
     with pytest.raises(SourceError, match=rf"^{path}, line \d+: the compressed file"):
         read(path)
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").mkdir()
+    with pytest.raises(SourceError, match="which is a folder; name one file"):
+        read(str(tmp_path / "a.parquet"))
+
+
+def test_parquet_with_input_values_twice(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({"input_values": [{"image": "a"}], "INPUT:image": ["b"]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match="there twice: input values, in the columns input_values and INPUT:image"):
+        read(str(tmp_path / "a.parquet"))
 
 
 def test_damaged_parquet(tmp_path: Path) -> None:
