@@ -21,20 +21,6 @@ def blocks(language: str) -> list[str]:
     return [text for kind, text in BLOCKS if kind == language]
 
 
-def test_the_shortest_dag_is_the_example() -> None:
-    example = (ROOT / "dags_examples" / "pool_lifecycle.py").read_text()
-    code = example[example.index("from airflow.sdk") :]
-    assert code in blocks("python")
-
-
-def test_what_is_quoted_from_the_larger_example_is_in_it() -> None:
-    example = (ROOT / "dags_examples" / "label_digits.py").read_text()
-    quoted = [text for text in blocks("python") if "wait_for_people" in text]
-    assert quoted
-    lines = {line.strip() for line in example.splitlines()}
-    assert [line for text in quoted for line in text.splitlines() if line.strip() not in lines] == []
-
-
 @pytest.mark.parametrize("value", [shlex.split(form)[0] for form in CONNECTION.findall(README)])
 def test_every_form_of_the_connection_is_understood(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TOLOKA_DEFAULT", value)
@@ -56,9 +42,3 @@ def test_all_forms_are_shown() -> None:
 def test_the_emulator_is_used_as_shown() -> None:
     [code] = [text for text in blocks("python") if "EmulatorServer" in text]
     exec(compile(code, "README.md", "exec"), {})
-
-
-def test_every_link_to_a_file_leads_to_one() -> None:
-    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)|src=\"([^\"]+)\"", README)
-    assert targets
-    assert [target for pair in targets for target in pair if target and not (ROOT / target).exists()] == []

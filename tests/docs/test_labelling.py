@@ -1,0 +1,61 @@
+"""What docs/labelling.md shows is one DAG, which runs; what it quotes is in the examples."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import pytest
+
+from toloka_airflow.emulator.server import EmulatorServer
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs" / "labelling.md").read_text()
+PYTHON = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+FILES = re.compile(r"The file `(\S+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+QUOTED = re.compile(r"# (\w+\.py)\n(.*)", re.DOTALL)
+IMPORTS, *STEPS = (text for text in PYTHON if not QUOTED.match(text))
+DAG = f"""
+{IMPORTS}
+from airflow.sdk import DAG
+
+with DAG("labelling", schedule=None, params={{"folder": "", "until": ""}}) as dag:
+{indent(chr(10).join(STEPS), "    ")}
+"""
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> dict[str, Any]:
+    """How the DAG of the page ends, in a folder with the files of the page."""
+    for name, text in FILES.findall(TEXT):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "labelling.py").write_text(DAG)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    with EmulatorServer(seed=1, speed=1200) as toloka:
+        env = {**clean, "AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW_CONN_TOLOKA_DEFAULT": toloka.connection}
+        env |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path)}
+        run([sys.executable, "-m", "airflow", "db", "migrate"], env)
+        conf = json.dumps({"folder": f"file://{tmp_path}"})
+        lines = run([sys.executable, "tests/system/run_example.py", str(tmp_path / "labelling.py"), conf], env)
+    return json.loads(lines.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def run(command: list[str], env: dict[str, str]) -> str:
+    done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_the_snippets_are_a_dag_that_runs(ended: dict[str, Any], tmp_path: Path) -> None:
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
+    answers = [json.loads(line) for line in gzip.decompress((tmp_path / "answers.jsonl.gz").read_bytes()).splitlines()]
+    shown = [json.loads(line) for line in TEXT.splitlines() if line.startswith('{"assignment_id"')]
+    assert set(shown[0]) == set(answers[0]) - {"known_solutions"}
+    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) >= 3
