@@ -288,7 +288,7 @@ class PoolSensor(_WaitSensor[Pool]):
         progress_interval: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         self.pool_id = pool_id
         self.expected_reasons = _checked_reasons(expected_reasons)
         if max_spend is not None and self.reschedule and not self.deferrable:

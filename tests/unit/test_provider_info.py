@@ -161,7 +161,7 @@ class TestManager:
     def test_airflow_lists_the_provider(self) -> None:
         [ours] = [row for row in listed("providers", "list") if row["package_name"] == "airflow-toloka"]
         assert ours["version"] == __version__
-        assert ours["description"].startswith("Open, close and archive Toloka")
+        assert ours["description"].startswith("Label data with Toloka")
 
     def test_airflow_lists_the_hook(self) -> None:
         [ours] = [row for row in listed("providers", "hooks") if row["connection_type"] == "toloka"]

@@ -81,7 +81,7 @@ class AggregateSolutionsOperator(WaitingOperator):
         answer_weight_skill_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         if type not in (DAWID_SKENE, WEIGHTED):
             raise ValueError(f"type is {type!r}; it must be {DAWID_SKENE} or {WEIGHTED}")
         if (answer_weight_skill_id is None) != (type == DAWID_SKENE):

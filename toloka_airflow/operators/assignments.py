@@ -90,7 +90,7 @@ class GetAssignmentsOperator(BaseOperator):
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         if rows not in get_args(Rows):
             raise ValueError(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
         self.pool_id = pool_id
@@ -194,7 +194,7 @@ class ReviewAssignmentsOperator(BaseOperator):
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         if (decisions is None) == (decide is None):
             raise ValueError("decisions or decide must be given, and not both")
         self.pool_id = pool_id

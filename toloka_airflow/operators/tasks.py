@@ -82,7 +82,7 @@ class CreateTasksOperator(WaitingOperator):
         timeout: float = 6 * 3600.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(timeout=timeout, **kwargs)
+        super().__init__(timeout=timeout, **{"multiple_outputs": True, **kwargs})
         if hasattr(tasks, "__next__"):
             raise ValueError(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
         self.pool_id = pool_id

@@ -111,7 +111,7 @@ class WindowResultOperator(BaseOperator):
     operator_extra_links = (TolokaLink(),)
 
     def __init__(self, *, pool_id: str, wait_task_id: str, toloka_conn_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         self.pool_id = pool_id
         self.wait_task_id = wait_task_id
         self.toloka_conn_id = toloka_conn_id
