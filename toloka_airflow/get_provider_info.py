@@ -10,7 +10,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-toloka",
         "name": "Toloka",
-        "description": "Label data with Toloka: create, upload, open, wait, close, review, download; and a local Toloka.",
+        "description": "Label data with Toloka: create, upload, open, wait, close, review, download; a local Toloka.",
         "asset-uris": [
             {
                 "schemes": ["toloka"],
