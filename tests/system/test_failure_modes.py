@@ -22,7 +22,7 @@ import requests
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.disturbed import CLOSED, HOUR, MANY, OPENED, PATIENCE, Window
+from tests.system.disturbed import CLOSED, HOUR, MANY, OPENED, PATIENCE, Window, insist
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
@@ -215,7 +215,7 @@ def the_run_is_marked_as_failed(make: Make) -> None:
     window = make()
     window.begin()
     with pytest.raises(requests.HTTPError, match="cannot be deleted in running state"):
-        window.api.delete(window.dag_id, window.run_id)
+        insist(partial(window.api.delete, window.dag_id, window.run_id))
     window.mark_run("failed")
     assert window.ended() == "failed"
     window.has_closed_once()
@@ -372,7 +372,7 @@ def test_toloka_closes_what_airflow_cannot(airflow: LocalAirflow, toloka: Emulat
         window.start()
     for window in (deleted, left):
         window.waits()
-    deleted.api.delete(deleted.dag_id)
+    insist(partial(deleted.api.delete, deleted.dag_id))
     if IS_3_3:
         deleted.has_closed_once()
     else:

@@ -51,8 +51,10 @@ def closed(at: int | None, reason: str | None = "COMPLETED", status: str = "CLOS
     return pool(status, reason, **({} if at is None else {"last_stopped": T[at]}))
 
 
-def watch(server: ScriptedServer, looks: int, store: Store | None = None, **arguments: Any) -> list[dict[str, Any]]:
-    """Run a watcher from its stored form until it has looked so often, and return the payloads of its events."""
+def watch(
+    server: ScriptedServer, looks: int, store: Store | None = None, events: int = 0, **arguments: Any
+) -> list[dict[str, Any]]:
+    """Run a watcher from its stored form until it looked and told so often; return the payloads of its events."""
     first = PoolClosedTrigger(**{"pool_id": "21", "poll_interval": 0.01, **arguments})
     trigger = PoolClosedTrigger(**json.loads(json.dumps(first.serialize()[1])))
     if store is not None:
@@ -65,7 +67,8 @@ def watch(server: ScriptedServer, looks: int, store: Store | None = None, **argu
 
     async def run() -> None:
         watching, give_up = asyncio.create_task(collect()), time.monotonic() + 20
-        while len(server.seen) < looks and not watching.done() and time.monotonic() < give_up:
+        while (len(server.seen) < looks or len(payloads) < events) and not watching.done():
+            assert time.monotonic() < give_up
             await asyncio.sleep(0.005)
         assert not watching.done()
         assert len(server.seen) >= looks
@@ -132,7 +135,7 @@ def test_an_event_that_may_not_have_been_stored_comes_again(
     monkeypatch.setattr("toloka_airflow.watchers.EVENT_ON_ITS_WAY", 60)
     store = Store(**{WATERMARK: AT[0]})
     server.default("GET", "/pools/21", closed(1))
-    assert watch(server, looks=1, store=store) == watch(server, looks=2, store=store)
+    assert watch(server, looks=1, events=1, store=store) == watch(server, looks=2, events=1, store=store)
     assert store.values == {WATERMARK: AT[0]}
 
 
