@@ -293,15 +293,6 @@ def test_a_window_is_closed_once_if(name: str, with_all: dict[str, Future[None]]
     with_all[name].result()
 
 
-@pytest.mark.skipif(not IS_3_3, reason="Airflow tells triggers since 3.3; before, the pool expires: see below")
-@pytest.mark.usefixtures("with_all")
-def test_a_window_is_closed_if_its_dag_is_deleted(make: Make) -> None:
-    window = make("window_to_delete")
-    window.begin()
-    insist(partial(window.api.delete, window.dag_id))
-    window.has_closed_once()
-
-
 @among(WITHOUT_TRIGGERER)
 def the_opening_takes_too_long(make: Make) -> None:
     window = make("window_with_timeouts")
