@@ -40,6 +40,10 @@ class Progress:
         self.facts: Facts | None = None
         """The last measurement."""
 
+    def is_due(self) -> bool:
+        """Return whether a look would start or read a measurement."""
+        return self.interval is not None and (self._operation is not None or time.monotonic() >= self._due)
+
     def look(self, client: TolokaClient) -> None:
         """Start or read a measurement if it is time, and log what changed."""
         if self.interval is None:

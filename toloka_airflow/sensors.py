@@ -28,6 +28,7 @@ from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.progress import Progress, in_words, measure
 from toloka_airflow.triggers import (
     FINISHED,
+    REFUSALS,
     SPENT,
     TIME_IS_UP,
     TIMED_OUT,
@@ -52,6 +53,7 @@ TRIGGER_FAILED = "__fail__"
 """The method with which Airflow resumes a task whose trigger has failed, or was not done in time."""
 STOPPED_BY = {FINISHED: "closed", TIME_IS_UP: "until", SPENT: "max_spend"}
 SPENDING_INTERVAL = 60.0
+REFUSAL_PAUSE = 0.5
 
 
 class _WaitSensor(BaseSensorOperator, Generic[SubjectT]):
@@ -145,13 +147,18 @@ class _WaitSensor(BaseSensorOperator, Generic[SubjectT]):
         return TIME_IS_UP if until is not None and asked_at >= until else None
 
     def _try_to_look(self, client: TolokaClient) -> SubjectT | None:
-        try:
-            return self._look(client)
-        except MAY_PASS as exc:
-            self.log.warning("Could not look at %s, trying again: %s", self._what, exc)
-            return None
-        except TolokaError as exc:
-            raise AirflowFailException(str(exc)) from exc
+        for refusals in range(1, REFUSALS + 1):
+            try:
+                return self._look(client)
+            except MAY_PASS as exc:
+                self.log.warning("Could not look at %s, trying again: %s", self._what, exc)
+                return None
+            except TolokaError as exc:
+                if refusals == REFUSALS:
+                    raise AirflowFailException(str(exc)) from exc
+                self.log.warning("Asking for %s once more, as an answer like this should not come: %s", self._what, exc)
+                time.sleep(REFUSAL_PAUSE)
+        raise AssertionError("unreachable")
 
     @property
     @abstractmethod

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Raw, read_date
 from toloka_airflow.closing import Round, close_after_kill, newer_attempt
-from toloka_airflow.hooks import MAY_PASS, client_from_connection
+from toloka_airflow.hooks import MAY_PASS
 from toloka_airflow.progress import Progress
+from toloka_airflow.streams import Looks, OperationLooks, PoolLooks, SharedLooks, connect, in_thread, threads
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -28,6 +29,10 @@ KINDS = FINISHED, TIME_IS_UP, SPENT, TIMED_OUT, REFUSED = "finished", "time_is_u
 WITH_SUBJECT = FINISHED, TIME_IS_UP, SPENT
 OVERTIME = 30.0
 """Seconds between two looks, at the most, while a wait should be over and Toloka does not answer."""
+REFUSALS = 3
+"""How often in a row an answer that should not change, such as 404, is heard before it is believed."""
+LONGEST_TRUST = 600.0
+"""Seconds after which a wait asks by id even if the lists say that what it waits for goes on."""
 CONNECTION_PATIENCE = 120.0
 """Seconds to go on asking for a connection: while a secrets backend is down, Airflow says that it is not defined."""
 _FACTS = ("id", "project_id", "status", "last_close_reason", "last_started", "last_stopped")
@@ -70,17 +75,21 @@ class WaitEvent:
         return end
 
 
-class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
+class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
     """
     Look at something on Toloka until it is done.
 
-    Answers that may pass (no answer, 408, 429, 5xx) are tolerated until the deadline; others end the wait.
+    Airflow 3.3 gives the triggers that have equal streams one stream of `SharedLooks`; before that, and close to the
+    end of a wait, each asks by id, by its own clock. Answers that may pass (no answer, 408, 429, 5xx) are tolerated
+    until the deadline; others end the wait when they come three times in a row.
 
     :param toloka_conn_id: The connection; its id only, as arguments are stored in Airflow's database.
     :param poll_interval: Seconds between two looks.
     :param deadline: Unix time at which to give up. Airflow's own time-outs do not end a deferred task's wait well.
     """
 
+    supports_triggerer_queue = True  # as every trigger of a task does, but not those that watch assets
+    shared_looks: ClassVar[type[SharedLooks[Any]]]
     until: float | None = None
     """Unix time at which what there is will do."""
 
@@ -89,6 +98,11 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
         self.toloka_conn_id = toloka_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self._last_seen = "not seen"
+        self._refusals = 0
+        self._not_found_since: float | None = None
+        self._not_before = 0.0
+        self._look_again_at = _next_look()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments to start over with."""
@@ -102,56 +116,121 @@ class _WaitTrigger(BaseTrigger, Generic[SubjectT]):
             "deadline": self.deadline,
         }
 
+    def shared_stream_key(self) -> Hashable:
+        """Return what is equal for all triggers that can share their looks."""
+        return self.shared_looks.key(self.toloka_conn_id, self.poll_interval)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[SharedLooks[SubjectT]]:
+        """Yield the shared looks at every interval."""
+        async for looks in cls.shared_looks(kwargs["toloka_conn_id"], kwargs["poll_interval"]).ticks():
+            yield looks
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event that says how the wait ended."""
-        yield TriggerEvent(asdict(await self._wait()))
+        """Yield the one event that says how the wait ended, looking by id at every interval."""
+        async for event in self.filter_shared_stream(self._own_ticks()):
+            yield event
 
-    async def _wait(self) -> WaitEvent:
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Looks[SubjectT]]) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event that says how the wait ended, looking whenever the stream says so."""
+        async for looks in self._until_the_end(shared_stream):
+            if end := await self._look(looks):
+                yield TriggerEvent(asdict(end))
+                return
+
+    async def _until_the_end(self, shared_stream: AsyncIterator[Looks[SubjectT]]) -> AsyncIterator[Looks[SubjectT]]:
+        """Yield what the stream does; looks of its own when the end of the wait is near, or the stream ends."""
         try:
-            client = await self._client()
-        except (AirflowNotFoundException, PermissionError, ValueError) as exc:
-            return WaitEvent(REFUSED, self.deadline, message=str(exc))
-        last_seen = "not seen"
-        while True:
-            pause, asked_at = self.poll_interval, time.time()
-            try:
-                subject = await asyncio.to_thread(self.look, client)
-            except MAY_PASS as exc:
-                last_seen = f"the last look failed: {exc}"
-                pause = max(pause, exc.retry_after or 0.0)
-                self.log.warning("Could not look at %s, trying again in %.1f s: %s", self.what, pause, exc)
-            except (TolokaError, ValueError) as exc:
-                return WaitEvent(REFUSED, self.deadline, message=str(exc))
-            else:
-                if self.is_done(subject):
-                    return WaitEvent(FINISHED, self.deadline, subject=self.facts(subject))
-                if kind := self.why_enough(asked_at):
-                    return WaitEvent(kind, self.deadline, subject=self.facts(subject))
-                if last_seen != (last_seen := subject.status.value):
-                    self.log.info("Waiting for %s: %s", self.what, last_seen)
-            left = self.deadline - time.time()
-            if left <= 0:
-                return WaitEvent(
-                    TIMED_OUT, self.deadline, message=f"{self.what} was not done in time; last seen: {last_seen}"
-                )
-            await asyncio.sleep(min(pause, left, _left(self.until)))
+            async for looks in shared_stream:
+                if looks.is_shared and self._shares_for() <= 0:
+                    break
+                yield looks
+        except Exception as exc:  # such as a stream that flows over
+            self.log.warning("Looking at %s by id from now on: %r", self.what, exc)
+        async for looks in self._own_ticks():
+            yield looks
 
-    async def _client(self) -> TolokaClient:
-        """Return a client for the connection, which may be out of reach for a while."""
-        give_up = min(self.deadline, time.time() + CONNECTION_PATIENCE)
+    async def _own_ticks(self) -> AsyncIterator[Looks[SubjectT]]:
+        looks: Looks[SubjectT] = Looks(self.toloka_conn_id)
         while True:
-            try:
-                return await connect(self.toloka_conn_id)
-            except AirflowNotFoundException as exc:
-                left = give_up - time.time()
-                if left <= 0:
-                    raise
-                self.log.warning("Could not read the connection, trying again: %s", exc)
-            await asyncio.sleep(min(self.poll_interval, left))
+            yield looks
+            now = time.time()
+            pause = max(self.poll_interval, self._not_before - now)
+            await asyncio.sleep(min(pause, self.deadline - now, _left(self.until)))
+
+    def _shares_for(self) -> float:
+        """Return for how many seconds the clock of others will do."""
+        return min(self.deadline, self.until or self.deadline) - 2 * self.poll_interval - time.time()
+
+    async def _look(self, looks: Looks[SubjectT]) -> WaitEvent | None:
+        """Return how the wait ended, ``None`` if it goes on."""
+        asked_at = time.time()
+        if looks.is_shared and asked_at < self._not_before:
+            return None
+        try:
+            subject = await self._see(looks)
+        except MAY_PASS as exc:
+            self._not_before = time.time() + (exc.retry_after or 0.0)
+            self._log_failure(exc)
+        except (AirflowNotFoundException, PermissionError, TolokaError, ValueError) as exc:
+            if self._is_final(exc):
+                return WaitEvent(REFUSED, self.deadline, message=str(exc))
+            self._log_failure(exc)
+        except TimeoutError:  # the clock of others will not do any more
+            return None
+        else:
+            if end := self._judge(subject, asked_at):
+                return end
+        if time.time() < self.deadline:
+            return None
+        message = f"{self.what} was not done in time; last seen: {self._last_seen}"
+        return WaitEvent(TIMED_OUT, self.deadline, message=message)
+
+    async def _see(self, looks: Looks[SubjectT]) -> SubjectT:
+        wants_look = self.wants_look()
+        if not wants_look and (listed := looks.listed.get(self.subject_id)) is not None:
+            return listed
+        async with asyncio.timeout(self._shares_for() if looks.is_shared else None):
+            subject = await (looks.look(self.look) if wants_look else looks.see(self.subject_id, self.look))
+        self._look_again_at = _next_look()
+        return subject
+
+    def _judge(self, subject: SubjectT, asked_at: float) -> WaitEvent | None:
+        self._refusals, self._not_found_since = 0, None
+        if self.is_done(subject):
+            return WaitEvent(FINISHED, self.deadline, subject=self.facts(subject))
+        if kind := self.why_enough(asked_at):
+            return WaitEvent(kind, self.deadline, subject=self.facts(subject))
+        if self._last_seen != subject.status.value:
+            self._last_seen = subject.status.value
+            self.log.info("Waiting for %s: %s", self.what, self._last_seen)
+        return None
+
+    def _is_final(self, exc: Exception) -> bool:
+        """Return whether an answer that should not change was given often enough to be believed."""
+        if isinstance(exc, AirflowNotFoundException):
+            now = time.time()
+            self._not_found_since = self._not_found_since or now
+            return now >= min(self.deadline, self._not_found_since + CONNECTION_PATIENCE)
+        self._refusals += 1
+        return self._refusals >= REFUSALS
+
+    def _log_failure(self, exc: Exception) -> None:
+        self._last_seen = f"the last look failed: {exc}"
+        self.log.warning("Could not look at %s, trying again: %s", self.what, exc)
+
+    def wants_look(self) -> bool:
+        """Return whether to ask by id whatever the lists say."""
+        return time.time() >= self._look_again_at
 
     def why_enough(self, asked_at: float) -> str | None:
         """Return the kind of event that ends the wait though the subject is not done; ``None`` to go on."""
         return TIME_IS_UP if self.until is not None and asked_at >= self.until else None
+
+    @property
+    @abstractmethod
+    def subject_id(self) -> str:
+        """The id of what is waited for."""
 
     @property
     @abstractmethod
@@ -178,12 +257,19 @@ class OperationTrigger(_WaitTrigger[Operation]):
     :param operation_id: The operation.
     """
 
+    shared_looks = OperationLooks
+
     def __init__(self, *, operation_id: str, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.operation_id = operation_id
 
     def _arguments(self) -> dict[str, Any]:
         return {"operation_id": self.operation_id, **super()._arguments()}
+
+    @property
+    def subject_id(self) -> str:
+        """The id of the operation."""
+        return self.operation_id
 
     @property
     def what(self) -> str:
@@ -216,6 +302,8 @@ class PoolTrigger(_WaitTrigger[Pool]):
     :param through_update: Whether to go on waiting while the pool is closed for update.
     :param last_started: When the pool was opened, as the API says it, if that was seen before.
     """
+
+    shared_looks = PoolLooks
 
     def __init__(
         self,
@@ -253,6 +341,11 @@ class PoolTrigger(_WaitTrigger[Pool]):
         }
 
     @property
+    def subject_id(self) -> str:
+        """The id of the pool."""
+        return self.pool_id
+
+    @property
     def what(self) -> str:
         """What is waited for, in words."""
         return f"pool {self.pool_id}"
@@ -260,14 +353,18 @@ class PoolTrigger(_WaitTrigger[Pool]):
     def look(self, client: TolokaClient) -> Pool:
         """Ask for the pool, and for its progress if it is time."""
         pool = client.get_settled_pool(self.pool_id)
-        self._round = self._round.seen(pool)
         if not pool_has_stopped(pool):
             self._progress.look(client)
         return pool
 
     def is_done(self, subject: Pool) -> bool:
         """Return whether the pool has stopped, or is in a state that this version does not know."""
+        self._round = self._round.seen(subject)
         return pool_has_stopped(subject, through_update=self.through_update)
+
+    def wants_look(self) -> bool:
+        """Return whether to ask for the pool itself, as when it is time for its progress."""
+        return self._progress.is_due() or super().wants_look()
 
     def why_enough(self, asked_at: float) -> str | None:
         """Return the kind of event with which the wait ends though the pool is open."""
@@ -283,7 +380,8 @@ class PoolTrigger(_WaitTrigger[Pool]):
             return
         client = await connect(self.toloka_conn_id)
         newer = partial(newer_attempt, self.task_instance, self.log)
-        await asyncio.to_thread(close_after_kill, client, self._round, newer=newer, log=self.log)
+        close = partial(close_after_kill, client, self._round, newer=newer, log=self.log)
+        await in_thread(threads(self.toloka_conn_id), close)
 
 
 def safety_net(seconds: float) -> timedelta:
@@ -291,10 +389,8 @@ def safety_net(seconds: float) -> timedelta:
     return timedelta(seconds=seconds + 60)
 
 
-async def connect(toloka_conn_id: str) -> TolokaClient:
-    """Return an impatient client for a connection, without blocking the event loop."""
-    connection = await get_async_connection(toloka_conn_id)
-    return (await asyncio.to_thread(client_from_connection, connection)).without_retries()
+def _next_look() -> float:
+    return time.time() + LONGEST_TRUST * random.uniform(0.9, 1.0)
 
 
 def _left(until: float | None) -> float:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Hashable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from toloka_airflow.api.models import CloseReason, PoolStatus, read_date
+from toloka_airflow.api.models import CloseReason, Pool, PoolStatus, read_date
 from toloka_airflow.api.transport import checked_id
-from toloka_airflow.triggers import closing_facts, connect
-
-if TYPE_CHECKING:
-    from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.streams import Looks, PoolLooks, SharedLooks, slow
+from toloka_airflow.triggers import closing_facts
 
 LONGEST_PAUSE = 900.0
 EVENT_ON_ITS_WAY = 3.0
@@ -37,6 +36,8 @@ class PoolClosedTrigger(BaseEventTrigger):
     Airflow before 3.3 has no such store, nor is there one if several assets have a watcher with equal arguments:
     then every start of the triggerer begins a new watch, and a closing while no triggerer runs is not told.
 
+    On Airflow 3.3 all who wait for pools of the connection at the same interval share one list of open pools.
+
     It never ends: what Toloka or Airflow refuse is logged and asked again, ever more seldom, in the end every 15
     minutes.
 
@@ -52,7 +53,8 @@ class PoolClosedTrigger(BaseEventTrigger):
         if not 0 < poll_interval < float("inf"):
             raise ValueError(f"poll_interval is {poll_interval!r}; it must be a positive number of seconds")
         self.poll_interval = poll_interval
-        self._client: TolokaClient | None = None
+        self._pause = poll_interval
+        self._not_before = self._at_rest_until = 0.0
         self._told: datetime | None = None
         self._stored: datetime | None = None
 
@@ -65,35 +67,66 @@ class PoolClosedTrigger(BaseEventTrigger):
         }
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
+    def shared_stream_key(self) -> Hashable:
+        """Return what is equal for all triggers that can share their looks."""
+        return PoolLooks.key(self.toloka_conn_id, self.poll_interval)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[SharedLooks[Pool]]:
+        """Yield the shared looks at every interval."""
+        async for looks in PoolLooks(kwargs["toloka_conn_id"], kwargs["poll_interval"]).ticks():
+            yield looks
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield an event for each closing."""
-        pause = self.poll_interval
-        while True:
+        """Yield an event for each closing, looking by id at every interval."""
+        async for event in self.filter_shared_stream(self._own_ticks()):
+            yield event
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Looks[Pool]]) -> AsyncIterator[TriggerEvent]:
+        """Yield an event for each closing, looking whenever the stream says so."""
+        async for looks in shared_stream:
+            if time.monotonic() < self._not_before:
+                continue
             try:
-                closing = await self._look()
+                await self._remember()
+                closing = await self._look(looks)
             except Exception as exc:  # Airflow starts a watcher that ends again at once, so none may end
-                self._client = None  # the connection may be mended meanwhile
-                pause = min(2 * pause, max(LONGEST_PAUSE, self.poll_interval))
-                self.log.warning("Could not watch pool %s, trying again in %.0f s: %s", self.pool_id, pause, exc)
+                self._pause = min(2 * self._pause, max(LONGEST_PAUSE, self.poll_interval))
+                self._not_before = time.monotonic() + self._pause
+                self.log.warning("Could not watch pool %s, trying again in %.0f s: %s", self.pool_id, self._pause, exc)
             else:
-                pause = self.poll_interval
+                self._pause = self.poll_interval
                 if closing is not None:
                     yield TriggerEvent(closing)
                     await asyncio.sleep(EVENT_ON_ITS_WAY)
-                    continue  # to store that it was told
-            await asyncio.sleep(pause)
+                    with suppress(Exception):  # the next look tries it again
+                        await self._remember()
 
-    async def _look(self) -> dict[str, Any] | None:
-        """Return the closing that is to be told next, if there is one; what was told before is stored now."""
-        self._client = self._client or await connect(self.toloka_conn_id)
+    async def _own_ticks(self) -> AsyncIterator[Looks[Pool]]:
+        looks: Looks[Pool] = Looks(self.toloka_conn_id)
+        while True:
+            yield looks
+            await asyncio.sleep(max(self.poll_interval, self._not_before - time.monotonic()))
+
+    async def _remember(self) -> None:
+        """Store what was told, if it is not yet."""
         if self._told is None:
             self._told = self._stored = await self._recall()
-        pool = await asyncio.to_thread(self._client.get_pool, self.pool_id)
+        elif self._stored != self._told:
+            await self._store(self._told)
+
+    async def _look(self, looks: Looks[Pool]) -> dict[str, Any] | None:
+        """Return the closing that is to be told next, if there is one."""
+        listed = looks.listed.get(self.pool_id)
+        if listed is None and looks.is_shared and time.monotonic() < self._at_rest_until:
+            return None
+        pool = await looks.see(self.pool_id, lambda client: client.get_pool(self.pool_id))
+        at_rest = pool.status in (PoolStatus.CLOSED, PoolStatus.ARCHIVED)
+        self._at_rest_until = time.monotonic() + slow(self.poll_interval) if at_rest else 0.0
         stopped = pool.last_stopped or NEVER
         if self._told is None:
             self._told = stopped
-        if self._stored != self._told:
-            await self._store(self._told)
+            await self._remember()
         if pool.status == PoolStatus.LOCKED or stopped <= self._told:
             return None
         self._told = stopped

@@ -337,6 +337,25 @@ def test_lists_are_read_page_by_page(toloka: Any, monkeypatch: pytest.MonkeyPatc
     assert len(pages) == 2
 
 
+def test_operations_are_read_500_at_a_time(toloka: Any) -> None:
+    toloka.world.crowd.change(size=0)
+    client, pool = toloka.client, new_pool(toloka, tasks=1)
+    begun = client.get_pool(pool.id).created
+    ids: list[str] = []
+    for count in (300, 300, 1, 450):
+        ids += [client.start_analytics(pool.id, ["spent_budget"]).id for _ in range(count)]
+        unfinished = [page for status in ("PENDING", "RUNNING") for page in client.operation_pages(status=status)]
+        assert sorted(operation.id for page in unfinished for operation in page) == sorted(ids[-count:])
+        toloka.clock.advance(60)
+    pages = list(client.finished_operation_pages(begun))
+    assert max(map(len, pages)) == 500
+    assert {operation.id for page in pages for operation in page} >= set(ids)
+    ends = [operation.finished for page in pages for operation in page]
+    assert ends == sorted(ends, reverse=True)
+    [last] = client.finished_operation_pages(ends[0])
+    assert {operation.id for operation in last} == set(ids[-450:])
+
+
 def test_answers_are_read_from_one_on(toloka: Any) -> None:
     pool = labelled(toloka)
     ids = [answer.id for answer in toloka.client.list_assignments(pool_id=pool.id)]

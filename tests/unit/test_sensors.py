@@ -39,6 +39,11 @@ def pool_page(server: ScriptedServer, request: pytest.FixtureRequest) -> None:
         server.default("GET", "/pools/21", pool("OPEN", None))
 
 
+@pytest.fixture(autouse=True)
+def no_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toloka_airflow.sensors.REFUSAL_PAUSE", 0.01)
+
+
 def wait(mode: str, **arguments: Any) -> Any:
     if "pool_id" in arguments:
         return PoolSensor(task_id="wait", poke_interval=0.01, **MODES[mode], **arguments)
@@ -84,10 +89,20 @@ def test_timeout(server: ScriptedServer, mode: str, leniency: dict[str, bool]) -
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_refusal(server: ScriptedServer, mode: str, leniency: dict[str, bool], looks: int, status: int) -> None:
     server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=looks)
-    server.error("GET", "/operations/op-1", status, "NO_AND_NEVER")
+    server.error("GET", "/operations/op-1", status, "NO_AND_NEVER", times=3)
     with pytest.raises(AirflowSkipException if leniency else AirflowFailException):
         run_task(wait(mode, **leniency))
-    assert server.calls().count("GET /operations/op-1") == looks + 1
+    assert server.calls().count("GET /operations/op-1") == looks + 3
+
+
+@every_mode
+@at_every_look
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_answer_is_not_believed_at_once(server: ScriptedServer, mode: str, looks: int, status: int) -> None:
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=looks)
+    server.error("GET", "/operations/op-1", status, "NOT_MEANT", times=2)
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    assert run_task(wait(mode)).result == "op-1"
 
 
 @every_mode

@@ -95,16 +95,25 @@ def test_what_may_pass_is_tolerated(server: ScriptedServer) -> None:
 @pytest.mark.parametrize("path", [OPERATION, POOL])
 def test_an_answer_that_will_not_change_ends_the_wait(server: ScriptedServer, path: str, status: int) -> None:
     asked = "/operations/op-1" if path == OPERATION else "/pools/21"
-    server.error("GET", asked, status, "REFUSED_FOR_GOOD")
+    server.error("GET", asked, status, "REFUSED_FOR_GOOD", times=3)
     event = wait(path)
     assert event["kind"] == "refused"
     assert "REFUSED_FOR_GOOD" in event["message"]
-    assert len(server.seen) == 1
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+def test_a_wrong_answer_now_and_then_ends_nothing(server: ScriptedServer, status: int) -> None:
+    for _ in range(3):
+        server.error("GET", "/operations/op-1", status, "NOT_MEANT", times=2)
+        server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    assert wait()["subject"]["status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("answer", [[], {"id": "op-1"}, {"status": "SUCCESS"}])
 def test_an_answer_that_is_no_operation_ends_the_wait(server: ScriptedServer, answer: Any) -> None:
-    server.answer("GET", "/operations/op-1", json=answer)
+    server.answer("GET", "/operations/op-1", json=answer, times=3)
     assert wait()["kind"] == "refused"
 
 

@@ -1,0 +1,391 @@
+"""Many waits that share their looks, in Airflow's own manager of shared streams."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.support import TOKEN, ScriptedServer, connect, operation
+from tests.worlds import small_pool
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.emulator.people.crowd import CrowdSettings
+from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.streams import OperationLooks
+from toloka_airflow.triggers import OperationTrigger, PoolTrigger
+from toloka_airflow.watchers import PoolClosedTrigger
+
+shared_stream = pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow 3.3 has shared streams")
+
+INTERVAL = 0.2
+
+
+@pytest.fixture
+def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+    """A Toloka whose time stands still, and whose operations end when the clock is moved by a minute."""
+    nobody = CrowdSettings(size=0)
+    with EmulatorServer(frozen=True, start="2026-03-02T09:00:00", quotas=False, crowd=nobody) as server:
+        server.progressions.set(Progression(seconds=60))
+        connect(monkeypatch, server.url)
+        yield server
+
+
+@pytest.fixture
+def client(toloka: EmulatorServer) -> TolokaClient:
+    return TolokaClient(TOKEN, base_url=toloka.url)
+
+
+@pytest.fixture
+def begin(client: TolokaClient) -> Callable[[int], list[str]]:
+    """Begin some operations, and return their ids."""
+    pool_id = small_pool(client)
+    return lambda count: [client.start_analytics(pool_id, ["submitted_assignments_count"]).id for _ in range(count)]
+
+
+def waiting_for(operation_id: str, **arguments: Any) -> OperationTrigger:
+    given = {"toloka_conn_id": "toloka_default", "poll_interval": INTERVAL, "deadline": time.time() + 60}
+    return OperationTrigger(operation_id=operation_id, **{**given, **arguments})
+
+
+def waiting_for_pool(pool_id: str, **arguments: Any) -> PoolTrigger:
+    given = {"toloka_conn_id": "toloka_default", "poll_interval": INTERVAL, "deadline": time.time() + 60}
+    return PoolTrigger(pool_id=pool_id, **{**given, **arguments})
+
+
+@dataclass
+class Triggerer:
+    """Run triggers as Airflow's triggerer does: those with equal keys share a stream."""
+
+    queue_size: int = 1024
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.manager = shared_stream.SharedStreamManager(max_subscriber_queue=self.queue_size)
+
+    def start(self, *triggers: Any) -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(self._run(len(self.tasks) + i, trigger)) for i, trigger in enumerate(triggers)]
+        self.tasks += tasks
+        return tasks
+
+    async def _run(self, number: int, trigger: Any) -> None:
+        self.events[number] = []
+        key = trigger.shared_stream_key()
+        stream = self.manager.subscribe(trigger_id=number, trigger=trigger, key=key)
+        try:
+            async for event in trigger.filter_shared_stream(stream):
+                self.events[number].append(json.loads(json.dumps(event.payload)))
+        finally:
+            await self.manager.unsubscribe(number, key)
+
+    def ends(self) -> Counter[str]:
+        """Return how often the waits ended in each way, one event each."""
+        assert all(len(events) == 1 for events in self.events.values())
+        return Counter(event["kind"] for [event] in self.events.values())
+
+
+def in_a_triggerer(act: Callable[[Triggerer], Awaitable[None]], **arguments: Any) -> Triggerer:
+    """Run a scenario, and then wait for all triggers that it started."""
+
+    async def run() -> Triggerer:
+        triggerer = Triggerer(**arguments)
+        try:
+            await act(triggerer)
+            async with asyncio.timeout(30):
+                await asyncio.gather(*triggerer.tasks, return_exceptions=True)
+        finally:
+            await triggerer.manager.stop_all()
+        return triggerer
+
+    return asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def requests(toloka: EmulatorServer) -> Counter[str]:
+    """Count requests by what they ask: lists of ``unfinished``, ``finished`` and ``pools``, or something by ``id``."""
+    kinds: Counter[str] = Counter()
+    for entry in toloka.journal.requests("GET"):
+        listed = "unfinished" if "status" in str(entry["query"]) else "finished"
+        name = entry["path"].removeprefix("/api/v1/")
+        kinds[{"operations": listed, "pools": "pools"}.get(name, "id")] += 1
+    return kinds
+
+
+def test_all_are_served_by_lists(toloka: EmulatorServer, begin: Callable[[int], list[str]]) -> None:
+    ids = begin(50)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(*map(waiting_for, ids))
+        await until(lambda: requests(toloka)["finished"] > 3)
+        toloka.clock.advance(120)
+
+    triggerer = in_a_triggerer(act)
+    assert triggerer.ends() == {"finished": 50}
+    assert [triggerer.events[number][0]["subject"]["id"] for number in range(50)] == ids
+    assert requests(toloka)["id"] == 0
+    assert requests(toloka)["unfinished"] == 2
+
+
+def test_what_ended_before_is_told_and_what_begins_later_is_seen(
+    toloka: EmulatorServer, begin: Callable[[int], list[str]]
+) -> None:
+    old = begin(3)
+    toloka.clock.advance(3600)
+    begin(600)  # more than a page of later ends
+    toloka.clock.advance(3600)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(*map(waiting_for, [*old, *begin(1)]))
+        await until(lambda: requests(toloka)["finished"] > 2)
+        triggerer.start(*map(waiting_for, begin(1)))
+        await until(lambda: requests(toloka)["id"] > 3)
+        toloka.clock.advance(120)
+
+    assert in_a_triggerer(act).ends() == {"finished": 5}
+    assert requests(toloka)["id"] < 8
+
+
+def test_very_many_ends_between_two_looks_are_all_seen(
+    toloka: EmulatorServer, begin: Callable[[int], list[str]]
+) -> None:
+    ids = []
+    for _ in range(4):
+        ids += begin(300)
+        toloka.clock.advance(10)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(*map(waiting_for, ids))
+        await until(lambda: requests(toloka)["finished"] > 2)
+        toloka.clock.advance(120)
+
+    assert in_a_triggerer(act).ends() == {"finished": 1200}
+    assert requests(toloka)["id"] == 0
+
+
+def test_while_the_lists_fail_everybody_looks_by_id_in_turn(
+    toloka: EmulatorServer, begin: Callable[[int], list[str]]
+) -> None:
+    ids = begin(30)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(*map(waiting_for, ids))
+        await until(lambda: requests(toloka)["finished"] > 1)
+        broken = toloka.faults.add("GET", "/api/v1/operations", status=503, times=10_000)
+        await until(lambda: requests(toloka)["id"] >= 60)
+        toloka.faults.remove(broken)
+        await asyncio.sleep(3 * INTERVAL)
+        by_id, lists = requests(toloka)["id"], requests(toloka)["finished"]
+        await until(lambda: requests(toloka)["finished"] > lists + 3)
+        assert requests(toloka)["id"] == by_id
+        toloka.clock.advance(120)
+
+    began = time.monotonic()
+    triggerer = in_a_triggerer(act)
+    assert triggerer.ends() == {"finished": 30}
+    assert requests(toloka)["id"] / (time.monotonic() - began) < 55
+
+
+def test_an_end_is_seen_while_the_lists_fail(toloka: EmulatorServer, begin: Callable[[int], list[str]]) -> None:
+    ids = begin(5)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(*map(waiting_for, ids))
+        await until(lambda: requests(toloka)["finished"] > 1)
+        toloka.faults.add("GET", "/api/v1/operations", html=502, times=10_000)
+        toloka.clock.advance(120)
+
+    assert in_a_triggerer(act).ends() == {"finished": 5}
+
+
+def test_what_the_lists_omit_is_found_by_id(server: ScriptedServer, connection: str) -> None:
+    server.default("GET", "/operations", {"items": [], "has_more": False})
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=3)
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for("op-1"))
+
+    assert in_a_triggerer(act).ends() == {"finished": 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"items": [{"id": "op-1"}], "has_more": False},
+        {"items": [], "has_more": True},
+        {"items": [operation("RUNNING", finished="2026-01-01T00:00:00")], "has_more": True},
+        [],
+        None,
+    ],
+)
+def test_lists_that_make_no_sense_are_as_good_as_none(server: ScriptedServer, connection: str, answer: Any) -> None:
+    server.default("GET", "/operations", answer)
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=2)
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for("op-1"))
+
+    assert in_a_triggerer(act).ends() == {"finished": 1}
+
+
+def test_a_bad_wait_fails_nobody_else(toloka: EmulatorServer, begin: Callable[[int], list[str]]) -> None:
+    ids = begin(5)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for("nobody-knows-this"), waiting_for("../requester"), *map(waiting_for, ids))
+        triggerer.start(waiting_for(ids[0], deadline=time.time() - 1))
+        await until(lambda: len([events for events in triggerer.events.values() if events]) == 3)
+        toloka.clock.advance(120)
+
+    triggerer = in_a_triggerer(act)
+    assert triggerer.ends() == {"refused": 2, "timed_out": 1, "finished": 5}
+    assert "404" in triggerer.events[0][0]["message"]
+
+
+def test_who_comes_late_or_leaves_early_disturbs_nobody(
+    toloka: EmulatorServer, begin: Callable[[int], list[str]]
+) -> None:
+    ids = begin(6)
+
+    async def act(triggerer: Triggerer) -> None:
+        first, *_ = triggerer.start(*map(waiting_for, ids[:3]))
+        await until(lambda: requests(toloka)["finished"] > 1)
+        first.cancel()
+        triggerer.start(*map(waiting_for, ids[3:]))
+        lists = requests(toloka)["finished"]
+        await until(lambda: requests(toloka)["finished"] > lists + 1)
+        toloka.clock.advance(120)
+
+    triggerer = in_a_triggerer(act)
+    assert triggerer.events.pop(0) == []
+    assert triggerer.ends() == {"finished": 5}
+    assert requests(toloka)["id"] == 0
+
+
+def test_a_stream_that_flows_over_is_left_for_looks_by_id(
+    toloka: EmulatorServer, begin: Callable[[int], list[str]]
+) -> None:
+    ids = begin(20)
+
+    async def act(triggerer: Triggerer) -> None:
+        tasks = triggerer.start(*map(waiting_for, ids))
+        await until(lambda: requests(toloka)["finished"] > 1)
+        [group] = triggerer.manager._groups.values()
+        for number in range(5):
+            group._fail_overflowed_subscriber(number, group._subscribers[number])
+        await until(lambda: requests(toloka)["id"] >= 5)
+        assert not any(task.done() for task in tasks)
+        toloka.clock.advance(120)
+
+    assert in_a_triggerer(act).ends() == {"finished": 20}
+
+
+def test_the_end_of_a_wait_is_kept_by_its_own_clock(toloka: EmulatorServer, client: TolokaClient) -> None:
+    """At a long interval, and while an unanswered list holds up all the others."""
+    pool_id = an_open_pool(client, toloka)
+    toloka.faults.add("GET", "/api/v1/pools", delay=10.0, times=1, skip=2)
+    ends: list[float] = []
+
+    async def act(triggerer: Triggerer) -> None:
+        until_ = time.time() + 2.5
+        [task] = triggerer.start(waiting_for_pool(pool_id, until=until_, poll_interval=1.0))
+        task.add_done_callback(lambda _: ends.append(time.time() - until_))
+
+    assert in_a_triggerer(act).ends() == {"time_is_up": 1}
+    assert 0 <= ends[0] < 1.0
+
+
+def an_open_pool(client: TolokaClient, toloka: EmulatorServer) -> str:
+    pool_id = small_pool(client)
+    client.create_tasks([{"pool_id": pool_id, "input_values": {"text": str(n)}, "overlap": 1} for n in range(4)])
+    client.open_pool(pool_id)
+    toloka.clock.advance(120)
+    assert client.get_pool(pool_id).status == "OPEN"
+    return pool_id
+
+
+def test_waits_for_pools_and_watchers_share_one_list(toloka: EmulatorServer, client: TolokaClient) -> None:
+    pools = [an_open_pool(client, toloka) for _ in range(5)]
+    closed = small_pool(client)
+    before = requests(toloka)["id"]
+
+    async def act(triggerer: Triggerer) -> None:
+        waits = triggerer.start(*map(waiting_for_pool, pools))
+        watchers = triggerer.start(*[PoolClosedTrigger(pool_id=p, poll_interval=INTERVAL) for p in [*pools, closed]])
+        await until(lambda: requests(toloka)["pools"] > 5)
+        assert requests(toloka)["id"] - before == 1  # the pool that is not open
+        for pool_id in pools:
+            client.close_pool(pool_id)
+        toloka.clock.advance(120)
+        await until(lambda: all(task.done() for task in waits))
+        await until(lambda: all(triggerer.events[number] for number in range(5, 10)))
+        for watcher in watchers:
+            watcher.cancel()
+
+    triggerer = in_a_triggerer(act)
+    assert triggerer.events.pop(10) == []
+    assert [triggerer.events.pop(number)[0]["pool_id"] for number in range(5, 10)] == pools
+    assert triggerer.ends() == {"finished": 5}
+
+
+def test_the_token_may_be_changed_while_everybody_waits(
+    toloka: EmulatorServer, begin: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [operation_id] = begin(1)
+    refused = toloka.faults.add("GET", "/api/v1/operations", status=401, times=10_000)
+    by_id = toloka.faults.add("GET", "/api/v1/operations/{id}", status=401, times=2)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for(operation_id))
+        await until(lambda: by_id.times == 0)
+        connect(monkeypatch, toloka.url)
+        toloka.faults.remove(refused)
+        toloka.clock.advance(120)
+
+    assert in_a_triggerer(act).ends() == {"finished": 1}
+
+
+def test_equal_keys_are_for_equal_connections_and_intervals() -> None:
+    keys = [
+        waiting_for("op-1").shared_stream_key(),
+        waiting_for("op-1", poll_interval=9.0).shared_stream_key(),
+        waiting_for("op-1", toloka_conn_id="other").shared_stream_key(),
+        waiting_for_pool("21").shared_stream_key(),
+    ]
+    assert len(set(keys)) == 4
+    assert waiting_for("op-2", deadline=1.0).shared_stream_key() == keys[0]
+    watcher = PoolClosedTrigger(pool_id="9", poll_interval=INTERVAL)
+    assert watcher.shared_stream_key() == keys[3]
+
+
+async def _first(ticks: AsyncIterator[Any]) -> Any:
+    async for tick in ticks:
+        return tick
+
+
+def test_lists_never_ask_more_seldom_than_the_interval(toloka: EmulatorServer) -> None:
+    async def beats() -> list[float]:
+        moments = []
+        async for _ in OperationLooks("toloka_default", INTERVAL).ticks():
+            moments.append(time.monotonic())
+            if len(moments) == 8:
+                return [later - earlier for earlier, later in pairwise(moments[1:])]
+        raise AssertionError
+
+    pauses = asyncio.run(beats())
+    assert sum(pauses) / len(pauses) < 1.2 * INTERVAL
+    assert len({round(pause, 4) for pause in pauses}) > 1

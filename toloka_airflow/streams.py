@@ -1,0 +1,292 @@
+"""
+Looking at Toloka from the triggerer: by id, or for everybody at once through lists.
+
+Airflow 3.3 lets triggers share a stream. There is one for each connection, kind of list and interval; what it yields,
+at every interval, is always the same `SharedLooks`, whose ``listed`` is what the lists said last. A wait reads what is
+about it and asks by id for what is not listed. So lists only ever save requests: whatever they omit, and whenever they
+fail, the answer by id decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from airflow.providers.common.compat.connection import get_async_connection
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+from toloka_airflow.api.errors import TolokaApiError
+from toloka_airflow.api.models import Operation, OperationStatus, Pool, PoolStatus
+from toloka_airflow.hooks import client_from_connection
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.client import TolokaClient
+
+log = logging.getLogger(__name__)
+
+LOOKS_AT_A_TIME = 64
+"""Requests by id that may be under way on one connection; slow answers hold up nobody until there are so many."""
+LOOKS_PER_SECOND = 50
+"""Requests by id that the waits of one stream may begin; Toloka allows 300 a second in all."""
+NO_ANSWER = 15.0
+"""Seconds after which lists that do not answer are not waited for any longer."""
+CONNECTION_AGE = 300.0
+"""Seconds after which an Airflow connection is read again."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+WINDOW = timedelta(seconds=60)
+"""How far a list of finished operations reaches back if that takes no further page."""
+OVERLAP = timedelta(seconds=3)
+"""How far it reaches back in any case, as ends may become visible in another order than they happened."""
+
+SubjectT = TypeVar("SubjectT", Operation, Pool)
+AnswerT = TypeVar("AnswerT")
+
+
+class Looks(Generic[SubjectT]):
+    """
+    Ask Toloka by id, with the credentials of a connection.
+
+    Asking blocks neither the event loop nor the threads that other connections, or other triggers, need.
+
+    :param toloka_conn_id: The connection; it is read again now and then, and after an answer 401 or 403.
+    """
+
+    is_shared = False
+
+    def __init__(self, toloka_conn_id: str) -> None:
+        self.toloka_conn_id = toloka_conn_id
+        self.listed: Mapping[str, SubjectT] = {}
+        """What need not be asked for, by id."""
+        self._connecting = asyncio.Lock()
+        self._client: TolokaClient | None = None
+        self._spare: SimpleQueue[TolokaClient] = SimpleQueue()
+        self._read_at = 0.0
+
+    async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT:
+        """Return what is listed under an id, or ask."""
+        listed = self.listed.get(subject_id)
+        return await self.look(ask) if listed is None else listed
+
+    async def look(self, ask: Callable[[TolokaClient], AnswerT]) -> AnswerT:
+        """
+        Ask, whatever is listed.
+
+        :raises AirflowNotFoundException: If Airflow has no such connection, or cannot read it just now.
+        :raises ValueError: If a field of the connection cannot be used.
+        """
+        client = await self.connected()
+        return await self._in_thread(threads(self.toloka_conn_id), client, ask)
+
+    async def connected(self) -> TolokaClient:
+        """Return a client that leaves trying again to its caller."""
+        async with self._connecting:
+            if self._client is None or time.monotonic() - self._read_at > CONNECTION_AGE:
+                self._client, self._read_at = await self._connect_again(self._client), time.monotonic()
+                self._spare = SimpleQueue()
+                self._spare.put(self._client)
+            return self._client
+
+    async def _connect_again(self, client: TolokaClient | None) -> TolokaClient:
+        try:
+            return await connect(self.toloka_conn_id)
+        except (AirflowNotFoundException, PermissionError) as exc:
+            if client is None:
+                raise
+            log.warning("Could not read connection %s again, going on with what it was: %s", self.toloka_conn_id, exc)
+            return client
+
+    async def _in_thread(
+        self, executor: Executor, client: TolokaClient, ask: Callable[[TolokaClient], AnswerT]
+    ) -> AnswerT:
+        try:
+            return await in_thread(executor, partial(_ask, ask, client, self._spare))
+        except TolokaApiError as exc:
+            if exc.status in (401, 403) and client is self._client:
+                self._client = None  # the token may have been changed
+            raise
+
+
+class SharedLooks(Looks[SubjectT]):
+    """
+    Ask for everybody at once through lists, and by id for what they do not name.
+
+    Subclasses say which lists. A failing list empties ``listed``.
+
+    :param poll_interval: Seconds between two looks at the lists.
+    """
+
+    is_shared = True
+
+    def __init__(self, toloka_conn_id: str, poll_interval: float) -> None:
+        super().__init__(toloka_conn_id)
+        self.poll_interval = poll_interval
+        self.not_listed = 0
+        """How often somebody had to ask by id since the last look at the lists."""
+        self._turn = asyncio.Lock()
+        self._list_thread = ThreadPoolExecutor(1, thread_name_prefix="toloka-lists")
+        self._listed_at = time.monotonic()
+        self._failures = 0
+
+    @classmethod
+    def key(cls, toloka_conn_id: str, poll_interval: float) -> tuple[str, str, float]:
+        """Return what is equal for all who share these looks."""
+        return cls.__name__, toloka_conn_id, poll_interval
+
+    async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT:
+        """Return what is listed under an id; if it is not, not even when its turn to ask has come, ask."""
+        if (listed := self.listed.get(subject_id)) is not None:
+            return listed
+        async with self._turn:
+            if (listed := self.listed.get(subject_id)) is not None:
+                return listed
+            self.not_listed += 1
+            await asyncio.sleep(1 / LOOKS_PER_SECOND)
+        return await self.look(ask)
+
+    async def ticks(self) -> AsyncIterator[Self]:
+        """
+        Yield itself at every interval, for ever, also if the lists fail or do not answer.
+
+        The interval is up to a tenth shorter now and then, so that several triggerers do not ask in step.
+        """
+        reading: asyncio.Task[None] | None = None
+        try:
+            while True:
+                end = time.monotonic() + self.poll_interval * random.uniform(0.9, 1.0)
+                reading = reading or asyncio.create_task(self._read_lists())
+                await asyncio.wait({reading}, timeout=end - time.monotonic())
+                if reading.done():
+                    reading = None
+                elif time.monotonic() - self._listed_at > max(NO_ANSWER, 2 * self.poll_interval):
+                    self._failed("no answer yet")
+                yield self
+                await asyncio.sleep(end - time.monotonic())
+        finally:
+            if reading is not None:
+                reading.cancel()
+            self._list_thread.shutdown(wait=False)
+
+    async def _read_lists(self) -> None:
+        not_listed, self.not_listed = self.not_listed, 0
+        try:
+            client = await self.connected()
+            self.listed = await self._in_thread(self._list_thread, client, partial(self.read_lists, not_listed))
+        except Exception as exc:  # whatever it is, nobody's wait may end because of it
+            self._failed(str(exc))
+        else:
+            if self._failures:
+                log.info("The lists of connection %s answer again", self.toloka_conn_id)
+            self._listed_at, self._failures = time.monotonic(), 0
+
+    def _failed(self, why: str) -> None:
+        self.listed = {}
+        self._failures += 1
+        if self._failures == 1:
+            log.warning("Connection %s: looking by id, the lists fail: %s", self.toloka_conn_id, why)
+
+    @abstractmethod
+    def read_lists(self, not_listed: int, client: TolokaClient) -> Mapping[str, SubjectT]:
+        """Return by id what need not be asked for."""
+
+
+class OperationLooks(SharedLooks[Operation]):
+    """
+    List the operations that ended lately, and now and then those that did not.
+
+    One that did not end is listed until it is seen to end. So what costs requests by id is an operation that began
+    after the unfinished ones were listed; they are listed again as soon as that is cheaper.
+    """
+
+    def __init__(self, toloka_conn_id: str, poll_interval: float) -> None:
+        super().__init__(toloka_conn_id, poll_interval)
+        self._newest_end: datetime | None = None
+        self._unfinished: dict[str, Operation] = {}
+        self._cost_of_unfinished = 0
+        self._list_unfinished_at = 0.0
+
+    def read_lists(self, not_listed: int, client: TolokaClient) -> Mapping[str, Operation]:
+        """Return unfinished and finished operations."""
+        if not_listed >= self._cost_of_unfinished or time.monotonic() >= self._list_unfinished_at:
+            self._list_unfinished(client)
+        finished = self._finished(client)
+        for operation_id in finished:
+            self._unfinished.pop(operation_id, None)
+        return {**self._unfinished, **finished}
+
+    def _list_unfinished(self, client: TolokaClient) -> None:
+        self._list_unfinished_at = 0.0  # if it fails, everything is listed anew
+        # PENDING first: one that starts between the two looks is seen by the second.
+        pages = [
+            page
+            for status in (OperationStatus.PENDING, OperationStatus.RUNNING)
+            for page in client.operation_pages(status=status)
+        ]
+        self._unfinished = {operation.id: operation for page in pages for operation in page}
+        self._cost_of_unfinished = len(pages)
+        self._list_unfinished_at = time.monotonic() + slow(self.poll_interval)
+
+    def _finished(self, client: TolokaClient) -> dict[str, Operation]:
+        known = self._newest_end
+        newest = known or EARLIEST
+        finished: dict[str, Operation] = {}
+        for page in client.finished_operation_pages(max(EARLIEST, newest - WINDOW)):
+            finished.update({operation.id: operation for operation in page})
+            ends = [operation.finished for operation in page if operation.finished]
+            newest = max([newest, *ends])
+            if known is None or not ends or ends[-1] < known - OVERLAP:
+                break
+        self._newest_end = newest
+        return finished
+
+
+class PoolLooks(SharedLooks[Pool]):
+    """List the open pools; one that is not among them has to be asked for."""
+
+    def read_lists(self, not_listed: int, client: TolokaClient) -> Mapping[str, Pool]:
+        """Return the open pools."""
+        return {pool.id: pool for pool in client.list_pools(status=PoolStatus.OPEN)}
+
+
+def slow(poll_interval: float) -> float:
+    """Return the seconds between two looks that are there only for what should not happen."""
+    return max(60.0, 10 * poll_interval) * random.uniform(0.9, 1.0)
+
+
+async def connect(toloka_conn_id: str) -> TolokaClient:
+    """Return an impatient client for a connection, without blocking the event loop."""
+    connection = await get_async_connection(toloka_conn_id)
+    client = await in_thread(threads(toloka_conn_id), partial(client_from_connection, connection))
+    return client.without_retries()
+
+
+async def in_thread(executor: Executor, ask: Callable[[], AnswerT]) -> AnswerT:
+    """Call a function in a thread, with the log context of the caller."""
+    return await asyncio.get_running_loop().run_in_executor(executor, partial(copy_context().run, ask))
+
+
+@cache
+def threads(toloka_conn_id: str) -> Executor:
+    """Return the threads that ask on one connection; the event loop's own few belong to all triggers of all kinds."""
+    return ThreadPoolExecutor(LOOKS_AT_A_TIME, thread_name_prefix=f"toloka-{toloka_conn_id}")
+
+
+def _ask(ask: Callable[[Any], AnswerT], client: TolokaClient, spare: SimpleQueue[TolokaClient]) -> AnswerT:
+    """Ask with a session that no other thread uses meanwhile."""
+    try:
+        own = spare.get_nowait()
+    except Empty:
+        own = client.with_own_session()
+    try:
+        return ask(own)
+    finally:
+        spare.put(own)
