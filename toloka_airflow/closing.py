@@ -10,8 +10,9 @@ Whoever waits for a pool may be killed long after another attempt took over. So 
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
 PATIENCE = 20.0
-"""Seconds for all of it: the triggerer gives 30."""
 LOCK_PATIENCE = 60.0
 PAUSE = 1.0
-STATE_PATIENCE = 2.0
+STATE_PATIENCE = 20.0
+"""Seconds to wait for the state of a task; a triggerer's first question takes several, as Airflow imports its API."""
+WORKER_STATE_PATIENCE = 2.0
+"""The same in a worker, which is about to be ended."""
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+_UNDER_WAY: set[asyncio.Task[None]] = set()
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,18 @@ def _may_pass(trouble: Exception | None) -> bool:
     return trouble is None or locked or isinstance(trouble, MAY_PASS)
 
 
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """
+    Do what must be done even if its caller is cancelled meanwhile.
+
+    Airflow 3.3 cancels a killed trigger again every second until it ends, and so interrupts its ``on_kill``.
+    """
+    task = asyncio.create_task(work)
+    _UNDER_WAY.add(task)  # the event loop itself does not keep it
+    task.add_done_callback(_UNDER_WAY.discard)
+    await asyncio.shield(task)
+
+
 def newer_attempt(ti: Any, log: Any, *, own: Collection[str] = ()) -> str | None:
     """
     Return the state of a task instance if it is being done again, else ``None``.
@@ -128,13 +144,13 @@ def newer_attempt(ti: Any, log: Any, *, own: Collection[str] = ()) -> str | None
     ``None`` as well if the run was deleted, or if Airflow does not answer: a pool that is closed once too often
     makes a task fail, one that stays open costs money.
 
-    :param own: States in which it may be this very attempt.
+    :param own: States in which it may be this very attempt; a worker has such, a trigger has none.
     """
     answers: SimpleQueue[str | Exception | None] = SimpleQueue()
     # In a thread of its own: a signal handler may have interrupted a call to Airflow, which holds a lock.
     Thread(target=lambda: answers.put(_state(ti)), daemon=True).start()
     try:
-        state = answers.get(timeout=STATE_PATIENCE)
+        state = answers.get(timeout=WORKER_STATE_PATIENCE if own else STATE_PATIENCE)
     except Empty as exc:
         state = exc
     if isinstance(state, Exception):

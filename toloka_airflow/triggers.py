@@ -17,7 +17,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Raw, read_date
-from toloka_airflow.closing import Round, close_after_kill, newer_attempt
+from toloka_airflow.closing import PATIENCE, PAUSE, Round, close_after_kill, newer_attempt, to_the_end
 from toloka_airflow.hooks import MAY_PASS
 from toloka_airflow.progress import Progress
 from toloka_airflow.streams import Looks, OperationLooks, PoolLooks, SharedLooks, connect, in_thread, threads
@@ -98,7 +98,7 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         self.toloka_conn_id = toloka_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
-        self._last_seen = "not seen"
+        self._last_seen: str | None = None
         self._refusals = 0
         self._not_found_since: float | None = None
         self._not_before = 0.0
@@ -183,7 +183,7 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
                 return end
         if time.time() < self.deadline:
             return None
-        message = f"{self.what} was not done in time; last seen: {self._last_seen}"
+        message = f"{self.what} was not done in time; last seen: {self._last_seen or 'nothing'}"
         return WaitEvent(TIMED_OUT, self.deadline, message=message)
 
     async def _see(self, looks: Looks[SubjectT]) -> SubjectT:
@@ -201,9 +201,10 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             return WaitEvent(FINISHED, self.deadline, subject=self.facts(subject))
         if kind := self.why_enough(asked_at):
             return WaitEvent(kind, self.deadline, subject=self.facts(subject))
-        if self._last_seen != subject.status.value:
-            self._last_seen = subject.status.value
-            self.log.info("Waiting for %s: %s", self.what, self._last_seen)
+        # The task has told how it was at first; once more for ten thousand waits at once would take long.
+        if self._last_seen not in (None, subject.status.value):
+            self.log.info("Waiting for %s: %s", self.what, subject.status.value)
+        self._last_seen = subject.status.value
         return None
 
     def _is_final(self, exc: Exception) -> bool:
@@ -376,9 +377,20 @@ class PoolTrigger(_WaitTrigger[Pool]):
 
     async def on_kill(self) -> None:
         """Close the pool, if that is wanted and nobody else needs it; Airflow calls it for what a person does."""
-        if not self.close_on_kill:
-            return
-        client = await connect(self.toloka_conn_id)
+        if self.close_on_kill:
+            await to_the_end(self._close())
+
+    async def _close(self) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while True:
+            try:
+                client = await connect(self.toloka_conn_id)
+                break
+            except Exception as exc:  # whoever waited for this may have been cancelled
+                if time.monotonic() > give_up:
+                    self.log.error("%s may stay OPEN, close it by hand: its wait was killed, but %s", self.what, exc)
+                    return
+            await asyncio.sleep(PAUSE)
         newer = partial(newer_attempt, self.task_instance, self.log)
         close = partial(close_after_kill, client, self._round, newer=newer, log=self.log)
         await in_thread(threads(self.toloka_conn_id), close)

@@ -105,14 +105,22 @@ class Window:
         return [event for event in events if event in (OPENED, CLOSED)]
 
     def is_watched(self, looks: int = 3) -> None:
-        """Return when the pool was looked at a few times more."""
-        before = self.requests(method="GET")
-        wait_until(
-            lambda: self.requests(method="GET") >= before + looks, f"pool {self.pool_id} is looked at", PATIENCE, 0.5
-        )
+        """Return when a triggerer has begun the wait, and the pool was looked at a few times more."""
+        begun = f"trigger {self.dag_id}/{self.run_id}/window.wait/"
+        wait_until(lambda: begun in self.log_of_wait(), f"the wait for pool {self.pool_id} has begun", PATIENCE, 0.5)
+        before = self.looks()
+        wait_until(lambda: self.looks() >= before + looks, f"pool {self.pool_id} is looked at", PATIENCE, 0.5)
+
+    def looks(self) -> int:
+        """Return how often the pool was looked at, by itself or, with all open ones, in a list."""
+        return self.requests(method="GET") + len(self.toloka.journal.requests("GET", "/api/v1/pools"))
 
     def stays_open(self, looks: int = 5) -> None:
         self.is_watched(looks)
+        self.is_open()
+
+    def is_open(self) -> None:
+        """Check that nobody closed the pool, nor tried to."""
         assert (self.happened(), self.requests("close")) == ([OPENED], 0)
 
     def has_closed_once(self) -> None:

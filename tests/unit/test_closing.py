@@ -58,6 +58,7 @@ def toloka(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toloka_airflow.closing.PATIENCE", 0.5)
     monkeypatch.setattr("toloka_airflow.closing.PAUSE", 0.01)
     monkeypatch.setattr("toloka_airflow.closing.STATE_PATIENCE", 0.2)
+    monkeypatch.setattr("toloka_airflow.closing.WORKER_STATE_PATIENCE", 0.2)
     server.default("GET", "/operations", NO_OPERATIONS)
 
 
@@ -71,11 +72,16 @@ def kill(side: str, server: ScriptedServer, airflow: Airflow, *, map_index: int 
         sensor.on_kill()
     else:
         airflow.connect()
-        asyncio.run(kill_trigger(server, ti, wanted))
+        asyncio.run(tell_trigger(server, ti, wanted))
     return server.calls("POST")
 
 
-async def kill_trigger(server: ScriptedServer, ti: TaskInstance, wanted: bool) -> None:
+async def tell_trigger(server: ScriptedServer, ti: TaskInstance, wanted: bool) -> None:
+    await (await kill_trigger(server, ti, wanted)).on_kill()
+
+
+async def kill_trigger(server: ScriptedServer, ti: TaskInstance, wanted: bool = True) -> PoolTrigger:
+    """Kill a wait that has looked at the pool, and return it for its ``on_kill`` to be called."""
     first = PoolTrigger(
         pool_id="21",
         close_on_kill=wanted,
@@ -92,7 +98,7 @@ async def kill_trigger(server: ScriptedServer, ti: TaskInstance, wanted: bool) -
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await trigger.on_kill()
+    return trigger
 
 
 def seen_once(server: ScriptedServer, started: str = SEEN) -> None:
@@ -123,6 +129,27 @@ def test_the_pool_of_a_wait_that_is_done_again_is_left_alone(
     airflow.states = {"manual__1": {"wait": None if state == "cleared" else state}}
     server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
     assert kill(side, server, airflow) == []
+
+
+@pytest.mark.skipif("trigger" not in KILLED, reason="Airflow before 3.3 does not tell triggers")
+def test_a_trigger_closes_the_pool_though_airflow_cancels_it_again(server: ScriptedServer, airflow: Airflow) -> None:
+    """Airflow does so a second after it called ``on_kill``, and takes the trigger for ended then."""
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    airflow.connect()
+
+    async def interrupt() -> None:
+        trigger = await kill_trigger(server, TaskInstance(task_id="wait"))
+        closing = asyncio.create_task(trigger.on_kill())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        while not server.calls("POST"):
+            await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(interrupt(), 10))
+    assert server.calls("POST") == [CLOSE]
 
 
 def test_a_worker_that_is_stopped_while_its_task_runs_closes_the_pool(server: ScriptedServer, airflow: Airflow) -> None:
@@ -197,6 +224,18 @@ def test_an_airflow_that_does_not_answer_does_not_keep_the_pool_open(
     server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
     server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
     assert kill(side, server, airflow) == [CLOSE]
+
+
+@pytest.mark.skipif("trigger" not in KILLED, reason="Airflow before 3.3 does not tell triggers")
+def test_a_trigger_waits_for_an_airflow_that_is_slow(
+    server: ScriptedServer, airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first question of a triggerer takes longer than a worker would wait, as Airflow imports its API then."""
+    monkeypatch.setattr("toloka_airflow.closing.STATE_PATIENCE", 10.0)
+    airflow.delay = 0.5
+    airflow.states = {"manual__1": {"wait": "deferred"}}
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    assert kill("trigger", server, airflow) == []
 
 
 @every_side

@@ -137,6 +137,20 @@ def test_the_deadline_ends_a_wait_that_only_fails(server: ScriptedServer) -> Non
     assert "503 DOWN" in event["message"]
 
 
+def test_a_wait_whose_time_is_up_looks_again_soon_if_toloka_does_not_answer(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toloka_airflow.triggers.OVERTIME", 0.05)
+    server.error("GET", "/pools/21", 503, "UNAVAILABLE", times=2)
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    began = time.monotonic()
+    event = wait(POOL, 600.0, until=time.time() - 1, poll_interval=60.0)
+    assert (event["kind"], event["subject"]["status"]) == ("time_is_up", "OPEN")
+    assert server.calls("GET").count("GET /pools/21") == 3
+    assert time.monotonic() - began < 10
+
+
 def test_retry_after_slows_the_next_look_down(server: ScriptedServer) -> None:
     server.error("GET", "/operations/op-1", 429, "TOO_MANY_REQUESTS", headers={"Retry-After": "60"})
     server.answer("GET", "/operations/op-1", json=operation("RUNNING"))

@@ -36,6 +36,7 @@ retried = window_dag("window_with_retries", retries=1, retry_delay=timedelta(sec
 impatient = window_dag("window_with_timeouts", **IMPATIENT)
 paused = window_dag("window_to_pause")
 deleted = window_dag("window_to_delete")
+forgotten = window_dag("window_to_forget")
 
 with DAG("wait_in_worker", schedule=None, params=PARAMS) as in_worker:
     PoolSensor(
