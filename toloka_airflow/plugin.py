@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
 from toloka_airflow.links import TolokaLink
-from toloka_airflow.timetables import PoolWindowTimetable
 
 
 class TolokaPlugin(AirflowPlugin):
@@ -13,4 +14,10 @@ class TolokaPlugin(AirflowPlugin):
 
     name = "toloka"
     operator_extra_links = [TolokaLink()]
-    timetables = [PoolWindowTimetable]
+
+    @property
+    def timetables(self) -> list[Any]:  # type: ignore[override]
+        """The timetables; Airflow asks where it reads DAGs, but loads plugins in every task of every DAG."""
+        from toloka_airflow.timetables import PoolWindowTimetable
+
+        return [PoolWindowTimetable]

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from toloka_airflow.api.errors import TolokaError
-from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Raw
+from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, Pool, PoolStatus, Raw
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import dollars, moment_if_any
 from toloka_airflow.assets import check_outlets, report
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.client import TolokaClient
 
+    Connect = Callable[[], TolokaClient]
 
 TRIGGER_FAILED = "__fail__"
 """The method with which Airflow resumes a task whose trigger has failed, or was not done in time."""
@@ -84,15 +85,16 @@ class _WaitSensor(BaseSensorOperator, Generic[SubjectT]):
         asked_at = time.time()
         self._until()  # what is wrong with it is found before anything is sent
         client = TolokaHook(self.toloka_conn_id).get_conn()
+        connected = lambda: client  # noqa: E731
         subject = self._try_to_look(client.without_retries())
         if subject is not None:
             if not self._linked:
                 self._store_link(context, client, subject)
                 self._linked = True
             if self._is_done(subject):
-                return PokeReturnValue(is_done=True, xcom_value=self._end(context, client, subject, FINISHED))
+                return PokeReturnValue(is_done=True, xcom_value=self._end(context, connected, subject, FINISHED))
             if kind := self._why_enough(asked_at):
-                return PokeReturnValue(is_done=True, xcom_value=self._end(context, client, subject, kind))
+                return PokeReturnValue(is_done=True, xcom_value=self._end(context, connected, subject, kind))
             self.log.info("Waiting for %s: it is %s", self._what, subject.status.value)
         if self.deferrable:
             # Raised from here, so that soft_fail and never_fail handle this first look like any other.
@@ -122,7 +124,8 @@ class _WaitSensor(BaseSensorOperator, Generic[SubjectT]):
             subject = self._read(end.subject)
         except TolokaError as exc:
             raise AirflowFailException(str(exc)) from exc
-        return self._end(context, TolokaHook(self.toloka_conn_id).get_conn(), subject, end.kind)
+        # Most ends need no further request: neither to read the connection, nor to import what sends requests.
+        return self._end(context, TolokaHook(self.toloka_conn_id).get_conn, subject, end.kind)
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
@@ -178,7 +181,7 @@ class _WaitSensor(BaseSensorOperator, Generic[SubjectT]):
         """Return whether waiting longer makes no sense."""
 
     @abstractmethod
-    def _end(self, context: Context, client: TolokaClient, subject: SubjectT, kind: str) -> Any:
+    def _end(self, context: Context, connect: Connect, subject: SubjectT, kind: str) -> Any:
         """Return the result, or raise why there is none; the kind is that of a `WaitEvent` with a subject."""
 
     @abstractmethod
@@ -229,9 +232,11 @@ class OperationSensor(_WaitSensor[Operation]):
     def _is_done(self, subject: Operation) -> bool:
         return subject.is_done
 
-    def _end(self, context: Context, client: TolokaClient, subject: Operation, kind: str) -> str:
+    def _end(self, context: Context, connect: Connect, subject: Operation, kind: str) -> str:
+        if subject.status == OperationStatus.SUCCESS:
+            return subject.id
         try:
-            return client.ensure_success(subject).id
+            return connect().ensure_success(subject).id
         except TolokaError as exc:
             raise AirflowFailException(str(exc)) from exc
 
@@ -357,12 +362,12 @@ class PoolSensor(_WaitSensor[Pool]):
     def _is_done(self, subject: Pool) -> bool:
         return pool_has_stopped(subject, through_update=self.through_update)
 
-    def _end(self, context: Context, client: TolokaClient, subject: Pool, kind: str) -> dict[str, Any]:
+    def _end(self, context: Context, connect: Connect, subject: Pool, kind: str) -> dict[str, Any]:
         if kind == SPENT:
             self.log.info("So much was spent for %s that it is closed: %s USD", self._what, self._limit())
             # A failure of it may pass; then the next attempt closes the pool.
             with task_errors():
-                subject = close_at_once(client, subject.id)
+                subject = close_at_once(connect(), subject.id)
         result: dict[str, Any] = {**closing_facts(subject), "stopped_by": STOPPED_BY[kind]}
         if kind == TIME_IS_UP:
             # What the pool tells of a closing is of an earlier round.
@@ -371,7 +376,7 @@ class PoolSensor(_WaitSensor[Pool]):
         elif kind == FINISHED and (failure := pool_failure(subject, self.expected_reasons)):
             raise AirflowFailException(failure)
         if self.progress_interval is not None:
-            result["progress"] = measure(client.without_retries(), subject.id, self.log)
+            result["progress"] = measure(connect().without_retries(), subject.id, self.log)
             if result["progress"]:
                 self.log.info("Progress of %s: %s", self._what, in_words(result["progress"]))
         report(context, self.outlets, pool_id=subject.id, toloka_conn_id=self.toloka_conn_id, facts=result)

@@ -22,7 +22,6 @@ from functools import cache, partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from toloka_airflow.api.errors import TolokaApiError
@@ -169,6 +168,8 @@ class SharedLooks(Looks[SubjectT]):
                     reading = None
                 elif time.monotonic() - self._listed_at > max(NO_ANSWER, 2 * self.poll_interval):
                     self._failed("no answer yet")
+                elif not self.listed:
+                    continue  # everybody would ask by id for what is listed in a moment
                 yield self
                 await asyncio.sleep(end - time.monotonic())
         finally:
@@ -264,6 +265,9 @@ def slow(poll_interval: float) -> float:
 
 async def connect(toloka_conn_id: str) -> TolokaClient:
     """Return an impatient client for a connection, without blocking the event loop."""
+    # Workers import this module as well, and never need it.
+    from airflow.providers.common.compat.connection import get_async_connection
+
     connection = await get_async_connection(toloka_conn_id)
     client = await in_thread(threads(toloka_conn_id), partial(client_from_connection, connection))
     return client.without_retries()

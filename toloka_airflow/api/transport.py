@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -69,7 +70,7 @@ class Transport:
         self._first_pause = first_pause
         self._verify = verify
         self._proxies = checked_proxies(proxies or {})
-        self._session = session or _new_session()
+        self._session = _LazySession(session)
 
     def without_retries(self) -> Transport:
         """Return the same transport, one that leaves trying again to its caller."""
@@ -80,7 +81,7 @@ class Transport:
     def with_own_session(self) -> Transport:
         """Return the same transport with connections of its own."""
         twin = object.__new__(Transport)
-        twin.__dict__ = {**self.__dict__, "_session": _new_session()}
+        twin.__dict__ = {**self.__dict__, "_session": _LazySession()}
         return twin
 
     def request(
@@ -117,11 +118,10 @@ class Transport:
         raise AssertionError("unreachable")
 
     def _send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Any:
-
         request = f"{method} {path}"
         headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
         try:
-            answer = self._session.request(
+            answer = self._session.get().request(
                 method,
                 self.base_url + (path if path.startswith("/api/") else f"/api/v1{path}"),
                 params=params,
@@ -278,10 +278,27 @@ def _address(url: str) -> SplitResult | None:
     return parts if usable and not re.search(r"[\s?#]", url) else None
 
 
-def _new_session() -> requests.Session:
-    import requests
+class _LazySession:
+    """
+    A session that is made for its first request.
 
-    return requests.Session()
+    A task that resumes with what its trigger has seen sends none: the import of `requests` would be most of its CPU.
+    """
+
+    def __init__(self, session: requests.Session | None = None) -> None:
+        self._session = session
+        # Taken once only, and by a signal handler even if it interrupts the one who holds it.
+        self._lock = RLock()
+
+    def get(self) -> requests.Session:
+        """Return the session, one for all transports that share this."""
+        if self._session is None:
+            with self._lock:
+                if self._session is None:
+                    import requests
+
+                    self._session = requests.Session()
+        return self._session
 
 
 def _never_sent(exc: OSError) -> bool:

@@ -66,7 +66,9 @@ class LifecycleOperator(WaitingOperator):
         """Go on after the triggerer waited for the operation of this task."""
         with task_errors():
             operation = awaited_operation(WaitEvent.read(event))
-            return TolokaHook(self.toloka_conn_id).get_conn().ensure_success(operation).id
+            if operation.status != OperationStatus.SUCCESS:
+                TolokaHook(self.toloka_conn_id).get_conn().ensure_success(operation)
+            return operation.id
 
     def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
         """Go on after the triggerer waited for an operation that held the pool."""

@@ -224,6 +224,8 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
     ),
 }
 NOT_ONE_REQUEST = {
+    "operation_pages",
+    "finished_operation_pages",
     "with_own_session",
     "without_retries",
     "web_url",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -379,10 +381,11 @@ class TestRepetition:
     def test_nobody_there(self, call: str, caplog: pytest.LogCaptureFixture) -> None:
         httpd = unbound_server()
         with pytest.raises(TolokaConnectionError, match="got no answer from http://127") as caught:
-            EVERY[call][2](client(httpd.script, retry_budget=0.06))  # type: ignore[attr-defined]
+            EVERY[call][2](client(httpd.script, retry_budget=0.15))  # type: ignore[attr-defined]
         httpd.server_close()
         assert not caught.value.received
-        assert 2 <= sum("trying again" in record.message for record in caplog.records) <= 3
+        # Pauses of 5-10, 10-20, 20-40, 40-80, 80-160 ms: never more than four fit; on a slow machine, fewer.
+        assert 1 <= sum("trying again" in record.message for record in caplog.records) <= 4
 
     @pytest.mark.parametrize("interval", ["HOUR", "DAY"])
     @pytest.mark.parametrize("call", EVERY)
@@ -721,3 +724,12 @@ def test_a_ca_bundle_that_is_missing_is_told_as_no_answer(monkeypatch: pytest.Mo
     client = TolokaClient(TOKEN, base_url="https://127.0.0.1:9", retry_budget=0)
     with pytest.raises(TolokaConnectionError, match=r"/no/such/bundle\.pem"):
         client.get_requester()
+
+
+def test_a_client_imports_requests_for_its_first_request_only() -> None:
+    """It would be most of the CPU of a task that resumes and has nothing to ask."""
+    code = (
+        "import sys; from toloka_airflow.api.client import TolokaClient; client = TolokaClient('token');"
+        "client.without_retries(), client.with_own_session(); print('requests' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

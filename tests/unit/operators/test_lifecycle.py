@@ -380,6 +380,16 @@ def test_an_event_of_nobody_is_no_success(event: Any, method: str) -> None:
 
 
 @every_operator
+def test_going_on_after_a_success_reads_no_connection_and_sends_nothing(
+    server: ScriptedServer, operator: Any, noun: str, verb: str
+) -> None:
+    event = {"kind": "finished", "deadline": 0.0, "subject": operation(), "message": ""}
+    task = make(operator, noun, toloka_conn_id="nowhere")
+    assert task.execute_complete({}, event) == "op-1"
+    assert not server.seen
+
+
+@every_operator
 def test_the_link_leads_to_the_page(server: ScriptedServer, operator: Any, noun: str, verb: str) -> None:
     server.answer("POST", f"/{noun}s/21/{verb}", 204)
     outcome = run_task(make(operator, noun))

@@ -1,0 +1,302 @@
+"""
+What a deferred step costs the workers: CPU of its two worker runs, beside a bare deferrable operator in the same run.
+
+Run it by ``make bench-worker``. A real Airflow (scheduler, triggerer, API server; SQLite) runs DAGs of one task each,
+all in turn. A task defers, waits in the triggerer, and resumes: two processes, which fork from one that has imported
+nothing of the DAG. A listener in them tells the CPU since the fork when Airflow is about to end them. The connection
+is stored in Airflow, and Toloka is the emulator behind TLS, so that certificates are loaded and checked as usual.
+The difference to the bare operator is what is ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import ipaddress
+import json
+import os
+import platform
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import certifi
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from demo.airflow_api import wait_until
+from demo.local_airflow import LocalAirflow, inherited_environment
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.emulator.server import EmulatorServer
+
+HERE = Path(__file__).parent
+PEER = "bare"
+CASES = {
+    PEER: "peer: a bare deferrable operator, nothing but Airflow",
+    "date_time_sensor": "peer: DateTimeSensorAsync of Airflow's standard provider",
+    "open_pool": "OpenPoolOperator",
+    "operation_sensor": "OperationSensor",
+    "pool_sensor": "PoolSensor",
+}
+OURS = ("open_pool", "operation_sensor", "pool_sensor")
+RUNS = 10
+GOAL_MS = 50.0
+PATIENCE = 180.0
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Workers find modules compiled."""
+
+
+@dataclass(frozen=True)
+class WorkerRun:
+    """
+    What one task process took, in milliseconds of CPU.
+
+    :param start: From the fork until the DAG file is parsed.
+    :param parse: The DAG file with all that it imports.
+    :param execute: The operator, and what Airflow does with its end.
+    """
+
+    start: float
+    parse: float
+    execute: float
+    loaded: tuple[str, ...]
+
+    @classmethod
+    def read(cls, line: dict[str, Any]) -> Self:
+        """Return what the listener wrote."""
+        began, parsed, ended = line["began"], line["parsed"], line["ended"]
+        return cls(began, parsed - began, ended - parsed, tuple(line["loaded"]))
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.start + self.parse + self.execute
+
+
+class TlsFront:
+    """
+    Serve a plain HTTP server over TLS, with a certificate of its own.
+
+    :param url: The address of the server.
+    :param folder: Where to put the certificate, at the end of the usual ones so that there is as much to load.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._target = urlsplit(url)
+        self.bundle = folder / "bundle.pem"
+        self._pem = folder / "server.pem"
+        self._write_certificate()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.url = ""
+
+    def _write_certificate(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+        now = dt.datetime.now(dt.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+            .sign(key, hashes.SHA256())
+        )
+        public = certificate.public_bytes(serialization.Encoding.PEM)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        self._pem.write_bytes(public + private)
+        self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + public)
+
+    def __enter__(self) -> Self:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self._pem)
+        self._thread.start()
+        listening = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        server = asyncio.run_coroutine_threadsafe(listening, self._loop).result()
+        self.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = await asyncio.open_connection(self._target.hostname, self._target.port)
+        await asyncio.gather(self._pass_on(reader, target[1]), self._pass_on(target[0], writer))
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+class Bench:
+    """The Airflow, the emulator, and one round of runs after another."""
+
+    def __init__(self, airflow: LocalAirflow, toloka: EmulatorServer, folder: Path) -> None:
+        self.airflow, self.api, self.toloka, self.folder = airflow, airflow.api, toloka, folder
+        self.client = TolokaClient("token", base_url=toloka.url)
+
+    def round(self, number: int) -> None:
+        """Run every DAG once, one after the other, so that no task waits for the CPU of another."""
+        for dag_id in CASES:
+            flag = self.folder / f"flag-{number}-{dag_id}"
+            pool_id = self.toloka.add_pool(tasks=1, open=dag_id == "pool_sensor")
+            conf = {"flag": str(flag), "pool_id": pool_id, "at": _soon(10)}
+            if dag_id == "operation_sensor":
+                conf["operation_id"] = self._opened(pool_id)
+            run_id = _insist(partial(self.api.trigger, dag_id, conf))
+            self._wait_until_deferred(dag_id, run_id)
+            if dag_id == "pool_sensor":
+                self.client.close_pool(pool_id)
+            self.toloka.clock.advance(seconds=60)
+            flag.touch()
+            state = self.api.wait_for_run(dag_id, run_id, PATIENCE)
+            if state != "success":
+                print(f"{dag_id} {run_id}: {state}", file=sys.stderr)
+
+    def _opened(self, pool_id: str) -> str:
+        operation = self.client.open_pool(pool_id)
+        assert operation is not None
+        return operation.id
+
+    def _wait_until_deferred(self, dag_id: str, run_id: str) -> None:
+        """Wait until the scheduler knows it, too: it fails a task that is queued again before that."""
+        log = self.airflow.home / "processes" / "scheduler.log"
+
+        def is_known() -> bool:
+            lines = log.read_text().splitlines()
+            return any("Received executor event with state success" in line and run_id in line for line in lines)
+
+        wait_until(is_known, f"{dag_id} {run_id} is deferred", PATIENCE, 0.5)
+
+
+@contextmanager
+def bench(folder: Path) -> Iterator[Bench]:
+    """Start everything."""
+    plugins = HERE / "worker_plugins"
+    env = {
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),
+        "TOLOKA_BENCH_METER": str(folder / "meter.jsonl"),
+        **COMPILED,
+    }
+    with (
+        EmulatorServer(seed=1, frozen=True) as toloka,
+        TlsFront(toloka.url, folder) as front,
+        LocalAirflow(folder / "airflow", HERE / "worker_dags", env=env) as airflow,
+    ):
+        airflow.start()
+        connection = {
+            "connection_id": "toloka_default",
+            "conn_type": "toloka",
+            "host": front.url,
+            "password": "any-token-will-do",
+            "extra": json.dumps({"verify": str(front.bundle)}),
+        }
+        airflow.api.call("POST", "/connections", json=connection)
+        for dag_id in CASES:
+            airflow.api.wait_for_dag(dag_id)
+        yield Bench(airflow, toloka, folder)
+
+
+def read(meter: Path) -> dict[str, list[list[WorkerRun]]]:
+    """Return the first and the second worker runs of each DAG; only of those tasks that had two."""
+    runs: dict[tuple[str, str], list[WorkerRun]] = defaultdict(list)
+    for line in map(json.loads, meter.read_text().splitlines()):
+        runs[line["dag_id"], line["run_id"]].append(WorkerRun.read(line))
+    found: dict[str, list[list[WorkerRun]]] = {dag_id: [[], []] for dag_id in CASES}
+    for (dag_id, _), both in runs.items():
+        if len(both) == 2:
+            for step, of_step in enumerate(both):
+                found[dag_id][step].append(of_step)
+    return found
+
+
+def report(found: dict[str, list[list[WorkerRun]]]) -> bool:
+    """Print medians, and whether the goal is met."""
+    met = True
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {dt.date.today()}")
+    print("Milliseconds of CPU, medians. 'ours' is the difference to the bare operator's in the same run.")
+    print(f"{'':18}{'run':>8}{'runs':>6}{'parse':>8}{'execute':>9}{'total':>8}{'spread':>8}{'ours':>8}")
+    for step, name in enumerate(("submit", "resume")):
+        peer = _median(found[PEER][step], "total")
+        for dag_id in CASES:
+            measured = found[dag_id][step]
+            parse, execute, total = (_median(measured, part) for part in ("parse", "execute", "total"))
+            spread = statistics.quantiles([run.total for run in measured], n=4)
+            ours = f"{total - peer:8.1f}" if dag_id != PEER else f"{'':8}"
+            loaded = ", ".join(measured[0].loaded)
+            print(
+                f"{dag_id:18}{name:>8}{len(measured):6}{parse:8.1f}{execute:9.1f}{total:8.1f}"
+                f"{spread[2] - spread[0]:8.1f}{ours}  {loaded}"
+            )
+            met &= dag_id not in OURS or total - peer < GOAL_MS
+    print(f"The goal for ours is less than {GOAL_MS:.0f} ms in each: {'met' if met else 'missed'}.")
+    return met
+
+
+def parts(folder: Path) -> None:
+    """Print what a worker run is made of."""
+    env = inherited_environment() | {"AIRFLOW_HOME": str(folder / "parts"), **COMPILED}
+    with EmulatorServer(frozen=True) as toloka, TlsFront(toloka.url, folder) as front:
+        command = [sys.executable, "-m", "benchmarks.worker_parts", front.url, str(front.bundle)]
+        subprocess.run(command, check=True, env=env)
+
+
+def _median(measured: list[WorkerRun], part: str) -> float:
+    return statistics.median(getattr(run, part) for run in measured)
+
+
+def _soon(seconds: float) -> str:
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)).isoformat()
+
+
+def _insist(call: Callable[[], str]) -> str:
+    """Call again while Airflow's SQLite is locked by another of its processes."""
+    for _ in range(10):
+        with suppress(requests.RequestException):
+            return call()
+        time.sleep(1)
+    return call()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS, help="worker runs of each case")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with bench(folder) as running:
+            for number in range(arguments.runs):
+                print(f"round {number + 1} of {arguments.runs}", file=sys.stderr)
+                running.round(number)
+        report(read(folder / "meter.jsonl"))
+        parts(folder)
+
+
+if __name__ == "__main__":
+    main()
