@@ -7,6 +7,10 @@ PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_
 VENV := .venv/airflow-$(AIRFLOW)-python-$(PYTHON_VERSION)
 READY := $(VENV)/.ready
 IN_LANE := TOLOKA_AIRFLOW_LANE=$(AIRFLOW) $(VENV)/bin
+# Tests that start no Airflow components share nothing, so they run in several processes.
+AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
+# Which lines the tests run through is the same in every lane, so it is counted in one.
+COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 CODE := toloka_airflow dags_examples demo tests benchmarks constraints docs
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 PYTHONS := $(foreach version,3.11 3.12 3.13,$(shell \
@@ -14,9 +18,10 @@ PYTHONS := $(foreach version,3.11 3.12 3.13,$(shell \
     if $$python -c '' 2>/dev/null; then echo $$python; break; fi; done))
 
 FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
+WAITING := .venv/waiting-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo test lint unit contract system test-fidelity test-matrix bench bench-emulator bench-transfer \
-    docs constraints wheel clean
+    bench-wait bench-worker docs constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -43,13 +48,14 @@ lint: $(READY)  ## style and types
 	$(VENV)/bin/mypy
 
 unit: $(READY)  ## fast tests, without a running Airflow
-	$(IN_LANE)/python -m pytest tests/unit tests/test_lane.py --cov --cov-report=term:skip-covered
+	$(IN_LANE)/python -m pytest tests/unit tests/test_lane.py $(AT_ONCE) $(COVERAGE)
 
 contract: $(READY)  ## our client against our emulator
 	$(IN_LANE)/python -m pytest tests/contract
 
 system: $(READY)  ## example DAGs, and those of the documentation, in a real Airflow
-	$(IN_LANE)/python -m pytest tests/system tests/docs
+	$(IN_LANE)/python -m pytest tests/system tests/docs -m 'not live' $(AT_ONCE)
+	$(IN_LANE)/python -m pytest tests/system -m live
 
 test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
 	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
@@ -76,6 +82,18 @@ bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it ta
 bench-transfer: $(READY) $(FIDELITY)/.ready  ## upload and download beside plain requests and toloka-kit
 	$(VENV)/bin/python -m benchmarks.transfer --kit-python $(FIDELITY)/bin/python
 
+bench-wait: $(READY) $(FIDELITY)/.ready $(WAITING)/.ready  ## waiting beside the triggers of two providers and toloka-kit
+	$(VENV)/bin/python -m benchmarks.waiting --write \
+	    --providers-python $(WAITING)/bin/python --kit-python $(FIDELITY)/bin/python
+
+bench-worker: $(READY)  ## what a deferred step costs the workers, in a real Airflow
+	$(VENV)/bin/python -m benchmarks.worker_runs
+
+$(WAITING)/.ready: constraints/waiting.txt
+	$(PYTHON) -m venv --clear $(WAITING)
+	$(WAITING)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/waiting.txt
+	touch $@
+
 docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code
 	$(VENV)/bin/python docs/coverage.py
 	$(VENV)/bin/python -m docs.week
@@ -84,6 +102,9 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/python constraints/compile.py
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    --custom-compile-command='make constraints' --output-file=constraints/fidelity.txt constraints/fidelity.in
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
+	    -c constraints/airflow-3.3.txt \
+	    --custom-compile-command='make constraints' --output-file=constraints/waiting.txt constraints/waiting.in
 
 wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build

@@ -412,6 +412,8 @@ def delta(clock: str) -> timedelta:
     return timedelta(hours=int(hours), minutes=int(minutes))
 
 
+# Thousands of cases each run through lines that the tests above run through, too: counting them takes twice the time.
+@pytest.mark.no_cover
 class TestEveryWindow:
     @cases(5000)
     @given(timetables())
@@ -477,6 +479,7 @@ def questions(draw: st.DrawFn) -> tuple[PoolWindowTimetable, DataInterval | None
     return made, last, TimeRestriction(earliest, latest, catchup=draw(st.booleans()))
 
 
+@pytest.mark.no_cover
 class TestEveryRun:
     @cases(5000)
     @given(questions())

@@ -197,7 +197,11 @@ def test_no_source(tasks: Any, problem: str) -> None:
         read(tasks)
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(GOOD * 10_000)[:-20], gzip.compress(GOOD) + b"x"])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip at all", gzip.compress(GOOD * 10_000)[:-20], gzip.compress(GOOD) + b"x"],
+    ids=["no gzip", "cut off", "more after it"],
+)
 def test_damaged_gzip(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "a.jsonl.gz", content)
     with pytest.raises(SourceError, match=rf"^{path}, line \d+: the compressed file"):
