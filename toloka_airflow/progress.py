@@ -40,9 +40,11 @@ class Progress:
         self.facts: Facts | None = None
         """The last measurement."""
 
-    def is_due(self) -> bool:
-        """Return whether a look would start or read a measurement."""
-        return self.interval is not None and (self._operation is not None or time.monotonic() >= self._due)
+    def due_in(self) -> float:
+        """Return in how many seconds a look would start or read a measurement."""
+        if self.interval is None:
+            return float("inf")
+        return 0.0 if self._operation is not None else max(0.0, self._due - time.monotonic())
 
     def look(self, client: TolokaClient) -> None:
         """Start or read a measurement if it is time, and log what changed."""

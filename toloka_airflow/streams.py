@@ -1,10 +1,10 @@
 """
 Looking at Toloka from the triggerer: by id, or for everybody at once through lists.
 
-Airflow 3.3 lets triggers share a stream. There is one for each connection, kind of list and interval; what it yields,
-at every interval, is always the same `SharedLooks`, whose ``listed`` is what the lists said last. A wait reads what is
-about it and asks by id for what is not listed. So lists only ever save requests: whatever they omit, and whenever they
-fail, the answer by id decides.
+`SharedLooks` belong to all who wait on one connection at the same interval. They look at lists, and wake a wait only if
+there is news for it, or if it is not listed; then it asks by id. So lists only ever save requests: whatever they
+omit, and whenever they fail, the answer by id decides. Airflow 3.3 keeps them up by a shared stream for as long as
+somebody waits.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import logging
 import random
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
@@ -37,6 +41,8 @@ LOOKS_AT_A_TIME = 64
 """Requests by id that may be under way on one connection; slow answers hold up nobody until there are so many."""
 LOOKS_PER_SECOND = 50
 """Requests by id that the waits of one stream may begin; Toloka allows 300 a second in all."""
+WOKEN_AT_ONCE = 50
+"""How many waits are woken in one go, so that the event loop comes round to others in between."""
 NO_ANSWER = 15.0
 """Seconds after which lists that do not answer are not waited for any longer."""
 CONNECTION_AGE = 300.0
@@ -64,17 +70,14 @@ class Looks(Generic[SubjectT]):
 
     def __init__(self, toloka_conn_id: str) -> None:
         self.toloka_conn_id = toloka_conn_id
-        self.listed: Mapping[str, SubjectT] = {}
-        """What need not be asked for, by id."""
         self._connecting = asyncio.Lock()
         self._client: TolokaClient | None = None
         self._spare: SimpleQueue[TolokaClient] = SimpleQueue()
         self._read_at = 0.0
 
-    async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT:
-        """Return what is listed under an id, or ask."""
-        listed = self.listed.get(subject_id)
-        return await self.look(ask) if listed is None else listed
+    async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT | None:
+        """Return how something is, ``None`` if it is known to go on."""
+        return await self.look(ask)
 
     async def look(self, ask: Callable[[TolokaClient], AnswerT]) -> AnswerT:
         """
@@ -115,11 +118,42 @@ class Looks(Generic[SubjectT]):
             raise
 
 
+@dataclass(frozen=True)
+class Lists(Generic[SubjectT]):
+    """
+    What lists said.
+
+    :param subjects: What they named, by id.
+    :param going_on: Ids of what goes on, of which no more needs to be known.
+    """
+
+    subjects: Mapping[str, SubjectT] = field(default_factory=dict)
+    going_on: Collection[str] = frozenset()
+
+
+class Watch:
+    """One who waits for news of a subject."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Tell that there is something to see."""
+        self._news.set()
+
+    async def news(self, patience: float) -> None:
+        """Wait until there is something to see, or for so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._news.wait()
+        self._news.clear()
+
+
 class SharedLooks(Looks[SubjectT]):
     """
     Ask for everybody at once through lists, and by id for what they do not name.
 
-    Subclasses say which lists. A failing list empties ``listed``.
+    Subclasses say which lists. A list that fails names nothing.
 
     :param poll_interval: Seconds between two looks at the lists.
     """
@@ -129,110 +163,183 @@ class SharedLooks(Looks[SubjectT]):
     def __init__(self, toloka_conn_id: str, poll_interval: float) -> None:
         super().__init__(toloka_conn_id)
         self.poll_interval = poll_interval
-        self.not_listed = 0
-        """How often somebody had to ask by id since the last look at the lists."""
+        self.lists: Lists[SubjectT] | None = None
+        """What the lists said last; ``None`` before that."""
+        self._before: Lists[SubjectT] = Lists()
+        self._watches: dict[str, set[Watch]] = {}
         self._turn = asyncio.Lock()
-        self._list_thread = ThreadPoolExecutor(1, thread_name_prefix="toloka-lists")
+        self._not_listed = 0
         self._listed_at = time.monotonic()
         self._failures = 0
+        self._kept_up = 0
 
     @classmethod
     def key(cls, toloka_conn_id: str, poll_interval: float) -> tuple[str, str, float]:
         """Return what is equal for all who share these looks."""
         return cls.__name__, toloka_conn_id, poll_interval
 
-    async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT:
-        """Return what is listed under an id; if it is not, not even when its turn to ask has come, ask."""
-        if (listed := self.listed.get(subject_id)) is not None:
-            return listed
-        async with self._turn:
-            if (listed := self.listed.get(subject_id)) is not None:
-                return listed
-            self.not_listed += 1
-            await asyncio.sleep(1 / LOOKS_PER_SECOND)
-        return await self.look(ask)
+    @classmethod
+    def of(cls, toloka_conn_id: str, poll_interval: float) -> Self:
+        """Return the looks that all share in the running event loop; they live as long as somebody holds them."""
+        key = asyncio.get_running_loop(), *cls.key(toloka_conn_id, poll_interval)
+        looks: Self = _SHARED.get(key) or cls(toloka_conn_id, poll_interval)
+        _SHARED[key] = looks
+        return looks
 
-    async def ticks(self) -> AsyncIterator[Self]:
+    @property
+    def is_kept_up(self) -> bool:
+        """Whether somebody looks at the lists."""
+        return self._kept_up > 0
+
+    @contextmanager
+    def watch(self, subject_id: str) -> Iterator[Watch]:
+        """Let somebody be woken when there is news of a subject, or when it is not listed."""
+        watch = Watch()
+        self._watches.setdefault(subject_id, set()).add(watch)
+        if self.lists is not None and subject_id not in self.lists.going_on:
+            watch.wake()
+        try:
+            yield watch
+        finally:
+            self._watches[subject_id].discard(watch)
+            if not self._watches[subject_id]:
+                del self._watches[subject_id]
+
+    async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT | None:
+        """Return what is listed, ``None`` if it goes on; ask if it is not listed, not even when its turn has come."""
+        if not self.names(subject_id) and await self._comes_to_ask(subject_id):
+            return await self.look(ask)
+        return self.lists.subjects.get(subject_id) if self.lists else None
+
+    async def _comes_to_ask(self, subject_id: str) -> bool:
+        """Wait for a turn to ask by id, and return whether that is needed still."""
+        async with self._turn:
+            if self.names(subject_id):
+                return False
+            self._not_listed += 1
+            await asyncio.sleep(1 / LOOKS_PER_SECOND)
+            return True
+
+    def names(self, subject_id: str) -> bool:
+        """Return whether something is listed."""
+        return self.lists is not None and (subject_id in self.lists.subjects or subject_id in self.lists.going_on)
+
+    async def keep_up(self) -> None:
         """
-        Yield itself at every interval, for ever, also if the lists fail or do not answer.
+        Look at the lists at every interval, for ever, whether or not they answer.
 
         The interval is up to a tenth shorter now and then, so that several triggerers do not ask in step.
         """
+        thread = ThreadPoolExecutor(1, thread_name_prefix="toloka-lists")
         reading: asyncio.Task[None] | None = None
+        self._kept_up += 1
         try:
             while True:
                 end = time.monotonic() + self.poll_interval * random.uniform(0.9, 1.0)
-                reading = reading or asyncio.create_task(self._read_lists())
+                reading = reading or asyncio.create_task(self._read_lists(thread))
                 await asyncio.wait({reading}, timeout=end - time.monotonic())
                 if reading.done():
                     reading = None
                 elif time.monotonic() - self._listed_at > max(NO_ANSWER, 2 * self.poll_interval):
                     self._failed("no answer yet")
-                elif not self.listed:
-                    continue  # everybody would ask by id for what is listed in a moment
-                yield self
+                await self._tell()
                 await asyncio.sleep(end - time.monotonic())
         finally:
+            self._kept_up -= 1
             if reading is not None:
                 reading.cancel()
-            self._list_thread.shutdown(wait=False)
+            thread.shutdown(wait=False)
+            for watches in self._watches.values():
+                for watch in watches:
+                    watch.wake()
 
-    async def _read_lists(self) -> None:
-        not_listed, self.not_listed = self.not_listed, 0
+    async def _read_lists(self, thread: Executor) -> None:
+        not_listed, self._not_listed = self._not_listed, 0
         try:
             client = await self.connected()
-            self.listed = await self._in_thread(self._list_thread, client, partial(self.read_lists, not_listed))
+            lists = await self._in_thread(thread, client, partial(self.read_lists, not_listed))
         except Exception as exc:  # whatever it is, nobody's wait may end because of it
             self._failed(str(exc))
         else:
             if self._failures:
                 log.info("The lists of connection %s answer again", self.toloka_conn_id)
-            self._listed_at, self._failures = time.monotonic(), 0
+            self.lists, self._listed_at, self._failures = lists, time.monotonic(), 0
 
     def _failed(self, why: str) -> None:
-        self.listed = {}
+        self.lists = Lists()
         self._failures += 1
         if self._failures == 1:
             log.warning("Connection %s: looking by id, the lists fail: %s", self.toloka_conn_id, why)
 
+    async def _tell(self) -> None:
+        """Wake those for whom there is news, a few at a time: each takes Airflow a while."""
+        if (lists := self.lists) is None:
+            return
+        before, self._before = self._before, lists
+        concerned = [subject_id for subject_id in self._watches if self._is_news(subject_id, lists, before)]
+        for count, subject_id in enumerate(concerned, 1):
+            for watch in self._watches.get(subject_id, ()):
+                watch.wake()
+            if count % WOKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _is_news(self, subject_id: str, lists: Lists[SubjectT], before: Lists[SubjectT]) -> bool:
+        if (subject := lists.subjects.get(subject_id)) is None:
+            return subject_id not in lists.going_on
+        return (earlier := before.subjects.get(subject_id)) is None or self.differ(earlier, subject)
+
     @abstractmethod
-    def read_lists(self, not_listed: int, client: TolokaClient) -> Mapping[str, SubjectT]:
-        """Return by id what need not be asked for."""
+    def read_lists(self, not_listed: int, client: TolokaClient) -> Lists[SubjectT]:
+        """
+        Return what need not be asked for.
+
+        :param not_listed: How often somebody had to ask by id since the last look at the lists.
+        """
+
+    @abstractmethod
+    def differ(self, earlier: SubjectT, subject: SubjectT) -> bool:
+        """Return whether something happened to what is listed still."""
+
+
+_SHARED: WeakValueDictionary[Any, Any] = WeakValueDictionary()
 
 
 class OperationLooks(SharedLooks[Operation]):
     """
     List the operations that ended lately, and now and then those that did not.
 
-    One that did not end is listed until it is seen to end. So what costs requests by id is an operation that began
+    One that did not end goes on until it is seen to end. So what costs requests by id is an operation that began
     after the unfinished ones were listed; they are listed again as soon as that is cheaper.
     """
 
     def __init__(self, toloka_conn_id: str, poll_interval: float) -> None:
         super().__init__(toloka_conn_id, poll_interval)
         self._newest_end: datetime | None = None
-        self._unfinished: dict[str, Operation] = {}
+        self._unfinished: frozenset[str] = frozenset()
         self._cost_of_unfinished = 0
         self._list_unfinished_at = 0.0
 
-    def read_lists(self, not_listed: int, client: TolokaClient) -> Mapping[str, Operation]:
+    def read_lists(self, not_listed: int, client: TolokaClient) -> Lists[Operation]:
         """Return unfinished and finished operations."""
         if not_listed >= self._cost_of_unfinished or time.monotonic() >= self._list_unfinished_at:
             self._list_unfinished(client)
         finished = self._finished(client)
-        for operation_id in finished:
-            self._unfinished.pop(operation_id, None)
-        return {**self._unfinished, **finished}
+        self._unfinished -= finished.keys()
+        return Lists(finished, going_on=self._unfinished)
+
+    def differ(self, earlier: Operation, subject: Operation) -> bool:
+        """Return ``False``: what has ended does not change."""
+        return False
 
     def _list_unfinished(self, client: TolokaClient) -> None:
         self._list_unfinished_at = 0.0  # if it fails, everything is listed anew
         # PENDING first: one that starts between the two looks is seen by the second.
         pages = [
-            page
+            [operation.id for operation in page]
             for status in (OperationStatus.PENDING, OperationStatus.RUNNING)
             for page in client.operation_pages(status=status)
         ]
-        self._unfinished = {operation.id: operation for page in pages for operation in page}
+        self._unfinished = frozenset(chain.from_iterable(pages))
         self._cost_of_unfinished = len(pages)
         self._list_unfinished_at = time.monotonic() + slow(self.poll_interval)
 
@@ -241,7 +348,7 @@ class OperationLooks(SharedLooks[Operation]):
         newest = known or EARLIEST
         finished: dict[str, Operation] = {}
         for page in client.finished_operation_pages(max(EARLIEST, newest - WINDOW)):
-            finished.update({operation.id: operation for operation in page})
+            finished.update({operation.id: operation for operation in page if operation.is_done})
             ends = [operation.finished for operation in page if operation.finished]
             newest = max([newest, *ends])
             if known is None or not ends or ends[-1] < known - OVERLAP:
@@ -253,9 +360,13 @@ class OperationLooks(SharedLooks[Operation]):
 class PoolLooks(SharedLooks[Pool]):
     """List the open pools; one that is not among them has to be asked for."""
 
-    def read_lists(self, not_listed: int, client: TolokaClient) -> Mapping[str, Pool]:
+    def read_lists(self, not_listed: int, client: TolokaClient) -> Lists[Pool]:
         """Return the open pools."""
-        return {pool.id: pool for pool in client.list_pools(status=PoolStatus.OPEN)}
+        return Lists({pool.id: pool for pool in client.list_pools(status=PoolStatus.OPEN)})
+
+    def differ(self, earlier: Pool, subject: Pool) -> bool:
+        """Return whether a pool was closed and opened again."""
+        return (earlier.last_started, earlier.last_stopped) != (subject.last_started, subject.last_stopped)
 
 
 def slow(poll_interval: float) -> float:

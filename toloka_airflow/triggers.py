@@ -20,7 +20,7 @@ from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, 
 from toloka_airflow.closing import PATIENCE, PAUSE, Round, close_after_kill, newer_attempt, to_the_end
 from toloka_airflow.hooks import MAY_PASS
 from toloka_airflow.progress import Progress
-from toloka_airflow.streams import Looks, OperationLooks, PoolLooks, SharedLooks, connect, in_thread, threads
+from toloka_airflow.streams import Looks, OperationLooks, PoolLooks, SharedLooks, connect, in_thread, slow, threads
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -79,8 +79,8 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
     """
     Look at something on Toloka until it is done.
 
-    Airflow 3.3 gives the triggers that have equal streams one stream of `SharedLooks`; before that, and close to the
-    end of a wait, each asks by id, by its own clock. Answers that may pass (no answer, 408, 429, 5xx) are tolerated
+    On Airflow 3.3, triggers with equal keys share their looks; before that, and close to the end of a wait, each asks
+    by id, by its own clock. Answers that may pass (no answer, 408, 429, 5xx) are tolerated
     until the deadline; others end the wait when they come three times in a row.
 
     :param toloka_conn_id: The connection; its id only, as arguments are stored in Airflow's database.
@@ -121,42 +121,34 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         return self.shared_looks.key(self.toloka_conn_id, self.poll_interval)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[SharedLooks[SubjectT]]:
-        """Yield the shared looks at every interval."""
-        async for looks in cls.shared_looks(kwargs["toloka_conn_id"], kwargs["poll_interval"]).ticks():
-            yield looks
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
+        """Keep up the looks that all share; it yields nothing, as that would wake everybody for the news of one."""
+        await cls.shared_looks.of(kwargs["toloka_conn_id"], kwargs["poll_interval"]).keep_up()
+        yield
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[None]) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event that says how the wait ended, looking when the lists have something to tell."""
+        looks = self.shared_looks.of(self.toloka_conn_id, self.poll_interval)
+        with looks.watch(self.subject_id) as watch:
+            while self._shares_for() > 0:
+                await watch.news(self.patience())
+                if not looks.is_kept_up:
+                    self.log.warning("Nobody looks at lists any more; looking at %s by id", self.what)
+                    break
+                if end := await self._look(looks):
+                    yield TriggerEvent(asdict(end))
+                    return
+        async for event in self.run():
+            yield event
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that says how the wait ended, looking by id at every interval."""
-        async for event in self.filter_shared_stream(self._own_ticks()):
-            yield event
-
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Looks[SubjectT]]) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event that says how the wait ended, looking whenever the stream says so."""
-        async for looks in self._until_the_end(shared_stream):
-            if end := await self._look(looks):
-                yield TriggerEvent(asdict(end))
-                return
-
-    async def _until_the_end(self, shared_stream: AsyncIterator[Looks[SubjectT]]) -> AsyncIterator[Looks[SubjectT]]:
-        """Yield what the stream does; looks of its own when the end of the wait is near, or the stream ends."""
-        try:
-            async for looks in shared_stream:
-                if looks.is_shared and self._shares_for() <= 0:
-                    break
-                yield looks
-        except Exception as exc:  # such as a stream that flows over
-            self.log.warning("Looking at %s by id from now on: %r", self.what, exc)
-        async for looks in self._own_ticks():
-            yield looks
-
-    async def _own_ticks(self) -> AsyncIterator[Looks[SubjectT]]:
         looks: Looks[SubjectT] = Looks(self.toloka_conn_id)
-        while True:
-            yield looks
+        while not (end := await self._look(looks)):
             now = time.time()
             pause = max(self.poll_interval, self._not_before - now)
             await asyncio.sleep(min(pause, self.deadline - now, _left(self.until)))
+        yield TriggerEvent(asdict(end))
 
     def _shares_for(self) -> float:
         """Return for how many seconds the clock of others will do."""
@@ -179,21 +171,19 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         except TimeoutError:  # the clock of others will not do any more
             return None
         else:
-            if end := self._judge(subject, asked_at):
+            if subject is not None and (end := self._judge(subject, asked_at)):
                 return end
         if time.time() < self.deadline:
             return None
         message = f"{self.what} was not done in time; last seen: {self._last_seen or 'nothing'}"
         return WaitEvent(TIMED_OUT, self.deadline, message=message)
 
-    async def _see(self, looks: Looks[SubjectT]) -> SubjectT:
-        wants_look = self.wants_look()
-        if not wants_look and (listed := looks.listed.get(self.subject_id)) is not None:
-            return listed
+    async def _see(self, looks: Looks[SubjectT]) -> SubjectT | None:
         async with asyncio.timeout(self._shares_for() if looks.is_shared else None):
-            subject = await (looks.look(self.look) if wants_look else looks.see(self.subject_id, self.look))
-        self._look_again_at = _next_look()
-        return subject
+            if not self.wants_look():
+                return await looks.see(self.subject_id, self.look)
+            self._look_again_at = _next_look()
+            return await looks.look(self.look)
 
     def _judge(self, subject: SubjectT, asked_at: float) -> WaitEvent | None:
         self._refusals, self._not_found_since = 0, None
@@ -223,6 +213,10 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
     def wants_look(self) -> bool:
         """Return whether to ask by id whatever the lists say."""
         return time.time() >= self._look_again_at
+
+    def patience(self) -> float:
+        """Return for how many seconds to wait for news from lists."""
+        return min(self._shares_for(), slow(self.poll_interval))
 
     def why_enough(self, asked_at: float) -> str | None:
         """Return the kind of event that ends the wait though the subject is not done; ``None`` to go on."""
@@ -365,7 +359,11 @@ class PoolTrigger(_WaitTrigger[Pool]):
 
     def wants_look(self) -> bool:
         """Return whether to ask for the pool itself, as when it is time for its progress."""
-        return self._progress.is_due() or super().wants_look()
+        return self._progress.due_in() == 0 or super().wants_look()
+
+    def patience(self) -> float:
+        """Return for how many seconds to wait for news from lists, or until it is time for the progress."""
+        return min(super().patience(), max(self.poll_interval, self._progress.due_in()))
 
     def why_enough(self, asked_at: float) -> str | None:
         """Return the kind of event with which the wait ends though the pool is open."""

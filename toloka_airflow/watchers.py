@@ -72,41 +72,49 @@ class PoolClosedTrigger(BaseEventTrigger):
         return PoolLooks.key(self.toloka_conn_id, self.poll_interval)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[SharedLooks[Pool]]:
-        """Yield the shared looks at every interval."""
-        async for looks in PoolLooks(kwargs["toloka_conn_id"], kwargs["poll_interval"]).ticks():
-            yield looks
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
+        """Keep up the looks that all share; it yields nothing, as that would wake everybody for the news of one."""
+        await PoolLooks.of(kwargs["toloka_conn_id"], kwargs["poll_interval"]).keep_up()
+        yield
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[None]) -> AsyncIterator[TriggerEvent]:
+        """Yield an event for each closing, looking when the list of open pools has something to tell."""
+        looks = PoolLooks.of(self.toloka_conn_id, self.poll_interval)
+        with looks.watch(self.pool_id) as watch:
+            await watch.news(slow(self.poll_interval))
+            while looks.is_kept_up:
+                async for event in self._events(looks):
+                    yield event
+                await watch.news(slow(self.poll_interval))
+        async for event in self.run():
+            yield event
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each closing, looking by id at every interval."""
-        async for event in self.filter_shared_stream(self._own_ticks()):
-            yield event
-
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Looks[Pool]]) -> AsyncIterator[TriggerEvent]:
-        """Yield an event for each closing, looking whenever the stream says so."""
-        async for looks in shared_stream:
-            if time.monotonic() < self._not_before:
-                continue
-            try:
-                await self._remember()
-                closing = await self._look(looks)
-            except Exception as exc:  # Airflow starts a watcher that ends again at once, so none may end
-                self._pause = min(2 * self._pause, max(LONGEST_PAUSE, self.poll_interval))
-                self._not_before = time.monotonic() + self._pause
-                self.log.warning("Could not watch pool %s, trying again in %.0f s: %s", self.pool_id, self._pause, exc)
-            else:
-                self._pause = self.poll_interval
-                if closing is not None:
-                    yield TriggerEvent(closing)
-                    await asyncio.sleep(EVENT_ON_ITS_WAY)
-                    with suppress(Exception):  # the next look tries it again
-                        await self._remember()
-
-    async def _own_ticks(self) -> AsyncIterator[Looks[Pool]]:
         looks: Looks[Pool] = Looks(self.toloka_conn_id)
         while True:
-            yield looks
+            async for event in self._events(looks):
+                yield event
             await asyncio.sleep(max(self.poll_interval, self._not_before - time.monotonic()))
+
+    async def _events(self, looks: Looks[Pool]) -> AsyncIterator[TriggerEvent]:
+        """Look, and yield an event if there is a closing to tell."""
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            await self._remember()
+            closing = await self._look(looks)
+        except Exception as exc:  # Airflow starts a watcher that ends again at once, so none may end
+            self._pause = min(2 * self._pause, max(LONGEST_PAUSE, self.poll_interval))
+            self._not_before = time.monotonic() + self._pause
+            self.log.warning("Could not watch pool %s, trying again in %.0f s: %s", self.pool_id, self._pause, exc)
+            return
+        self._pause = self.poll_interval
+        if closing is not None:
+            yield TriggerEvent(closing)
+            await asyncio.sleep(EVENT_ON_ITS_WAY)
+            with suppress(Exception):  # the next look tries it again
+                await self._remember()
 
     async def _remember(self) -> None:
         """Store what was told, if it is not yet."""
@@ -117,10 +125,11 @@ class PoolClosedTrigger(BaseEventTrigger):
 
     async def _look(self, looks: Looks[Pool]) -> dict[str, Any] | None:
         """Return the closing that is to be told next, if there is one."""
-        listed = looks.listed.get(self.pool_id)
-        if listed is None and looks.is_shared and time.monotonic() < self._at_rest_until:
+        if isinstance(looks, SharedLooks) and not looks.names(self.pool_id) and time.monotonic() < self._at_rest_until:
             return None
         pool = await looks.see(self.pool_id, lambda client: client.get_pool(self.pool_id))
+        if pool is None:
+            return None
         at_rest = pool.status in (PoolStatus.CLOSED, PoolStatus.ARCHIVED)
         self._at_rest_until = time.monotonic() + slow(self.poll_interval) if at_rest else 0.0
         stopped = pool.last_stopped or NEVER

@@ -6,9 +6,9 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -64,12 +64,11 @@ def waiting_for_pool(pool_id: str, **arguments: Any) -> PoolTrigger:
 class Triggerer:
     """Run triggers as Airflow's triggerer does: those with equal keys share a stream."""
 
-    queue_size: int = 1024
     events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.manager = shared_stream.SharedStreamManager(max_subscriber_queue=self.queue_size)
+        self.manager = shared_stream.SharedStreamManager()
 
     def start(self, *triggers: Any) -> list[asyncio.Task[None]]:
         tasks = [asyncio.create_task(self._run(len(self.tasks) + i, trigger)) for i, trigger in enumerate(triggers)]
@@ -92,11 +91,11 @@ class Triggerer:
         return Counter(event["kind"] for [event] in self.events.values())
 
 
-def in_a_triggerer(act: Callable[[Triggerer], Awaitable[None]], **arguments: Any) -> Triggerer:
+def in_a_triggerer(act: Callable[[Triggerer], Awaitable[None]]) -> Triggerer:
     """Run a scenario, and then wait for all triggers that it started."""
 
     async def run() -> Triggerer:
-        triggerer = Triggerer(**arguments)
+        triggerer = Triggerer()
         try:
             await act(triggerer)
             async with asyncio.timeout(30):
@@ -276,7 +275,7 @@ def test_who_comes_late_or_leaves_early_disturbs_nobody(
     assert requests(toloka)["id"] == 0
 
 
-def test_a_stream_that_flows_over_is_left_for_looks_by_id(
+def test_when_nobody_looks_at_lists_any_more_everybody_looks_by_id(
     toloka: EmulatorServer, begin: Callable[[int], list[str]]
 ) -> None:
     ids = begin(20)
@@ -284,10 +283,8 @@ def test_a_stream_that_flows_over_is_left_for_looks_by_id(
     async def act(triggerer: Triggerer) -> None:
         tasks = triggerer.start(*map(waiting_for, ids))
         await until(lambda: requests(toloka)["finished"] > 1)
-        [group] = triggerer.manager._groups.values()
-        for number in range(5):
-            group._fail_overflowed_subscriber(number, group._subscribers[number])
-        await until(lambda: requests(toloka)["id"] >= 5)
+        await triggerer.manager.stop_all()
+        await until(lambda: requests(toloka)["id"] >= 60)
         assert not any(task.done() for task in tasks)
         toloka.clock.advance(120)
 
@@ -372,20 +369,33 @@ def test_equal_keys_are_for_equal_connections_and_intervals() -> None:
     assert watcher.shared_stream_key() == keys[3]
 
 
-async def _first(ticks: AsyncIterator[Any]) -> Any:
-    async for tick in ticks:
-        return tick
+def test_lists_are_read_at_every_interval_and_not_in_step(toloka: EmulatorServer) -> None:
+    async def lists() -> int:
+        looking = [asyncio.create_task(OperationLooks("toloka_default", INTERVAL).keep_up()) for _ in range(10)]
+        await asyncio.sleep(10 * INTERVAL)
+        for task in looking:
+            task.cancel()
+        return requests(toloka)["finished"]
+
+    assert 50 < asyncio.run(lists()) <= 120
 
 
-def test_lists_never_ask_more_seldom_than_the_interval(toloka: EmulatorServer) -> None:
-    async def beats() -> list[float]:
-        moments = []
-        async for _ in OperationLooks("toloka_default", INTERVAL).ticks():
-            moments.append(time.monotonic())
-            if len(moments) == 8:
-                return [later - earlier for earlier, later in pairwise(moments[1:])]
-        raise AssertionError
+def test_a_stream_lasts_as_long_as_somebody_waits(toloka: EmulatorServer, begin: Callable[[int], list[str]]) -> None:
+    first, second = begin(2)
 
-    pauses = asyncio.run(beats())
-    assert sum(pauses) / len(pauses) < 1.2 * INTERVAL
-    assert len({round(pause, 4) for pause in pauses}) > 1
+    async def act(triggerer: Triggerer) -> None:
+        [task] = triggerer.start(waiting_for(first))
+        await until(lambda: requests(toloka)["finished"] > 1)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        lists = requests(toloka)["finished"]
+        await asyncio.sleep(3 * INTERVAL)
+        assert requests(toloka)["finished"] <= lists + 1
+        triggerer.start(waiting_for(second))
+        await until(lambda: requests(toloka)["finished"] > lists + 2)
+        toloka.clock.advance(120)
+
+    triggerer = in_a_triggerer(act)
+    assert triggerer.events == {0: [], 1: [triggerer.events[1][0]]}
+    assert requests(toloka)["id"] == 0
