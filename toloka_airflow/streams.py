@@ -41,7 +41,7 @@ LOOKS_AT_A_TIME = 64
 """Requests by id that may be under way on one connection; slow answers hold up nobody until there are so many."""
 LOOKS_PER_SECOND = 50
 """Requests by id that the waits of one stream may begin; Toloka allows 300 a second in all."""
-WOKEN_AT_ONCE = 50
+WOKEN_AT_ONCE = 20
 """How many waits are woken in one go, so that the event loop comes round to others in between."""
 NO_ANSWER = 15.0
 """Seconds after which lists that do not answer are not waited for any longer."""
