@@ -47,6 +47,8 @@ NO_ANSWER = 15.0
 """Seconds after which lists that do not answer are not waited for any longer."""
 CONNECTION_AGE = 300.0
 """Seconds after which an Airflow connection is read again."""
+CONNECTION_TIMEOUT = 30.0
+"""Seconds to wait for Airflow to tell it."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 WINDOW = timedelta(seconds=60)
 """How far a list of finished operations reaches back if that takes no further page."""
@@ -79,6 +81,10 @@ class Looks(Generic[SubjectT]):
         """Return how something is, ``None`` if it is known to go on."""
         return await self.look(ask)
 
+    def names(self, subject_id: str) -> bool:
+        """Return whether something is listed."""
+        return False
+
     async def look(self, ask: Callable[[TolokaClient], AnswerT]) -> AnswerT:
         """
         Ask, whatever is listed.
@@ -100,11 +106,12 @@ class Looks(Generic[SubjectT]):
 
     async def _connect_again(self, client: TolokaClient | None) -> TolokaClient:
         try:
-            return await connect(self.toloka_conn_id)
-        except (AirflowNotFoundException, PermissionError) as exc:
+            async with asyncio.timeout(CONNECTION_TIMEOUT):
+                return await connect(self.toloka_conn_id)
+        except (AirflowNotFoundException, PermissionError, TimeoutError) as exc:
             if client is None:
                 raise
-            log.warning("Could not read connection %s again, going on with what it was: %s", self.toloka_conn_id, exc)
+            log.warning("Could not read connection %s again, going on with what it was: %r", self.toloka_conn_id, exc)
             return client
 
     async def _in_thread(
@@ -246,6 +253,8 @@ class SharedLooks(Looks[SubjectT]):
                 await asyncio.sleep(end - time.monotonic())
         finally:
             self._kept_up -= 1
+            if not self._kept_up:  # whoever comes next must not take for news what is old
+                self.lists, self._before, self._listed_at = None, Lists(), time.monotonic()
             if reading is not None:
                 reading.cancel()
             thread.shutdown(wait=False)
@@ -353,7 +362,8 @@ class OperationLooks(SharedLooks[Operation]):
             newest = max([newest, *ends])
             if known is None or not ends or ends[-1] < known - OVERLAP:
                 break
-        self._newest_end = newest
+        # Never in the future: until then no end would be listed.
+        self._newest_end = min(newest, datetime.now(UTC))
         return finished
 
 
@@ -362,7 +372,9 @@ class PoolLooks(SharedLooks[Pool]):
 
     def read_lists(self, not_listed: int, client: TolokaClient) -> Lists[Pool]:
         """Return the open pools."""
-        return Lists({pool.id: pool for pool in client.list_pools(status=PoolStatus.OPEN)})
+        pools = client.list_pools(status=PoolStatus.OPEN)
+        # Whether one that is not open has stopped is known by id only: it may be about to open.
+        return Lists({pool.id: pool for pool in pools if pool.status == PoolStatus.OPEN})
 
     def differ(self, earlier: Pool, subject: Pool) -> bool:
         """Return whether a pool was closed and opened again."""
@@ -371,16 +383,16 @@ class PoolLooks(SharedLooks[Pool]):
 
 def slow(poll_interval: float) -> float:
     """Return the seconds between two looks that are there only for what should not happen."""
-    return max(60.0, 10 * poll_interval) * random.uniform(0.9, 1.0)
+    return max(60.0, poll_interval, min(10 * poll_interval, 600.0)) * random.uniform(0.9, 1.0)
 
 
-async def connect(toloka_conn_id: str) -> TolokaClient:
+async def connect(toloka_conn_id: str, purpose: str = "looks") -> TolokaClient:
     """Return an impatient client for a connection, without blocking the event loop."""
     # Workers import this module as well, and never need it.
     from airflow.providers.common.compat.connection import get_async_connection
 
     connection = await get_async_connection(toloka_conn_id)
-    client = await in_thread(threads(toloka_conn_id), partial(client_from_connection, connection))
+    client = await in_thread(threads(toloka_conn_id, purpose), partial(client_from_connection, connection))
     return client.without_retries()
 
 
@@ -390,9 +402,9 @@ async def in_thread(executor: Executor, ask: Callable[[], AnswerT]) -> AnswerT:
 
 
 @cache
-def threads(toloka_conn_id: str) -> Executor:
+def threads(toloka_conn_id: str, purpose: str = "looks") -> Executor:
     """Return the threads that ask on one connection; the event loop's own few belong to all triggers of all kinds."""
-    return ThreadPoolExecutor(LOOKS_AT_A_TIME, thread_name_prefix=f"toloka-{toloka_conn_id}")
+    return ThreadPoolExecutor(LOOKS_AT_A_TIME, thread_name_prefix=f"toloka-{toloka_conn_id}-{purpose}")
 
 
 def _ask(ask: Callable[[Any], AnswerT], client: TolokaClient, spare: SimpleQueue[TolokaClient]) -> AnswerT:

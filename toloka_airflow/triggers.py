@@ -35,6 +35,8 @@ LONGEST_TRUST = 600.0
 """Seconds after which a wait asks by id even if the lists say that what it waits for goes on."""
 CONNECTION_PATIENCE = 120.0
 """Seconds to go on asking for a connection: while a secrets backend is down, Airflow says that it is not defined."""
+CLOSING = "closing"
+"""What has threads of its own: it must not wait in line behind looks that Toloka does not answer."""
 _FACTS = ("id", "project_id", "status", "last_close_reason", "last_started", "last_stopped")
 
 SubjectT = TypeVar("SubjectT", Operation, Pool)
@@ -157,7 +159,7 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
     async def _look(self, looks: Looks[SubjectT]) -> WaitEvent | None:
         """Return how the wait ended, ``None`` if it goes on."""
         asked_at = time.time()
-        if looks.is_shared and asked_at < self._not_before:
+        if looks.is_shared and asked_at < self._not_before and not looks.names(self.subject_id):
             return None
         try:
             subject = await self._see(looks)
@@ -168,9 +170,12 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             if self._is_final(exc):
                 return WaitEvent(REFUSED, self.deadline, message=str(exc))
             self._log_failure(exc)
-        except TimeoutError:  # the clock of others will not do any more
-            return None
+        except TimeoutError as exc:
+            if looks.is_shared:  # the clock of others will not do any more
+                return None
+            self._log_failure(exc)
         else:
+            self._refusals, self._not_found_since = 0, None
             if subject is not None and (end := self._judge(subject, asked_at)):
                 return end
         if time.time() < self.deadline:
@@ -180,13 +185,12 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
 
     async def _see(self, looks: Looks[SubjectT]) -> SubjectT | None:
         async with asyncio.timeout(self._shares_for() if looks.is_shared else None):
-            if not self.wants_look():
+            if not self.wants_look() or (looks.is_shared and time.time() < self._not_before):
                 return await looks.see(self.subject_id, self.look)
             self._look_again_at = _next_look()
             return await looks.look(self.look)
 
     def _judge(self, subject: SubjectT, asked_at: float) -> WaitEvent | None:
-        self._refusals, self._not_found_since = 0, None
         if self.is_done(subject):
             return WaitEvent(FINISHED, self.deadline, subject=self.facts(subject))
         if kind := self.why_enough(asked_at):
@@ -216,7 +220,8 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
 
     def patience(self) -> float:
         """Return for how many seconds to wait for news from lists."""
-        return min(self._shares_for(), slow(self.poll_interval))
+        trust = max(self.poll_interval, self._look_again_at - time.time())
+        return min(self._shares_for(), slow(self.poll_interval), trust)
 
     def why_enough(self, asked_at: float) -> str | None:
         """Return the kind of event that ends the wait though the subject is not done; ``None`` to go on."""
@@ -359,7 +364,9 @@ class PoolTrigger(_WaitTrigger[Pool]):
 
     def wants_look(self) -> bool:
         """Return whether to ask for the pool itself, as when it is time for its progress."""
-        return self._progress.due_in() == 0 or super().wants_look()
+        # A list may be from before the opening that this wait is about; whose round it is must be known to close it.
+        is_unknown = self.close_on_kill and self._round.last_started is None
+        return is_unknown or self._progress.due_in() == 0 or super().wants_look()
 
     def patience(self) -> float:
         """Return for how many seconds to wait for news from lists, or until it is time for the progress."""
@@ -382,7 +389,7 @@ class PoolTrigger(_WaitTrigger[Pool]):
         give_up = time.monotonic() + PATIENCE
         while True:
             try:
-                client = await connect(self.toloka_conn_id)
+                client = await connect(self.toloka_conn_id, CLOSING)
                 break
             except Exception as exc:  # whoever waited for this may have been cancelled
                 if time.monotonic() > give_up:
@@ -391,7 +398,7 @@ class PoolTrigger(_WaitTrigger[Pool]):
             await asyncio.sleep(PAUSE)
         newer = partial(newer_attempt, self.task_instance, self.log)
         close = partial(close_after_kill, client, self._round, newer=newer, log=self.log)
-        await in_thread(threads(self.toloka_conn_id), close)
+        await in_thread(threads(self.toloka_conn_id, CLOSING), close)
 
 
 def safety_net(seconds: float) -> timedelta:
@@ -400,7 +407,9 @@ def safety_net(seconds: float) -> timedelta:
 
 
 def _next_look() -> float:
-    return time.time() + LONGEST_TRUST * random.uniform(0.9, 1.0)
+    return time.time() + LONGEST_TRUST * random.uniform(
+        0.5, 1.0
+    )  # ten thousand waits that began together must not ask together
 
 
 def _left(until: float | None) -> float:

@@ -85,7 +85,8 @@ class PoolClosedTrigger(BaseEventTrigger):
             while looks.is_kept_up:
                 async for event in self._events(looks):
                     yield event
-                await watch.news(slow(self.poll_interval))
+                failed_for = self._not_before - time.monotonic()
+                await watch.news(failed_for if failed_for > 0 else slow(self.poll_interval))
         async for event in self.run():
             yield event
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from airflow.triggers.base import BaseTrigger
 
 from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation, pool
 from toloka_airflow.sensors import PoolSensor
+from toloka_airflow.streams import LOOKS_AT_A_TIME, threads
 from toloka_airflow.triggers import PoolTrigger
 
 EARLIER, SEEN, LATER = (f"2026-01-31T{hour}:00:00.250" for hour in ("08", "09", "10"))
@@ -265,3 +267,23 @@ def test_a_trigger_that_is_stopped_or_cleaned_up_closes_nothing(server: Scripted
     asyncio.run(restart())
     assert server.calls("POST") == []
     assert "GET /pools/21" in server.calls()
+
+
+@pytest.mark.skipif("trigger" not in KILLED, reason="Airflow before 3.3 does not tell triggers")
+def test_a_trigger_closes_the_pool_while_looks_are_not_answered(server: ScriptedServer, airflow: Airflow) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    airflow.connect()
+    answered = threading.Event()
+
+    async def close() -> None:
+        trigger = await kill_trigger(server, TaskInstance(task_id="wait"))
+        looks = [threads("toloka_default").submit(answered.wait, 20) for _ in range(2 * LOOKS_AT_A_TIME)]
+        await trigger.on_kill()
+        assert not any(look.done() for look in looks)
+
+    try:
+        asyncio.run(close())
+    finally:
+        answered.set()
+    assert server.calls("POST") == [CLOSE]

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from tests.support import TOKEN, ScriptedServer, connect, operation
+from tests.support import TOKEN, ScriptedServer, connect, operation, pool
 from tests.worlds import small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
-from toloka_airflow.streams import OperationLooks
+from toloka_airflow.streams import OperationLooks, PoolLooks
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger
 from toloka_airflow.watchers import PoolClosedTrigger
 
@@ -399,3 +399,131 @@ def test_a_stream_lasts_as_long_as_somebody_waits(toloka: EmulatorServer, begin:
     triggerer = in_a_triggerer(act)
     assert triggerer.events == {0: [], 1: [triggerer.events[1][0]]}
     assert requests(toloka)["id"] == 0
+
+
+NOTHING: dict[str, Any] = {"items": [], "has_more": False}
+
+
+def listed(*items: dict[str, Any]) -> dict[str, Any]:
+    return {"items": list(items), "has_more": False}
+
+
+def stop(triggerer: Triggerer) -> None:
+    for task in triggerer.tasks:
+        task.cancel()
+
+
+def test_a_list_that_names_what_it_should_not_ends_nothing(server: ScriptedServer, connection: str) -> None:
+    """The pool is about to open: CLOSED is how its earlier round ended."""
+    earlier = pool("CLOSED", "COMPLETED")
+    server.default("GET", "/pools", listed(earlier))
+    server.default("GET", "/pools/21", earlier)
+    server.default("GET", "/operations", listed(operation("RUNNING", "POOL.OPEN")))
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for_pool("21"))
+        await until(lambda: server.calls().count("GET /pools") > 3)
+        stop(triggerer)
+
+    assert in_a_triggerer(act).events == {0: []}
+
+
+def test_the_round_to_close_after_a_kill_is_not_learnt_from_an_old_list(
+    server: ScriptedServer, connection: str
+) -> None:
+    rounds = [pool("OPEN", None, last_started=f"2026-01-01T{hour:02}:00:00") for hour in (9, 10)]
+    server.default("GET", "/pools", listed(rounds[0]))
+    server.default("GET", "/pools/21", rounds[1])
+    server.default("GET", "/pools/22", pool("OPEN", None, id="22"))
+    late = waiting_for_pool("21", close_on_kill=True)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for_pool("22"))
+        await until(lambda: "GET /pools/22" in server.calls())
+        triggerer.start(late)
+        await until(lambda: late._round.last_started is not None)
+        stop(triggerer)
+
+    in_a_triggerer(act)
+    assert late._round.last_started is not None
+    assert late._round.last_started.hour == 10
+
+
+def test_lists_of_an_earlier_stream_are_no_news(server: ScriptedServer, connection: str) -> None:
+    server.default("GET", "/pools", listed(pool("OPEN", None)))
+
+    async def act(triggerer: Triggerer) -> None:
+        held = PoolLooks.of("toloka_default", INTERVAL)
+        [first] = triggerer.start(waiting_for_pool("21"))
+        await until(lambda: held.names("21"))
+        first.cancel()
+        await until(lambda: not held.is_kept_up)
+        assert not held.names("21")
+        lists = len(server.seen)
+        triggerer.start(*[waiting_for_pool("21") for _ in range(3)])
+        await until(lambda: len(server.seen) > lists + 3)
+        stop(triggerer)
+
+    in_a_triggerer(act)
+    assert set(server.calls()) == {"GET /pools"}
+
+
+def test_an_end_in_the_future_hides_no_other(server: ScriptedServer, connection: str) -> None:
+    server.default("GET", "/operations", listed(operation(id="odd", finished="2099-01-01T00:00:00")))
+
+    async def act() -> None:
+        looking = asyncio.create_task(OperationLooks("toloka_default", INTERVAL).keep_up())
+        await until(lambda: len(server.seen) > 6)
+        looking.cancel()
+
+    asyncio.run(act())
+    asked = [seen.query for seen in server.seen if "finished_gte" in seen.query]
+    assert not any("finished_gte=2098" in query for query in asked)
+
+
+def test_lists_are_heeded_while_looks_by_id_are_unwelcome(server: ScriptedServer, connection: str) -> None:
+    server.default("GET", "/operations", NOTHING)
+    server.error("GET", "/operations/op-1", 429, "TOO_MANY_REQUESTS", headers={"Retry-After": "3600"})
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for("op-1", deadline=time.time() + 9999))
+        await until(lambda: "GET /operations/op-1" in server.calls())
+        server.default("GET", "/operations", listed(operation(finished="2026-01-01T00:00:00")))
+
+    assert in_a_triggerer(act).ends() == {"finished": 1}
+
+
+def test_a_watcher_whose_first_look_failed_tells_the_next_closing(server: ScriptedServer, connection: str) -> None:
+    class Store:
+        """A store that is out of reach for a moment."""
+
+        asked = 0
+
+        async def aget(self, key: str) -> None:
+            self.asked += 1
+            if self.asked == 1:
+                raise RuntimeError("The API server is down")
+
+        async def aset(self, key: str, value: Any) -> None:
+            pass
+
+    server.default("GET", "/pools", listed(pool("OPEN", None)))
+    watcher = PoolClosedTrigger(pool_id="21", poll_interval=INTERVAL)
+    watcher.asset_state_store = store = Store()  # type: ignore[assignment]
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(watcher)
+        await until(lambda: store.asked > 1)
+        server.default("GET", "/pools/21", pool(last_stopped="2026-01-01T10:00:00"))
+        server.default("GET", "/pools", NOTHING)
+        await until(lambda: bool(triggerer.events[0]))
+        stop(triggerer)
+
+    assert len(in_a_triggerer(act).events[0]) == 1
+
+
+def test_no_list_is_trusted_for_long(server: ScriptedServer) -> None:
+    waits = [waiting_for("op-1", poll_interval=300.0, deadline=time.time() + 1e6) for _ in range(20)]
+    patience = [wait.patience() for wait in waits]
+    assert max(patience) <= 600
+    assert max(patience) - min(patience) > 10

@@ -261,3 +261,23 @@ def test_only_own_events_are_read(event: Any) -> None:
 def test_importing_triggers_imports_no_http_client() -> None:
     code = "import sys, toloka_airflow.triggers; print('requests' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()[-1] == "False"
+
+
+def test_a_wait_that_no_clock_of_others_ends_keeps_its_deadline(server: ScriptedServer) -> None:
+    """A time-out of this machine's own, such as that of a file system with certificates, is a failed look."""
+    trigger = OperationTrigger(
+        operation_id="op-1", toloka_conn_id="toloka_default", poll_interval=0.01, deadline=time.time() + 0.2
+    )
+
+    def look(client: Any) -> Any:
+        raise TimeoutError("The disk does not answer")
+
+    trigger.look = look  # type: ignore[method-assign]
+
+    async def run() -> Any:
+        async with asyncio.timeout(10):
+            return [event.payload async for event in trigger.run()]
+
+    [event] = asyncio.run(run())
+    assert event["kind"] == "timed_out"
+    assert "The disk does not answer" in event["message"]
