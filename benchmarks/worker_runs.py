@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import certifi
 import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -94,12 +93,12 @@ class TlsFront:
     Serve a plain HTTP server over TLS, with a certificate of its own.
 
     :param url: The address of the server.
-    :param folder: Where to put the certificate, at the end of the usual ones so that there is as much to load.
+    :param folder: Where to put the certificate, beside those of the machine so that there is as much to load.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
         self._target = urlsplit(url)
-        self.bundle = folder / "bundle.pem"
+        self.certificates = folder / "certificates"
         self._pem = folder / "server.pem"
         self._write_certificate()
         self._loop = asyncio.new_event_loop()
@@ -126,7 +125,17 @@ class TlsFront:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         self._pem.write_bytes(public + private)
-        self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + public)
+        self.certificates.mkdir()
+        (self.certificates / "benchmark.pem").write_bytes(public)
+        subprocess.run(["openssl", "rehash", str(self.certificates)], check=True)
+        machine = ssl.get_default_verify_paths().capath
+        for certificate in Path(machine).iterdir() if machine else ():
+            (self.certificates / certificate.name).symlink_to(certificate)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a process trust it, as it trusts the certificates of the machine."""
+        return {"SSL_CERT_DIR": str(self.certificates), "REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
 
     def __enter__(self) -> Self:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -206,7 +215,7 @@ def bench(folder: Path) -> Iterator[Bench]:
     with (
         EmulatorServer(seed=1, frozen=True) as toloka,
         TlsFront(toloka.url, folder) as front,
-        LocalAirflow(folder / "airflow", HERE / "worker_dags", env=env) as airflow,
+        LocalAirflow(folder / "airflow", HERE / "worker_dags", env=env | front.environment) as airflow,
     ):
         airflow.start()
         connection = {
@@ -214,7 +223,6 @@ def bench(folder: Path) -> Iterator[Bench]:
             "conn_type": "toloka",
             "host": front.url,
             "password": "any-token-will-do",
-            "extra": json.dumps({"verify": str(front.bundle)}),
         }
         airflow.api.call("POST", "/connections", json=connection)
         for dag_id in CASES:
@@ -261,9 +269,10 @@ def report(found: dict[str, list[list[WorkerRun]]]) -> bool:
 def parts(folder: Path) -> None:
     """Print what a worker run is made of."""
     env = inherited_environment() | {"AIRFLOW_HOME": str(folder / "parts"), **COMPILED}
-    with EmulatorServer(frozen=True) as toloka, TlsFront(toloka.url, folder) as front:
-        command = [sys.executable, "-m", "benchmarks.worker_parts", front.url, str(front.bundle)]
-        subprocess.run(command, check=True, env=env)
+    (folder / "tls").mkdir()
+    with EmulatorServer(frozen=True) as toloka, TlsFront(toloka.url, folder / "tls") as front:
+        command = [sys.executable, "-m", "benchmarks.worker_parts", front.url]
+        subprocess.run(command, check=True, env=env | front.environment)
 
 
 def _median(measured: list[WorkerRun], part: str) -> float:

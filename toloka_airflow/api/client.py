@@ -92,7 +92,7 @@ class TolokaClient:
     :param timeout: Seconds to wait for a connection, and between two bytes of an answer.
     :param retry_budget: Seconds that one call may spend on being repeated.
     :param first_pause: Seconds before the first repetition, at the most; every further pause is twice as long.
-    :param verify: Whether to check certificates, or the path of a CA bundle.
+    :param verify: Whether to check certificates, or the path of a CA bundle or folder.
     :param proxies: Proxy address per scheme, as `requests` takes it.
     :param allow_http: Whether the token may travel unencrypted to another machine.
     :param session: A `requests.Session` to use instead of an own one.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import random
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 AUTH_SCHEMES = ("auto", "OAuth", "ApiKey")
 LONGEST_PAUSE = 30.0
+_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
+"""How OpenSSL finds a certificate in a folder."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -68,7 +72,7 @@ class Transport:
         self._timeout = timeout
         self._retry_budget = retry_budget
         self._first_pause = first_pause
-        self._verify = verify
+        self._verify = certificates(verify)
         self._proxies = checked_proxies(proxies or {})
         self._session = _LazySession(session)
 
@@ -266,6 +270,19 @@ def checked_proxies(proxies: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(proxy, str) or _address(re.sub(r"^(\w+://)?", "http://", proxy)) is None:
             raise ValueError(f"proxies: the one for {scheme!r} is no address like http://proxy.example:3128")
     return dict(proxies)
+
+
+def certificates(verify: bool | str) -> bool | str:
+    """
+    Return what `requests` is to check certificates with: those of the machine, where it has a folder of them.
+
+    So a company's own are trusted as by other programs. The bundle of `requests` is one file, which every task would
+    read as a whole: 17 ms of CPU. REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE win over both.
+    """
+    if verify is not True or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"):
+        return verify
+    folder = ssl.get_default_verify_paths().capath
+    return folder if folder and any(map(_HASHED_NAME.fullmatch, os.listdir(folder))) else verify
 
 
 def _address(url: str) -> SplitResult | None:
