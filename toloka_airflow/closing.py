@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError
 from toloka_airflow.api.models import Pool, PoolStatus
-from toloka_airflow.hooks import MAY_PASS
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -122,7 +121,7 @@ def _try_to_close(client: TolokaClient, round: Round, newer: Callable[[], str | 
 
 def _may_pass(trouble: Exception | None) -> bool:
     locked = isinstance(trouble, TolokaConflictError) and trouble.code == LOCKED
-    return trouble is None or locked or isinstance(trouble, MAY_PASS)
+    return locked or not isinstance(trouble, TolokaConflictError)
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from toloka_airflow.api.client import PRODUCTION, SANDBOX, TolokaClient
 from toloka_airflow.api.errors import (
+    TolokaConflictError,
     TolokaConnectionError,
     TolokaError,
     TolokaOperationError,
@@ -120,10 +121,11 @@ def client_from_connection(conn: Connection) -> TolokaClient:
 
 
 @contextmanager
-def task_errors() -> Iterator[None]:
+def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
     """
     Raise Toloka's errors as the two exceptions by which Airflow decides whether to try again.
 
+    :param must_be_done: Whether only the state of a pool (409) is a reason not to try again.
     :raises AirflowException: For what may be different the next time: no answer, 408, 429, 5xx, an operation that
         failed or was not done in time.
     :raises AirflowFailException: For answers that will not change; the task fails without a retry.
@@ -133,7 +135,8 @@ def task_errors() -> Iterator[None]:
     except (*MAY_PASS, TolokaOperationError, TolokaTimeoutError) as exc:
         raise AirflowException(str(exc)) from exc
     except TolokaError as exc:
-        raise AirflowFailException(str(exc)) from exc
+        is_final = isinstance(exc, TolokaConflictError) or not must_be_done
+        raise (AirflowFailException if is_final else AirflowException)(str(exc)) from exc
 
 
 def _extra(text: str | None) -> dict[str, Any]:

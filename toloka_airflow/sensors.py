@@ -17,10 +17,10 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from toloka_airflow.api.errors import TolokaError
+from toloka_airflow.api.errors import REFUSALS, TolokaError
 from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, Pool, PoolStatus, Raw
 from toloka_airflow.api.transport import checked_id
-from toloka_airflow.arguments import dollars, moment_if_any
+from toloka_airflow.arguments import dollars, moment_if_any, positive
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.closing import Round, close_after_kill, close_at_once, newer_attempt
 from toloka_airflow.hooks import MAY_PASS, TolokaHook, task_errors
@@ -28,7 +28,6 @@ from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.progress import Progress, in_words, measure
 from toloka_airflow.triggers import (
     FINISHED,
-    REFUSALS,
     SPENT,
     TIME_IS_UP,
     TIMED_OUT,
@@ -312,7 +311,7 @@ class PoolSensor(_WaitSensor[Pool]):
         self.spent_before = spent_before
         self.close_on_kill = close_on_kill
         self.through_update = through_update
-        self.progress_interval = _checked_interval(progress_interval)
+        self.progress_interval = None if progress_interval is None else positive("progress_interval", progress_interval)
         if max_spend is not None and progress_interval is None:
             self.progress_interval = SPENDING_INTERVAL
         self._watch: _Watch | None = None
@@ -365,8 +364,8 @@ class PoolSensor(_WaitSensor[Pool]):
     def _end(self, context: Context, connect: Connect, subject: Pool, kind: str) -> dict[str, Any]:
         if kind == SPENT:
             self.log.info("So much was spent for %s that it is closed: %s USD", self._what, self._limit())
-            # A failure of it may pass; then the next attempt closes the pool.
-            with task_errors():
+            # After a failure the next attempt closes the pool.
+            with task_errors(must_be_done=True):
                 subject = close_at_once(connect(), subject.id)
         result: dict[str, Any] = {**closing_facts(subject), "stopped_by": STOPPED_BY[kind]}
         if kind == TIME_IS_UP:
@@ -433,9 +432,3 @@ def _checked_reasons(reasons: Iterable[str]) -> list[str]:
         known = ", ".join(reason.value for reason in CloseReason)
         raise ValueError(f"expected_reasons is {list(reasons)!r}; it must name at least one of {known}")
     return [reason.value for reason in checked]
-
-
-def _checked_interval(seconds: float | None) -> float | None:
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise ValueError(f"progress_interval is {seconds!r}; it must be a positive number of seconds, or None")
-    return seconds

@@ -108,7 +108,7 @@ class Looks(Generic[SubjectT]):
         try:
             async with asyncio.timeout(CONNECTION_TIMEOUT):
                 return await connect(self.toloka_conn_id)
-        except (AirflowNotFoundException, PermissionError, TimeoutError) as exc:
+        except (AirflowNotFoundException, PermissionError, TimeoutError, ValueError) as exc:
             if client is None:
                 raise
             log.warning("Could not read connection %s again, going on with what it was: %r", self.toloka_conn_id, exc)

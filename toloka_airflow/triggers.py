@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from toloka_airflow.api.errors import TolokaError
+from toloka_airflow.api.errors import REFUSALS, TolokaError
 from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Raw, read_date
 from toloka_airflow.closing import PATIENCE, PAUSE, Round, close_after_kill, newer_attempt, to_the_end
 from toloka_airflow.hooks import MAY_PASS
@@ -29,8 +29,6 @@ KINDS = FINISHED, TIME_IS_UP, SPENT, TIMED_OUT, REFUSED = "finished", "time_is_u
 WITH_SUBJECT = FINISHED, TIME_IS_UP, SPENT
 OVERTIME = 30.0
 """Seconds between two looks, at the most, while a wait should be over and Toloka does not answer."""
-REFUSALS = 3
-"""How often in a row an answer that should not change, such as 404, is heard before it is believed."""
 LONGEST_TRUST = 600.0
 """Seconds after which a wait asks by id even if the lists say that what it waits for goes on."""
 CONNECTION_PATIENCE = 120.0

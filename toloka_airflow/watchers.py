@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from toloka_airflow.api.models import CloseReason, Pool, PoolStatus, read_date
 from toloka_airflow.api.transport import checked_id
+from toloka_airflow.arguments import positive
 from toloka_airflow.streams import Looks, PoolLooks, SharedLooks, slow
 from toloka_airflow.triggers import closing_facts
 
@@ -50,10 +51,8 @@ class PoolClosedTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.pool_id = checked_id("pool_id", pool_id)
         self.toloka_conn_id = toloka_conn_id
-        if not 0 < poll_interval < float("inf"):
-            raise ValueError(f"poll_interval is {poll_interval!r}; it must be a positive number of seconds")
-        self.poll_interval = poll_interval
-        self._pause = poll_interval
+        self.poll_interval = positive("poll_interval", poll_interval)
+        self._pause = self.poll_interval
         self._not_before = self._at_rest_until = 0.0
         self._told: datetime | None = None
         self._stored: datetime | None = None

@@ -53,24 +53,30 @@ class Runner(TriggerRunner):
 
 
 class Collector:
-    """For how long Python's garbage collection held everything up."""
+    """For how long Python's garbage collection held everything up, in whichever thread it ran."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.seconds = 0.0
-        self.since = self.cpu = 0.0
+        self.seconds = self.cpu = 0.0
+        self.since: float | None = None
         gc.callbacks.append(self._called)
 
     def _called(self, phase: str, about: dict[str, int]) -> None:
+        now = time.perf_counter()
         if phase == "start":
-            self.since, self.cpu = time.perf_counter(), time.process_time()
+            self.since, self.cpu = now, time.process_time()
             return
-        self.seconds += time.perf_counter() - self.since
+        self.seconds += now - (self.since or now)
+        self.since = None
         if about["generation"] == 2:
             self.record.collections.append((time.time(), time.process_time() - self.cpu))
 
     def take(self) -> float:
         """Return the seconds since this was asked before."""
+        # A thread that has collected may have to wait with telling so until this one has had its turn.
+        if (since := self.since) is not None:
+            self.since = time.perf_counter()
+            self.seconds += self.since - since
         seconds, self.seconds = self.seconds, 0.0
         return seconds
 

@@ -208,7 +208,7 @@ def test_trouble_is_overcome(server: ScriptedServer, airflow: Airflow, side: str
 
 
 @every_side
-@pytest.mark.parametrize(("status", "tries"), [(401, 1), (404, 1), (503, None)])
+@pytest.mark.parametrize(("status", "tries"), [(409, 1), (401, None), (404, None), (503, None)])
 def test_what_cannot_be_closed_is_said_and_given_up(
     server: ScriptedServer, airflow: Airflow, side: str, status: int, tries: int | None
 ) -> None:

@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "closing": {"api", "hooks"},
     "streams": {"api", "hooks"},
     "triggers": {"api", "closing", "hooks", "progress", "streams"},
-    "watchers": {"api", "streams", "triggers"},
+    "watchers": {"api", "arguments", "streams", "triggers"},
     "sensors": {"api", "arguments", "assets", "closing", "hooks", "links", "progress", "triggers"},
     "identity": set(),
     "transfer": {"api", "arguments", "hooks", "identity", "links", "storage"},

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from toloka_airflow.api.errors import (
+    REFUSALS,
     TolokaApiError,
     TolokaConflictError,
     TolokaConnectionError,
@@ -407,7 +408,8 @@ class TolokaClient:
         """
         Ask until an operation is done, and return it whatever its end; see `ensure_success`.
 
-        Calls that fail in a way that may pass are tolerated until the timeout.
+        Calls that fail in a way that may pass are tolerated until the timeout; others count when they come three times
+        in a row.
 
         :param timeout: Seconds to wait at the most.
         :param poll_interval: Seconds between two looks.
@@ -415,7 +417,7 @@ class TolokaClient:
         :raises TolokaTimeoutError: If it is not done in time; it goes on at Toloka.
         """
         deadline = time.monotonic() + timeout
-        impatient = self.without_retries()
+        impatient, refusals = self.without_retries(), 0
         while not operation.is_done:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -426,9 +428,13 @@ class TolokaClient:
             time.sleep(min(poll_interval, left))
             try:
                 operation = impatient.get_operation(operation.id)
-            except (TolokaConnectionError, TolokaRetryableError) as exc:
+            except TolokaError as exc:
+                refusals += not isinstance(exc, TolokaConnectionError | TolokaRetryableError)
+                if refusals >= REFUSALS:
+                    raise
                 log.warning("Could not look at operation %s, trying again: %s", operation.id, exc)
             else:
+                refusals = 0
                 if on_look:
                     on_look(operation)
         return operation

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Operation
 
+REFUSALS = 3
+"""How often in a row an answer that should not change, such as 404, is heard by who waits before it is believed."""
 LOCKED = "POOL_LOCKED_BY_ANOTHER_OPERATION"
 MAX_SHOWN = 500
 MAX_FIELDS_SHOWN = 20

@@ -50,6 +50,8 @@ class LifecycleOperator(WaitingOperator):
     operator_extra_links: Collection[BaseOperatorLink] = (TolokaLink(),)
     id_name: ClassVar[str]
     operation_type: ClassVar[str]
+    must_be_done: ClassVar[bool] = False
+    """Whether Airflow is to try again even after an answer that should not change, such as 401 or 404."""
 
     def __init__(self, *, wait_for_completion: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -58,13 +60,13 @@ class LifecycleOperator(WaitingOperator):
     def execute(self, context: Context) -> str | None:
         """Send the call and wait for its operation."""
         self._id()
-        with task_errors():
+        with task_errors(must_be_done=self.must_be_done):
             client = TolokaHook(self.toloka_conn_id).get_conn()
             return self._act(context, client, time.time() + self.timeout)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Go on after the triggerer waited for the operation of this task."""
-        with task_errors():
+        with task_errors(must_be_done=self.must_be_done):
             operation = awaited_operation(WaitEvent.read(event))
             if operation.status != OperationStatus.SUCCESS:
                 TolokaHook(self.toloka_conn_id).get_conn().ensure_success(operation)
@@ -72,7 +74,7 @@ class LifecycleOperator(WaitingOperator):
 
     def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
         """Go on after the triggerer waited for an operation that held the pool."""
-        with task_errors():
+        with task_errors(must_be_done=self.must_be_done):
             end = WaitEvent.read(event)
             client = TolokaHook(self.toloka_conn_id).get_conn()
             return self._act(context, client, end.deadline, self._credit(awaited_operation(end)))
@@ -279,6 +281,7 @@ class ClosePoolOperator(PoolOperator):
 
     template_fields: Sequence[str] = ("pool_id", "opened_before", "toloka_conn_id")
     operation_type = "POOL.CLOSE"
+    must_be_done = True
 
     def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -350,6 +353,7 @@ class CloseTrainingOperator(_TrainingOperator):
 
     template_fields: Sequence[str] = ("training_id", "opened_before", "toloka_conn_id")
     operation_type = "TRAINING.CLOSE"
+    must_be_done = True
 
     def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -676,10 +676,18 @@ class TestWaiting:
 
     @pytest.mark.parametrize("status", [401, 403, 404])
     def test_what_will_not_pass_is_raised(self, server: ScriptedServer, status: int) -> None:
-        server.error("GET", "/operations/op-1", status, "SOME_CODE")
+        server.error("GET", "/operations/op-1", status, "SOME_CODE", times=3)
         with pytest.raises(TolokaApiError, match="SOME_CODE"):
             self.wait(server)
-        assert len(server.seen) == 1
+        assert len(server.seen) == 3
+
+    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_a_wrong_answer_now_and_then_is_not_believed(self, server: ScriptedServer, status: int) -> None:
+        for _ in range(3):
+            server.error("GET", "/operations/op-1", status, "NOT_MEANT", times=2)
+            server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
+        server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+        assert self.wait(server).status == "SUCCESS"
 
     @pytest.mark.parametrize("poll_interval", [0.02, 0.0, 60.0])
     def test_the_end_of_patience(self, server: ScriptedServer, poll_interval: float) -> None:

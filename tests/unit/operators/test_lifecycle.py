@@ -278,6 +278,24 @@ def test_a_refusal_fails_at_once_and_says_what_to_do(
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, "ODD"), (401, "AUTHENTICATION_ERROR"), (404, "DOES_NOT_EXIST")])
+@pytest.mark.parametrize(("operator", "noun"), [(ClosePoolOperator, "pool"), (CloseTrainingOperator, "training")])
+def test_a_closing_is_not_given_up_for_a_refusal(
+    server: ScriptedServer, status: int, code: str, operator: Any, noun: str
+) -> None:
+    """One wrong answer must not leave a pool open while Airflow has retries left."""
+    server.error("POST", f"/{noun}s/21/close", status, code)
+    with pytest.raises(AirflowException, match=code) as caught:
+        run_task(make(operator, noun))
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_a_closing_is_given_up_if_the_pool_cannot_be_closed(server: ScriptedServer) -> None:
+    server.error("POST", "/pools/21/close", 409, "INAPPROPRIATE_STATUS")
+    with pytest.raises(AirflowFailException, match="INAPPROPRIATE_STATUS"):
+        run_task(make(ClosePoolOperator))
+
+
 def test_archiving_a_training_names_the_pools_in_the_way(server: ScriptedServer) -> None:
     def main_pool(pool_id: str, training_id: str) -> dict[str, Any]:
         requirement = {"training_requirement": {"training_pool_id": training_id}}

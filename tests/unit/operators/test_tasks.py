@@ -352,8 +352,8 @@ def test_a_source_that_grew_while_its_operation_ran_is_refused(
 ) -> None:
     """Of an operation that still runs nobody knows yet which tasks it creates, so it is waited for."""
     path = write(tmp_path / "tasks.jsonl", tasks(5))
-    toloka.progressions.set(Progression(seconds=0.5))
-    toloka.faults.add("GET", OPERATION, skip=1, status=403)
+    toloka.progressions.set(Progression(seconds=2.5))
+    toloka.faults.add("GET", OPERATION, skip=1, status=403, times=3)
     with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
         upload(pool_id, path)
     write(tmp_path / "tasks.jsonl", tasks(25))
