@@ -102,7 +102,7 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         self._refusals = 0
         self._not_found_since: float | None = None
         self._not_before = 0.0
-        self._look_again_at = _next_look()
+        self._look_again_at = next_look()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments to start over with."""
@@ -185,7 +185,7 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         async with asyncio.timeout(self._shares_for() if looks.is_shared else None):
             if not self.wants_look() or (looks.is_shared and time.time() < self._not_before):
                 return await looks.see(self.subject_id, self.look)
-            self._look_again_at = _next_look()
+            self._look_again_at = next_look()
             return await looks.look(self.look)
 
     def _judge(self, subject: SubjectT, asked_at: float) -> WaitEvent | None:
@@ -404,10 +404,9 @@ def safety_net(seconds: float) -> timedelta:
     return timedelta(seconds=seconds + 60)
 
 
-def _next_look() -> float:
-    return time.time() + LONGEST_TRUST * random.uniform(
-        0.5, 1.0
-    )  # ten thousand waits that began together must not ask together
+def next_look() -> float:
+    """Return the Unix time until which lists are believed; ten thousand waits that began together differ in it."""
+    return time.time() + LONGEST_TRUST * random.uniform(0.5, 1.0)
 
 
 def _left(until: float | None) -> float:

@@ -15,7 +15,7 @@ from toloka_airflow.api.models import CloseReason, Pool, PoolStatus, read_date
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import positive
 from toloka_airflow.streams import Looks, PoolLooks, SharedLooks, slow
-from toloka_airflow.triggers import closing_facts
+from toloka_airflow.triggers import closing_facts, next_look
 
 LONGEST_PAUSE = 900.0
 EVENT_ON_ITS_WAY = 3.0
@@ -54,6 +54,7 @@ class PoolClosedTrigger(BaseEventTrigger):
         self.poll_interval = positive("poll_interval", poll_interval)
         self._pause = self.poll_interval
         self._not_before = self._at_rest_until = 0.0
+        self._look_again_at = next_look()
         self._told: datetime | None = None
         self._stored: datetime | None = None
 
@@ -127,7 +128,7 @@ class PoolClosedTrigger(BaseEventTrigger):
         """Return the closing that is to be told next, if there is one."""
         if isinstance(looks, SharedLooks) and not looks.names(self.pool_id) and time.monotonic() < self._at_rest_until:
             return None
-        pool = await looks.see(self.pool_id, lambda client: client.get_pool(self.pool_id))
+        pool = await self._ask(looks)
         if pool is None:
             return None
         at_rest = pool.status in (PoolStatus.CLOSED, PoolStatus.ARCHIVED)
@@ -140,6 +141,12 @@ class PoolClosedTrigger(BaseEventTrigger):
             return None
         self._told = stopped
         return None if pool.last_close_reason == CloseReason.FOR_UPDATE else closing_facts(pool)
+
+    async def _ask(self, looks: Looks[Pool]) -> Pool | None:
+        if time.time() < self._look_again_at:
+            return await looks.see(self.pool_id, lambda client: client.get_pool(self.pool_id))
+        self._look_again_at = next_look()
+        return await looks.look(lambda client: client.get_pool(self.pool_id))
 
     async def _recall(self) -> datetime | None:
         """Return which closing was told last, ``None`` if nothing is known."""
