@@ -83,7 +83,9 @@ def closings(toloka: EmulatorServer, pool_id: str) -> int:
 
 
 def looks(toloka: EmulatorServer, pool_id: str) -> int:
-    return sum(entry["path"] == f"/api/v1/pools/{pool_id}" for entry in toloka.journal.requests("GET"))
+    """Return how often a pool was looked at, by itself or, with all open ones, in a list."""
+    paths = (f"/api/v1/pools/{pool_id}", "/api/v1/pools")
+    return sum(entry["path"] in paths for entry in toloka.journal.requests("GET"))
 
 
 def see_a_look(toloka: EmulatorServer, pool_id: str, count: int = 2) -> None:
