@@ -86,7 +86,7 @@ def test_waits_for_the_operation(
 
 def test_the_operation_id_is_stored_before_the_wait(server: ScriptedServer) -> None:
     server.answer("POST", "/pools/21/open", 202, operation("RUNNING"))
-    server.answer("GET", "/operations/op-1", 404, {"code": "DOES_NOT_EXIST"})
+    server.answer("GET", "/operations/op-1", 404, {"code": "DOES_NOT_EXIST"}, times=3)
     instance: dict[str, Any] = {}
 
     class Recorder:
