@@ -100,8 +100,15 @@ def start_wait(airflow: LocalAirflow, toloka: EmulatorServer, dag_id: str, pool_
     airflow.api.wait_for_task(dag_id, run_id, "wait", state)
     if state == "deferred":
         see_deferred(airflow, run_id)
+        see_begun(airflow, dag_id, run_id)
     see_a_look(toloka, pool_id)
     return run_id
+
+
+def see_begun(airflow: LocalAirflow, dag_id: str, run_id: str) -> None:
+    """Wait until a triggerer has begun the wait, as one that has not is not told when the wait is killed."""
+    begun = f"trigger {dag_id}/{run_id}/wait/"
+    wait_until(lambda: begun in airflow.api.log(dag_id, run_id, "wait"), "a triggerer has begun the wait", timeout=60)
 
 
 def see_deferred(airflow: LocalAirflow, run_id: str) -> None:
