@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
-import ipaddress
 import json
 import os
 import platform
+import shutil
 import ssl
 import statistics
 import subprocess
@@ -34,11 +34,8 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from benchmarks.certificate import make_certificate
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow, inherited_environment
 from toloka_airflow.api.client import TolokaClient
@@ -99,38 +96,19 @@ class TlsFront:
     def __init__(self, url: str, folder: Path) -> None:
         self._target = urlsplit(url)
         self.certificates = folder / "certificates"
-        self._pem = folder / "server.pem"
-        self._write_certificate()
+        self._context = make_certificate(folder)
+        self._trust(folder / "certificate.pem")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.url = ""
 
-    def _write_certificate(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-        now = dt.datetime.now(dt.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-            .sign(key, hashes.SHA256())
-        )
-        public = certificate.public_bytes(serialization.Encoding.PEM)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        self._pem.write_bytes(public + private)
+    def _trust(self, certificate: Path) -> None:
         self.certificates.mkdir()
-        (self.certificates / "benchmark.pem").write_bytes(public)
+        shutil.copy(certificate, self.certificates)
         subprocess.run(["openssl", "rehash", str(self.certificates)], check=True)
         machine = ssl.get_default_verify_paths().capath
-        for certificate in Path(machine).iterdir() if machine else ():
-            (self.certificates / certificate.name).symlink_to(certificate)
+        for other in Path(machine).iterdir() if machine else ():
+            (self.certificates / other.name).symlink_to(other)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -138,10 +116,8 @@ class TlsFront:
         return {"SSL_CERT_DIR": str(self.certificates), "REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
 
     def __enter__(self) -> Self:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self._pem)
         self._thread.start()
-        listening = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        listening = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
         server = asyncio.run_coroutine_threadsafe(listening, self._loop).result()
         self.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         return self

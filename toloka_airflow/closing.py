@@ -120,8 +120,7 @@ def _try_to_close(client: TolokaClient, round: Round, newer: Callable[[], str | 
 
 
 def _may_pass(trouble: Exception | None) -> bool:
-    locked = isinstance(trouble, TolokaConflictError) and trouble.code == LOCKED
-    return locked or not isinstance(trouble, TolokaConflictError)
+    return not isinstance(trouble, TolokaConflictError) or trouble.code == LOCKED
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -25,6 +25,7 @@ from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.closing import Round, close_after_kill, close_at_once, newer_attempt
 from toloka_airflow.hooks import MAY_PASS, TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link, store_link
+from toloka_airflow.looks import SubjectT
 from toloka_airflow.progress import Progress, in_words, measure
 from toloka_airflow.triggers import (
     FINISHED,
@@ -33,7 +34,6 @@ from toloka_airflow.triggers import (
     TIMED_OUT,
     OperationTrigger,
     PoolTrigger,
-    SubjectT,
     WaitEvent,
     closing_facts,
     pool_failure,

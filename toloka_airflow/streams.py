@@ -1,5 +1,5 @@
 """
-Looking at Toloka from the triggerer: by id, or for everybody at once through lists.
+Looking at Toloka from the triggerer for everybody at once, through lists.
 
 `SharedLooks` belong to all who wait on one connection at the same interval. They look at lists, and wake a wait only if
 there is news for it, or if it is not listed; then it asks by id. So lists only ever save requests: whatever they
@@ -14,115 +14,39 @@ import logging
 import random
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from itertools import chain
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 from weakref import WeakValueDictionary
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.triggers.base import BaseEventTrigger
 
-from toloka_airflow.api.errors import TolokaApiError
 from toloka_airflow.api.models import Operation, OperationStatus, Pool, PoolStatus
-from toloka_airflow.hooks import client_from_connection
+from toloka_airflow.looks import Looks, SubjectT
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
 log = logging.getLogger(__name__)
 
-LOOKS_AT_A_TIME = 64
-"""Requests by id that may be under way on one connection; slow answers hold up nobody until there are so many."""
 LOOKS_PER_SECOND = 50
-"""Requests by id that the waits of one stream may begin; Toloka allows 300 a second in all."""
+"""Looks by id that the waits of one stream may begin; Toloka allows 300 requests a second in all."""
 WOKEN_AT_ONCE = 20
 """How many waits are woken in one go, so that the event loop comes round to others in between."""
 NO_ANSWER = 15.0
 """Seconds after which lists that do not answer are not waited for any longer."""
-CONNECTION_AGE = 300.0
-"""Seconds after which an Airflow connection is read again."""
-CONNECTION_TIMEOUT = 30.0
-"""Seconds to wait for Airflow to tell it."""
+LONGEST_TRUST = 600.0
+"""Seconds after which a wait asks by id even if the lists say that what it waits for goes on."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 WINDOW = timedelta(seconds=60)
 """How far a list of finished operations reaches back if that takes no further page."""
 OVERLAP = timedelta(seconds=3)
 """How far it reaches back in any case, as ends may become visible in another order than they happened."""
-
-SubjectT = TypeVar("SubjectT", Operation, Pool)
-AnswerT = TypeVar("AnswerT")
-
-
-class Looks(Generic[SubjectT]):
-    """
-    Ask Toloka by id, with the credentials of a connection.
-
-    Asking blocks neither the event loop nor the threads that other connections, or other triggers, need.
-
-    :param toloka_conn_id: The connection; it is read again now and then, and after an answer 401 or 403.
-    """
-
-    is_shared = False
-
-    def __init__(self, toloka_conn_id: str) -> None:
-        self.toloka_conn_id = toloka_conn_id
-        self._connecting = asyncio.Lock()
-        self._client: TolokaClient | None = None
-        self._spare: SimpleQueue[TolokaClient] = SimpleQueue()
-        self._read_at = 0.0
-
-    async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT | None:
-        """Return how something is, ``None`` if it is known to go on."""
-        return await self.look(ask)
-
-    def names(self, subject_id: str) -> bool:
-        """Return whether something is listed."""
-        return False
-
-    async def look(self, ask: Callable[[TolokaClient], AnswerT]) -> AnswerT:
-        """
-        Ask, whatever is listed.
-
-        :raises AirflowNotFoundException: If Airflow has no such connection, or cannot read it just now.
-        :raises ValueError: If a field of the connection cannot be used.
-        """
-        client = await self.connected()
-        return await self._in_thread(threads(self.toloka_conn_id), client, ask)
-
-    async def connected(self) -> TolokaClient:
-        """Return a client that leaves trying again to its caller."""
-        async with self._connecting:
-            if self._client is None or time.monotonic() - self._read_at > CONNECTION_AGE:
-                self._client, self._read_at = await self._connect_again(self._client), time.monotonic()
-                self._spare = SimpleQueue()
-                self._spare.put(self._client)
-            return self._client
-
-    async def _connect_again(self, client: TolokaClient | None) -> TolokaClient:
-        try:
-            async with asyncio.timeout(CONNECTION_TIMEOUT):
-                return await connect(self.toloka_conn_id)
-        except (AirflowNotFoundException, PermissionError, TimeoutError, ValueError) as exc:
-            if client is None:
-                raise
-            log.warning("Could not read connection %s again, going on with what it was: %r", self.toloka_conn_id, exc)
-            return client
-
-    async def _in_thread(
-        self, executor: Executor, client: TolokaClient, ask: Callable[[TolokaClient], AnswerT]
-    ) -> AnswerT:
-        try:
-            return await in_thread(executor, partial(_ask, ask, client, self._spare))
-        except TolokaApiError as exc:
-            if exc.status in (401, 403) and client is self._client:
-                self._client = None  # the token may have been changed
-            raise
 
 
 @dataclass(frozen=True)
@@ -386,34 +310,28 @@ def slow(poll_interval: float) -> float:
     return max(60.0, poll_interval, min(10 * poll_interval, 600.0)) * random.uniform(0.9, 1.0)
 
 
-async def connect(toloka_conn_id: str, purpose: str = "looks") -> TolokaClient:
-    """Return an impatient client for a connection, without blocking the event loop."""
-    # Workers import this module as well, and never need it.
-    from airflow.providers.common.compat.connection import get_async_connection
-
-    connection = await get_async_connection(toloka_conn_id)
-    client = await in_thread(threads(toloka_conn_id, purpose), partial(client_from_connection, connection))
-    return client.without_retries()
+def next_look() -> float:
+    """Return the Unix time until which lists are believed; ten thousand waits that began together differ in it."""
+    return time.time() + LONGEST_TRUST * random.uniform(0.5, 1.0)
 
 
-async def in_thread(executor: Executor, ask: Callable[[], AnswerT]) -> AnswerT:
-    """Call a function in a thread, with the log context of the caller."""
-    return await asyncio.get_running_loop().run_in_executor(executor, partial(copy_context().run, ask))
+class SharingTrigger(BaseEventTrigger):
+    """
+    Take part in shared looks, on Airflow 3.3; older ones know no shared streams.
 
+    What a stream yields wakes everybody. So this one yields nothing, and only keeps the looks up while somebody waits.
+    """
 
-@cache
-def threads(toloka_conn_id: str, purpose: str = "looks") -> Executor:
-    """Return the threads that ask on one connection; the event loop's own few belong to all triggers of all kinds."""
-    return ThreadPoolExecutor(LOOKS_AT_A_TIME, thread_name_prefix=f"toloka-{toloka_conn_id}-{purpose}")
+    shared_looks: ClassVar[type[SharedLooks[Any]]]
+    toloka_conn_id: str
+    poll_interval: float
 
+    def shared_stream_key(self) -> Hashable:
+        """Return what is equal for all triggers that can share their looks."""
+        return self.shared_looks.key(self.toloka_conn_id, self.poll_interval)
 
-def _ask(ask: Callable[[Any], AnswerT], client: TolokaClient, spare: SimpleQueue[TolokaClient]) -> AnswerT:
-    """Ask with a session that no other thread uses meanwhile."""
-    try:
-        own = spare.get_nowait()
-    except Empty:
-        own = client.with_own_session()
-    try:
-        return ask(own)
-    finally:
-        spare.put(own)
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
+        """Keep the looks up."""
+        await cls.shared_looks.of(kwargs["toloka_conn_id"], kwargs["poll_interval"]).keep_up()
+        yield

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from toloka_airflow.api.errors import REFUSALS, TolokaError
 from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Raw, read_date
 from toloka_airflow.closing import PATIENCE, PAUSE, Round, close_after_kill, newer_attempt, to_the_end
 from toloka_airflow.hooks import MAY_PASS
+from toloka_airflow.looks import Looks, SubjectT, connect, in_thread, threads
 from toloka_airflow.progress import Progress
-from toloka_airflow.streams import Looks, OperationLooks, PoolLooks, SharedLooks, connect, in_thread, slow, threads
+from toloka_airflow.streams import OperationLooks, PoolLooks, SharingTrigger, next_look, slow
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -29,15 +29,11 @@ KINDS = FINISHED, TIME_IS_UP, SPENT, TIMED_OUT, REFUSED = "finished", "time_is_u
 WITH_SUBJECT = FINISHED, TIME_IS_UP, SPENT
 OVERTIME = 30.0
 """Seconds between two looks, at the most, while a wait should be over and Toloka does not answer."""
-LONGEST_TRUST = 600.0
-"""Seconds after which a wait asks by id even if the lists say that what it waits for goes on."""
 CONNECTION_PATIENCE = 120.0
 """Seconds to go on asking for a connection: while a secrets backend is down, Airflow says that it is not defined."""
 CLOSING = "closing"
 """What has threads of its own: it must not wait in line behind looks that Toloka does not answer."""
 _FACTS = ("id", "project_id", "status", "last_close_reason", "last_started", "last_stopped")
-
-SubjectT = TypeVar("SubjectT", Operation, Pool)
 
 
 @dataclass(frozen=True)
@@ -75,13 +71,13 @@ class WaitEvent:
         return end
 
 
-class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
+class _WaitTrigger(SharingTrigger, Generic[SubjectT]):
     """
     Look at something on Toloka until it is done.
 
     On Airflow 3.3, triggers with equal keys share their looks; before that, and close to the end of a wait, each asks
-    by id, by its own clock. Answers that may pass (no answer, 408, 429, 5xx) are tolerated
-    until the deadline; others end the wait when they come three times in a row.
+    by id, by its own clock. Answers that may pass (no answer, 408, 429, 5xx) are tolerated until the deadline; others
+    end the wait when they come three times in a row.
 
     :param toloka_conn_id: The connection; its id only, as arguments are stored in Airflow's database.
     :param poll_interval: Seconds between two looks.
@@ -89,7 +85,6 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
     """
 
     supports_triggerer_queue = True  # as every trigger of a task does, but not those that watch assets
-    shared_looks: ClassVar[type[SharedLooks[Any]]]
     until: float | None = None
     """Unix time at which what there is will do."""
 
@@ -115,16 +110,6 @@ class _WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             "poll_interval": self.poll_interval,
             "deadline": self.deadline,
         }
-
-    def shared_stream_key(self) -> Hashable:
-        """Return what is equal for all triggers that can share their looks."""
-        return self.shared_looks.key(self.toloka_conn_id, self.poll_interval)
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
-        """Keep up the looks that all share; it yields nothing, as that would wake everybody for the news of one."""
-        await cls.shared_looks.of(kwargs["toloka_conn_id"], kwargs["poll_interval"]).keep_up()
-        yield
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[None]) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that says how the wait ended, looking when the lists have something to tell."""
@@ -402,11 +387,6 @@ class PoolTrigger(_WaitTrigger[Pool]):
 def safety_net(seconds: float) -> timedelta:
     """Return the time-out to give to Airflow: later than the trigger's own deadline, should the trigger be lost."""
     return timedelta(seconds=seconds + 60)
-
-
-def next_look() -> float:
-    """Return the Unix time until which lists are believed; ten thousand waits that began together differ in it."""
-    return time.time() + LONGEST_TRUST * random.uniform(0.5, 1.0)
 
 
 def _left(until: float | None) -> float:

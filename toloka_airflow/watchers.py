@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from toloka_airflow.api.models import CloseReason, Pool, PoolStatus, read_date
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import positive
-from toloka_airflow.streams import Looks, PoolLooks, SharedLooks, slow
-from toloka_airflow.triggers import closing_facts, next_look
+from toloka_airflow.looks import Looks
+from toloka_airflow.streams import PoolLooks, SharingTrigger, next_look, slow
+from toloka_airflow.triggers import closing_facts
 
 LONGEST_PAUSE = 900.0
 EVENT_ON_ITS_WAY = 3.0
@@ -24,7 +25,7 @@ WATERMARK = "toloka_pool_last_stopped"
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-class PoolClosedTrigger(BaseEventTrigger):
+class PoolClosedTrigger(SharingTrigger):
     """
     Tell each closing of a pool once, for an `AssetWatcher`, so that a DAG starts when the pool closes.
 
@@ -47,6 +48,8 @@ class PoolClosedTrigger(BaseEventTrigger):
     :param poll_interval: Seconds between two looks.
     """
 
+    shared_looks = PoolLooks
+
     def __init__(self, *, pool_id: str, toloka_conn_id: str = "toloka_default", poll_interval: float = 60.0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.pool_id = checked_id("pool_id", pool_id)
@@ -66,16 +69,6 @@ class PoolClosedTrigger(BaseEventTrigger):
             "poll_interval": self.poll_interval,
         }
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
-
-    def shared_stream_key(self) -> Hashable:
-        """Return what is equal for all triggers that can share their looks."""
-        return PoolLooks.key(self.toloka_conn_id, self.poll_interval)
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
-        """Keep up the looks that all share; it yields nothing, as that would wake everybody for the news of one."""
-        await PoolLooks.of(kwargs["toloka_conn_id"], kwargs["poll_interval"]).keep_up()
-        yield
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[None]) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each closing, looking when the list of open pools has something to tell."""
@@ -126,7 +119,7 @@ class PoolClosedTrigger(BaseEventTrigger):
 
     async def _look(self, looks: Looks[Pool]) -> dict[str, Any] | None:
         """Return the closing that is to be told next, if there is one."""
-        if isinstance(looks, SharedLooks) and not looks.names(self.pool_id) and time.monotonic() < self._at_rest_until:
+        if looks.is_shared and not looks.names(self.pool_id) and time.monotonic() < self._at_rest_until:
             return None
         pool = await self._ask(looks)
         if pool is None:

@@ -11,27 +11,22 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-import ssl
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from benchmarks.certificate import make_certificate
 from benchmarks.waiting.case import allow_many_files
 from toloka_airflow.emulator.http.app import create_app
 from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.runner import configuration
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.emulator.world.world import World
 
@@ -111,22 +106,11 @@ class Bench:
 
     async def serve(self, folder: Path) -> None:
         """Serve with and without TLS, and say where."""
-        config = uvicorn.Config(
-            self,
-            http="h11",
-            interface="asgi3",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            timeout_keep_alive=75,
-        )
-        config.load()
+        config = configuration(self)
         state = ServerState()
         loop = asyncio.get_running_loop()
         ports = []
-        for tls in (None, _certificate(folder)):
+        for tls in (None, make_certificate(folder)):
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             listener.bind((HOST, 0))
             ports.append(listener.getsockname()[1])
@@ -144,33 +128,6 @@ class Bench:
 
 def _nothing(world: World, operation: Operation) -> None:
     """Have no effect."""
-
-
-def _certificate(folder: Path) -> ssl.SSLContext:
-    """Make a certificate for this machine; who trusts it finds it in the folder."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "benchmark")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return context
 
 
 def main() -> None:

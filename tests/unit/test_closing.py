@@ -15,8 +15,8 @@ from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 from airflow.triggers.base import BaseTrigger
 
 from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation, pool
+from toloka_airflow.looks import LOOKS_AT_A_TIME, threads
 from toloka_airflow.sensors import PoolSensor
-from toloka_airflow.streams import LOOKS_AT_A_TIME, threads
 from toloka_airflow.triggers import PoolTrigger
 
 EARLIER, SEEN, LATER = (f"2026-01-31T{hour}:00:00.250" for hour in ("08", "09", "10"))

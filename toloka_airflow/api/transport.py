@@ -282,7 +282,10 @@ def certificates(verify: bool | str) -> bool | str:
     if verify is not True or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"):
         return verify
     folder = ssl.get_default_verify_paths().capath
-    return folder if folder and any(map(_HASHED_NAME.fullmatch, os.listdir(folder))) else verify
+    try:
+        return folder if folder and any(map(_HASHED_NAME.fullmatch, os.listdir(folder))) else verify
+    except OSError:  # it may not be read
+        return verify
 
 
 def _address(url: str) -> SplitResult | None:

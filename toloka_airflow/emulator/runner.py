@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 from toloka_airflow.emulator.http.app import DROP, create_app
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from toloka_airflow.emulator.world.world import World
 
@@ -40,6 +40,24 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def configuration(app: ASGIApp) -> uvicorn.Config:
+    """Return how uvicorn is to serve the emulator, or what wraps it."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        # As long as usual servers do: a client that polls every ten seconds keeps its connection.
+        timeout_keep_alive=75,
+    )
+    config.load()
+    return config
 
 
 class Runner:
@@ -77,19 +95,7 @@ class Runner:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        config = uvicorn.Config(
-            self._with_drop,
-            http="h11",
-            interface="asgi3",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            # As long as usual servers do: a client that polls every ten seconds keeps its connection.
-            timeout_keep_alive=75,
-        )
-        config.load()
+        config = configuration(self._with_drop)
 
         # Not the parser that uvicorn would choose: this is the one that every installation has.
         def protocol() -> asyncio.Protocol:
