@@ -27,6 +27,8 @@ class Seen:
     query: str
     headers: dict[str, str]
     body: Any
+    port: int
+    """The client's; requests of one kept-alive connection have the same."""
 
 
 @dataclass
@@ -108,7 +110,8 @@ class ScriptedHandler(BaseHTTPRequestHandler):
         script: ScriptedServer = self.server.script  # type: ignore[attr-defined]
         path, _, query = self.path.partition("?")
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        script.seen.append(Seen(self.command, path, query, dict(self.headers), json.loads(raw) if raw else None))
+        body = json.loads(raw) if raw else None
+        script.seen.append(Seen(self.command, path, query, dict(self.headers), body, self.client_address[1]))
         answer = script.next_answer(self.command, path)
         time.sleep(answer["delay"])
         if answer["drop"]:

@@ -3,7 +3,7 @@ Closing the pool of a wait that was killed, behind a fence.
 
 Whoever waits for a pool may be killed long after another attempt took over. So the pool is left alone if
 
-- it was opened again since this wait began (its ``last_started`` moved), or
+- it was opened again since this wait began (its ``last_started`` moved, and not because of an update), or
 - the waiting task itself is being done again: when it was cleared, the opening of the new attempt finds the pool
   open and does nothing, so ``last_started`` says nothing.
 """
@@ -12,22 +12,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError
-from toloka_airflow.api.models import Pool, PoolStatus
+from toloka_airflow.api.errors import (
+    LOCKED,
+    TolokaConflictError,
+    TolokaConnectionError,
+    TolokaError,
+    TolokaRetryableError,
+)
+from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
 PATIENCE = 20.0
+"""Seconds for which a worker tries to close a pool, as it is about to be ended."""
+TRIGGER_PATIENCE = 1200.0
+"""The same in a triggerer; a pool that is closed for update opens again within 15 minutes."""
 LOCK_PATIENCE = 60.0
 PAUSE = 1.0
+"""Seconds between two tries; ten times as long after the first few."""
 STATE_PATIENCE = 20.0
 """Seconds to wait for the state of a task; a triggerer's first question takes several, as Airflow imports its API."""
 WORKER_STATE_PATIENCE = 2.0
@@ -54,41 +64,61 @@ class Round:
         return self
 
     def is_over(self, pool: Pool) -> bool:
-        """Return whether the pool was opened again since."""
-        started = pool.last_started
-        return None not in (started, self.last_started) and started > self.last_started  # type: ignore[operator]
+        """Return whether the pool was opened again since; an update, after which Toloka reopens it, is no end."""
+        started, is_update = pool.last_started, pool.last_close_reason == CloseReason.FOR_UPDATE
+        return not is_update and None not in (started, self.last_started) and started > self.last_started  # type: ignore[operator]
 
 
-def close_after_kill(client: TolokaClient, round: Round, *, newer: Callable[[], str | None], log: Any) -> None:
+class _NotYetError(TolokaError):
+    """A pool is in a state in which it cannot be closed, and that it will leave."""
+
+
+def close_after_kill(
+    client: TolokaClient, round: Round, *, newer: Callable[[], str | None], log: Any, patience: float
+) -> Iterator[float]:
     """
     Close the pool of a killed wait unless somebody else needs it, and log what was done and why.
 
-    It raises nothing: nobody could do anything about it.
+    It yields seconds to wait before it is to be continued, until nothing is left to do. It raises nothing: nobody
+    could do anything about it.
 
     :param newer: Returns the state of the task if it is being done again, else ``None``.
+    :param patience: Seconds after which to give up.
     """
-    give_up = time.monotonic() + PATIENCE
+    client, began = client.without_retries(), time.monotonic()
+    closing: Operation | None = None
+    said = ""
     while True:
+        is_final = False
         try:
-            outcome, trouble = _try_to_close(client.without_retries(), round, newer), None
+            if closing is None:
+                outcome, closing = _try_to_close(client, round, newer)
+                log.info("The wait for pool %s was killed. %s", round.pool_id, outcome)
+            else:
+                closing = client.get_operation(closing.id)
+            if closing is None:
+                return
+            if closing.is_done:
+                client.ensure_success(closing)
+                return
+            why = said = f"operation {closing.id}, which closes it, is not done"
         except (TolokaError, ValueError) as exc:
-            outcome, trouble = None, exc
-        if outcome is not None:
-            log.info("The wait for pool %s was killed. %s", round.pool_id, outcome)
-            return
-        why = trouble or "an operation that is under way holds it"
-        if not _may_pass(trouble) or time.monotonic() + PAUSE > give_up:
+            why, is_final = str(exc), not _may_pass(exc)
+            if not isinstance(exc, TolokaConnectionError | TolokaRetryableError):
+                closing = None
+        if is_final or time.monotonic() + PAUSE > began + patience:
             log.error("The wait for pool %s was killed. It may stay OPEN, close it by hand: %s", round.pool_id, why)
             return
-        log.warning("Could not close pool %s, trying again: %s", round.pool_id, why)
-        time.sleep(PAUSE)
+        if said != (said := why):
+            log.warning("Could not close pool %s, trying again: %s", round.pool_id, why)
+        yield PAUSE if time.monotonic() < began + PATIENCE else 10 * PAUSE
 
 
 def close_at_once(client: TolokaClient, pool_id: str) -> Pool:
     """
     Close a pool that must not go on, whoever opened it, and return it.
 
-    :raises TolokaError: If it is not closed in a minute or so.
+    :raises TolokaError: If it is not closed in a minute or so, or closed for update only.
     """
     give_up = time.monotonic() + LOCK_PATIENCE
     while True:
@@ -101,25 +131,32 @@ def close_at_once(client: TolokaClient, pool_id: str) -> Pool:
             time.sleep(PAUSE)
     if operation is not None:
         client.ensure_success(client.wait_operation(operation, timeout=LOCK_PATIENCE))
-    return client.get_pool(pool_id)
+    pool = client.get_pool(pool_id)
+    if pool.is_closed_for_update:
+        raise _NotYetError(f"Pool {pool_id} is closed for update, so Toloka will open it again within 15 minutes")
+    return pool
 
 
-def _try_to_close(client: TolokaClient, round: Round, newer: Callable[[], str | None]) -> str | None:
-    """Return what was done; ``None`` if an operation that is under way, such as the opening, must end first."""
+def _try_to_close(client: TolokaClient, round: Round, newer: Callable[[], str | None]) -> tuple[str, Operation | None]:
+    """Return what was done, and the operation that closes the pool, if there is one."""
     pool = client.get_settled_pool(round.pool_id)
-    if pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED):
-        return f"It is {pool.status.value}, so there is nothing to close"
+    if pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED) and not pool.is_closed_for_update:
+        return f"It is {pool.status.value}, so there is nothing to close", None
     if round.is_over(pool):
-        return f"It is left alone: it was opened again at {pool.last_started}, for somebody else"
+        return f"It is left alone: it was opened again at {pool.last_started}, for somebody else", None
     if state := newer():
-        return f"It is left alone: the task is being done again, it is {state}"
+        return f"It is left alone: the task is being done again, it is {state}", None
     if pool.status == PoolStatus.LOCKED:
-        return None
+        raise _NotYetError("an operation that is under way holds it")
+    if pool.is_closed_for_update:
+        raise _NotYetError("it is closed for update, so Toloka will open it again within 15 minutes")
     operation = client.close_pool(pool.id)
-    return "It was closed already" if operation is None else f"It is being closed by operation {operation.id}"
+    if operation is None:
+        return "It was closed already", None
+    return f"It is being closed by operation {operation.id}", operation
 
 
-def _may_pass(trouble: Exception | None) -> bool:
+def _may_pass(trouble: Exception) -> bool:
     return not isinstance(trouble, TolokaConflictError) or trouble.code == LOCKED
 
 

@@ -10,7 +10,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache, partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
@@ -24,33 +25,50 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOKS_AT_A_TIME = 64
-"""Requests by id that may be under way on one connection; slow answers hold up nobody until there are so many."""
+"""Looks that may be under way on one connection; slow answers hold up nobody until there are so many."""
+LOOKS_PER_SECOND = 200
+"""Looks that may begin on one connection; Toloka allows 300 requests a second in all."""
 CONNECTION_AGE = 300.0
 """Seconds after which an Airflow connection is read again."""
 CONNECTION_TIMEOUT = 30.0
 """Seconds to wait for Airflow to tell it."""
+CONNECTING = "connections"
+"""What has threads of its own, as lists need a connection even while no look is answered."""
 
 SubjectT = TypeVar("SubjectT", Operation, Pool)
 AnswerT = TypeVar("AnswerT")
+_SHARED: WeakValueDictionary[Any, Any] = WeakValueDictionary()
 
 
 class Looks(Generic[SubjectT]):
     """
     Ask Toloka by id, with the credentials of a connection.
 
-    Asking blocks neither the event loop nor the threads that other connections, or other triggers, need.
+    Asking blocks neither the event loop nor the threads that other connections, or other triggers, need. It is in turn,
+    however many want to.
 
     :param toloka_conn_id: The connection; it is read again now and then, and after an answer 401 or 403.
     """
 
     is_shared = False
+    per_second = LOOKS_PER_SECOND
 
     def __init__(self, toloka_conn_id: str) -> None:
         self.toloka_conn_id = toloka_conn_id
         self._connecting = asyncio.Lock()
+        self._places = asyncio.Semaphore(LOOKS_AT_A_TIME)
+        self._next_turn = 0.0
         self._client: TolokaClient | None = None
         self._spare: SimpleQueue[TolokaClient] = SimpleQueue()
         self._read_at = 0.0
+
+    @classmethod
+    def of(cls, *arguments: Any) -> Self:
+        """Return what all in the running event loop share; it lives as long as somebody holds it."""
+        key = asyncio.get_running_loop(), cls, *arguments
+        looks: Self = _SHARED.get(key) or cls(*arguments)
+        _SHARED[key] = looks
+        return looks
 
     async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT | None:
         """Return how something is, ``None`` if it is known to go on."""
@@ -67,8 +85,19 @@ class Looks(Generic[SubjectT]):
         :raises AirflowNotFoundException: If Airflow has no such connection, or cannot read it just now.
         :raises ValueError: If a field of the connection cannot be used.
         """
+        async with self._places:
+            await self._turn()
+            return await self._ask(ask)
+
+    async def _ask(self, ask: Callable[[TolokaClient], AnswerT]) -> AnswerT:
         client = await self.connected()
         return await self._in_thread(threads(self.toloka_conn_id), client, ask)
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        turn = max(now, self._next_turn)
+        self._next_turn = turn + 1 / self.per_second
+        await asyncio.sleep(turn - now)
 
     async def connected(self) -> TolokaClient:
         """Return a client that leaves trying again to its caller."""
@@ -81,8 +110,7 @@ class Looks(Generic[SubjectT]):
 
     async def _connect_again(self, client: TolokaClient | None) -> TolokaClient:
         try:
-            async with asyncio.timeout(CONNECTION_TIMEOUT):
-                return await connect(self.toloka_conn_id)
+            return await connect(self.toloka_conn_id)
         except (AirflowNotFoundException, PermissionError, TimeoutError, ValueError) as exc:
             if client is None:
                 raise
@@ -100,13 +128,18 @@ class Looks(Generic[SubjectT]):
             raise
 
 
-async def connect(toloka_conn_id: str, purpose: str = "looks") -> TolokaClient:
-    """Return an impatient client for a connection, without blocking the event loop."""
+async def connect(toloka_conn_id: str, purpose: str = CONNECTING) -> TolokaClient:
+    """
+    Return an impatient client for a connection, without blocking the event loop.
+
+    :raises TimeoutError: If Airflow does not tell it.
+    """
     # Workers import this module as well, and never need it.
     from airflow.providers.common.compat.connection import get_async_connection
 
-    connection = await get_async_connection(toloka_conn_id)
-    client = await in_thread(threads(toloka_conn_id, purpose), partial(client_from_connection, connection))
+    async with asyncio.timeout(CONNECTION_TIMEOUT):
+        connection = await get_async_connection(toloka_conn_id)
+        client = await in_thread(threads(toloka_conn_id, purpose), partial(client_from_connection, connection))
     return client.without_retries()
 
 

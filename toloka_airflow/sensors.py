@@ -22,7 +22,7 @@ from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, P
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import dollars, moment_if_any, positive
 from toloka_airflow.assets import check_outlets, report
-from toloka_airflow.closing import Round, close_after_kill, close_at_once, newer_attempt
+from toloka_airflow.closing import PATIENCE, Round, close_after_kill, close_at_once, newer_attempt
 from toloka_airflow.hooks import MAY_PASS, TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.looks import SubjectT
@@ -422,7 +422,9 @@ class _Watch:
         """Close the pool; in a signal handler Airflow cannot be asked for the connection, hence the old client."""
         if self._client is not None:
             newer = partial(newer_attempt, self._ti, self._log, own={"running"})
-            close_after_kill(self._client, self._round, newer=newer, log=self._log)
+            attempts = close_after_kill(self._client, self._round, newer=newer, log=self._log, patience=PATIENCE)
+            for pause in attempts:
+                time.sleep(pause)
 
 
 def _checked_reasons(reasons: Iterable[str]) -> list[str]:

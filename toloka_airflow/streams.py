@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from airflow.triggers.base import BaseEventTrigger
 
@@ -35,13 +34,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOKS_PER_SECOND = 50
-"""Looks by id that the waits of one stream may begin; Toloka allows 300 requests a second in all."""
+"""Looks by id that the waits of one stream may begin; with several streams it is fewer requests than Toloka allows."""
 WOKEN_AT_ONCE = 20
 """How many waits are woken in one go, so that the event loop comes round to others in between."""
 NO_ANSWER = 15.0
 """Seconds after which lists that do not answer are not waited for any longer."""
 LONGEST_TRUST = 600.0
 """Seconds after which a wait asks by id even if the lists say that what it waits for goes on."""
+LONGEST_GAP = 300.0
+"""Seconds without lists after which they begin anew, as what ended meanwhile may be many pages."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 WINDOW = timedelta(seconds=60)
 """How far a list of finished operations reaches back if that takes no further page."""
@@ -90,6 +91,7 @@ class SharedLooks(Looks[SubjectT]):
     """
 
     is_shared = True
+    per_second = LOOKS_PER_SECOND
 
     def __init__(self, toloka_conn_id: str, poll_interval: float) -> None:
         super().__init__(toloka_conn_id)
@@ -98,24 +100,17 @@ class SharedLooks(Looks[SubjectT]):
         """What the lists said last; ``None`` before that."""
         self._before: Lists[SubjectT] = Lists()
         self._watches: dict[str, set[Watch]] = {}
-        self._turn = asyncio.Lock()
         self._not_listed = 0
         self._listed_at = time.monotonic()
         self._failures = 0
+        self.is_abandoned = False
+        """Whether nobody looks at the lists any more."""
         self._kept_up = 0
 
     @classmethod
     def key(cls, toloka_conn_id: str, poll_interval: float) -> tuple[str, str, float]:
         """Return what is equal for all who share these looks."""
         return cls.__name__, toloka_conn_id, poll_interval
-
-    @classmethod
-    def of(cls, toloka_conn_id: str, poll_interval: float) -> Self:
-        """Return the looks that all share in the running event loop; they live as long as somebody holds them."""
-        key = asyncio.get_running_loop(), *cls.key(toloka_conn_id, poll_interval)
-        looks: Self = _SHARED.get(key) or cls(toloka_conn_id, poll_interval)
-        _SHARED[key] = looks
-        return looks
 
     @property
     def is_kept_up(self) -> bool:
@@ -138,18 +133,20 @@ class SharedLooks(Looks[SubjectT]):
 
     async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT | None:
         """Return what is listed, ``None`` if it goes on; ask if it is not listed, not even when its turn has come."""
-        if not self.names(subject_id) and await self._comes_to_ask(subject_id):
-            return await self.look(ask)
+        while not self.names(subject_id):
+            try:
+                async with asyncio.timeout(self.poll_interval):
+                    await self._places.acquire()
+            except TimeoutError:
+                continue  # it may be listed by now
+            try:
+                await self._turn()
+                if not self.names(subject_id):
+                    self._not_listed += 1
+                    return await self._ask(ask)
+            finally:
+                self._places.release()
         return self.lists.subjects.get(subject_id) if self.lists else None
-
-    async def _comes_to_ask(self, subject_id: str) -> bool:
-        """Wait for a turn to ask by id, and return whether that is needed still."""
-        async with self._turn:
-            if self.names(subject_id):
-                return False
-            self._not_listed += 1
-            await asyncio.sleep(1 / LOOKS_PER_SECOND)
-            return True
 
     def names(self, subject_id: str) -> bool:
         """Return whether something is listed."""
@@ -164,6 +161,7 @@ class SharedLooks(Looks[SubjectT]):
         thread = ThreadPoolExecutor(1, thread_name_prefix="toloka-lists")
         reading: asyncio.Task[None] | None = None
         self._kept_up += 1
+        self.is_abandoned = False
         try:
             while True:
                 end = time.monotonic() + self.poll_interval * random.uniform(0.9, 1.0)
@@ -178,6 +176,7 @@ class SharedLooks(Looks[SubjectT]):
         finally:
             self._kept_up -= 1
             if not self._kept_up:  # whoever comes next must not take for news what is old
+                self.is_abandoned = True
                 self.lists, self._before, self._listed_at = None, Lists(), time.monotonic()
             if reading is not None:
                 reading.cancel()
@@ -192,7 +191,7 @@ class SharedLooks(Looks[SubjectT]):
             client = await self.connected()
             lists = await self._in_thread(thread, client, partial(self.read_lists, not_listed))
         except Exception as exc:  # whatever it is, nobody's wait may end because of it
-            self._failed(str(exc))
+            self._failed(str(exc) or repr(exc))
         else:
             if self._failures:
                 log.info("The lists of connection %s answer again", self.toloka_conn_id)
@@ -234,9 +233,6 @@ class SharedLooks(Looks[SubjectT]):
         """Return whether something happened to what is listed still."""
 
 
-_SHARED: WeakValueDictionary[Any, Any] = WeakValueDictionary()
-
-
 class OperationLooks(SharedLooks[Operation]):
     """
     List the operations that ended lately, and now and then those that did not.
@@ -254,9 +250,13 @@ class OperationLooks(SharedLooks[Operation]):
 
     def read_lists(self, not_listed: int, client: TolokaClient) -> Lists[Operation]:
         """Return unfinished and finished operations."""
+        if time.monotonic() - self._listed_at > LONGEST_GAP:
+            self._newest_end, self._list_unfinished_at = None, 0.0
+        # What ends while the unfinished are listed may be more than a page.
+        finished = self._finished(client) if self._newest_end is None else {}
         if not_listed >= self._cost_of_unfinished or time.monotonic() >= self._list_unfinished_at:
             self._list_unfinished(client)
-        finished = self._finished(client)
+        finished |= self._finished(client)
         self._unfinished -= finished.keys()
         return Lists(finished, going_on=self._unfinished)
 

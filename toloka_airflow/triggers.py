@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
@@ -15,8 +16,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import TriggerEvent
 
 from toloka_airflow.api.errors import REFUSALS, TolokaError
-from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Raw, read_date
-from toloka_airflow.closing import PATIENCE, PAUSE, Round, close_after_kill, newer_attempt, to_the_end
+from toloka_airflow.api.models import Operation, Pool, PoolStatus, Raw, read_date
+from toloka_airflow.closing import PAUSE, TRIGGER_PATIENCE, Round, close_after_kill, newer_attempt, to_the_end
 from toloka_airflow.hooks import MAY_PASS
 from toloka_airflow.looks import Looks, SubjectT, connect, in_thread, threads
 from toloka_airflow.progress import Progress
@@ -31,6 +32,8 @@ OVERTIME = 30.0
 """Seconds between two looks, at the most, while a wait should be over and Toloka does not answer."""
 CONNECTION_PATIENCE = 120.0
 """Seconds to go on asking for a connection: while a secrets backend is down, Airflow says that it is not defined."""
+STREAM_PATIENCE = 60.0
+"""Seconds until a shared stream has begun; Airflow can be told to wait for more who want to share it."""
 CLOSING = "closing"
 """What has threads of its own: it must not wait in line behind looks that Toloka does not answer."""
 _FACTS = ("id", "project_id", "status", "last_close_reason", "last_started", "last_stopped")
@@ -114,10 +117,11 @@ class _WaitTrigger(SharingTrigger, Generic[SubjectT]):
     async def filter_shared_stream(self, shared_stream: AsyncIterator[None]) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that says how the wait ended, looking when the lists have something to tell."""
         looks = self.shared_looks.of(self.toloka_conn_id, self.poll_interval)
+        give_up = time.monotonic() + STREAM_PATIENCE
         with looks.watch(self.subject_id) as watch:
             while self._shares_for() > 0:
                 await watch.news(self.patience())
-                if not looks.is_kept_up:
+                if looks.is_abandoned or (not looks.is_kept_up and time.monotonic() > give_up):
                     self.log.warning("Nobody looks at lists any more; looking at %s by id", self.what)
                     break
                 if end := await self._look(looks):
@@ -128,10 +132,11 @@ class _WaitTrigger(SharingTrigger, Generic[SubjectT]):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that says how the wait ended, looking by id at every interval."""
-        looks: Looks[SubjectT] = Looks(self.toloka_conn_id)
+        looks: Looks[SubjectT] = Looks.of(self.toloka_conn_id)
         while not (end := await self._look(looks)):
             now = time.time()
-            pause = max(self.poll_interval, self._not_before - now)
+            # A tenth less now and then, lest those that begin together, as after a restart, ask together for ever.
+            pause = max(self.poll_interval * random.uniform(0.9, 1.0), self._not_before - now)
             await asyncio.sleep(min(pause, self.deadline - now, _left(self.until)))
         yield TriggerEvent(asdict(end))
 
@@ -154,7 +159,7 @@ class _WaitTrigger(SharingTrigger, Generic[SubjectT]):
                 return WaitEvent(REFUSED, self.deadline, message=str(exc))
             self._log_failure(exc)
         except TimeoutError as exc:
-            if looks.is_shared:  # the clock of others will not do any more
+            if looks.is_shared and self._shares_for() <= 0:  # the clock of others will not do any more
                 return None
             self._log_failure(exc)
         else:
@@ -194,8 +199,9 @@ class _WaitTrigger(SharingTrigger, Generic[SubjectT]):
         return self._refusals >= REFUSALS
 
     def _log_failure(self, exc: Exception) -> None:
-        self._last_seen = f"the last look failed: {exc}"
-        self.log.warning("Could not look at %s, trying again: %s", self.what, exc)
+        why = str(exc) or repr(exc)
+        self._last_seen = f"the last look failed: {why}"
+        self.log.warning("Could not look at %s, trying again: %s", self.what, why)
 
     def wants_look(self) -> bool:
         """Return whether to ask by id whatever the lists say."""
@@ -369,19 +375,27 @@ class PoolTrigger(_WaitTrigger[Pool]):
             await to_the_end(self._close())
 
     async def _close(self) -> None:
-        give_up = time.monotonic() + PATIENCE
+        try:
+            if (client := await self._connect_to_close()) is None:
+                return
+            newer = partial(newer_attempt, self.task_instance, self.log)
+            closing = close_after_kill(client, self._round, newer=newer, log=self.log, patience=TRIGGER_PATIENCE)
+            while pause := await in_thread(threads(self.toloka_conn_id, CLOSING), partial(next, closing, None)):
+                await asyncio.sleep(pause)
+        except asyncio.CancelledError:  # not the trigger alone: the triggerer stops
+            self.log.error("The triggerer stopped before %s was closed; it may stay OPEN, close it by hand", self.what)
+            raise
+
+    async def _connect_to_close(self) -> TolokaClient | None:
+        give_up = time.monotonic() + TRIGGER_PATIENCE
         while True:
             try:
-                client = await connect(self.toloka_conn_id, CLOSING)
-                break
+                return await connect(self.toloka_conn_id, CLOSING)
             except Exception as exc:  # whoever waited for this may have been cancelled
                 if time.monotonic() > give_up:
-                    self.log.error("%s may stay OPEN, close it by hand: its wait was killed, but %s", self.what, exc)
-                    return
+                    self.log.error("%s may stay OPEN, close it by hand: its wait was killed, but %r", self.what, exc)
+                    return None
             await asyncio.sleep(PAUSE)
-        newer = partial(newer_attempt, self.task_instance, self.log)
-        close = partial(close_after_kill, client, self._round, newer=newer, log=self.log)
-        await in_thread(threads(self.toloka_conn_id, CLOSING), close)
 
 
 def safety_net(seconds: float) -> timedelta:
@@ -412,7 +426,7 @@ def pool_has_stopped(pool: Pool, *, through_update: bool = False) -> bool:
 
     :param through_update: Whether a pool that is closed for update goes on: Toloka reopens it by itself.
     """
-    if through_update and pool.status == PoolStatus.CLOSED and pool.last_close_reason == CloseReason.FOR_UPDATE:
+    if through_update and pool.is_closed_for_update:
         return False
     return pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED)
 

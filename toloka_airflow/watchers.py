@@ -85,7 +85,7 @@ class PoolClosedTrigger(SharingTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each closing, looking by id at every interval."""
-        looks: Looks[Pool] = Looks(self.toloka_conn_id)
+        looks: Looks[Pool] = Looks.of(self.toloka_conn_id)
         while True:
             async for event in self._events(looks):
                 yield event

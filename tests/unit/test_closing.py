@@ -57,11 +57,13 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
 @pytest.fixture(autouse=True)
 def toloka(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is under way at Toloka, and nobody waits for long."""
-    monkeypatch.setattr("toloka_airflow.closing.PATIENCE", 0.5)
+    monkeypatch.setattr("toloka_airflow.sensors.PATIENCE", 0.5)
+    monkeypatch.setattr("toloka_airflow.triggers.TRIGGER_PATIENCE", 0.5)
     monkeypatch.setattr("toloka_airflow.closing.PAUSE", 0.01)
     monkeypatch.setattr("toloka_airflow.closing.STATE_PATIENCE", 0.2)
     monkeypatch.setattr("toloka_airflow.closing.WORKER_STATE_PATIENCE", 0.2)
     server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("GET", "/operations/op-1", operation("SUCCESS", "POOL.CLOSE"))
 
 
 def kill(side: str, server: ScriptedServer, airflow: Airflow, *, map_index: int = -1, wanted: bool = True) -> list[str]:
@@ -174,6 +176,38 @@ def test_a_pool_that_was_opened_again_is_left_alone(server: ScriptedServer, airf
     seen_once(server)
     server.default("GET", "/pools/21", pool("OPEN", "MANUAL", last_started=LATER))
     assert kill(side, server, airflow) == []
+
+
+@every_side
+def test_a_pool_that_was_updated_meanwhile_is_closed(server: ScriptedServer, airflow: Airflow, side: str) -> None:
+    """Toloka reopens it by itself, which is no opening for somebody else."""
+    seen_once(server)
+    server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", last_started=LATER))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill(side, server, airflow) == [CLOSE]
+
+
+@every_side
+def test_a_pool_that_is_closed_for_update_is_closed_when_it_opens_again(
+    server: ScriptedServer, airflow: Airflow, side: str
+) -> None:
+    seen_once(server)
+    server.answer("GET", "/pools/21", json=pool("CLOSED", "FOR_UPDATE", last_started=SEEN), times=6)
+    server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", last_started=LATER))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill(side, server, airflow) == [CLOSE]
+
+
+@every_side
+def test_a_closing_that_fails_is_tried_again(server: ScriptedServer, airflow: Airflow, side: str) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE", id="op-0"))
+    server.answer("GET", "/operations/op-0", json=operation("RUNNING", "POOL.CLOSE", id="op-0"))
+    server.answer("GET", "/operations/op-0", drop=True)
+    server.answer("GET", "/operations/op-0", json=operation("FAIL", "POOL.CLOSE", id="op-0"))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill(side, server, airflow) == [CLOSE] * 2
+    assert server.unexpected == []
 
 
 @every_side

@@ -19,6 +19,7 @@ from tests.support import NO_OPERATIONS, TOKEN, ScriptedHandler, ScriptedServer,
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaConnectionError
 from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.looks import LOOKS_AT_A_TIME, LOOKS_PER_SECOND
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger
 
 THREADS = min(32, (os.cpu_count() or 1) + 4)
@@ -84,9 +85,11 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[HoldingServer]:
         yield script
 
 
-def operations(conn_id: str, server: HoldingServer, name: str = "op", *, held: bool = False) -> list[Any]:
+def operations(
+    conn_id: str, server: HoldingServer, name: str = "op", *, held: bool = False, count: int = MANY
+) -> list[Any]:
     """Waits for operations that have ended, and are not listed."""
-    ids = [f"{name}-{number}" for number in range(MANY)]
+    ids = [f"{name}-{number}" for number in range(count)]
     server.say("/operations", NO_OPERATIONS)
     for operation_id in ids:
         server.say(f"/operations/{operation_id}", operation(id=operation_id), held=held)
@@ -177,6 +180,42 @@ def test_lists_that_do_not_answer(slow: HoldingServer, quick: HoldingServer) -> 
     of_slow_list = operations("slow", slow, name="not-held")
     slow.say("/operations", NO_OPERATIONS, held=True)
     asyncio.run(none_waits_for_another(wait, slow, slow_ones, [*quick_ones, *of_slow_list]))
+
+
+def test_lists_need_no_look_by_id_to_be_answered(slow: HoldingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even if the connection has to be read again, at every look here."""
+    monkeypatch.setattr("toloka_airflow.looks.CONNECTION_AGE", 0.0)
+    wait = Sharing()
+    slow_ones = operations("slow", slow, held=True, count=LOOKS_AT_A_TIME + 1)
+    [listed] = operations("slow", slow, name="listed", count=1)
+
+    async def act() -> None:
+        waiting = [asyncio.create_task(wait(trigger)) for trigger in slow_ones]
+        async with asyncio.timeout(PATIENCE):
+            while len(slow.held) < LOOKS_AT_A_TIME:
+                await asyncio.sleep(0.01)
+            slow.say("/operations", {"items": [operation(id="listed-0")], "has_more": False})
+            assert (await wait(listed))["kind"] == "finished"
+        assert not any(task.done() for task in waiting)
+        slow.go_on.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(act())
+    assert "GET /operations/listed-0" not in slow.calls()
+
+
+def test_waits_by_id_share_a_few_connections_and_ask_in_turn(slow: HoldingServer) -> None:
+    count = 2 * LOOKS_AT_A_TIME
+    triggers = operations("slow", slow, count=count)
+
+    async def act() -> None:
+        await asyncio.gather(*map(alone, triggers))
+
+    began = time.monotonic()
+    asyncio.run(act())
+    assert time.monotonic() - began >= (count - 1) / LOOKS_PER_SECOND
+    assert len(slow.seen) == count
+    assert len({seen.port for seen in slow.seen}) <= LOOKS_AT_A_TIME
 
 
 @pytest.mark.parametrize("of_slow", [operations, pools])

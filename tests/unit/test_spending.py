@@ -72,6 +72,20 @@ def test_a_closing_that_may_pass_is_tried_again_by_airflow(server: ScriptedServe
 
 
 @both_modes
+def test_a_pool_that_is_closed_for_update_is_not_closed(server: ScriptedServer, connection: str, mode: str) -> None:
+    """Toloka answers that there is nothing to do, and opens it again by itself."""
+    server.default("GET", "/pools/21", pool("CLOSED", "FOR_UPDATE"))
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=2 if mode == "deferred" else 1)
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("POST", "/api/staging/analytics-2", analytics(5))
+    server.default("GET", "/operations/op-1", analytics(5))
+    server.answer("POST", "/pools/21/close", 204)
+    with pytest.raises(AirflowException, match="open it again within 15 minutes") as caught:
+        wait(mode, "21", max_spend=5)
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@both_modes
 def test_an_operation_that_holds_the_pool_is_waited_for(server: ScriptedServer, connection: str, mode: str) -> None:
     server.default("GET", "/pools/21", pool("OPEN", None))
     server.default("GET", "/operations", NO_OPERATIONS)

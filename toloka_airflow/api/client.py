@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from toloka_airflow.api.errors import (
@@ -371,7 +371,7 @@ class TolokaClient:
             before, seen = seen, {operation.id for operation in operations}
             if seen <= before or (end := operations[-1].finished) is None:
                 raise TolokaError(f"GET /operations says there is more but does not get further: {params}")
-            params["finished_lte"] = _text(end)
+            params["finished_lte"] = _text(end + timedelta(milliseconds=1))  # what follows may be cut off
 
     def get_operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         """Return the steps of an operation that created tasks; other types have no log (409)."""

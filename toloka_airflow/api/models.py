@@ -156,6 +156,11 @@ class Training:
             raw=raw,
         )
 
+    @property
+    def is_closed_for_update(self) -> bool:
+        """Whether Toloka opens it again by itself, 15 minutes later at the most, and does not close it before."""
+        return self.status == PoolStatus.CLOSED and self.last_close_reason == CloseReason.FOR_UPDATE
+
 
 @dataclass(frozen=True)
 class Pool(Training):

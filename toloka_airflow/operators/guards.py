@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 
-from toloka_airflow.api.models import SET_BY_TOLOKA, PoolStatus, read_date, read_decimal
+from toloka_airflow.api.models import SET_BY_TOLOKA, CloseReason, PoolStatus, read_date, read_decimal
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -24,6 +24,8 @@ WANTED, APPROVED, REJECTED = METRICS = (
 PATIENCE = 60.0
 """Seconds to wait for an estimate."""
 ON_LOW_BALANCE = ("fail", "skip")
+LONGEST_UPDATE = timedelta(minutes=15)
+"""After that, Toloka opens a pool again that was closed for update."""
 
 
 @dataclass(frozen=True)
@@ -132,5 +134,9 @@ def let_expire(client: TolokaClient, pool: Pool, will_expire: datetime | None, l
 
 def is_for_somebody_else(pool: Training, opened_before: datetime | None) -> bool:
     """Return whether a pool was opened too late to be what a task is to close."""
-    started = pool.last_started
-    return pool.status == PoolStatus.OPEN and None not in (started, opened_before) and started >= opened_before  # type: ignore[operator]
+    started, stopped = pool.last_started, pool.last_stopped
+    if pool.status != PoolStatus.OPEN or started is None or opened_before is None or started < opened_before:
+        return False
+    # It was closed for update about then: Toloka has reopened by itself what was open before.
+    is_reopened = pool.last_close_reason == CloseReason.FOR_UPDATE and stopped is not None
+    return not (is_reopened and stopped < opened_before + LONGEST_UPDATE)  # type: ignore[operator]

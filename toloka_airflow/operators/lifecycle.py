@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import AirflowException
 
 from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError, TolokaTimeoutError
-from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, PoolStatus
+from toloka_airflow.api.models import Operation, OperationStatus, PoolStatus
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import dollars, moment, moment_if_any
 from toloka_airflow.hooks import TolokaHook, task_errors
@@ -394,7 +394,7 @@ def _limit(opened_before: datetime | str | None) -> datetime | None:
 
 
 def _refuse_closed_for_update(what: str, pool: Training) -> None:
-    if pool.last_close_reason == CloseReason.FOR_UPDATE:
+    if pool.is_closed_for_update:
         raise AirflowException(
             f"{what} is closed for update only: Toloka reopens it by itself within 15 minutes, and it "
             "cannot be closed before. Try again then, or open it now and close it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.models import SET_BY_TOLOKA, CloseReason, PoolStatus, read_date
+from toloka_airflow.api.models import SET_BY_TOLOKA, PoolStatus, read_date
 from toloka_airflow.operators.creation import merged
 from toloka_airflow.operators.lifecycle import PoolOperator
 from toloka_airflow.storage.config_files import read_config
@@ -54,7 +54,7 @@ class UpdatePoolOperator(PoolOperator):
             pool = self._closed(client, pool)
             client.update_pool(pool.id, wanted)
             self.log.info("%s: changed %s", self._what, ", ".join(different))
-        if pool.status == PoolStatus.CLOSED and pool.last_close_reason == CloseReason.FOR_UPDATE:
+        if pool.is_closed_for_update:
             return client.open_pool(pool.id)
         return None
 

@@ -827,3 +827,12 @@ class TestWebUrl:
     def test_own_host(self) -> None:
         url = TolokaClient(TOKEN, base_url="http://localhost:8000/").web_url(self.POOL)
         assert url == "http://localhost:8000/requester/project/10/pool/21"
+
+
+def test_the_next_page_of_ends_goes_on_where_dates_are_cut_off(server: ScriptedServer) -> None:
+    """Dates have up to six digits, of which a filter gets three."""
+    ends = [operation(id="op-2", finished="2026-03-02T09:00:00.123456")]
+    server.answer("GET", "/operations", json={"items": ends, "has_more": True})
+    server.answer("GET", "/operations", json={"items": [], "has_more": False})
+    assert len(list(client(server).finished_operation_pages(datetime(2026, 3, 2, tzinfo=UTC)))) == 2
+    assert query(server)["finished_lte"] == "2026-03-02T09:00:00.124"
