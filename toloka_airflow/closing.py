@@ -3,7 +3,8 @@ Closing the pool of a wait that was killed, behind a fence.
 
 Whoever waits for a pool may be killed long after another attempt took over. So the pool is left alone if
 
-- it was opened again since this wait began (its ``last_started`` moved, and not because of an update), or
+- it was opened again since this wait began: its ``last_started`` moved, though not because it was closed for update,
+  after which Toloka opens it again; or
 - the waiting task itself is being done again: when it was cleared, the opening of the new attempt finds the pool
   open and does nothing, so ``last_started`` says nothing.
 """
@@ -12,21 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass, replace
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.errors import (
-    LOCKED,
-    TolokaConflictError,
-    TolokaConnectionError,
-    TolokaError,
-    TolokaRetryableError,
-)
+from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError
 from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus
+from toloka_airflow.hooks import MAY_PASS
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -51,67 +47,91 @@ class Round:
     """
     One opening of a pool, the one that a wait is about.
 
-    :param last_started: When the pool was opened; ``None`` if the wait has not seen it open.
+    :param last_started: When the pool was opened, or opened again after an update; ``None`` if the wait has not seen it
+        open.
+    :param has_ended: Whether the wait has seen the pool open for somebody else.
     """
 
     pool_id: str
     last_started: datetime | None = None
+    has_ended: bool = False
 
     def seen(self, pool: Pool) -> Round:
         """Return what is known of the round after a look at the pool; the first opening that is seen counts."""
-        if self.last_started is None and pool.status == PoolStatus.OPEN:
-            return Round(self.pool_id, pool.last_started)
-        return self
+        if pool.status != PoolStatus.OPEN:
+            return self
+        if self.is_over(pool):
+            return replace(self, has_ended=True)
+        return replace(self, last_started=pool.last_started)
 
     def is_over(self, pool: Pool) -> bool:
-        """Return whether the pool was opened again since; an update, after which Toloka reopens it, is no end."""
-        started, is_update = pool.last_started, pool.last_close_reason == CloseReason.FOR_UPDATE
-        return not is_update and None not in (started, self.last_started) and started > self.last_started  # type: ignore[operator]
+        """Return whether the pool was opened again since."""
+        if self.has_ended or self.last_started is None or pool.last_started is None:
+            return self.has_ended
+        return pool.last_started > self.last_started and pool.last_close_reason != CloseReason.FOR_UPDATE
 
 
 class _NotYetError(TolokaError):
     """A pool is in a state in which it cannot be closed, and that it will leave."""
 
 
-def close_after_kill(
-    client: TolokaClient, round: Round, *, newer: Callable[[], str | None], log: Any, patience: float
-) -> Iterator[float]:
+class Closing:
     """
-    Close the pool of a killed wait unless somebody else needs it, and log what was done and why.
-
-    It yields seconds to wait before it is to be continued, until nothing is left to do. It raises nothing: nobody
-    could do anything about it.
+    The closing of the pool of a killed wait, unless somebody else needs it; it logs what was done and why.
 
     :param newer: Returns the state of the task if it is being done again, else ``None``.
     :param patience: Seconds after which to give up.
     """
-    client, began = client.without_retries(), time.monotonic()
-    closing: Operation | None = None
-    said = ""
-    while True:
-        is_final = False
+
+    def __init__(self, round: Round, *, newer: Callable[[], str | None], log: Any, patience: float) -> None:
+        self._round, self._newer, self._log, self._patience = round, newer, log, patience
+        self._began = time.monotonic()
+        self._operation: Operation | None = None
+        self._said = ""
+
+    def go_on(self, client: TolokaClient) -> float | None:
+        """Do what can be done now; return the seconds after which to go on, ``None`` if nothing is left to do."""
+        if self._operation is None:
+            outcome, self._operation = _try_to_close(client, self._round, self._newer)
+            self._log.info("The wait for pool %s was killed. %s", self._round.pool_id, outcome)
+        else:
+            self._operation = client.get_operation(self._operation.id)
+        if self._operation is None:
+            return None
+        if self._operation.is_done:
+            client.ensure_success(self._operation)
+            return None
+        self._said = f"operation {self._operation.id}, which closes it, is not done"
+        return self._pause(self._said)
+
+    def failed(self, exc: Exception) -> float | None:
+        """Take note of why it did not go on, and return the same."""
+        if not isinstance(exc, MAY_PASS):
+            self._operation = None
+        is_final = isinstance(exc, TolokaConflictError) and exc.code != LOCKED
+        return self._pause(str(exc) or repr(exc), getattr(exc, "retry_after", None), is_final=is_final)
+
+    def _pause(self, why: str, least: float | None = None, *, is_final: bool = False) -> float | None:
+        pool_id, elapsed = self._round.pool_id, time.monotonic() - self._began
+        if is_final or elapsed + PAUSE > self._patience:
+            self._log.error("The wait for pool %s was killed. It may stay OPEN, close it by hand: %s", pool_id, why)
+            return None
+        if why != self._said:
+            self._log.warning("Could not close pool %s yet, trying for %.0f s: %s", pool_id, self._patience, why)
+        self._said = why
+        return max(least or 0.0, PAUSE if elapsed < PATIENCE else 10 * PAUSE)
+
+
+def close_after_kill(client: TolokaClient, closing: Closing) -> None:
+    """Close a pool. It raises nothing: nobody could do anything about it."""
+    impatient = client.without_retries()
+    pause: float | None = 0.0
+    while pause is not None:
+        time.sleep(pause)
         try:
-            if closing is None:
-                outcome, closing = _try_to_close(client, round, newer)
-                log.info("The wait for pool %s was killed. %s", round.pool_id, outcome)
-            else:
-                closing = client.get_operation(closing.id)
-            if closing is None:
-                return
-            if closing.is_done:
-                client.ensure_success(closing)
-                return
-            why = said = f"operation {closing.id}, which closes it, is not done"
-        except (TolokaError, ValueError) as exc:
-            why, is_final = str(exc), not _may_pass(exc)
-            if not isinstance(exc, TolokaConnectionError | TolokaRetryableError):
-                closing = None
-        if is_final or time.monotonic() + PAUSE > began + patience:
-            log.error("The wait for pool %s was killed. It may stay OPEN, close it by hand: %s", round.pool_id, why)
-            return
-        if said != (said := why):
-            log.warning("Could not close pool %s, trying again: %s", round.pool_id, why)
-        yield PAUSE if time.monotonic() < began + PATIENCE else 10 * PAUSE
+            pause = closing.go_on(impatient)
+        except Exception as exc:
+            pause = closing.failed(exc)
 
 
 def close_at_once(client: TolokaClient, pool_id: str) -> Pool:
@@ -126,7 +146,7 @@ def close_at_once(client: TolokaClient, pool_id: str) -> Pool:
             operation = client.close_pool(pool_id)
             break
         except TolokaConflictError as exc:
-            if not _may_pass(exc) or time.monotonic() > give_up:
+            if exc.code != LOCKED or time.monotonic() > give_up:
                 raise
             time.sleep(PAUSE)
     if operation is not None:
@@ -134,6 +154,8 @@ def close_at_once(client: TolokaClient, pool_id: str) -> Pool:
     pool = client.get_pool(pool_id)
     if pool.is_closed_for_update:
         raise _NotYetError(f"Pool {pool_id} is closed for update, so Toloka will open it again within 15 minutes")
+    if pool.status in (PoolStatus.OPEN, PoolStatus.LOCKED):
+        raise _NotYetError(f"Pool {pool_id} was closed, but it is {pool.status.value} again")
     return pool
 
 
@@ -152,12 +174,8 @@ def _try_to_close(client: TolokaClient, round: Round, newer: Callable[[], str | 
         raise _NotYetError("it is closed for update, so Toloka will open it again within 15 minutes")
     operation = client.close_pool(pool.id)
     if operation is None:
-        return "It was closed already", None
+        raise _NotYetError("it was closed a moment ago, perhaps for update only")
     return f"It is being closed by operation {operation.id}", operation
-
-
-def _may_pass(trouble: Exception) -> bool:
-    return not isinstance(trouble, TolokaConflictError) or trouble.code == LOCKED
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

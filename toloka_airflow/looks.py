@@ -27,13 +27,11 @@ log = logging.getLogger(__name__)
 LOOKS_AT_A_TIME = 64
 """Looks that may be under way on one connection; slow answers hold up nobody until there are so many."""
 LOOKS_PER_SECOND = 200
-"""Looks that may begin on one connection; Toloka allows 300 requests a second in all."""
+"""Looks that may begin on one connection, of a request each for what goes on; Toloka allows 300 requests a second."""
 CONNECTION_AGE = 300.0
 """Seconds after which an Airflow connection is read again."""
 CONNECTION_TIMEOUT = 30.0
 """Seconds to wait for Airflow to tell it."""
-CONNECTING = "connections"
-"""What has threads of its own, as lists need a connection even while no look is answered."""
 
 SubjectT = TypeVar("SubjectT", Operation, Pool)
 AnswerT = TypeVar("AnswerT")
@@ -52,6 +50,8 @@ class Looks(Generic[SubjectT]):
 
     is_shared = False
     per_second = LOOKS_PER_SECOND
+    purpose = "looks"
+    """What has threads of its own."""
 
     def __init__(self, toloka_conn_id: str) -> None:
         self.toloka_conn_id = toloka_conn_id
@@ -91,7 +91,7 @@ class Looks(Generic[SubjectT]):
 
     async def _ask(self, ask: Callable[[TolokaClient], AnswerT]) -> AnswerT:
         client = await self.connected()
-        return await self._in_thread(threads(self.toloka_conn_id), client, ask)
+        return await self._in_thread(threads(self.toloka_conn_id, self.purpose), client, ask)
 
     async def _turn(self) -> None:
         now = time.monotonic()
@@ -128,7 +128,7 @@ class Looks(Generic[SubjectT]):
             raise
 
 
-async def connect(toloka_conn_id: str, purpose: str = CONNECTING) -> TolokaClient:
+async def connect(toloka_conn_id: str) -> TolokaClient:
     """
     Return an impatient client for a connection, without blocking the event loop.
 
@@ -139,7 +139,8 @@ async def connect(toloka_conn_id: str, purpose: str = CONNECTING) -> TolokaClien
 
     async with asyncio.timeout(CONNECTION_TIMEOUT):
         connection = await get_async_connection(toloka_conn_id)
-        client = await in_thread(threads(toloka_conn_id, purpose), partial(client_from_connection, connection))
+        # In a thread of its own, as lists and closings need a connection even while no look is answered.
+        client = await in_thread(threads(toloka_conn_id, "connecting"), partial(client_from_connection, connection))
     return client.without_retries()
 
 
@@ -149,7 +150,7 @@ async def in_thread(executor: Executor, ask: Callable[[], AnswerT]) -> AnswerT:
 
 
 @cache
-def threads(toloka_conn_id: str, purpose: str = "looks") -> Executor:
+def threads(toloka_conn_id: str, purpose: str) -> Executor:
     """Return the threads that ask on one connection; the event loop's own few belong to all triggers of all kinds."""
     return ThreadPoolExecutor(LOOKS_AT_A_TIME, thread_name_prefix=f"toloka-{toloka_conn_id}-{purpose}")
 

@@ -22,7 +22,7 @@ from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, P
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import dollars, moment_if_any, positive
 from toloka_airflow.assets import check_outlets, report
-from toloka_airflow.closing import PATIENCE, Round, close_after_kill, close_at_once, newer_attempt
+from toloka_airflow.closing import PATIENCE, Closing, Round, close_after_kill, close_at_once, newer_attempt
 from toloka_airflow.hooks import MAY_PASS, TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.looks import SubjectT
@@ -278,6 +278,7 @@ class PoolSensor(_WaitSensor[Pool]):
         when the task or the pool is already in a later attempt; see `toloka_airflow.closing`. Airflow before 3.3
         does not tell deferred tasks, and no Airflow tells a task in the mode ``reschedule`` between two looks.
     :param through_update: Whether to go on waiting while the pool is closed for update, after which Toloka opens it.
+        With ``max_spend`` it always does.
     :param progress_interval: Seconds between two lines of progress in the log, which need an API operation each;
         in the mode ``reschedule`` only the end is measured.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
@@ -336,6 +337,11 @@ class PoolSensor(_WaitSensor[Pool]):
     def _what(self) -> str:
         return f"pool {self.pool_id}"
 
+    @property
+    def _lasts_through_update(self) -> bool:
+        # With max_spend, the wait must not end, nor fail, before the pool is closed for good.
+        return self.through_update or self._limit() is not None
+
     def _until(self) -> float | None:
         until = moment_if_any("until", self.until)
         return None if until is None else until.timestamp()
@@ -359,7 +365,7 @@ class PoolSensor(_WaitSensor[Pool]):
         return Pool.from_api(raw)
 
     def _is_done(self, subject: Pool) -> bool:
-        return pool_has_stopped(subject, through_update=self.through_update)
+        return pool_has_stopped(subject, through_update=self._lasts_through_update)
 
     def _end(self, context: Context, connect: Connect, subject: Pool, kind: str) -> dict[str, Any]:
         if kind == SPENT:
@@ -392,7 +398,7 @@ class PoolSensor(_WaitSensor[Pool]):
             progress_interval=self.progress_interval,
             max_spend=self._limit(),
             close_on_kill=self.close_on_kill,
-            through_update=self.through_update,
+            through_update=self._lasts_through_update,
             last_started=subject.raw.get("last_started") if subject and is_open else None,
             toloka_conn_id=self.toloka_conn_id,
             poll_interval=self.poke_interval,
@@ -422,9 +428,7 @@ class _Watch:
         """Close the pool; in a signal handler Airflow cannot be asked for the connection, hence the old client."""
         if self._client is not None:
             newer = partial(newer_attempt, self._ti, self._log, own={"running"})
-            attempts = close_after_kill(self._client, self._round, newer=newer, log=self._log, patience=PATIENCE)
-            for pause in attempts:
-                time.sleep(pause)
+            close_after_kill(self._client, Closing(self._round, newer=newer, log=self._log, patience=PATIENCE))
 
 
 def _checked_reasons(reasons: Iterable[str]) -> list[str]:

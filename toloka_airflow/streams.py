@@ -16,7 +16,7 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOKS_PER_SECOND = 50
-"""Looks by id that the waits of one stream may begin; with several streams it is fewer requests than Toloka allows."""
+"""Looks by id that the waits of one stream may begin, so that several stay below what Toloka allows."""
 WOKEN_AT_ONCE = 20
 """How many waits are woken in one go, so that the event loop comes round to others in between."""
 NO_ANSWER = 15.0
@@ -103,8 +103,8 @@ class SharedLooks(Looks[SubjectT]):
         self._not_listed = 0
         self._listed_at = time.monotonic()
         self._failures = 0
-        self.is_abandoned = False
-        """Whether nobody looks at the lists any more."""
+        self.ends = 0
+        """How often nobody looked at the lists any more."""
         self._kept_up = 0
 
     @classmethod
@@ -133,20 +133,26 @@ class SharedLooks(Looks[SubjectT]):
 
     async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT | None:
         """Return what is listed, ``None`` if it goes on; ask if it is not listed, not even when its turn has come."""
-        while not self.names(subject_id):
-            try:
-                async with asyncio.timeout(self.poll_interval):
-                    await self._places.acquire()
-            except TimeoutError:
-                continue  # it may be listed by now
-            try:
-                await self._turn()
+        if not self.names(subject_id):
+            async with self._place(subject_id):
+                if not self.names(subject_id):
+                    await self._turn()
                 if not self.names(subject_id):
                     self._not_listed += 1
                     return await self._ask(ask)
-            finally:
-                self._places.release()
         return self.lists.subjects.get(subject_id) if self.lists else None
+
+    @asynccontextmanager
+    async def _place(self, subject_id: str) -> AsyncIterator[None]:
+        """Wait in line until there is a place to ask by id, or no need to."""
+        place = asyncio.create_task(self._places.acquire())
+        try:
+            while not (place.done() or self.names(subject_id)):
+                await asyncio.wait({place}, timeout=self.poll_interval)
+            yield
+        finally:
+            if not place.cancel():
+                self._places.release()
 
     def names(self, subject_id: str) -> bool:
         """Return whether something is listed."""
@@ -161,7 +167,6 @@ class SharedLooks(Looks[SubjectT]):
         thread = ThreadPoolExecutor(1, thread_name_prefix="toloka-lists")
         reading: asyncio.Task[None] | None = None
         self._kept_up += 1
-        self.is_abandoned = False
         try:
             while True:
                 end = time.monotonic() + self.poll_interval * random.uniform(0.9, 1.0)
@@ -176,7 +181,7 @@ class SharedLooks(Looks[SubjectT]):
         finally:
             self._kept_up -= 1
             if not self._kept_up:  # whoever comes next must not take for news what is old
-                self.is_abandoned = True
+                self.ends += 1
                 self.lists, self._before, self._listed_at = None, Lists(), time.monotonic()
             if reading is not None:
                 reading.cancel()

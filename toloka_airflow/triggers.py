@@ -17,9 +17,9 @@ from airflow.triggers.base import TriggerEvent
 
 from toloka_airflow.api.errors import REFUSALS, TolokaError
 from toloka_airflow.api.models import Operation, Pool, PoolStatus, Raw, read_date
-from toloka_airflow.closing import PAUSE, TRIGGER_PATIENCE, Round, close_after_kill, newer_attempt, to_the_end
+from toloka_airflow.closing import TRIGGER_PATIENCE, Closing, Round, newer_attempt, to_the_end
 from toloka_airflow.hooks import MAY_PASS
-from toloka_airflow.looks import Looks, SubjectT, connect, in_thread, threads
+from toloka_airflow.looks import Looks, SubjectT
 from toloka_airflow.progress import Progress
 from toloka_airflow.streams import OperationLooks, PoolLooks, SharingTrigger, next_look, slow
 
@@ -34,8 +34,6 @@ CONNECTION_PATIENCE = 120.0
 """Seconds to go on asking for a connection: while a secrets backend is down, Airflow says that it is not defined."""
 STREAM_PATIENCE = 60.0
 """Seconds until a shared stream has begun; Airflow can be told to wait for more who want to share it."""
-CLOSING = "closing"
-"""What has threads of its own: it must not wait in line behind looks that Toloka does not answer."""
 _FACTS = ("id", "project_id", "status", "last_close_reason", "last_started", "last_stopped")
 
 
@@ -117,11 +115,11 @@ class _WaitTrigger(SharingTrigger, Generic[SubjectT]):
     async def filter_shared_stream(self, shared_stream: AsyncIterator[None]) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that says how the wait ended, looking when the lists have something to tell."""
         looks = self.shared_looks.of(self.toloka_conn_id, self.poll_interval)
-        give_up = time.monotonic() + STREAM_PATIENCE
+        give_up, ends = time.monotonic() + STREAM_PATIENCE, looks.ends
         with looks.watch(self.subject_id) as watch:
             while self._shares_for() > 0:
                 await watch.news(self.patience())
-                if looks.is_abandoned or (not looks.is_kept_up and time.monotonic() > give_up):
+                if not looks.is_kept_up and (looks.ends > ends or time.monotonic() > give_up):
                     self.log.warning("Nobody looks at lists any more; looking at %s by id", self.what)
                     break
                 if end := await self._look(looks):
@@ -375,27 +373,26 @@ class PoolTrigger(_WaitTrigger[Pool]):
             await to_the_end(self._close())
 
     async def _close(self) -> None:
+        newer = partial(newer_attempt, self.task_instance, self.log)
+        closing = Closing(self._round, newer=newer, log=self.log, patience=TRIGGER_PATIENCE)
+        closings = _Closings.of(self.toloka_conn_id)
+        pause: float | None = 0.0
         try:
-            if (client := await self._connect_to_close()) is None:
-                return
-            newer = partial(newer_attempt, self.task_instance, self.log)
-            closing = close_after_kill(client, self._round, newer=newer, log=self.log, patience=TRIGGER_PATIENCE)
-            while pause := await in_thread(threads(self.toloka_conn_id, CLOSING), partial(next, closing, None)):
+            while pause is not None:
                 await asyncio.sleep(pause)
+                try:
+                    pause = await closings.look(closing.go_on)
+                except Exception as exc:  # whoever waited for this may have been cancelled
+                    pause = closing.failed(exc)
         except asyncio.CancelledError:  # not the trigger alone: the triggerer stops
             self.log.error("The triggerer stopped before %s was closed; it may stay OPEN, close it by hand", self.what)
             raise
 
-    async def _connect_to_close(self) -> TolokaClient | None:
-        give_up = time.monotonic() + TRIGGER_PATIENCE
-        while True:
-            try:
-                return await connect(self.toloka_conn_id, CLOSING)
-            except Exception as exc:  # whoever waited for this may have been cancelled
-                if time.monotonic() > give_up:
-                    self.log.error("%s may stay OPEN, close it by hand: its wait was killed, but %r", self.what, exc)
-                    return None
-            await asyncio.sleep(PAUSE)
+
+class _Closings(Looks[Pool]):
+    """They must not wait in line behind looks that Toloka does not answer."""
+
+    purpose = "closings"
 
 
 def safety_net(seconds: float) -> timedelta:

@@ -19,7 +19,7 @@ from toloka_airflow.looks import LOOKS_AT_A_TIME, threads
 from toloka_airflow.sensors import PoolSensor
 from toloka_airflow.triggers import PoolTrigger
 
-EARLIER, SEEN, LATER = (f"2026-01-31T{hour}:00:00.250" for hour in ("08", "09", "10"))
+EARLIER, SEEN, LATER, LATEST = (f"2026-01-31T{hour}:00:00.250" for hour in ("08", "09", "10", "11"))
 CLOSE = "POST /pools/21/close"
 BUSY = ["cleared", "scheduled", "queued", "running", "deferred", "restarting", "up_for_retry", "up_for_reschedule"]
 # Airflow before 3.3 does not tell triggers.
@@ -199,6 +199,44 @@ def test_a_pool_that_is_closed_for_update_is_closed_when_it_opens_again(
 
 
 @every_side
+def test_a_pool_that_was_closed_for_update_a_moment_ago_is_closed_when_it_opens_again(
+    server: ScriptedServer, airflow: Airflow, side: str
+) -> None:
+    """Toloka says that there is nothing to close, as it does for a pool that is closed for good."""
+    server.answer("GET", "/pools/21", json=pool("OPEN", None, last_started=SEEN), times=2)
+    server.answer("POST", "/pools/21/close", 204)
+    server.answer("GET", "/pools/21", json=pool("CLOSED", "FOR_UPDATE", last_started=SEEN), times=2)
+    server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", last_started=LATER))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill(side, server, airflow) == [CLOSE] * 2
+
+
+@pytest.mark.skipif("trigger" not in KILLED, reason="Airflow before 3.3 does not tell triggers")
+def test_an_update_of_a_pool_that_was_opened_for_somebody_else_changes_nothing(
+    server: ScriptedServer, airflow: Airflow
+) -> None:
+    seen_once(server, started=LATER)
+    server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", last_started=LATEST))
+    assert kill("trigger", server, airflow) == []
+
+
+@pytest.mark.skipif("trigger" not in KILLED, reason="Airflow before 3.3 does not tell triggers")
+def test_a_triggerer_that_stops_says_what_may_stay_open(
+    server: ScriptedServer, airflow: Airflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.default("GET", "/pools/21", pool("LOCKED", None, last_started=SEEN))
+    airflow.connect()
+
+    async def stop() -> None:
+        trigger = await kill_trigger(server, TaskInstance(task_id="wait"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(trigger.on_kill(), 0.2)
+
+    asyncio.run(stop())
+    assert "stopped before pool 21 was closed; it may stay OPEN" in capsys.readouterr().out
+
+
+@every_side
 def test_a_closing_that_fails_is_tried_again(server: ScriptedServer, airflow: Airflow, side: str) -> None:
     server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
     server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE", id="op-0"))
@@ -312,7 +350,7 @@ def test_a_trigger_closes_the_pool_while_looks_are_not_answered(server: Scripted
 
     async def close() -> None:
         trigger = await kill_trigger(server, TaskInstance(task_id="wait"))
-        looks = [threads("toloka_default").submit(answered.wait, 20) for _ in range(2 * LOOKS_AT_A_TIME)]
+        looks = [threads("toloka_default", "looks").submit(answered.wait, 20) for _ in range(2 * LOOKS_AT_A_TIME)]
         await trigger.on_kill()
         assert not any(look.done() for look in looks)
 

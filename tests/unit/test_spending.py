@@ -72,6 +72,34 @@ def test_a_closing_that_may_pass_is_tried_again_by_airflow(server: ScriptedServe
 
 
 @both_modes
+def test_an_update_does_not_end_the_wait(server: ScriptedServer, connection: str, mode: str) -> None:
+    """The attempt after one that found the pool closed for update has to close it."""
+    server.answer("GET", "/pools/21", json=pool("CLOSED", "FOR_UPDATE"), times=4)
+    server.answer("GET", "/pools/21", json=pool("OPEN", "FOR_UPDATE"))
+    server.default("GET", "/pools/21", pool("CLOSED", "MANUAL"))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("POST", "/api/staging/analytics-2", analytics(5))
+    server.default("GET", "/operations/op-1", analytics(5))
+    server.answer("POST", "/pools/21/close", 202, operation("SUCCESS", "POOL.CLOSE", id="op-2"))
+    assert wait(mode, "21", max_spend=5).result["stopped_by"] == "max_spend"
+
+
+@pytest.mark.parametrize("status", ["OPEN", "LOCKED"])
+@both_modes
+def test_a_pool_that_is_open_again_is_not_closed(
+    server: ScriptedServer, connection: str, mode: str, status: str
+) -> None:
+    server.default("GET", "/pools/21", pool(status, "FOR_UPDATE"))
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=2 if mode == "deferred" else 1)
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("POST", "/api/staging/analytics-2", analytics(5))
+    server.default("GET", "/operations/op-1", analytics(5))
+    server.answer("POST", "/pools/21/close", 204)
+    with pytest.raises(AirflowException, match=f"it is {status} again"):
+        wait(mode, "21", max_spend=5)
+
+
+@both_modes
 def test_a_pool_that_is_closed_for_update_is_not_closed(server: ScriptedServer, connection: str, mode: str) -> None:
     """Toloka answers that there is nothing to do, and opens it again by itself."""
     server.default("GET", "/pools/21", pool("CLOSED", "FOR_UPDATE"))
@@ -87,7 +115,8 @@ def test_a_pool_that_is_closed_for_update_is_not_closed(server: ScriptedServer, 
 
 @both_modes
 def test_an_operation_that_holds_the_pool_is_waited_for(server: ScriptedServer, connection: str, mode: str) -> None:
-    server.default("GET", "/pools/21", pool("OPEN", None))
+    server.default("GET", "/pools/21", pool("CLOSED", "MANUAL"))
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=2 if mode == "deferred" else 1)
     server.default("GET", "/operations", NO_OPERATIONS)
     server.default("POST", "/api/staging/analytics-2", analytics(5))
     server.default("GET", "/operations/op-1", analytics(5))

@@ -171,6 +171,14 @@ class TestCheck:
         TolokaClient(TOKEN, base_url=toloka.url).open_pool(pool_id)
         assert check(pool_id, now() - HOUR / 2)["closes_at"]
 
+    def test_what_toloka_will_reopen_must_be_closed_however_late_it_is(self, toloka: EmulatorServer) -> None:
+        pool_id = toloka.add_pool(open=True)
+        client = TolokaClient(TOKEN, base_url=toloka.url)
+        operation = client.close_pool_for_update(pool_id)
+        assert operation is not None
+        client.ensure_success(client.wait_operation(operation, timeout=30, poll_interval=0.05))
+        assert check(pool_id, now() - HOUR / 2)["closes_at"]
+
     def test_what_another_window_opened_is_left_alone(self, toloka: EmulatorServer) -> None:
         pool_id = toloka.add_pool(open=True)
         with pytest.raises(AirflowSkipException, match="for another one"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ WANTED, APPROVED, REJECTED = METRICS = (
 PATIENCE = 60.0
 """Seconds to wait for an estimate."""
 ON_LOW_BALANCE = ("fail", "skip")
-LONGEST_UPDATE = timedelta(minutes=15)
-"""After that, Toloka opens a pool again that was closed for update."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +135,6 @@ def is_for_somebody_else(pool: Training, opened_before: datetime | None) -> bool
     started, stopped = pool.last_started, pool.last_stopped
     if pool.status != PoolStatus.OPEN or started is None or opened_before is None or started < opened_before:
         return False
-    # It was closed for update about then: Toloka has reopened by itself what was open before.
-    is_reopened = pool.last_close_reason == CloseReason.FOR_UPDATE and stopped is not None
-    return not (is_reopened and stopped < opened_before + LONGEST_UPDATE)  # type: ignore[operator]
+    # It was open before, and closed for update then: Toloka has opened it again by itself.
+    is_reopened = pool.last_close_reason == CloseReason.FOR_UPDATE and stopped is not None and stopped < opened_before
+    return not is_reopened

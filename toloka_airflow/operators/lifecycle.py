@@ -295,7 +295,7 @@ class ClosePoolOperator(PoolOperator):
         return client.close_pool(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        _refuse_closed_for_update(self._what, client.get_pool(self._id()))
+        _ensure_closed(self._what, client.get_pool(self._id()), _limit(self.opened_before))
 
 
 class ArchivePoolOperator(PoolOperator):
@@ -367,7 +367,7 @@ class CloseTrainingOperator(_TrainingOperator):
         return client.close_training(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        _refuse_closed_for_update(self._what, client.get_training(self._id()))
+        _ensure_closed(self._what, client.get_training(self._id()), _limit(self.opened_before))
 
 
 class ArchiveTrainingOperator(_TrainingOperator):
@@ -393,9 +393,12 @@ def _limit(opened_before: datetime | str | None) -> datetime | None:
     return moment_if_any("opened_before", opened_before)
 
 
-def _refuse_closed_for_update(what: str, pool: Training) -> None:
+def _ensure_closed(what: str, pool: Training, opened_before: datetime | None) -> None:
+    """Raise if a pool, of which Toloka said that there is nothing to close, is open or will be; to be tried again."""
     if pool.is_closed_for_update:
         raise AirflowException(
             f"{what} is closed for update only: Toloka reopens it by itself within 15 minutes, and it "
             "cannot be closed before. Try again then, or open it now and close it"
         )
+    if pool.status in (PoolStatus.OPEN, PoolStatus.LOCKED) and not is_for_somebody_else(pool, opened_before):
+        raise AirflowException(f"{what} was closed, but it is {pool.status.value} by now. Try again to close it")

@@ -87,7 +87,7 @@ class CheckWindowOperator(BaseOperator):
             )
         if datetime.now(UTC) <= not_after:
             return
-        if pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED):
+        if pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED) and not pool.is_closed_for_update:
             raise AirflowSkipException(f"It is too late to open pool {pool.id}: the window closes at {closes_at}")
         self.log.warning("It is too late to open pool %s, but it is %s: it is to be closed", pool.id, pool.status.value)
 

@@ -243,9 +243,9 @@ class TestClosing:
         assert capsys.readouterr().out.count("is left alone: it was opened at") == 2
 
     def test_what_toloka_reopened_after_an_update_is_closed(self, server: ScriptedServer, connection: str) -> None:
-        """It was open until then, and closed for update right after the time at which it was to be closed."""
+        """It was open before, and closed for update right before the time that counts."""
         limit = datetime(2026, 3, 2, 18, tzinfo=UTC)
-        times = {"last_stopped": "2026-03-02T18:00:03.000", "last_started": "2026-03-02T18:15:03.000"}
+        times = {"last_stopped": "2026-03-02T17:59:57.000", "last_started": "2026-03-02T18:14:57.000"}
         server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", **times))
         server.answer("POST", "/pools/21/close", 202, operation("SUCCESS", "POOL.CLOSE"))
         server.answer("GET", "/pools/21", json=pool("OPEN", "FOR_UPDATE", **times))
@@ -257,7 +257,7 @@ class TestClosing:
         self, server: ScriptedServer, connection: str
     ) -> None:
         limit = datetime(2026, 3, 2, 18, tzinfo=UTC)
-        times = {"last_stopped": "2026-03-03T10:00:00.000", "last_started": "2026-03-03T10:00:09.000"}
+        times = {"last_stopped": "2026-03-02T18:10:00.000", "last_started": "2026-03-02T18:10:09.000"}
         server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", **times))
         task = ClosePoolOperator(task_id="close", pool_id="21", opened_before=limit, poll_interval=0.01)
         server.default("GET", "/operations", NO_OPERATIONS)

@@ -43,7 +43,7 @@ def make(operator: Any, noun: str = "pool", value: Any = "21", **arguments: Any)
 def pool_page(server: ScriptedServer) -> None:
     """Answer the reading of the pool that makes the link, and the question for operations under way."""
     for noun in ("pool", "training"):
-        server.default("GET", f"/{noun}s/21", pool("OPEN", None))
+        server.default("GET", f"/{noun}s/21", pool("CLOSED", "MANUAL"))
     server.default("GET", "/operations", NO_OPERATIONS)
 
 
@@ -355,6 +355,18 @@ def test_closing_what_would_reopen_by_itself_is_no_success(server: ScriptedServe
     server.answer("POST", f"/{noun}s/77/close", 204)
     server.answer("GET", f"/{noun}s/77", json=pool("CLOSED", "FOR_UPDATE"), times=2)
     with pytest.raises(AirflowException, match="reopens it by itself") as caught:
+        run_task(make(operator, noun, value="77"))
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(("operator", "noun"), [(ClosePoolOperator, "pool"), (CloseTrainingOperator, "training")])
+@pytest.mark.parametrize("status", ["OPEN", "LOCKED"])
+def test_what_was_opened_again_is_not_closed(server: ScriptedServer, operator: Any, noun: str, status: str) -> None:
+    """It was closed for update when Toloka said that there is nothing to close, and reopened since."""
+    server.answer("POST", f"/{noun}s/77/close", 204)
+    server.default("GET", f"/{noun}s/77", pool(status, "FOR_UPDATE"))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    with pytest.raises(AirflowException, match=f"was closed, but it is {status} by now") as caught:
         run_task(make(operator, noun, value="77"))
     assert not isinstance(caught.value, AirflowFailException)
 
