@@ -57,12 +57,13 @@ class Round:
     has_ended: bool = False
 
     def seen(self, pool: Pool) -> Round:
-        """Return what is known of the round after a look at the pool; the first opening that is seen counts."""
-        if pool.status != PoolStatus.OPEN:
+        """Return what is known of the round after a look at the pool; one at a list may be older than the last one."""
+        started = pool.last_started
+        if pool.status != PoolStatus.OPEN or started is None or (self.last_started and started < self.last_started):
             return self
         if self.is_over(pool):
             return replace(self, has_ended=True)
-        return replace(self, last_started=pool.last_started)
+        return replace(self, last_started=started)
 
     def is_over(self, pool: Pool) -> bool:
         """Return whether the pool was opened again since."""
@@ -119,7 +120,8 @@ class Closing:
         if why != self._said:
             self._log.warning("Could not close pool %s yet, trying for %.0f s: %s", pool_id, self._patience, why)
         self._said = why
-        return max(least or 0.0, PAUSE if elapsed < PATIENCE else 10 * PAUSE)
+        pause = PAUSE if elapsed < PATIENCE else 10 * PAUSE
+        return max(pause, min(least or 0.0, self._patience - elapsed - PAUSE))
 
 
 def close_after_kill(client: TolokaClient, closing: Closing) -> None:

@@ -15,6 +15,8 @@ from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 from airflow.triggers.base import BaseTrigger
 
 from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation, pool
+from toloka_airflow.api.models import Pool
+from toloka_airflow.closing import Round
 from toloka_airflow.looks import LOOKS_AT_A_TIME, threads
 from toloka_airflow.sensors import PoolSensor
 from toloka_airflow.triggers import PoolTrigger
@@ -234,6 +236,25 @@ def test_a_triggerer_that_stops_says_what_may_stay_open(
 
     asyncio.run(stop())
     assert "stopped before pool 21 was closed; it may stay OPEN" in capsys.readouterr().out
+
+
+def test_an_old_look_does_not_end_a_round() -> None:
+    """Lists may be older than what was asked for by id."""
+    old, new, undated = (Pool.from_api(pool("OPEN", None, last_started=date)) for date in (SEEN, LATER, None))
+    own = Round("21").seen(new)
+    for look in (old, undated, new):
+        own = own.seen(look)
+        assert not own.is_over(new)
+
+
+@every_side
+def test_a_server_that_asks_for_patience_does_not_get_more_than_there_is(
+    server: ScriptedServer, airflow: Airflow, side: str
+) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.error("POST", "/pools/21/close", 503, "REMOTE_SERVICE_UNAVAILABLE", headers={"Retry-After": "3600"})
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill(side, server, airflow) == [CLOSE] * 2
 
 
 @every_side

@@ -270,7 +270,7 @@ class ClosePoolOperator(PoolOperator):
     """
     Close a pool, so that nobody gets its tasks any more; answers that people are working on still come in.
 
-    It fails for a pool that was closed for update and would reopen by itself.
+    It fails, to be tried again, for a pool that was closed for update and would reopen by itself, or is open again.
 
     :param pool_id: The pool (templated).
     :param opened_before: Leave the pool alone if it was opened at this time or later (templated). Somebody else needs
@@ -286,16 +286,19 @@ class ClosePoolOperator(PoolOperator):
     def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.opened_before = opened_before
+        self._is_left_alone = False
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         limit = _limit(self.opened_before)
         if limit is not None and is_for_somebody_else(pool := client.get_pool(object_id), limit):
             self.log.info("%s is left alone: it was opened at %s, for somebody else", self._what, pool.last_started)
+            self._is_left_alone = True
             return None
         return client.close_pool(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        _ensure_closed(self._what, client.get_pool(self._id()), _limit(self.opened_before))
+        if not self._is_left_alone:
+            _ensure_closed(self._what, client.get_pool(self._id()), _limit(self.opened_before))
 
 
 class ArchivePoolOperator(PoolOperator):
@@ -342,7 +345,7 @@ class CloseTrainingOperator(_TrainingOperator):
     """
     Close a training, so that nobody gets its tasks any more.
 
-    It fails for a training that was closed for update and would reopen by itself.
+    It fails, to be tried again, for a training that was closed for update and would reopen by itself, or is open again.
 
     :param training_id: The training (templated).
     :param opened_before: Leave the training alone if it was opened at this time or later (templated). Somebody else
@@ -358,16 +361,19 @@ class CloseTrainingOperator(_TrainingOperator):
     def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.opened_before = opened_before
+        self._is_left_alone = False
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         limit = _limit(self.opened_before)
         if limit is not None and is_for_somebody_else(training := client.get_training(object_id), limit):
             self.log.info("%s is left alone: it was opened at %s, for somebody else", self._what, training.last_started)
+            self._is_left_alone = True
             return None
         return client.close_training(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        _ensure_closed(self._what, client.get_training(self._id()), _limit(self.opened_before))
+        if not self._is_left_alone:
+            _ensure_closed(self._what, client.get_training(self._id()), _limit(self.opened_before))
 
 
 class ArchiveTrainingOperator(_TrainingOperator):

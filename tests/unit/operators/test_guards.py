@@ -258,7 +258,8 @@ class TestClosing:
     ) -> None:
         limit = datetime(2026, 3, 2, 18, tzinfo=UTC)
         times = {"last_stopped": "2026-03-02T18:10:00.000", "last_started": "2026-03-02T18:10:09.000"}
-        server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", **times))
+        server.default("GET", "/pools/21", pool("LOCKED", "FOR_UPDATE", **times))
+        server.answer("GET", "/pools/21", json=pool("OPEN", "FOR_UPDATE", **times))
         task = ClosePoolOperator(task_id="close", pool_id="21", opened_before=limit, poll_interval=0.01)
         server.default("GET", "/operations", NO_OPERATIONS)
         assert run_task(task).result is None
