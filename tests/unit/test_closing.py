@@ -181,20 +181,13 @@ def test_a_pool_that_was_opened_again_is_left_alone(server: ScriptedServer, airf
 
 
 @every_side
-def test_a_pool_that_was_updated_meanwhile_is_closed(server: ScriptedServer, airflow: Airflow, side: str) -> None:
+@pytest.mark.parametrize("looks", [0, 6])
+def test_a_pool_that_is_updated_is_closed_when_it_is_open_again(
+    server: ScriptedServer, airflow: Airflow, side: str, looks: int
+) -> None:
     """Toloka reopens it by itself, which is no opening for somebody else."""
     seen_once(server)
-    server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", last_started=LATER))
-    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
-    assert kill(side, server, airflow) == [CLOSE]
-
-
-@every_side
-def test_a_pool_that_is_closed_for_update_is_closed_when_it_opens_again(
-    server: ScriptedServer, airflow: Airflow, side: str
-) -> None:
-    seen_once(server)
-    server.answer("GET", "/pools/21", json=pool("CLOSED", "FOR_UPDATE", last_started=SEEN), times=6)
+    server.answer("GET", "/pools/21", json=pool("CLOSED", "FOR_UPDATE", last_started=SEEN), times=looks)
     server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", last_started=LATER))
     server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
     assert kill(side, server, airflow) == [CLOSE]

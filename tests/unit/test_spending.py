@@ -59,12 +59,17 @@ def analytics(spent: Any) -> dict[str, Any]:
     return operation(type="ANALYTICS", details={"value": [{"request": {"name": "spent_budget"}, "result": spent}]})
 
 
+def spend(server: ScriptedServer, dollars: int) -> None:
+    """Answer that so much was spent, and that no operation is under way."""
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("POST", "/api/staging/analytics-2", analytics(dollars))
+    server.default("GET", "/operations/op-1", analytics(dollars))
+
+
 @both_modes
 def test_a_closing_that_may_pass_is_tried_again_by_airflow(server: ScriptedServer, connection: str, mode: str) -> None:
     server.default("GET", "/pools/21", pool("OPEN", None))
-    server.default("GET", "/operations", NO_OPERATIONS)
-    server.default("POST", "/api/staging/analytics-2", analytics(5))
-    server.default("GET", "/operations/op-1", analytics(5))
+    spend(server, 5)
     server.answer("POST", "/pools/21/close", 202, operation("FAIL", "POOL.CLOSE", id="op-2"))
     with pytest.raises(AirflowException, match="op-2") as caught:
         wait(mode, "21", max_spend=5)
@@ -77,9 +82,7 @@ def test_an_update_does_not_end_the_wait(server: ScriptedServer, connection: str
     server.answer("GET", "/pools/21", json=pool("CLOSED", "FOR_UPDATE"), times=4)
     server.answer("GET", "/pools/21", json=pool("OPEN", "FOR_UPDATE"))
     server.default("GET", "/pools/21", pool("CLOSED", "MANUAL"))
-    server.default("GET", "/operations", NO_OPERATIONS)
-    server.default("POST", "/api/staging/analytics-2", analytics(5))
-    server.default("GET", "/operations/op-1", analytics(5))
+    spend(server, 5)
     server.answer("POST", "/pools/21/close", 202, operation("SUCCESS", "POOL.CLOSE", id="op-2"))
     assert wait(mode, "21", max_spend=5).result["stopped_by"] == "max_spend"
 
@@ -91,9 +94,7 @@ def test_a_pool_that_is_open_again_is_not_closed(
 ) -> None:
     server.default("GET", "/pools/21", pool(status, "FOR_UPDATE"))
     server.answer("GET", "/pools/21", json=pool("OPEN", None), times=2 if mode == "deferred" else 1)
-    server.default("GET", "/operations", NO_OPERATIONS)
-    server.default("POST", "/api/staging/analytics-2", analytics(5))
-    server.default("GET", "/operations/op-1", analytics(5))
+    spend(server, 5)
     server.answer("POST", "/pools/21/close", 204)
     with pytest.raises(AirflowException, match=f"it is {status} again"):
         wait(mode, "21", max_spend=5)
@@ -104,9 +105,7 @@ def test_a_pool_that_is_closed_for_update_is_not_closed(server: ScriptedServer, 
     """Toloka answers that there is nothing to do, and opens it again by itself."""
     server.default("GET", "/pools/21", pool("CLOSED", "FOR_UPDATE"))
     server.answer("GET", "/pools/21", json=pool("OPEN", None), times=2 if mode == "deferred" else 1)
-    server.default("GET", "/operations", NO_OPERATIONS)
-    server.default("POST", "/api/staging/analytics-2", analytics(5))
-    server.default("GET", "/operations/op-1", analytics(5))
+    spend(server, 5)
     server.answer("POST", "/pools/21/close", 204)
     with pytest.raises(AirflowException, match="open it again within 15 minutes") as caught:
         wait(mode, "21", max_spend=5)
@@ -117,9 +116,7 @@ def test_a_pool_that_is_closed_for_update_is_not_closed(server: ScriptedServer, 
 def test_an_operation_that_holds_the_pool_is_waited_for(server: ScriptedServer, connection: str, mode: str) -> None:
     server.default("GET", "/pools/21", pool("CLOSED", "MANUAL"))
     server.answer("GET", "/pools/21", json=pool("OPEN", None), times=2 if mode == "deferred" else 1)
-    server.default("GET", "/operations", NO_OPERATIONS)
-    server.default("POST", "/api/staging/analytics-2", analytics(5))
-    server.default("GET", "/operations/op-1", analytics(5))
+    spend(server, 5)
     server.error("POST", "/pools/21/close", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
     server.answer("POST", "/pools/21/close", 202, operation("SUCCESS", "POOL.CLOSE", id="op-2"))
     assert wait(mode, "21", max_spend=5).result["stopped_by"] == "max_spend"
