@@ -21,7 +21,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError
-from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus
+from toloka_airflow.api.models import CloseReason, Operation, Pool, PoolStatus, Training
 from toloka_airflow.hooks import MAY_PASS
 
 if TYPE_CHECKING:
@@ -154,17 +154,22 @@ def close_at_once(client: TolokaClient, pool_id: str) -> Pool:
     if operation is not None:
         client.ensure_success(client.wait_operation(operation, timeout=LOCK_PATIENCE))
     pool = client.get_pool(pool_id)
-    if pool.is_closed_for_update:
-        raise _NotYetError(f"Pool {pool_id} is closed for update, so Toloka will open it again within 15 minutes")
-    if pool.status in (PoolStatus.OPEN, PoolStatus.LOCKED):
-        raise _NotYetError(f"Pool {pool_id} was closed, but it is {pool.status.value} again")
+    if why := why_not_closed(pool):
+        raise _NotYetError(f"Pool {pool_id} was closed, but it is {why}")
     return pool
+
+
+def why_not_closed(pool: Training) -> str | None:
+    """Return what a pool is, in words, if it is not closed, or will not stay so."""
+    if pool.is_closed_for_update:
+        return "closed for update only: Toloka reopens it by itself within 15 minutes, and does not close it before"
+    return f"{pool.status.value} by now" if pool.status in (PoolStatus.OPEN, PoolStatus.LOCKED) else None
 
 
 def _try_to_close(client: TolokaClient, round: Round, newer: Callable[[], str | None]) -> tuple[str, Operation | None]:
     """Return what was done, and the operation that closes the pool, if there is one."""
     pool = client.get_settled_pool(round.pool_id)
-    if pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED) and not pool.is_closed_for_update:
+    if (why := why_not_closed(pool)) is None:
         return f"It is {pool.status.value}, so there is nothing to close", None
     if round.is_over(pool):
         return f"It is left alone: it was opened again at {pool.last_started}, for somebody else", None
@@ -173,7 +178,7 @@ def _try_to_close(client: TolokaClient, round: Round, newer: Callable[[], str | 
     if pool.status == PoolStatus.LOCKED:
         raise _NotYetError("an operation that is under way holds it")
     if pool.is_closed_for_update:
-        raise _NotYetError("it is closed for update, so Toloka will open it again within 15 minutes")
+        raise _NotYetError(f"it is {why}")
     operation = client.close_pool(pool.id)
     if operation is None:
         raise _NotYetError("it was closed a moment ago, perhaps for update only")

@@ -16,6 +16,7 @@ from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError, 
 from toloka_airflow.api.models import Operation, OperationStatus, PoolStatus
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import dollars, moment, moment_if_any
+from toloka_airflow.closing import why_not_closed
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, is_for_somebody_else, let_expire, skip_if_late
@@ -401,10 +402,6 @@ def _limit(opened_before: datetime | str | None) -> datetime | None:
 
 def _ensure_closed(what: str, pool: Training, opened_before: datetime | None) -> None:
     """Raise if a pool, of which Toloka said that there is nothing to close, is open or will be; to be tried again."""
-    if pool.is_closed_for_update:
-        raise AirflowException(
-            f"{what} is closed for update only: Toloka reopens it by itself within 15 minutes, and it "
-            "cannot be closed before. Try again then, or open it now and close it"
-        )
-    if pool.status in (PoolStatus.OPEN, PoolStatus.LOCKED) and not is_for_somebody_else(pool, opened_before):
-        raise AirflowException(f"{what} was closed, but it is {pool.status.value} by now. Try again to close it")
+    why = why_not_closed(pool)
+    if why and not is_for_somebody_else(pool, opened_before):
+        raise AirflowException(f"{what} was closed, but it is {why}. Try again to close it")

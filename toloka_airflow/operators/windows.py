@@ -13,9 +13,9 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from toloka_airflow.api.models import PoolStatus
 from toloka_airflow.api.transport import checked_id
 from toloka_airflow.arguments import moment
+from toloka_airflow.closing import why_not_closed
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, store_link
 from toloka_airflow.operators.guards import is_for_somebody_else
@@ -87,9 +87,9 @@ class CheckWindowOperator(BaseOperator):
             )
         if datetime.now(UTC) <= not_after:
             return
-        if pool.status not in (PoolStatus.OPEN, PoolStatus.LOCKED) and not pool.is_closed_for_update:
+        if (why := why_not_closed(pool)) is None:
             raise AirflowSkipException(f"It is too late to open pool {pool.id}: the window closes at {closes_at}")
-        self.log.warning("It is too late to open pool %s, but it is %s: it is to be closed", pool.id, pool.status.value)
+        self.log.warning("It is too late to open pool %s, but it has to be closed, as it is %s", pool.id, why)
 
     def _spent(self, client: TolokaClient, pool_id: str) -> float:
         facts = measure(client, pool_id, self.log)
