@@ -5,8 +5,9 @@ Run it by ``make bench-worker``. A real Airflow (scheduler, triggerer, API serve
 all in turn. A task defers, waits in the triggerer, and resumes: two processes, which fork from one that has imported
 nothing of the DAG. A listener in them tells the CPU since the fork when Airflow is about to end them. The connection
 is stored in Airflow, and Toloka is the emulator behind TLS, so that certificates are loaded and checked as usual.
-The difference to the bare operator is what is ours. A second Airflow does the same with an
-``airflow_local_settings.py`` that imports the client beforehand, as ``docs/performance.md`` advises.
+The difference to the bare operator is what is ours. In two others, workers do not fork from the scheduler, which has
+imported the client as it began: so it is with other executors than the LocalExecutor. The last of them has what
+``docs/performance.md`` advises for that.
 """
 
 from __future__ import annotations
@@ -54,8 +55,12 @@ CASES = {
 OURS = ("open_pool", "operation_sensor", "pool_sensor")
 RUNS = 10
 GOAL_MS = 50.0
-PRELOADING = "import requests, toloka_airflow.api.client\n__all__ = []\n"
-"""An ``airflow_local_settings.py``: task processes fork from one that has imported it."""
+APART = {"AIRFLOW__SCHEDULER__MP_START_METHOD": "spawn"}
+SETTINGS = {
+    "Workers fork from the scheduler, as the LocalExecutor has them": {},
+    "Workers are processes of their own, as with other executors": APART,
+    "The same, with an airflow_local_settings.py": {**APART, "PYTHONPATH": str(HERE / "worker_settings")},
+}
 PATIENCE = 180.0
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 """Workers find modules compiled."""
@@ -183,21 +188,20 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path, settings: str) -> Iterator[Bench]:
-    """Start everything, with an ``airflow_local_settings.py``."""
+def bench(folder: Path, settings: dict[str, str]) -> Iterator[Bench]:
+    """Start everything, with some settings of Airflow."""
     plugins = HERE / "worker_plugins"
     env = {
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),
         "TOLOKA_BENCH_METER": str(folder / "meter.jsonl"),
         **COMPILED,
+        **settings,
     }
     with (
         EmulatorServer(seed=1, frozen=True) as toloka,
         TlsFront(toloka.url, folder) as front,
         LocalAirflow(folder / "airflow", HERE / "worker_dags", env=env | front.environment) as airflow,
     ):
-        (airflow.home / "config").mkdir()
-        (airflow.home / "config" / "airflow_local_settings.py").write_text(settings)
         airflow.start()
         connection = {
             "connection_id": "toloka_default",
@@ -277,14 +281,14 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {dt.date.today()}")
     print("Milliseconds of CPU, medians. 'ours' is the difference to the bare operator's in the same run.")
-    for settings in ("", PRELOADING):
+    for title, settings in SETTINGS.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             with bench(folder, settings) as running:
                 for number in range(arguments.runs):
                     print(f"round {number + 1} of {arguments.runs}", file=sys.stderr)
                     running.round(number)
-            print(f"\nairflow_local_settings.py: {settings.splitlines()[0] if settings else 'nothing'}")
+            print(f"\n{title}:")
             report(read(folder / "meter.jsonl"))
     with tempfile.TemporaryDirectory() as name:
         parts(Path(name))

@@ -6,14 +6,16 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
+from toloka_airflow import startup
 from toloka_airflow.links import TolokaLink
 
 
 class TolokaPlugin(AirflowPlugin):
-    """Make the links of Toloka tasks and the timetable of working windows known to Airflow."""
+    """Make the links of Toloka tasks, the timetable of working windows, and `startup` known to Airflow."""
 
     name = "toloka"
     operator_extra_links = [TolokaLink()]
+    listeners = [startup]
 
     @property
     def timetables(self) -> list[Any]:  # type: ignore[override]

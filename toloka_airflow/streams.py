@@ -14,14 +14,14 @@ import logging
 import random
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from airflow.triggers.base import BaseEventTrigger
 
@@ -64,21 +64,50 @@ class Lists(Generic[SubjectT]):
 
 
 class Watch:
-    """One who waits for news of a subject."""
+    """
+    One who waits for news of a subject, within a ``with``.
 
-    def __init__(self) -> None:
-        self._news = asyncio.Event()
+    There are thousands of them, and Python's garbage collection goes through every object that one is made of.
+
+    :param others: All who wait, to join.
+    """
+
+    __slots__ = ("_has_news", "_others", "_waiting", "subject_id")
+
+    def __init__(self, subject_id: str, others: set[Watch]) -> None:
+        self.subject_id = subject_id
+        self._others = others
+        self._has_news = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._others.add(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._others.discard(self)
 
     def wake(self) -> None:
         """Tell that there is something to see."""
-        self._news.set()
+        self._has_news = True
+        self._go_on()
 
     async def news(self, patience: float) -> None:
         """Wait until there is something to see, or for so many seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._news.wait()
-        self._news.clear()
+        if not self._has_news:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            time_is_up = loop.call_later(patience, self._go_on)
+            try:
+                await self._waiting
+            finally:
+                time_is_up.cancel()
+                self._waiting = None
+        self._has_news = False
+
+    def _go_on(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 class SharedLooks(Looks[SubjectT]):
@@ -99,7 +128,7 @@ class SharedLooks(Looks[SubjectT]):
         self.lists: Lists[SubjectT] | None = None
         """What the lists said last; ``None`` before that."""
         self._before: Lists[SubjectT] = Lists()
-        self._watches: dict[str, set[Watch]] = {}
+        self._watches: set[Watch] = set()
         self._not_listed = 0
         self._listed_at = time.monotonic()
         self._failures = 0
@@ -117,19 +146,12 @@ class SharedLooks(Looks[SubjectT]):
         """Whether somebody looks at the lists."""
         return self._kept_up > 0
 
-    @contextmanager
-    def watch(self, subject_id: str) -> Iterator[Watch]:
+    def watch(self, subject_id: str) -> Watch:
         """Let somebody be woken when there is news of a subject, or when it is not listed."""
-        watch = Watch()
-        self._watches.setdefault(subject_id, set()).add(watch)
+        watch = Watch(subject_id, self._watches)
         if self.lists is not None and subject_id not in self.lists.going_on:
             watch.wake()
-        try:
-            yield watch
-        finally:
-            self._watches[subject_id].discard(watch)
-            if not self._watches[subject_id]:
-                del self._watches[subject_id]
+        return watch
 
     async def see(self, subject_id: str, ask: Callable[[TolokaClient], SubjectT]) -> SubjectT | None:
         """Return what is listed, ``None`` if it goes on; ask if it is not listed, not even when its turn has come."""
@@ -186,9 +208,8 @@ class SharedLooks(Looks[SubjectT]):
             if reading is not None:
                 reading.cancel()
             thread.shutdown(wait=False)
-            for watches in self._watches.values():
-                for watch in watches:
-                    watch.wake()
+            for watch in self._watches:
+                watch.wake()
 
     async def _read_lists(self, thread: Executor) -> None:
         not_listed, self._not_listed = self._not_listed, 0
@@ -213,10 +234,9 @@ class SharedLooks(Looks[SubjectT]):
         if (lists := self.lists) is None:
             return
         before, self._before = self._before, lists
-        concerned = [subject_id for subject_id in self._watches if self._is_news(subject_id, lists, before)]
-        for count, subject_id in enumerate(concerned, 1):
-            for watch in self._watches.get(subject_id, ()):
-                watch.wake()
+        concerned = [watch for watch in self._watches if self._is_news(watch.subject_id, lists, before)]
+        for count, watch in enumerate(concerned, 1):
+            watch.wake()
             if count % WOKEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
 

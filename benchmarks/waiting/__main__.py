@@ -2,8 +2,8 @@
 What waiting costs: ours beside the triggers of two providers and toloka-kit.
 
 Run it by ``make bench-wait``. Every case has a process of its own, and a local Toloka in another; the triggers run in
-Airflow's own triggerer. So many operations end at random within two minutes. What is measured is told in
-``docs/performance.md``, whose table and chart ``--write`` makes anew.
+Airflow's own triggerer, and ours in a bare event loop as well. So many operations end at random within two minutes.
+What is measured is told in ``docs/performance.md``, whose table and chart ``--write`` makes anew.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ from benchmarks.waiting.case import Record  # noqa: E402
 from benchmarks.waiting.figures import Figures, work_out  # noqa: E402
 from benchmarks.waiting.supervisor import Supervisor  # noqa: E402
 
+COMMANDS = {
+    "loop": ["-m", "benchmarks.waiting.loop"],
+    "threads": ["-W", "ignore", "-m", "benchmarks.waiting.kit"],
+}
+DONE = "done\n"
 WARM_UP = 10
 SECONDS = 120.0
 REST = 12.0
@@ -97,7 +102,7 @@ class Bench:
         """Run a case, and return what it took."""
         with serve() as server, tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            run = self._in_threads if case.python == "kit" else self._in_triggerer
+            run = self._in_triggerer if case.process == "triggerer" else self._in_process
             plan, start = run(case, count, server, folder)
             record = Record.load(folder / "result.json")
             return work_out(case.name, record, plan, server.samples(), start, folder / "log.jsonl")
@@ -120,22 +125,29 @@ class Bench:
             triggerer.stop()
         return plan, start
 
-    def _in_threads(self, case: Case, count: int, server: Server, folder: Path) -> tuple[dict[str, Any], float]:
-        command = [self.pythons[case.python], "-W", "ignore", "-m", "benchmarks.waiting.kit", server.url]
+    def _in_process(self, case: Case, count: int, server: Server, folder: Path) -> tuple[dict[str, Any], float]:
+        """Run it in a process that reads what to wait for, and says when that is done."""
+        command = [self.pythons[case.python], *COMMANDS[case.process], case.name, server.url]
         with subprocess.Popen(
-            [*command, str(folder / "result.json")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, str(folder / "result.json")],
+            env=os.environ | connections(*server.ports),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as process:
             assert process.stdin
             assert process.stdout
             _tell(process.stdin, server.begin(WARM_UP))
-            process.stdout.readline()
+            if DONE not in process.stdout:
+                raise SystemExit(f"{case.name} ended before its time")
             time.sleep(REST)
             start = time.time()
             plan = server.begin(count, lead(count), self.seconds)
             _tell(process.stdin, plan)
             os.set_blocking(process.stdout.fileno(), False)
-            while not process.stdout.readline() and time.time() < plan["begin"] + self.seconds + PATIENCE:
+            while DONE not in process.stdout and time.time() < plan["begin"] + self.seconds + PATIENCE:
                 time.sleep(0.5)
+            time.sleep(1)
             process.terminate()
             try:
                 process.wait(PATIENCE)
@@ -146,7 +158,7 @@ class Bench:
 
 
 def _tell(pipe: Any, plan: dict[str, Any]) -> None:
-    pipe.write(json.dumps({"operations": plan["operations"], "first": plan["first"]}) + "\n")
+    pipe.write(json.dumps(plan) + "\n")
     pipe.flush()
 
 

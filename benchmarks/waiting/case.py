@@ -7,6 +7,7 @@ import resource
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 INTERVAL = 0.5
 """Seconds between two samples."""
@@ -51,6 +52,11 @@ class Record:
     def load(cls, path: Path) -> Record:
         """Return what another process saved."""
         return cls(**json.loads(path.read_text()))
+
+
+def went_well(payload: Any) -> bool:
+    """Return whether an event says that what was waited for was done."""
+    return payload is True or payload.get("kind") == "finished" or payload.get("status") == "success"
 
 
 def memory() -> int:

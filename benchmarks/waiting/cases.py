@@ -19,12 +19,14 @@ class Case:
     :param name: How the command line calls it.
     :param title: How the table and the chart call it.
     :param python: Which environment it needs: ``ours``, ``providers`` or ``kit``.
-    :param classpath: The trigger that a triggerer runs.
+    :param process: What runs it: Airflow's ``triggerer``, a bare event ``loop``, or ``threads``.
+    :param classpath: The trigger.
     """
 
     name: str
     title: str
-    python: str
+    python: str = "ours"
+    process: str = "triggerer"
     classpath: str = ""
 
     def arguments(self, number: int, operation_id: str, due: float) -> dict[str, Any]:
@@ -62,17 +64,22 @@ class Case:
                 }
 
 
+OURS = "toloka_airflow.triggers.OperationTrigger"
 CASES = {
     case.name: case
     for case in (
-        Case("shared", "ours", "ours", "toloka_airflow.triggers.OperationTrigger"),
-        Case("by_id", "ours, by id", "ours", "benchmarks.waiting.triggers.ByIdTrigger"),
-        Case("http", "HTTP provider", "providers", "airflow.providers.http.triggers.http.HttpSensorTrigger"),
+        Case("shared", "ours", classpath=OURS),
+        Case("by_id", "ours, by id", classpath="benchmarks.waiting.triggers.ByIdTrigger"),
+        Case("http", "HTTP provider", "providers", classpath="airflow.providers.http.triggers.http.HttpSensorTrigger"),
         Case(
-            "dbt", "dbt Cloud provider", "providers", "airflow.providers.dbt.cloud.triggers.dbt.DbtCloudRunJobTrigger"
+            "dbt",
+            "dbt Cloud provider",
+            "providers",
+            classpath="airflow.providers.dbt.cloud.triggers.dbt.DbtCloudRunJobTrigger",
         ),
-        Case("kit", "toloka-kit", "kit"),
-        Case("sleep", "Airflow alone", "ours", "benchmarks.waiting.triggers.SleepTrigger"),
+        Case("kit", "toloka-kit", "kit", "threads"),
+        Case("sleep", "Airflow alone", classpath="benchmarks.waiting.triggers.SleepTrigger"),
+        Case("bare", "ours, bare loop", process="loop", classpath=OURS),
     )
 }
 

@@ -42,7 +42,8 @@ PANELS: list[tuple[str, Value, Callable[[float], str], tuple[float, str, int] | 
 
 
 def draw(results: list[Figures]) -> Iterator[str]:
-    """Yield the lines of the picture."""
+    """Yield the lines of the picture, of all that a user can choose from."""
+    results = [one for one in results if CASES[one.case].process != "loop"]
     yield f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">'
     yield "<title>What waiting costs with 100, 1,000 and 10,000 waits at once, beside others</title>"
     yield f"<style>{STYLE}</style>"

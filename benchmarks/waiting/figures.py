@@ -36,11 +36,11 @@ class Figures:
     :param memory: Bytes per wait that was alive.
     :param p50: Seconds between the end of an operation and of its wait, in the middle.
     :param p99: The same for the slowest one in a hundred.
-    :param block: Seconds for which the event loop was blocked at the longest while waits ended; ``None`` without one.
+    :param block: Seconds for which the event loop was blocked at the longest, from the start of the waits to the end of
+        the last; ``None`` without one.
     :param without_gc: The same without Python's garbage collection, which goes through all that Airflow has in memory.
     :param own_block: What of that was CPU of the process itself; other work on the machine does not disturb it.
     :param collections: How many full garbage collections there were meanwhile, and what the longest took of CPU.
-    :param start_block: As ``block``, while the waits were started.
     :param warnings: How often Airflow's own watchdog warned of a blocked event loop, and of how many seconds at most.
     :param server: Share of the time that the server was busy.
     :param seconds: Seconds from the first end of an operation to the last end of a wait.
@@ -63,7 +63,6 @@ class Figures:
     without_gc: float | None
     own_block: float | None
     collections: tuple[int, float]
-    start_block: float | None
     warnings: tuple[int, float]
     server: float
     seconds: float
@@ -89,7 +88,7 @@ def work_out(case: str, record: Record, plan: dict[str, Any], server: list[Any],
     most = max(sample[2] for sample in record.samples if start <= sample[0] <= last)
     idle = _at(record.samples, start, 1) - _at(record.samples, start - IDLE, 1)
     took = _at(record.samples, last, 1) - _at(record.samples, begin, 1)
-    collections = [cpu for at, cpu in record.collections if begin < at <= last]
+    collections = [cpu for at, cpu in record.collections if start < at <= last]
     requests = _at(server, last, 2) - _at(server, start, 2)
     return Figures(
         case=case,
@@ -105,11 +104,10 @@ def work_out(case: str, record: Record, plan: dict[str, Any], server: list[Any],
         memory=(most - before[-1]) / alive,
         p50=statistics.median(delays) if delays else None,
         p99=sorted(delays)[int(len(delays) * 0.99)] if delays else None,
-        block=_most(record, begin, last + 1, 4),
-        without_gc=_most(record, begin, last + 1, 5),
-        own_block=_most(record, begin, last + 1, 6),
+        block=_most(record, start, last + 1, 4),
+        without_gc=_most(record, start, last + 1, 5),
+        own_block=_most(record, start, last + 1, 6),
         collections=(len(collections), max(collections, default=0.0)),
-        start_block=_most(record, start, begin, 4),
         warnings=_warnings(log),
         server=(_at(server, last, 1) - _at(server, begin, 1)) / (last - begin),
         seconds=last - begin,

@@ -64,7 +64,7 @@ class Waits:
 def main() -> None:
     """Wait for what standard input tells, until it says that it is enough."""
     allow_many_files()
-    url, result = sys.argv[1], Path(sys.argv[2])
+    url, result = sys.argv[2], Path(sys.argv[3])
     waits = Waits(url)
     signal.signal(signal.SIGTERM, lambda *_: waits.stopped.set())
     threading.Thread(target=_read, args=(waits,), daemon=True).start()

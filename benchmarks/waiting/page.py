@@ -44,7 +44,7 @@ def line(figures: Figures) -> str:
     notes = [
         f"{figures.alive:,} of {figures.waits:,} alive at once, {figures.done:,} done in {figures.seconds:.0f} s",
         f"{figures.wrong:,} ended wrong",
-        f"to start them: {figures.start_cpu:.1f} s of CPU, blocked for {_milliseconds(figures.start_block)}",
+        f"to start them: {figures.start_cpu:.1f} s of CPU",
         f"of the longest block without garbage collection, {_milliseconds(figures.own_block)} was its own CPU",
         "{} full garbage collections, of {:.3f} s at most".format(*figures.collections),
         f"idle: {figures.idle:.1%} of a core",
@@ -130,6 +130,12 @@ def _goals(here: dict[str, Figures]) -> Iterator[str]:
     if "sleep" in here:
         more = ours.memory - here["sleep"].memory
         wanted.append((f"{more / 1e3:,.0f} kB more than Airflow alone, at most 12", more <= GOAL_MEMORY))
+    if "bare" in here and ours.waits in GOAL_BLOCK and (longest := here["bare"].block) is not None:
+        most, memory = GOAL_BLOCK[ours.waits], here["bare"].memory
+        wanted += [
+            (f"in a bare loop, never blocked for more than {_milliseconds(most)} in any case", longest <= most),
+            (f"in a bare loop, {memory / 1e3:,.0f} kB a wait, at most 12", memory <= GOAL_MEMORY),
+        ]
     for peer in ("http", "dbt"):
         if peer in here and (theirs := here[peer].requests) and ours.requests:
             ratio = theirs / ours.requests

@@ -44,6 +44,17 @@ print("\\n" + json.dumps({
     "behaviour": manager.field_behaviours["toloka"],
 }))
 """
+# A component of Airflow makes a Job when it begins; a task process tells listeners of itself.
+COMPONENT = "from airflow.jobs.job import Job; Job()"
+TASK = """
+from airflow.sdk.execution_time.task_runner import TaskRunnerMarker, get_listener_manager
+get_listener_manager().hook.on_starting(component=TaskRunnerMarker())
+"""
+BEGINNING = """
+import gc, json, sys
+modules = ["requests", "toloka_airflow.api.client", "toloka_airflow.triggers"]
+print("\\n" + json.dumps([name in sys.modules for name in modules] + [gc.get_freeze_count() > 0]))
+"""
 
 
 def run(*command: str) -> str:
@@ -174,3 +185,11 @@ class TestManager:
         [ours] = [row for row in listed("plugins") if row["name"] == "toloka"]
         assert "airflow-toloka" in ours["source"]
         assert "TolokaLink" in str(ours)
+
+
+class TestBeginning:
+    def test_a_component_imports_what_those_that_fork_from_it_need(self) -> None:
+        assert ask(COMPONENT + BEGINNING) == [True] * 4
+
+    def test_a_task_process_imports_nothing_for_other_dags(self) -> None:
+        assert ask(TASK + BEGINNING) == [False] * 4
