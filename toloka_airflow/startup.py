@@ -16,8 +16,8 @@ def on_starting(component: object) -> None:
     """
     Import what every task and trigger that talks to Toloka needs, and let garbage collection pass over it.
 
-    So a task that submits takes a third of the CPU. And in the triggerer, a collection does not block the event loop for
-    as long as it takes to go through all that Airflow has imported.
+    So a task that submits takes a third of the CPU. And in the triggerer, a collection does not block the event loop
+    for as long as it takes to go through all that Airflow has imported.
     """
     if type(component).__name__ != "Job":  # a task process begins, too, and may belong to any DAG
         return
