@@ -5,8 +5,10 @@ Run it by ``make bench-worker``. A real Airflow (scheduler, triggerer, API serve
 all in turn. A task defers, waits in the triggerer, and resumes: two processes, which fork from one that has imported
 nothing of the DAG. A listener in them tells the CPU since the fork when Airflow is about to end them. The connection
 is stored in Airflow, and Toloka is the emulator behind TLS, so that certificates are loaded and checked as usual.
-The difference to the bare operator is what is ours. In two others, workers do not fork from the scheduler, which has
-imported the client as it began: so it is with other executors than the LocalExecutor. The last of them has what
+The difference to the bare operator is what is ours.
+
+There are three Airflows, one after the other. In the first, workers fork from the scheduler, which has imported the
+client. In the second, they are processes of their own, as with other executors. The third has what
 ``docs/performance.md`` advises for that.
 """
 

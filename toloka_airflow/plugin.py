@@ -11,11 +11,15 @@ from toloka_airflow.links import TolokaLink
 
 
 class TolokaPlugin(AirflowPlugin):
-    """Make the links of Toloka tasks, the timetable of working windows, and `startup` known to Airflow."""
+    """Make the links of Toloka tasks and the timetable of working windows known to Airflow."""
 
     name = "toloka"
     operator_extra_links = [TolokaLink()]
-    listeners = [startup]
+
+    @classmethod
+    def on_load(cls, *args: Any, **kwargs: Any) -> None:
+        """Prepare the process; a listener could, too, but beside any listener `end_from_trigger` breaks a DAG."""
+        startup.prepare()
 
     @property
     def timetables(self) -> list[Any]:  # type: ignore[override]

@@ -1,29 +1,33 @@
 """
-What Airflow's long-lived processes do as they begin, for those that fork from them; a listener of the plugin.
+What a scheduler and a triggerer have ready for the processes that fork from them.
 
-The scheduler is what tasks fork from with the LocalExecutor, and the triggerer forks the process of the triggers.
+With the LocalExecutor, tasks run in processes that fork from the scheduler. Triggers run in one that forks from the
+triggerer.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
+from functools import cache
 
-from airflow.listeners import hookimpl
+SCHEDULER, TRIGGERER = "airflow.jobs.scheduler_job_runner", "airflow.jobs.triggerer_job_runner"
 
 
-@hookimpl
-def on_starting(component: object) -> None:
+@cache  # also for the processes that fork from this one and load plugins again
+def prepare() -> None:
     """
-    Import what every task and trigger that talks to Toloka needs, and let garbage collection pass over it.
+    Import what every task and trigger that talks to Toloka needs, and let collections in the triggerer pass over it.
 
-    So a task that submits takes a third of the CPU. And in the triggerer, a collection does not block the event loop
-    for as long as it takes to go through all that Airflow has imported.
+    So no task spends more CPU on imports than on all else that it does for Toloka. And in the triggerer, a garbage
+    collection does not block the event loop for as long as it takes to go through all that Airflow has imported.
+
+    Elsewhere this does nothing, as plugins are loaded by the tasks of all DAGs.
     """
-    if type(component).__name__ != "Job":  # a task process begins, too, and may belong to any DAG
-        return
-    import requests  # noqa: F401
+    if SCHEDULER in sys.modules or TRIGGERER in sys.modules:
+        import requests  # noqa: F401
 
-    import toloka_airflow.triggers  # noqa: F401
-
-    gc.collect()  # what is garbage by now would otherwise stay
-    gc.freeze()
+        import toloka_airflow.triggers  # noqa: F401
+    if TRIGGERER in sys.modules:
+        gc.collect()  # what is garbage by now would otherwise stay
+        gc.freeze()

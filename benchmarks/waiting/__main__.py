@@ -65,6 +65,12 @@ class Server:
         """Where its API is."""
         return f"http://127.0.0.1:{self.ports[0]}"
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a process that waits."""
+        environment = {name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW")}
+        certificate = {"SSL_CERT_FILE": str(self.folder / "certificate.pem")}
+        return environment | SETTINGS | connections(*self.ports) | certificate
+
     def begin(self, count: int, lead: float = 0, seconds: float = 0) -> dict[str, Any]:
         """Start operations that end at random within some seconds, after a lead."""
         plan: dict[str, Any] = self._ask(f"begin?count={count}&lead={lead}&seconds={seconds}")
@@ -108,10 +114,7 @@ class Bench:
             return work_out(case.name, record, plan, server.samples(), start, folder / "log.jsonl")
 
     def _in_triggerer(self, case: Case, count: int, server: Server, folder: Path) -> tuple[dict[str, Any], float]:
-        environment = {name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW")}
-        environment |= SETTINGS | connections(*server.ports)
-        environment["SSL_CERT_FILE"] = str(server.folder / "certificate.pem")
-        with Supervisor(case, [self.pythons[case.python]], environment, folder) as triggerer:
+        with Supervisor(case, [self.pythons[case.python]], server.environment(), folder) as triggerer:
             warm_up = server.begin(WARM_UP)
             triggerer.start(warm_up)
             if not triggerer.wait(range(1, 1 + WARM_UP), time.time() + PATIENCE):
@@ -130,24 +133,28 @@ class Bench:
         command = [self.pythons[case.python], *COMMANDS[case.process], case.name, server.url]
         with subprocess.Popen(
             [*command, str(folder / "result.json")],
-            env=os.environ | connections(*server.ports),
+            env=server.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
             assert process.stdin
             assert process.stdout
-            _tell(process.stdin, server.begin(WARM_UP))
+            _tell(process.stdin, case, server.begin(WARM_UP))
             if DONE not in process.stdout:
                 raise SystemExit(f"{case.name} ended before its time")
             time.sleep(REST)
             start = time.time()
             plan = server.begin(count, lead(count), self.seconds)
-            _tell(process.stdin, plan)
+            _tell(process.stdin, case, plan)
             os.set_blocking(process.stdout.fileno(), False)
-            while DONE not in process.stdout and time.time() < plan["begin"] + self.seconds + PATIENCE:
+            while (
+                DONE not in process.stdout
+                and process.poll() is None
+                and time.time() < plan["begin"] + self.seconds + PATIENCE
+            ):
                 time.sleep(0.5)
-            time.sleep(1)
+            time.sleep(1)  # until it has written down how it was
             process.terminate()
             try:
                 process.wait(PATIENCE)
@@ -157,8 +164,12 @@ class Bench:
         return plan, start
 
 
-def _tell(pipe: Any, plan: dict[str, Any]) -> None:
-    pipe.write(json.dumps(plan) + "\n")
+def _tell(pipe: Any, case: Case, plan: dict[str, Any]) -> None:
+    """Tell a process what to wait for; only the official client needs to know the operations as a whole."""
+    operations = plan["operations"]
+    ids = [operation["id"] for operation in operations]
+    told = {"operations": operations} if case.process == "threads" else {"ids": ids, "ends": plan["ends"]}
+    pipe.write(json.dumps({"first": plan["first"], **told}) + "\n")
     pipe.flush()
 
 

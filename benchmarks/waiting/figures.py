@@ -38,7 +38,7 @@ class Figures:
     :param p99: The same for the slowest one in a hundred.
     :param block: Seconds for which the event loop was blocked at the longest, from the start of the waits to the end of
         the last; ``None`` without one.
-    :param without_gc: The same without Python's garbage collection, which goes through all that Airflow has in memory.
+    :param without_gc: The same without Python's garbage collection.
     :param own_block: What of that was CPU of the process itself; other work on the machine does not disturb it.
     :param collections: How many full garbage collections there were meanwhile, and what the longest took of CPU.
     :param warnings: How often Airflow's own watchdog warned of a blocked event loop, and of how many seconds at most.

@@ -14,12 +14,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from airflow.jobs.job import Job
+from airflow.jobs import triggerer_job_runner  # noqa: F401 - what a triggerer has imported does not count
 from airflow.triggers.shared_stream import SharedStreamManager
 
 from benchmarks.waiting.case import Record, allow_many_files, went_well
 from benchmarks.waiting.cases import CASES
 from benchmarks.waiting.ticker import tick
+from toloka_airflow import startup
 
 LONGEST_LINE = 2**28
 
@@ -37,8 +38,8 @@ class Waits:
 
     async def start(self, plan: dict[str, Any]) -> None:
         """Start a trigger for each operation, in turn with what else is to do, as Airflow's triggerer does."""
-        for number, (operation, due) in enumerate(zip(plan["operations"], plan["ends"], strict=True), plan["first"]):
-            trigger = self.trigger(**self.case.arguments(number, operation["id"], due))
+        for number, (operation_id, due) in enumerate(zip(plan["ids"], plan["ends"], strict=True), plan["first"]):
+            trigger = self.trigger(**self.case.arguments(number, operation_id, due))
             task = asyncio.create_task(self._wait(number, trigger))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
@@ -49,7 +50,9 @@ class Waits:
         lines = asyncio.StreamReader(limit=LONGEST_LINE)
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
         while line := await lines.readline():
-            await self.start(json.loads(line))
+            plan = json.loads(line)
+            await self.start(plan)
+            del line, plan  # not what the waits take
             while self.tasks:
                 await asyncio.wait(self.tasks)
             print("done", flush=True)
@@ -75,13 +78,13 @@ async def run(case: str) -> Record:
     waits = Waits(case)
     enough = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, enough.set)
-    running = [
-        asyncio.create_task(tick(waits.record, lambda: len(waits.tasks))),
-        asyncio.create_task(waits.read()),
-    ]
-    await enough.wait()
-    for task in running:
+    ticking = tick(waits.record, lambda: len(waits.tasks))
+    running = [asyncio.create_task(one) for one in (enough.wait(), ticking, waits.read())]
+    ended, going_on = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for task in going_on:
         task.cancel()
+    for task in ended:
+        task.result()
     return waits.record
 
 
@@ -89,7 +92,7 @@ def main() -> None:
     """Run, and write down what it took."""
     allow_many_files()
     case, _, result = sys.argv[1:]
-    Job()  # by this, Airflow's command tells plugins that a triggerer begins
+    startup.prepare()
     asyncio.run(run(case)).save(Path(result))
 
 

@@ -13,12 +13,12 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from airflow.jobs.job import Job
 from airflow.jobs.triggerer_job_runner import TriggerRunner, stats
 from airflow.sdk.log import configure_logging, reset_logging
 
 from benchmarks.waiting.case import Record, allow_many_files, went_well
 from benchmarks.waiting.ticker import tick
+from toloka_airflow import startup
 
 
 class Runner(TriggerRunner):
@@ -78,7 +78,7 @@ def main() -> None:
         reset_logging()
         configure_logging(json_output=True, output=output, sending_to_supervisor=True)
         record = Record()
-        Job()  # by this, Airflow's command tells plugins that a triggerer begins
+        startup.prepare()  # as our plugin does, where it is installed
         Runner(record).run()
     record.save(result)
 

@@ -44,16 +44,18 @@ print("\\n" + json.dumps({
     "behaviour": manager.field_behaviours["toloka"],
 }))
 """
-# A component of Airflow makes a Job when it begins; a task process tells listeners of itself.
-COMPONENT = "from airflow.jobs.job import Job; Job()"
-TASK = """
-from airflow.sdk.execution_time.task_runner import TaskRunnerMarker, get_listener_manager
-get_listener_manager().hook.on_starting(component=TaskRunnerMarker())
-"""
+# What Airflow's commands import and make first; tasks load plugins when they ask for listeners.
+COMPONENT = "import airflow.cli.commands.{0}_command; from airflow.jobs.job import Job; Job()"
+TASK = "from airflow.sdk.execution_time.task_runner import get_listener_manager; get_listener_manager()"
 BEGINNING = """
 import gc, json, sys
 modules = ["requests", "toloka_airflow.api.client", "toloka_airflow.triggers"]
-print("\\n" + json.dumps([name in sys.modules for name in modules] + [gc.get_freeze_count() > 0]))
+print("\\n" + json.dumps([[name in sys.modules for name in modules], gc.get_freeze_count() > 0]))
+"""
+LISTENERS = """
+import json
+from airflow.sdk.execution_time.task_runner import get_listener_manager
+print("\\n" + json.dumps(get_listener_manager().has_listeners))
 """
 
 
@@ -188,8 +190,15 @@ class TestManager:
 
 
 class TestBeginning:
-    def test_a_component_imports_what_those_that_fork_from_it_need(self) -> None:
-        assert ask(COMPONENT + BEGINNING) == [True] * 4
+    @pytest.mark.parametrize("component", ["scheduler", "triggerer"])
+    def test_what_others_fork_from_has_everything_imported(self, component: str) -> None:
+        imported, is_frozen = ask(COMPONENT.format(component) + BEGINNING)
+        assert imported == [True] * 3
+        assert is_frozen == (component == "triggerer")
 
     def test_a_task_process_imports_nothing_for_other_dags(self) -> None:
-        assert ask(TASK + BEGINNING) == [False] * 4
+        assert ask(TASK + BEGINNING) == [[False] * 3, False]
+
+    def test_there_are_no_listeners(self) -> None:
+        """Beside one, Airflow refuses every DAG that has a task with ``end_from_trigger=True``."""
+        assert ask(LISTENERS) is False

@@ -176,6 +176,24 @@ def test_very_many_ends_while_the_unfinished_are_listed_are_all_seen(
     assert lists.going_on == frozenset()
 
 
+def test_after_a_long_time_without_answers_the_lists_begin_anew(
+    toloka: EmulatorServer,
+    client: TolokaClient,
+    begin: Callable[[int], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = OperationLooks("toloka_default", INTERVAL)
+    looks.read_lists(0, client)
+    for _ in range(4):
+        begin(300)
+        toloka.clock.advance(70)
+    asked = requests(toloka)
+    monkeypatch.setattr("toloka_airflow.streams.LONGEST_GAP", 0.0)
+    looks.read_lists(0, client)
+    # A page before the unfinished are listed and one after that, instead of the three since the last answer.
+    assert requests(toloka) - asked == {"finished": 2, "unfinished": 2}
+
+
 def test_very_many_ends_between_two_looks_are_all_seen(
     toloka: EmulatorServer, begin: Callable[[int], list[str]]
 ) -> None:
