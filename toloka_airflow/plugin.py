@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
 from toloka_airflow import startup
 from toloka_airflow.links import TolokaLink
+
+log = logging.getLogger(__name__)
 
 
 class TolokaPlugin(AirflowPlugin):
@@ -19,7 +22,10 @@ class TolokaPlugin(AirflowPlugin):
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:
         """Prepare the process; a listener could, too, but beside any listener `end_from_trigger` breaks a DAG."""
-        startup.prepare()
+        try:
+            startup.prepare()
+        except Exception:  # it only saves time, and without the plugin there is no timetable
+            log.exception("This process is not prepared: tasks that fork from it import what they need themselves")
 
     @property
     def timetables(self) -> list[Any]:  # type: ignore[override]

@@ -22,7 +22,8 @@ def prepare() -> None:
     So no task spends more CPU on imports than on all else that it does for Toloka. And in the triggerer, a garbage
     collection does not block the event loop for as long as it takes to go through all that Airflow has imported.
 
-    Elsewhere this does nothing, as plugins are loaded by the tasks of all DAGs.
+    Elsewhere this does nothing, as plugins are loaded by the tasks of all DAGs; nor with ``[core] lazy_load_plugins =
+    False``, with which they are loaded before a process is known to be either.
     """
     if SCHEDULER in sys.modules or TRIGGERER in sys.modules:
         import requests  # noqa: F401

@@ -154,6 +154,8 @@ class Bench:
                 and time.time() < plan["begin"] + self.seconds + PATIENCE
             ):
                 time.sleep(0.5)
+            if process.poll() is not None:
+                raise SystemExit(f"{case.name} ended before its time")
             time.sleep(1)  # until it has written down how it was
             process.terminate()
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -45,17 +46,36 @@ print("\\n" + json.dumps({
 }))
 """
 # What Airflow's commands import and make first; tasks load plugins when they ask for listeners.
-COMPONENT = "import airflow.cli.commands.{0}_command; from airflow.jobs.job import Job; Job()"
-TASK = "from airflow.sdk.execution_time.task_runner import get_listener_manager; get_listener_manager()"
+COMPONENT = """
+from airflow.cli import cli_parser
+cli_parser.get_parser()
+import airflow.cli.commands.{0}_command
+from airflow.jobs.job import Job
+Job()
+"""
+TASK = """
+from airflow.sdk.execution_time.task_runner import get_listener_manager
+get_listener_manager()
+"""
 BEGINNING = """
 import gc, json, sys
 modules = ["requests", "toloka_airflow.api.client", "toloka_airflow.triggers"]
-print("\\n" + json.dumps([[name in sys.modules for name in modules], gc.get_freeze_count() > 0]))
+imported = [name in sys.modules for name in modules]
+print("\\n" + json.dumps(["toloka_airflow.plugin" in sys.modules, imported, gc.get_freeze_count() > 0]))
+"""
+NOT_AGAIN = """
+import gc, os
+gc.freeze = lambda: os._exit(1)
+"""
+LOADED = """
+import airflow.jobs.triggerer_job_runner
+from toloka_airflow.plugin import TolokaPlugin
+TolokaPlugin.on_load()
 """
 LISTENERS = """
-import json
-from airflow.sdk.execution_time.task_runner import get_listener_manager
-print("\\n" + json.dumps(get_listener_manager().has_listeners))
+import json, sys
+from airflow.listeners.listener import get_listener_manager
+print("\\n" + json.dumps([get_listener_manager().has_listeners, "toloka_airflow.plugin" in sys.modules]))
 """
 
 
@@ -192,13 +212,36 @@ class TestManager:
 class TestBeginning:
     @pytest.mark.parametrize("component", ["scheduler", "triggerer"])
     def test_what_others_fork_from_has_everything_imported(self, component: str) -> None:
-        imported, is_frozen = ask(COMPONENT.format(component) + BEGINNING)
+        is_loaded, imported, is_frozen = ask(COMPONENT.format(component) + BEGINNING)
+        assert is_loaded
         assert imported == [True] * 3
         assert is_frozen == (component == "triggerer")
 
     def test_a_task_process_imports_nothing_for_other_dags(self) -> None:
-        assert ask(TASK + BEGINNING) == [[False] * 3, False]
+        assert ask(TASK + BEGINNING) == [True, [False] * 3, False]
+
+    def test_the_triggers_process_loads_plugins_without_a_collection(self) -> None:
+        assert ask(COMPONENT.format("triggerer") + NOT_AGAIN + TASK + BEGINNING) == [True, [True] * 3, True]
+
+    def test_what_cannot_be_imported_does_not_cost_the_plugin(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "requests.py").write_text("raise ImportError('this requests is broken')")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        command = [sys.executable, "-c", LOADED]
+        output = subprocess.check_output(command, stderr=subprocess.STDOUT, text=True, timeout=120)
+        assert "is not prepared" in output
+        assert "this requests is broken" in output
+
+    def test_airflow_imports_the_settings_of_the_documentation(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        page = Path(__file__).parents[2] / "docs" / "performance.md"
+        [settings] = re.findall(r"```python\n(import requests.*?)```", page.read_text(), re.DOTALL)
+        (tmp_path / "airflow_local_settings.py").write_text(settings)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        assert ask.__wrapped__("import airflow" + BEGINNING) == [False, [True] * 3, False]
 
     def test_there_are_no_listeners(self) -> None:
         """Beside one, Airflow refuses every DAG that has a task with ``end_from_trigger=True``."""
-        assert ask(LISTENERS) is False
+        assert ask(LISTENERS) == [False, True]

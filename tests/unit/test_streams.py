@@ -20,7 +20,7 @@ from toloka_airflow.api.models import Operation, OperationStatus
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
-from toloka_airflow.streams import OperationLooks, PoolLooks
+from toloka_airflow.streams import OperationLooks, PoolLooks, Watch
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger
 from toloka_airflow.watchers import PoolClosedTrigger
 
@@ -122,6 +122,25 @@ def requests(toloka: EmulatorServer) -> Counter[str]:
         name = entry["path"].removeprefix("/api/v1/")
         kinds[{"operations": listed, "pools": "pools"}.get(name, "id")] += 1
     return kinds
+
+
+def test_no_news_is_lost() -> None:
+    async def act() -> None:
+        watch = Watch("op-1", set())
+        watch.wake()
+        await asyncio.wait_for(watch.news(60), 1)
+        waiting = asyncio.create_task(watch.news(60))
+        await asyncio.sleep(0)
+        watch.wake()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wait_for(watch.news(60), 1)
+        began = time.monotonic()
+        await watch.news(0.05)
+        assert time.monotonic() - began > 0.04
+
+    asyncio.run(act())
 
 
 def test_all_are_served_by_lists(toloka: EmulatorServer, begin: Callable[[int], list[str]]) -> None:
