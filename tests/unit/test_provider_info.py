@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import airflow
 import jsonschema
 import pytest
 
+from tests.forked_airflow import ForkedAirflow
 from toloka_airflow import __version__
 from toloka_airflow.get_provider_info import get_provider_info
 from toloka_airflow.hooks import TolokaHook
@@ -79,32 +80,40 @@ print("\\n" + json.dumps([get_listener_manager().has_listeners, "toloka_airflow.
 """
 
 
-def run(*command: str) -> str:
-    """Run a fresh process with the environment of the tests, and return what it printed."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=os.environ)
+@pytest.fixture(scope="module")
+def process() -> Iterator[ForkedAirflow]:
+    """What answers each question in a process of its own, because Airflow's managers remember."""
+    with ForkedAirflow() as process:
+        yield process
+
+
+def listed(process: ForkedAirflow, *command: str) -> Any:
+    """Return what a command of Airflow lists."""
+    return process.ask("from airflow.__main__ import main; main()", *command, "-o", "json")
+
+
+@cache
+def imported_with_provider_info() -> list[str]:
+    code = "import json, sys, toloka_airflow.get_provider_info as info; info.get_provider_info()"
+    return json.loads(printed(f"{code}; print(json.dumps(sorted(sys.modules)))"))  # type: ignore[no-any-return]
+
+
+def printed(code: str) -> str:
+    """Run Python code in a new process, and return what it printed."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "toloka" not in done.stderr.lower(), "Airflow has something to say about the provider"
     return done.stdout
 
 
-@cache
-def ask(code: str) -> Any:
-    """Run Python code in a fresh process, because Airflow's managers remember, and return its last line as JSON."""
-    return json.loads(run(sys.executable, "-c", code).strip().splitlines()[-1])
-
-
-def listed(*command: str) -> Any:
-    """Return what a command of Airflow lists."""
-    return json.loads(run(sys.executable, "-m", "airflow", *command, "-o", "json").strip().splitlines()[-1])
+def test_questions_are_asked_where_nothing_has_happened_yet(process: ForkedAirflow) -> None:
+    assert process.ask("import sys\n" + BEGINNING) == [False, [False] * 3, False]
 
 
 class TestData:
     @pytest.mark.parametrize("package", ["airflow", "requests", "pendulum", "toloka_airflow.hooks"])
     def test_reading_it_imports_nothing(self, package: str) -> None:
-        code = (
-            "import sys, toloka_airflow.get_provider_info as info; info.get_provider_info(); print({!r} in sys.modules)"
-        )
-        assert run(sys.executable, "-c", code.format(package)) == "False\n"
+        assert package not in imported_with_provider_info()
 
     def test_it_follows_the_schema_of_airflow(self) -> None:
         schema = Path(airflow.__file__).parent / "provider_info.schema.json"
@@ -153,8 +162,8 @@ class TestForm:
             ("allow_http", "boolean", False, None),
         ],
     )
-    def test_field(self, name: str, kind: str, default: Any, enum: list[str] | None) -> None:
-        field = ask(FORM)["extra_fields"][name]
+    def test_field(self, process: ForkedAirflow, name: str, kind: str, default: Any, enum: list[str] | None) -> None:
+        field = process.ask(FORM)["extra_fields"][name]
         assert field["schema"]["type"] == [kind, "null"]
         assert field["value"] == default
         assert field["schema"].get("enum") == enum
@@ -162,13 +171,13 @@ class TestForm:
         description = field["description"] or field["schema"].get("description")
         assert description == FIELDS[name]["description"]
 
-    def test_order_and_completeness(self) -> None:
+    def test_order_and_completeness(self, process: ForkedAirflow) -> None:
         names = ["environment", "auth_scheme", "account_id", "timeout", "verify", "proxies", "allow_http"]
         assert list(FIELDS) == names
-        assert sorted(ask(FORM)["extra_fields"]) == sorted(names)
+        assert sorted(process.ask(FORM)["extra_fields"]) == sorted(names)
 
-    def test_standard_fields(self) -> None:
-        fields = ask(FORM)["standard_fields"]
+    def test_standard_fields(self, process: ForkedAirflow) -> None:
+        fields = process.ask(FORM)["standard_fields"]
         assert fields["password"] == {"hidden": False, "title": "API token", "placeholder": "OAuth token or API key"}
         assert fields["host"]["hidden"] is False
         assert fields["host"]["title"] == "Base URL"
@@ -176,62 +185,59 @@ class TestForm:
             assert fields[name]["hidden"] is True
         assert fields["description"] is None
 
-    def test_hook(self) -> None:
-        form = ask(FORM)
+    def test_hook(self, process: ForkedAirflow) -> None:
+        form = process.ask(FORM)
         assert form["hook_class_name"] == "toloka_airflow.hooks.TolokaHook"
         assert form["hook_name"] == "Toloka"
 
 
 class TestManager:
     @pytest.mark.skipif(not READS_PROVIDER_INFO, reason="older Airflow asks the hook: see TestForm")
-    def test_providers_manager(self) -> None:
-        seen = ask(MANAGER)
+    def test_providers_manager(self, process: ForkedAirflow) -> None:
+        seen = process.ask(MANAGER)
         assert INFO.items() <= seen["provider"].items()
         assert seen["hook"][:2] == ["toloka_airflow.hooks.TolokaHook", "Toloka"]
         assert set(seen["widgets"]) == {f"extra__toloka__{name}" for name in FIELDS}
         assert {"hidden_fields", "relabeling", "placeholders"} <= set(seen["behaviour"])
 
-    def test_airflow_lists_the_provider(self) -> None:
-        [ours] = [row for row in listed("providers", "list") if row["package_name"] == "airflow-toloka"]
+    def test_airflow_lists_the_provider(self, process: ForkedAirflow) -> None:
+        [ours] = [row for row in listed(process, "providers", "list") if row["package_name"] == "airflow-toloka"]
         assert ours["version"] == __version__
         assert ours["description"].startswith("Label data with Toloka")
 
-    def test_airflow_lists_the_hook(self) -> None:
-        [ours] = [row for row in listed("providers", "hooks") if row["connection_type"] == "toloka"]
+    def test_airflow_lists_the_hook(self, process: ForkedAirflow) -> None:
+        [ours] = [row for row in listed(process, "providers", "hooks") if row["connection_type"] == "toloka"]
         assert ours["class"] == "toloka_airflow.hooks.TolokaHook"
         assert ours["conn_id_attribute_name"] == "toloka_conn_id"
         assert ours["package_name"] == "airflow-toloka"
         assert ours["hook_name"] == "Toloka"
 
-    def test_airflow_lists_the_plugin(self) -> None:
-        [ours] = [row for row in listed("plugins") if row["name"] == "toloka"]
+    def test_airflow_lists_the_plugin(self, process: ForkedAirflow) -> None:
+        [ours] = [row for row in listed(process, "plugins") if row["name"] == "toloka"]
         assert "airflow-toloka" in ours["source"]
         assert "TolokaLink" in str(ours)
 
 
 class TestBeginning:
     @pytest.mark.parametrize("component", ["scheduler", "triggerer"])
-    def test_what_others_fork_from_has_everything_imported(self, component: str) -> None:
-        is_loaded, imported, is_frozen = ask(COMPONENT.format(component) + BEGINNING)
+    def test_what_others_fork_from_has_everything_imported(self, process: ForkedAirflow, component: str) -> None:
+        is_loaded, imported, is_frozen = process.ask(COMPONENT.format(component) + BEGINNING)
         assert is_loaded
         assert imported == [True] * 3
         assert is_frozen == (component == "triggerer")
 
-    def test_a_task_process_imports_nothing_for_other_dags(self) -> None:
-        assert ask(TASK + BEGINNING) == [True, [False] * 3, False]
+    def test_a_task_process_imports_nothing_for_other_dags(self, process: ForkedAirflow) -> None:
+        assert process.ask(TASK + BEGINNING) == [True, [False] * 3, False]
 
-    def test_the_triggers_process_loads_plugins_without_a_collection(self) -> None:
-        assert ask(COMPONENT.format("triggerer") + NOT_AGAIN + TASK + BEGINNING) == [True, [True] * 3, True]
+    def test_the_triggers_process_loads_plugins_without_a_collection(self, process: ForkedAirflow) -> None:
+        assert process.ask(COMPONENT.format("triggerer") + NOT_AGAIN + TASK + BEGINNING) == [True, [True] * 3, True]
 
-    def test_what_cannot_be_imported_does_not_cost_the_plugin(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
+    def test_what_cannot_be_imported_does_not_cost_the_plugin(self, process: ForkedAirflow, tmp_path: Path) -> None:
         (tmp_path / "requests.py").write_text("raise ImportError('this requests is broken')")
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        command = [sys.executable, "-c", LOADED]
-        output = subprocess.check_output(command, stderr=subprocess.STDOUT, text=True, timeout=120)
-        assert "is not prepared" in output
-        assert "this requests is broken" in output
+        output = process.run(LOADED, path=str(tmp_path))
+        assert output.code == 0
+        assert "is not prepared" in output.out + output.err
+        assert "this requests is broken" in output.out + output.err
 
     def test_airflow_imports_the_settings_of_the_documentation(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -240,8 +246,8 @@ class TestBeginning:
         [settings] = re.findall(r"```python\n(import requests.*?)```", page.read_text(), re.DOTALL)
         (tmp_path / "airflow_local_settings.py").write_text(settings)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        assert ask.__wrapped__("import airflow" + BEGINNING) == [False, [True] * 3, False]
+        assert json.loads(printed("import airflow" + BEGINNING).splitlines()[-1]) == [False, [True] * 3, False]
 
-    def test_there_are_no_listeners(self) -> None:
+    def test_there_are_no_listeners(self, process: ForkedAirflow) -> None:
         """Beside one, Airflow refuses every DAG that has a task with ``end_from_trigger=True``."""
-        assert ask(LISTENERS) == [False, True]
+        assert process.ask(LISTENERS) == [False, True]
