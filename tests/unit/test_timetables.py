@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from itertools import islice, pairwise
@@ -350,8 +351,23 @@ DAY = timedelta(days=1)
 FIRST, LAST = date(2024, 1, 1), date(2030, 12, 31)
 
 
-def cases(count: int) -> settings:
-    return settings(max_examples=count, derandomize=True, database=None, deadline=None)
+def every(*strategies: st.SearchStrategy[Any], few: int, many: int) -> Callable[[Callable[..., None]], Any]:
+    """Make a test of a property: it holds for a few cases of these strategies, and for many in the long run."""
+
+    def make(holds: Callable[..., None]) -> Any:
+        @pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.long)])
+        def test(self: Any, count: int) -> None:
+            @settings(max_examples=count, derandomize=True, database=None, deadline=None)
+            @given(st.tuples(*strategies))
+            def case(drawn: tuple[Any, ...]) -> None:
+                holds(self, *drawn)
+
+            case()
+
+        test.__name__, test.__doc__ = holds.__name__, holds.__doc__
+        return test
+
+    return make
 
 
 @cache
@@ -367,7 +383,8 @@ def is_near_a_change(day: date, zone: str) -> bool:
     return any(day + n * DAY in changes(zone) for n in (-1, 0, 1))
 
 
-# Every draw takes time, and these are drawn a hundred thousand times: so each is one draw from a list made before.
+# Every draw takes time, and these are drawn a hundred thousand times in the long run: so each is one draw from a list
+# made before.
 NIGHT = [f"{hour:02}:{minute:02}" for hour in range(4) for minute in range(60)]
 EDGE = st.sampled_from([*NIGHT, *(f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(0, 60, 5))])
 CLOSES = EDGE | st.just("24:00")
@@ -412,11 +429,10 @@ def delta(clock: str) -> timedelta:
     return timedelta(hours=int(hours), minutes=int(minutes))
 
 
-# Thousands of cases each run through lines that the tests above run through, too: counting them takes twice the time.
+# Hundreds of cases each run through lines that the tests above run through, too: counting them takes twice the time.
 @pytest.mark.no_cover
 class TestEveryWindow:
-    @cases(5000)
-    @given(timetables())
+    @every(timetables(), few=300, many=5000)
     def test_is_after_the_one_before_and_not_empty(self, made: PoolWindowTimetable) -> None:
         now = made.clock()
         found = list(islice(made.windows(now), 6))
@@ -424,8 +440,7 @@ class TestEveryWindow:
         assert all(start < end and now < end for start, end in found)
         assert all(earlier.end <= later.start for earlier, later in pairwise(found))
 
-    @cases(3500)
-    @given(timetables())
+    @every(timetables(), few=300, many=3500)
     def test_has_the_right_times_where_no_clock_is_changed(self, made: PoolWindowTimetable) -> None:
         data = made.serialize()
         opens, closes = delta(data["opens"]), delta(data["closes"])
@@ -441,8 +456,11 @@ class TestEveryWindow:
                 expected = begin + opens, begin + closes + (DAY if closes < opens else 0 * DAY)
                 assert found.get(day) == (expected if is_open_on(day, data) else None)
 
-    @cases(3000)
-    @given(st.sampled_from(ZONES).flatmap(lambda zone: st.tuples(days_near_changes(zone), EDGE, st.just(zone))))
+    @every(
+        st.sampled_from(ZONES).flatmap(lambda zone: st.tuples(days_near_changes(zone), EDGE, st.just(zone))),
+        few=300,
+        many=3000,
+    )
     def test_begins_and_ends_when_the_clocks_first_show_it(self, case: tuple[date, str, str]) -> None:
         day, clock, zone = case[0], case[1], ZoneInfo(case[2])
         shown = datetime.combine(day, time()) + delta(clock)
@@ -481,8 +499,7 @@ def questions(draw: st.DrawFn) -> tuple[PoolWindowTimetable, DataInterval | None
 
 @pytest.mark.no_cover
 class TestEveryRun:
-    @cases(5000)
-    @given(questions())
+    @every(questions(), few=300, many=5000)
     def test_is_the_first_that_may_be(
         self, question: tuple[PoolWindowTimetable, DataInterval | None, TimeRestriction]
     ) -> None:
@@ -502,8 +519,13 @@ class TestEveryRun:
             assert now < wanted.end
             assert not restriction.latest or wanted.start <= restriction.latest
 
-    @cases(2000)
-    @given(timetables(), st.lists(st.integers(1, 60 * 40), min_size=5, max_size=15), st.sets(st.integers(0, 14)))
+    @every(
+        timetables(),
+        st.lists(st.integers(1, 60 * 40), min_size=5, max_size=15),
+        st.sets(st.integers(0, 14)),
+        few=300,
+        many=2000,
+    )
     def test_is_made_within_its_window(self, made: PoolWindowTimetable, pauses: list[int], parsed: set[int]) -> None:
         """A scheduler that works now and then, of a DAG that is parsed now and then."""
         now, served, last, stored = made.clock(), set(), None, following(made)
@@ -523,8 +545,7 @@ class TestEveryRun:
                 served.add(stored)
                 last, stored = stored, following(made, stored)
 
-    @cases(2500)
-    @given(timetables())
+    @every(timetables(), few=300, many=2500)
     def test_by_hand_ends_within_a_day(self, made: PoolWindowTimetable) -> None:
         now = pendulum.instance(made.clock())
         start, end = made.infer_manual_data_interval(run_after=now)
@@ -535,8 +556,7 @@ class TestEveryRun:
         if not is_near_a_change(end.astimezone(made.zone).date(), made.zone.key):
             assert f"{end.astimezone(made.zone):%H:%M}" == made.serialize()["closes"].replace("24:", "00:")
 
-    @cases(2500)
-    @given(timetables())
+    @every(timetables(), few=300, many=2500)
     def test_is_the_same_after_serialisation(self, made: PoolWindowTimetable) -> None:
         again = PoolWindowTimetable.deserialize(json.loads(json.dumps(made.serialize())))
         assert (again, again.serialize(), again.summary) == (made, made.serialize(), made.summary)
