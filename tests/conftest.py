@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import threading
@@ -29,6 +30,17 @@ with warnings.catch_warnings():
     BaseHook.get_connection("warm_up")
 
 from tests.support import ScriptedHandler, ScriptedServer, connect  # noqa: E402
+
+
+def pytest_collection_finish() -> None:
+    """
+    Let garbage collections pass over Airflow and the tests, once all is imported.
+
+    These objects stay until the end, and are so many that to look at them again and again, or at each of the
+    collections that tests ask for, would be a large part of the time of the tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

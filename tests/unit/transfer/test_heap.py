@@ -9,9 +9,10 @@ from toloka_airflow.transfer.heap import frozen_heap
 
 @pytest.fixture(autouse=True)
 def _thawed():
+    """Begin with a heap that is not frozen; tests/conftest.py has frozen it for all other tests."""
     gc.unfreeze()
     yield
-    gc.unfreeze()
+    gc.freeze()
 
 
 def test_freezes_what_is_there_and_thaws_it_even_after_an_error():
