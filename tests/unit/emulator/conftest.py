@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,6 +34,8 @@ TRAINING = {
     "training_tasks_in_task_suite_count": 2,
     "assignment_max_duration_seconds": 600,
 }
+HANG = 60.0
+"""After how many seconds a test is given up; nothing that works takes a tenth of it, however busy the machine is."""
 STEADY = CrowdSettings(size=10, accuracy=(0.9, 0.9), seconds_per_task=(5, 15), skip_rate=0, expire_rate=0)
 
 
@@ -45,7 +49,7 @@ class Api:
 
     def __call__(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         base = self.server.url if path.startswith(("/_emulator", "/requester/")) else f"{self.server.url}/api/v1"
-        return self.session.request(method, base + path, timeout=10, **kwargs)
+        return self.session.request(method, base + path, timeout=HANG, **kwargs)
 
     def get(self, path: str, **params: Any) -> Any:
         answer = self("GET", path, params=params)
@@ -108,6 +112,25 @@ def make_api() -> Iterator[Callable[..., Api]]:
     for api in apis:
         api.session.close()
         api.server.stop()
+
+
+@pytest.fixture
+def stop_at_once(caplog: pytest.LogCaptureFixture) -> Callable[[EmulatorServer], None]:
+    """Return a function that stops a server, and fails if that was at the expense of waiting for something in vain."""
+
+    def stop(server: EmulatorServer) -> None:
+        threads = [thread for thread in threading.enumerate() if thread.name.startswith("toloka-emulator")]
+        with caplog.at_level(logging.ERROR):
+            server.stop()
+            for thread in threads:
+                thread.join(HANG)
+        assert not [thread.name for thread in threads if thread.is_alive()]
+        # Uvicorn writes down what did not end by itself, and was cancelled some seconds later.
+        assert caplog.text == ""
+        # So does the journal: a receiver that did not answer within some seconds was waited for.
+        assert "REQUEST_TIMEOUT" not in [entry.get("error") for entry in server.journal.deliveries()]
+
+    return stop
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 import requests
 
 
 def journal(api, **params):
-    answer = requests.get(f"{api.server.url}/_emulator/journal", params=params, timeout=10)
+    answer = requests.get(f"{api.server.url}/_emulator/journal", params=params, timeout=30)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -67,9 +66,8 @@ def test_nothing_new_is_answered_at_once(api):
 
 def test_what_is_there_is_not_waited_for(api):
     api("GET", "/pools")
-    before = time.monotonic()
+    # It would come after the client has given up.
     assert len(journal(api, wait=60)["items"]) == 1
-    assert time.monotonic() - before < 5
 
 
 def test_waits_for_the_next_entry(api, follow):
@@ -95,12 +93,10 @@ def test_waiting_ends(api):
     assert journal(api, wait=0.05, after=2) == {"items": [], "last": 2}
 
 
-def test_follower_goes_or_server_stops(api):
+def test_follower_goes_or_server_stops(api, stop_at_once):
     with pytest.raises(requests.Timeout):
         requests.get(f"{api.server.url}/_emulator/journal?wait=60", timeout=0.05)
-    before = time.monotonic()
-    api.server.stop()
-    assert time.monotonic() - before < 1
+    stop_at_once(api.server)
 
 
 def test_begins_anew_after_a_reset(api):
