@@ -141,20 +141,21 @@ class Checker:
         self.rules = read_rules(rules)
         self.used = {name: {kind: set[str]() for kind in permitted} for name, permitted in self.rules.items()}
         self.used_rows: set[str] = set()
-        self._modules = {_module_name(folder, path): path for path in sorted(folder.rglob("*.py"))}
+        self.modules = {_module_name(folder, path): path for path in sorted(folder.rglob("*.py"))}
 
     def errors(self) -> list[str]:
         """Return what is against the rules, and what they permit although nobody needs it."""
-        found = [error for module, path in self._modules.items() for error in self._errors_of(module, path)]
+        found = [error for module in self.modules for error in self.errors_of(module)]
         return found + list(self._not_needed())
 
-    def _errors_of(self, module: str, path: Path) -> Iterator[str]:
+    def errors_of(self, module: str) -> Iterator[str]:
+        """Return what a module imports against the rules."""
         row = self._row(module)
         if row is None:
             yield f"{module} is in no row of the rules"
             return
         self.used_rows.add(row)
-        for imported in imports(ast.parse(path.read_text())):
+        for imported in imports(ast.parse(self.modules[module].read_text())):
             if error := self._error(row, imported):
                 yield f"{module}, line {imported.line}: {error}"
 
@@ -171,8 +172,8 @@ class Checker:
 
     def _error_of_ours(self, row: str, imported: Import) -> str | None:
         # A name of a module that is none itself is a class, a function, a constant.
-        module = imported.name if imported.name in self._modules else imported.name.rpartition(".")[0]
-        if module not in self._modules:
+        module = imported.name if imported.name in self.modules else imported.name.rpartition(".")[0]
+        if module not in self.modules:
             return f"there is no {imported.name}"
         target = self._row(module)
         if target in (row, "__init__"):
@@ -188,7 +189,7 @@ class Checker:
 
     def _row(self, module: str) -> str | None:
         """Return the name of the row that a module has."""
-        parts = module.split(".")[1:] + (["__init__"] if self._modules[module].name == "__init__.py" else [])
+        parts = module.split(".")[1:] + (["__init__"] if self.modules[module].name == "__init__.py" else [])
         names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
         return next((name for name in names if name in self.rules), None)
 
@@ -205,7 +206,12 @@ def _module_name(folder: Path, path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def test_everything_is_imported_by_the_rules() -> None:
+@pytest.mark.parametrize("module", Checker(ROOT / PACKAGE, RULES).modules)
+def test_a_module_imports_by_the_rules(module: str) -> None:
+    assert list(Checker(ROOT / PACKAGE, RULES).errors_of(module)) == []
+
+
+def test_nothing_is_permitted_that_is_not_needed() -> None:
     assert Checker(ROOT / PACKAGE, RULES).errors() == []
 
 

@@ -148,8 +148,11 @@ def test_all_at_once(connect):
 @pytest.mark.parametrize("end", [leave, reset, stay])
 @pytest.mark.parametrize("fault", [{}, {"half_body": True}], ids=["whole", "half"])
 def test_while_a_long_answer_is_read(api, connect, end, fault):
-    # More than the buffers of the system hold.
-    pool_id = api.server.add_pool(tasks=30_000)
+    # More than the buffers of the system hold: 15 megabytes.
+    values = {"text": "x" * 20_000}
+    pool_id = api.server.add_pool([values])
+    for _ in range(15):
+        api.post("/tasks", [{"pool_id": pool_id, "input_values": values}] * 50, allow_defaults="true")
     for _ in range(2):
         if fault:
             api.server.faults.add("GET", "/api/v1/tasks", **fault)
