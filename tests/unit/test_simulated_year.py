@@ -124,8 +124,7 @@ def same_chance() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("schedule", "seed", "catchup"),
     [
-        # Counting lines takes twice the time, and it runs through no line that other tests do not.
-        pytest.param(BERLIN, 1, False, marks=pytest.mark.no_cover),
+        (BERLIN, 1, False),
         pytest.param(BERLIN, 2, True, marks=pytest.mark.long),
         pytest.param(LORD_HOWE, 3, False, marks=pytest.mark.long),
     ],
