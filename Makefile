@@ -11,6 +11,8 @@ IN_LANE := TOLOKA_AIRFLOW_LANE=$(AIRFLOW) $(VENV)/bin
 AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 # Which lines the tests run through is the same in every lane, so it is counted in one.
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
+# Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 CODE := toloka_airflow dags_examples demo tests benchmarks constraints docs
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 PYTHONS := $(foreach version,3.11 3.12 3.13,$(shell \
@@ -34,7 +36,8 @@ $(READY): setup.cfg pyproject.toml constraints/airflow-$(AIRFLOW).txt
 	@echo "Installing Airflow $(AIRFLOW) and what it is tested with into $(VENV)/ (a minute or two) ..."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/airflow-$(AIRFLOW).txt uv
-	$(VENV)/bin/uv pip install --quiet --system-certs --python $(VENV)/bin/python -c constraints/airflow-$(AIRFLOW).txt -e '.[dev]'
+	$(VENV)/bin/uv pip install --quiet --system-certs --compile-bytecode --python $(VENV)/bin/python \
+	    -c constraints/airflow-$(AIRFLOW).txt -e '.[dev]'
 	touch $(READY)
 
 demo: $(READY)  ## label images in a real Airflow with a local Toloka

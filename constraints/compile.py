@@ -1,4 +1,8 @@
-"""Write the versions that each lane installs: the newest that fit together."""
+"""
+Write the versions that each lane installs: the newest that fit together.
+
+Arguments name the lanes that are written; without any, all are.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LANES = {
     "3.1": ["apache-airflow>=3.1,<3.2", "sqlalchemy<2.1"],  # Airflow 3.1 was released before SQLAlchemy 2.1
+    "3.2": ["apache-airflow>=3.2,<3.3"],
     "3.3": ["apache-airflow>=3.3,<3.4"],
 }
 
 
-def main() -> None:
-    """Resolve each lane for all Python versions at once."""
-    for lane, requirements in LANES.items():
+def main(*lanes: str) -> None:
+    """Resolve lanes for all Python versions at once."""
+    for lane in lanes or LANES:
         target = ROOT / "constraints" / f"airflow-{lane}.txt"
         print(f"Resolving {target.name} ...", flush=True)
         uv = [
@@ -29,10 +34,10 @@ def main() -> None:
         ]
         options = ["--universal", "--python-version=3.11", "--extra=dev", "--no-emit-package=airflow-toloka"]
         output = ["--custom-compile-command=make constraints", f"--output-file={target}"]
-        wanted = "\n".join([*requirements, "uv"])
+        wanted = "\n".join([*LANES[lane], "uv"])
         command = [*uv, *options, *output, "setup.cfg", "-"]
         subprocess.run(command, cwd=ROOT, input=wanted, text=True, check=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

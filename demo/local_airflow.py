@@ -115,6 +115,14 @@ class LocalAirflow:
                 raise TimeoutError(f"Not healthy after {timeout:.0f} s: {', '.join(ill)}\n{tails}")
             time.sleep(0.2)
 
+    def restore(self) -> None:
+        """Start the components that do not run, and end those that were started beside them."""
+        running = self.processes.running()
+        for name in running.difference(COMPONENTS):
+            self.kill(name)
+        if missing := [name for name in COMPONENTS if name not in running]:
+            self.start(*missing)
+
     def stop(self) -> None:
         """End every process of this Airflow; nothing is left when it returns."""
         self.processes.stop()

@@ -102,6 +102,10 @@ class Processes:
             if (code := process.poll()) is not None:
                 raise ProcessError(f"{name} ended with {code}. The end of its log:\n{self.tail(name)}")
 
+    def running(self) -> set[str]:
+        """The names of the processes that have not ended."""
+        return {name for name, process in self._running.items() if process.poll() is None}
+
     def alive(self) -> list[psutil.Process]:
         """Every process that was started here or descends from one, orphans included."""
         return _marked(self._mark)

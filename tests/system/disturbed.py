@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
@@ -21,6 +22,7 @@ HOUR = 3600
 PATIENCE = 240
 MANY = 10_000
 ONE_AT_A_TIME = Lock()
+Connect = Callable[[str, EmulatorServer], AbstractContextManager[None]]
 
 
 class Window:

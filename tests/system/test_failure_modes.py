@@ -7,13 +7,11 @@ a test of its name that asks how it ended.
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import airflow as airflow_package
 import pytest
@@ -21,22 +19,18 @@ import requests
 
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
-from tests.support import TOKEN
-from tests.system.disturbed import CLOSED, HOUR, MANY, OPENED, PATIENCE, Window, insist
+from tests.system.disturbed import CLOSED, MANY, OPENED, PATIENCE, Connect, Window, insist
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 
-ROOT = Path(__file__).resolve().parents[2]
 IS_3_3 = tuple(map(int, airflow_package.__version__.split(".")[:2])) >= (3, 3)
 DAGS = [
     "window",
     "window_with_retries",
     "window_with_timeouts",
     "window_to_pause",
-    "window_to_delete",
-    "window_to_forget",
-    "wait_in_worker",
+    "impatient_wait",
 ]
 SOON = 60
 
@@ -57,26 +51,12 @@ def among(group: dict[str, Situation]) -> Callable[[Situation], Situation]:
 
 
 @pytest.fixture(scope="module")
-def toloka() -> Iterator[EmulatorServer]:
+def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
     """A Toloka where nobody works, so that pools stay open until somebody closes them."""
-    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def airflow(toloka: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
-    env = {
-        "AIRFLOW_CONN_TOLOKA_DEFAULT": connection,
-        "PYTHONPATH": str(ROOT),
-        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "3",
-    }
-    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "tests" / "system" / "failure_dags", env=env) as local:
-        local.start()
-        local.api.interval = 1.0
+    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server, connect_to("toloka_disturbed", server):
         for dag_id in DAGS:
-            local.api.wait_for_dag(dag_id)
-        yield local
+            airflow.api.wait_for_dag(dag_id)
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +64,7 @@ def make(airflow: LocalAirflow, toloka: EmulatorServer) -> Make:
     return partial(Window, airflow, toloka)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def survivor(make: Make) -> Window:
     """A window that goes on while parts of Airflow are killed."""
     window = make()
@@ -278,8 +258,12 @@ def the_wait_times_out(make: Make) -> None:
     assert "Timed out after 20 s" in window.log_of_wait()
 
 
-@among(BY_PEOPLE)
-def the_worker_of_the_opening_is_killed_and_tries_again(make: Make) -> None:
+@pytest.mark.parametrize("name", [*BY_TIME, *BY_PEOPLE])
+def test_a_window_is_closed_once_if(name: str, with_all: dict[str, Future[None]]) -> None:
+    with_all[name].result()
+
+
+def test_a_window_survives_the_death_of_the_worker_that_opens_it(make: Make) -> None:
     window = make("window_with_retries")
     window.signal_worker("open", "open", signal.SIGKILL)
     window.waits()
@@ -287,11 +271,6 @@ def the_worker_of_the_opening_is_killed_and_tries_again(make: Make) -> None:
     window.mark("success")
     assert window.ended() == "success"
     window.has_closed_once()
-
-
-@pytest.mark.parametrize("name", [*BY_TIME, *BY_PEOPLE])
-def test_a_window_is_closed_once_if(name: str, with_all: dict[str, Future[None]]) -> None:
-    with_all[name].result()
 
 
 @among(WITHOUT_TRIGGERER)
@@ -326,7 +305,7 @@ def the_worker_of_the_opening_is_asked_to_stop(make: Make) -> None:
 
 @among(WITHOUT_TRIGGERER)
 def a_wait_in_a_worker_takes_too_long(make: Make) -> None:
-    window = make("wait_in_worker")
+    window = make("impatient_wait")
     window.pool_id = window.toloka.add_pool(open=True)
     window.start()
     assert window.ended() == "failed"
@@ -364,47 +343,3 @@ def test_a_second_triggerer_takes_over(airflow: LocalAirflow, survivor: Window) 
     survivor.mark("success")
     assert survivor.ended() == "success"
     survivor.has_closed_once()
-
-
-@pytest.fixture(scope="module")
-def last(make: Make) -> dict[str, Window]:
-    """The last windows of all; where one is deleted, the scheduler may end, as Airflow 3.3.2 has it."""
-    windows = {"told": make("window_to_delete"), "untold": make("window_to_forget"), "left": make()}
-    for window in windows.values():
-        window.start()
-    for window in windows.values():
-        window.waits()
-    return windows
-
-
-def test_a_triggerer_closes_the_window_of_a_deleted_dag(last: dict[str, Window]) -> None:
-    """Airflow tells triggers since 3.3; before, the pool expires."""
-    deleted = last["told"]
-    # A triggerer that has not begun to watch is not told.
-    deleted.is_watched()
-    insist(partial(deleted.api.delete, deleted.dag_id))
-    if IS_3_3:
-        deleted.has_closed_once()
-    else:
-        last["left"].stays_open()
-        deleted.is_open()
-
-
-def test_toloka_closes_what_airflow_cannot(
-    airflow: LocalAirflow, toloka: EmulatorServer, last: dict[str, Window]
-) -> None:
-    """A DAG was deleted while no triggerer watched, or there is no Airflow at all any more."""
-    told, untold, left = last["told"], last["untold"], last["left"]
-    # With SQLite, deleting may have ended what else writes.
-    for name in ("scheduler", "dag-processor", "triggerer.2"):
-        airflow.kill(name)
-    insist(partial(untold.api.delete, untold.dag_id))
-    airflow.start("triggerer")
-    left.stays_open()
-    untold.is_open()
-    airflow.stop()
-    toloka.clock.advance(HOUR + 5 * 60)
-    assert (untold.happened(), left.happened()) == ([OPENED], [OPENED])
-    toloka.clock.advance(10 * 60)
-    reasons = [toloka.pool(window.pool_id)["close_reason"] for window in (told, untold, left)]
-    assert reasons == ["MANUAL" if IS_3_3 else "EXPIRED", "EXPIRED", "EXPIRED"]

@@ -16,13 +16,13 @@ import pytest
 from demo.airflow_api import TERMINAL_RUN_STATES, wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
+from tests.system.disturbed import Connect
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import AssignmentStatus, PoolStatus
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.faults import Fault
 
-ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = tuple(map(int, airflow_package.__version__.split(".")[:2]))
 TASKS = 10_000
 DAG_ID = "labelling_round"
@@ -86,19 +86,11 @@ LATER = [
 
 
 @pytest.fixture(scope="module")
-def toloka() -> Iterator[EmulatorServer]:
-    with EmulatorServer(seed=4, speed=600, quotas=False, crowd=CrowdSettings(size=200)) as server:
+def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
+    crowd = CrowdSettings(size=200)
+    with EmulatorServer(seed=4, speed=600, quotas=False, crowd=crowd) as server, connect_to("toloka_round", server):
+        airflow.api.wait_for_dag(DAG_ID)
         yield server
-
-
-@pytest.fixture(scope="module")
-def airflow(toloka: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
-    env = {"AIRFLOW_CONN_TOLOKA_DEFAULT": connection, "PYTHONPATH": str(ROOT)}
-    with LocalAirflow(tmp_path_factory.mktemp("killed"), Path(__file__).parent / "dags", env=env) as local:
-        local.start()
-        local.api.wait_for_dag(DAG_ID)
-        yield local
 
 
 def break_things(toloka: EmulatorServer) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import requests
@@ -14,31 +13,21 @@ import requests
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
+from tests.system.disturbed import Connect
 from tests.worlds import digits, small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.emulator.server import EmulatorServer
-
-ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def toloka() -> Iterator[EmulatorServer]:
-    with EmulatorServer(seed=1, speed=60) as server:
+def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
+    with EmulatorServer(seed=1, speed=60) as server, connect_to("toloka_default", server):
         requests.put(f"{server.url}/_emulator/truth", json=digits(), timeout=10).raise_for_status()
+        for dag_id in ("label_digits", "pool_lifecycle"):
+            airflow.api.wait_for_dag(dag_id)
         yield server
-
-
-@pytest.fixture(scope="module")
-def airflow(toloka: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
-    env = {"AIRFLOW_CONN_TOLOKA_DEFAULT": connection, "PYTHONPATH": str(ROOT)}
-    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "dags_examples", env=env) as local:
-        local.start()
-        local.api.wait_for_dag("label_digits")
-        local.api.wait_for_dag("pool_lifecycle")
-        yield local
 
 
 def steer(toloka: EmulatorServer, **clock: Any) -> None:
@@ -52,37 +41,47 @@ def link(airflow: LocalAirflow, dag_id: str, run_id: str, task_id: str) -> str |
     return address
 
 
-def test_a_run_survives_the_death_of_the_triggerer(
-    airflow: LocalAirflow, toloka: EmulatorServer, tmp_path: Path
-) -> None:
-    run_id = airflow.api.trigger("label_digits", {"images": 100, "output": f"file://{tmp_path}"})
+class Survivor(NamedTuple):
+    """A run of `label_digits` whose triggerer was killed while people worked."""
+
+    run_id: str
+    pool_id: str
+    posts: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def survivor(airflow: LocalAirflow, toloka: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Survivor:
+    folder = tmp_path_factory.mktemp("digits")
+    before = toloka.journal.last
+    run_id = airflow.api.trigger("label_digits", {"images": 100, "output": f"file://{folder}"})
     airflow.api.wait_for_task("label_digits", run_id, "open_pool", "success")
     # Nobody answers any more: however long the next steps take here, the wait is not over.
     steer(toloka, frozen=True)
     airflow.api.wait_for_task("label_digits", run_id, "wait_for_people", "deferred")
     pool_id = airflow.api.xcom("label_digits", run_id, "create_pool")
-    pool_page = TolokaClient(TOKEN, base_url=toloka.url).web_url(
-        TolokaClient(TOKEN, base_url=toloka.url).get_pool(pool_id)
-    )
-    assert link(airflow, "label_digits", run_id, "wait_for_people") == pool_page
-
     airflow.kill("triggerer")
-    looks = looks_at_pool(toloka, pool_id)
+    polls = polls_of(toloka, pool_id)
     airflow.start("triggerer")
-    wait_until(lambda: looks_at_pool(toloka, pool_id) > looks + 1, "the new triggerer looks at the pool", timeout=60)
+    wait_until(lambda: polls_of(toloka, pool_id) > polls + 1, "the new triggerer polls the pool", timeout=60)
     assert airflow.api.task_states("label_digits", run_id)["wait_for_people"] == "deferred"
-
     steer(toloka, frozen=False)
-    assert airflow.api.wait_for_run("label_digits", run_id) == "success"
-    result = airflow.api.xcom("label_digits", run_id, "compare")
-    assert (result["images"], result["answers"]) == (100, 500)
-    assert result["accuracy"] >= 0.95
+    airflow.api.wait_for_run("label_digits", run_id)
     ids = {pool_id, airflow.api.xcom("label_digits", run_id, "create_project")}
     posts = Counter(
         "/".join("{id}" if part in ids else part for part in entry["path"].split("/"))
-        for entry in toloka.journal.requests("POST")
+        for entry in toloka.journal.after(before, kind="request", method="POST")
     )
-    assert posts == {
+    return Survivor(run_id, pool_id, posts)
+
+
+def test_a_run_survives_the_death_of_the_triggerer(
+    airflow: LocalAirflow, toloka: EmulatorServer, survivor: Survivor
+) -> None:
+    assert airflow.api.run_state("label_digits", survivor.run_id) == "success"
+    result = airflow.api.xcom("label_digits", survivor.run_id, "compare")
+    assert (result["images"], result["answers"]) == (100, 500)
+    assert result["accuracy"] >= 0.95
+    assert survivor.posts == {
         "/api/v1/projects": 1,
         "/api/v1/pools": 1,
         "/api/v1/tasks": 1,
@@ -92,6 +91,9 @@ def test_a_run_survives_the_death_of_the_triggerer(
         "/api/v1/pools/{id}/archive": 1,
         "/api/v1/projects/{id}/archive": 1,
     }
+    client = TolokaClient(TOKEN, base_url=toloka.url)
+    page = client.web_url(client.get_pool(survivor.pool_id))
+    assert link(airflow, "label_digits", survivor.run_id, "wait_for_people") == page
 
 
 def test_an_opening_that_is_given_up_does_not_leave_the_pool_open(
@@ -124,15 +126,16 @@ def test_a_refusal_is_told_and_linked(airflow: LocalAirflow, toloka: EmulatorSer
     assert link(airflow, "pool_lifecycle", run_id, "open_pool") == client.web_url(client.get_pool(pool_id))
 
 
+@pytest.mark.usefixtures("survivor")
 def test_the_token_is_in_no_file_of_airflow(airflow: LocalAirflow) -> None:
-    """Logs, rendered fields, XComs and triggers are all below the home; runs before this one filled them."""
+    """Logs, rendered fields, XComs and triggers are all below the home, also those of the modules before."""
     files = [path for path in airflow.home.rglob("*") if path.is_file()]
     assert {"airflow.db"} < {path.name for path in files}
     assert any("triggerer" in path.name for path in files)
     assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
 
 
-def looks_at_pool(toloka: EmulatorServer, pool_id: str) -> int:
-    """Return how often the pool was looked at, by itself or, with all open ones, in a list."""
+def polls_of(toloka: EmulatorServer, pool_id: str) -> int:
+    """Return how often the pool was polled, by itself or, with all open ones, in a list."""
     paths = (f"/api/v1/pools/{pool_id}", "/api/v1/pools")
     return sum(entry["path"] in paths for entry in toloka.journal.requests("GET"))

@@ -168,7 +168,7 @@ def airflow(accounts: list[Account], notes: Path, tmp_path_factory: pytest.TempP
     for each in accounts:
         connection = {"conn_type": "toloka", "host": each.toloka.url, "password": TOKEN}
         env[f"AIRFLOW_CONN_{each.conn_id.upper()}"] = json.dumps(connection)
-    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "tests" / "system" / "sharing_dags", env=env) as local:
+    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "tests" / "system" / "dags", env=env) as local:
         local.start()
         local.api.interval = 2.0
         local.api.wait_for_dag("sharing")

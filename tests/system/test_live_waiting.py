@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import airflow as airflow_package
@@ -13,23 +11,37 @@ import pytest
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
+from tests.system.disturbed import Connect
 from tests.worlds import small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
-ROOT = Path(__file__).resolve().parents[2]
 IS_3_3 = tuple(map(int, airflow_package.__version__.split(".")[:2])) >= (3, 3)
 WAITS = ["wait_deferred", "wait_in_worker"]
+WATCHED = """\
+from airflow.sdk import DAG, AssetWatcher
+from toloka_airflow.assets import pool_asset
+from toloka_airflow.watchers import PoolClosedTrigger
+from tests.system.dags.waiting import tell
+
+TOLOKA = "toloka_waiting"
+trigger = PoolClosedTrigger(pool_id="{pool_id}", poll_interval=0.5, toloka_conn_id=TOLOKA)
+watcher = AssetWatcher(name="closing", trigger=trigger)
+with DAG("after_one_pool", schedule=pool_asset("{pool_id}", toloka_conn_id=TOLOKA, watchers=[watcher])):
+    tell()
+"""
 
 pytestmark = pytest.mark.live
 since_3_3 = pytest.mark.skipif(not IS_3_3, reason="Airflow before 3.3 neither tells triggers nor lets them remember")
 
 
 @pytest.fixture(scope="module")
-def toloka() -> Iterator[EmulatorServer]:
+def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
     """A Toloka where nobody works, so that pools stay open until somebody closes them."""
-    with EmulatorServer(seed=1, speed=60, crowd=CrowdSettings(size=0)) as server:
+    with EmulatorServer(seed=1, speed=60, crowd=CrowdSettings(size=0)) as server, connect_to("toloka_waiting", server):
+        for dag_id in [*WAITS, "after_any_pool"]:
+            airflow.api.wait_for_dag(dag_id)
         yield server
 
 
@@ -38,21 +50,15 @@ def client(toloka: EmulatorServer) -> TolokaClient:
     return TolokaClient(TOKEN, base_url=toloka.url)
 
 
-@pytest.fixture(scope="module")
-def watched(client: TolokaClient) -> str:
-    """The pool whose closing starts a DAG."""
-    return open_pool(client)
-
-
-@pytest.fixture(scope="module")
-def airflow(toloka: EmulatorServer, watched: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
-    env = {"AIRFLOW_CONN_TOLOKA_DEFAULT": connection, "PYTHONPATH": str(ROOT), "TOLOKA_TEST_POOL": watched}
-    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "tests" / "system" / "waiting_dags", env=env) as local:
-        local.start()
-        for dag_id in [*WAITS, "after_any_pool", "after_one_pool"]:
-            local.api.wait_for_dag(dag_id)
-        yield local
+@pytest.fixture
+def watched(airflow: LocalAirflow, client: TolokaClient) -> Iterator[str]:
+    """A pool whose closing starts a DAG."""
+    pool_id = open_pool(client)
+    file = airflow.dags / "watched.py"
+    file.write_text(WATCHED.format(pool_id=pool_id))
+    airflow.api.wait_for_dag("after_one_pool")
+    yield pool_id
+    file.unlink()
 
 
 def open_pool(client: TolokaClient) -> str:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-import airflow as airflow_package
 import pytest
 
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
-from tests.support import TOKEN
+from tests.system.disturbed import Connect
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
-ROOT = Path(__file__).resolve().parents[2]
-IS_3_3 = tuple(map(int, airflow_package.__version__.split(".")[:2])) >= (3, 3)
+DAG_ID = "window_with_training"
 OWN = ["check", "open_training", "open", "wait", "close", "close_training", "result"]
 HOUR = 3600
 
@@ -26,20 +22,11 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def toloka() -> Iterator[EmulatorServer]:
+def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
     """A Toloka where nobody works, so that pools stay open until somebody closes them."""
-    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server:
+    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server, connect_to("toloka_windows", server):
+        airflow.api.wait_for_dag(DAG_ID)
         yield server
-
-
-@pytest.fixture(scope="module")
-def airflow(toloka: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
-    env = {"AIRFLOW_CONN_TOLOKA_DEFAULT": connection, "PYTHONPATH": str(ROOT)}
-    with LocalAirflow(tmp_path_factory.mktemp("live"), ROOT / "tests" / "system" / "window_dags", env=env) as local:
-        local.start()
-        local.api.wait_for_dag("window")
-        yield local
 
 
 class Run:
@@ -58,38 +45,61 @@ class Run:
         )
         [self.pool_id], [self.training_id] = ids["pools"], ids["trainings"]
         self.api, self.toloka = airflow.api, toloka
-        self.id = self.api.trigger("window", {"pool_id": self.pool_id, "training_id": self.training_id, **conf})
+        self.id = self.api.trigger(DAG_ID, {"pool_id": self.pool_id, "training_id": self.training_id, **conf})
 
     def ended(self) -> str:
-        return self.api.wait_for_run("window", self.id, timeout=180)
+        return self.api.wait_for_run(DAG_ID, self.id, timeout=180)
 
     def is_waiting(self) -> None:
-        self.api.wait_for_task("window", self.id, "window.wait", "deferred", timeout=180)
+        self.api.wait_for_task(DAG_ID, self.id, "window.wait", "deferred", timeout=180)
         assert self.statuses() == ("OPEN", "OPEN")
 
     def states(self) -> dict[str, str | None]:
-        states = self.api.task_states("window", self.id)
+        states = self.api.task_states(DAG_ID, self.id)
         return {name.removeprefix("window."): state for name, state in states.items()}
 
     def statuses(self) -> tuple[str, str]:
         return self.toloka.pool(self.pool_id)["status"], self.toloka.pool(self.training_id)["status"]
 
     def result(self) -> Any:
-        return self.api.xcom("window", self.id, "behind")
+        return self.api.xcom(DAG_ID, self.id, "behind")
 
 
 KNOWN = {"output_values": {"label": "yes"}}
 
 
-@pytest.fixture
-def start(airflow: LocalAirflow, toloka: EmulatorServer) -> Callable[..., Run]:
-    return lambda **conf: Run(airflow, toloka, **conf)
+@pytest.fixture(scope="module")
+def runs(airflow: LocalAirflow, toloka: EmulatorServer) -> dict[str, Run]:
+    """The runs of all tests, which go on at the same time."""
+    confs: dict[str, dict[str, Any]] = {
+        # Not shorter: a busy scheduler takes a task that is resumed within seconds for one that was lost.
+        "short": {"seconds": 40, "inside": "fail"},
+        "late": {"seconds": -1},
+        "long": {"seconds": HOUR},
+    }
+    return {name: Run(airflow, toloka, **conf) for name, conf in confs.items()}
 
 
-def test_it_closes_when_the_time_is_up(start: Callable[..., Run]) -> None:
+def test_one_that_comes_too_late_is_skipped(runs: dict[str, Run]) -> None:
+    run = runs["late"]
+    assert run.ended() == "success"
+    assert {name for name, state in run.states().items() if state == "skipped"} == {*OWN, "inside", "behind"}
+    assert run.statuses() == ("CLOSED", "CLOSED")
+
+
+def test_marking_the_run_as_failed_closes_the_pool(runs: dict[str, Run]) -> None:
+    run = runs["long"]
+    run.is_waiting()
+    run.api.set_run_state(DAG_ID, run.id, "failed")
+    assert run.ended() == "failed"
+    wait_until(lambda: run.statuses() == ("CLOSED", "CLOSED"), "both are closed", timeout=60)
+    states = run.states()
+    assert (states["wait"], states["close"], states["result"]) == ("failed", "success", "skipped")
+
+
+def test_it_closes_when_the_time_is_up(runs: dict[str, Run]) -> None:
     """A task inside that fails makes the run fail, but neither hastens nor hinders the closing."""
-    # Not shorter: a busy scheduler takes a task that is resumed within seconds for one that was lost.
-    run = start(seconds=40, inside="fail")
+    run = runs["short"]
     assert run.ended() == "failed"
     assert {name for name, state in run.states().items() if state != "success"} == {"inside"}
     assert run.statuses() == ("CLOSED", "CLOSED")
@@ -97,21 +107,4 @@ def test_it_closes_when_the_time_is_up(start: Callable[..., Run]) -> None:
     assert (result["status"], result["close_reason"], result["stopped_by"]) == ("CLOSED", "MANUAL", "until")
     assert result["spent"] == 0
     opened, closed = (datetime.fromisoformat(result[name]) for name in ("opened_at", "closed_at"))
-    assert timedelta(0) < closed - opened < timedelta(seconds=90)
-
-
-def test_one_that_comes_too_late_is_skipped(start: Callable[..., Run]) -> None:
-    run = start(seconds=-1)
-    assert run.ended() == "success"
-    assert {name for name, state in run.states().items() if state == "skipped"} == {*OWN, "inside", "behind"}
-    assert run.statuses() == ("CLOSED", "CLOSED")
-
-
-def test_marking_the_run_as_failed_closes_the_pool(start: Callable[..., Run]) -> None:
-    run = start(seconds=HOUR)
-    run.is_waiting()
-    run.api.set_run_state("window", run.id, "failed")
-    assert run.ended() == "failed"
-    wait_until(lambda: run.statuses() == ("CLOSED", "CLOSED"), "both are closed", timeout=60)
-    states = run.states()
-    assert (states["wait"], states["close"], states["result"]) == ("failed", "success", "skipped")
+    assert opened < datetime.fromisoformat(run.api.xcom(DAG_ID, run.id, "before")) <= closed

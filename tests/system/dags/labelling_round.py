@@ -27,7 +27,7 @@ with DAG(
     "labelling_round",
     schedule=None,
     params={"tasks": Param("", type="string"), "answers": Param("", type="string")},
-    default_args={"retries": 50, "retry_delay": timedelta(0)},
+    default_args={"retries": 50, "retry_delay": timedelta(0), "toloka_conn_id": "toloka_round"},
 ):
     create_project = CreateProjectOperator(task_id="create_project", config=literal(PROJECT))
     create_pool = CreatePoolOperator(

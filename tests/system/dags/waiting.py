@@ -1,15 +1,12 @@
-"""DAGs that wait for a pool and are disturbed, and DAGs that its closing starts."""
+"""DAGs that wait for a pool and are disturbed, and a DAG that the end of such a wait starts."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from airflow.sdk import DAG, AssetAlias, AssetWatcher, Param, task
+from airflow.sdk import DAG, AssetAlias, Param, task
 
-from toloka_airflow.assets import pool_asset
 from toloka_airflow.sensors import PoolSensor
-from toloka_airflow.watchers import PoolClosedTrigger
 
 WAIT: dict[str, Any] = {
     "task_id": "wait",
@@ -18,6 +15,7 @@ WAIT: dict[str, Any] = {
     "expected_reasons": ["COMPLETED", "MANUAL"],
     "close_on_kill": True,
     "outlets": [AssetAlias("closed_pool")],
+    "toloka_conn_id": "toloka_waiting",
 }
 PARAMS = {"pool_id": Param("", type="string")}
 
@@ -36,10 +34,4 @@ with DAG("wait_in_worker", schedule=None, params=PARAMS):
     PoolSensor(mode="poke", **WAIT)
 
 with DAG("after_any_pool", schedule=AssetAlias("closed_pool")):
-    tell()
-
-watcher = AssetWatcher(
-    name="closing", trigger=PoolClosedTrigger(pool_id=os.environ["TOLOKA_TEST_POOL"], poll_interval=0.5)
-)
-with DAG("after_one_pool", schedule=pool_asset(os.environ["TOLOKA_TEST_POOL"], watchers=[watcher])):
     tell()

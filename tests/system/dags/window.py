@@ -34,7 +34,7 @@ def behind(ended: dict[str, Any]) -> dict[str, Any]:
     return ended
 
 
-with DAG("window", schedule=None, params=PARAMS) as dag:
+with DAG("window_with_training", schedule=None, params=PARAMS) as dag:
     with pool_window(
         pool_id="{{ params.pool_id }}",
         training_id="{{ params.training_id }}",
@@ -42,6 +42,7 @@ with DAG("window", schedule=None, params=PARAMS) as dag:
         min_open=timedelta(seconds=1),
         progress_interval=2,
         poll_interval=0.2,
+        toloka_conn_id="toloka_windows",
     ) as window:
         inside()
     before() >> window

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, Param
 from toloka_airflow.sensors import PoolSensor
 from toloka_airflow.windows import pool_window
 
+TOLOKA = "toloka_disturbed"
 PARAMS = {"pool_id": Param("", type="string"), "closes_at": Param("", type="string")}
 IMPATIENT = {"execution_timeout": timedelta(seconds=20), "timeout": 20}
 
@@ -24,6 +25,7 @@ def window_dag(dag_id: str, **default_args: Any) -> DAG:
             closes_at="{{ params.closes_at }}",
             min_open=timedelta(seconds=1),
             poll_interval=1,
+            toloka_conn_id=TOLOKA,
         )
     # The real pauses are a minute and half a minute, which a test need not wait for.
     for task_id in ("window.wait", "window.close"):
@@ -38,11 +40,12 @@ paused = window_dag("window_to_pause")
 deleted = window_dag("window_to_delete")
 forgotten = window_dag("window_to_forget")
 
-with DAG("wait_in_worker", schedule=None, params=PARAMS) as in_worker:
+with DAG("impatient_wait", schedule=None, params=PARAMS) as in_worker:
     PoolSensor(
         task_id="wait",
         pool_id="{{ params.pool_id }}",
         poke_interval=1,
         close_on_kill=True,
         execution_timeout=IMPATIENT["execution_timeout"],
+        toloka_conn_id=TOLOKA,
     )
