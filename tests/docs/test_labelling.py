@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.airflow_home import airflow_home, clean_environment
 from toloka_airflow.emulator.server import EmulatorServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,25 +32,23 @@ with DAG("labelling", schedule=None, params={{"folder": "", "until": ""}}) as da
 
 
 @pytest.fixture
-def ended(tmp_path: Path) -> dict[str, Any]:
+def ended(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """How the DAG of the page ends, in a folder with the files of the page."""
     for name, text in FILES.findall(TEXT):
         (tmp_path / name).write_text(text)
     (tmp_path / "labelling.py").write_text(DAG)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    conf = json.dumps({"folder": f"file://{tmp_path}"})
     with EmulatorServer(seed=1, speed=1200) as toloka:
-        env = {**clean, "AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW_CONN_TOLOKA_DEFAULT": toloka.connection}
-        env |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path)}
-        run([sys.executable, "-m", "airflow", "db", "migrate"], env)
-        conf = json.dumps({"folder": f"file://{tmp_path}"})
-        lines = run([sys.executable, "tests/system/run_example.py", str(tmp_path / "labelling.py"), conf], env)
-    return json.loads(lines.splitlines()[-1])  # type: ignore[no-any-return]
-
-
-def run(command: list[str], env: dict[str, str]) -> str:
-    done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, timeout=600, check=False)
+        env = clean_environment(
+            AIRFLOW_HOME=str(airflow_home(tmp_path_factory)),
+            AIRFLOW_CONN_TOLOKA_DEFAULT=toloka.connection,
+            AIRFLOW__CORE__LOAD_EXAMPLES="False",
+            AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path),
+        )
+        command = [sys.executable, "tests/system/run_example.py", str(tmp_path / "labelling.py"), "--conf", conf]
+        done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
-    return done.stdout
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
 def test_the_snippets_are_a_dag_that_runs(ended: dict[str, Any], tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Parse one example DAG without any network, then run it by `dag.test()`; the last line says how it ended."""
+"""Parse DAG files without any network, then run one by `dag.test()`; the last line says what came of it."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import runpy
 import sys
@@ -18,21 +19,25 @@ class Network:
             raise RuntimeError(f"parsing touched the network: {event} {args}")
 
 
-def main(path: str, conf: str | None = None) -> None:
+def main(paths: list[str], conf: str | None) -> None:
     import airflow.sdk  # noqa: F401, so that only what the example does is watched
 
     network = Network()
     sys.addaudithook(network)
     network.locked = True
-    dag = runpy.run_path(path)["dag"]
+    dags = {path: runpy.run_path(path)["dag"] for path in paths}
     network.locked = False
     if conf is None:
-        print(json.dumps({"dag_id": dag.dag_id}))
+        print(json.dumps({path: dag.dag_id for path, dag in dags.items()}))
         return
+    [dag] = dags.values()
     run = dag.test(run_conf=json.loads(conf))
     tasks = {instance.task_id: instance.state for instance in run.get_task_instances()}
     print(json.dumps({"dag_id": dag.dag_id, "state": run.state, "tasks": tasks}))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="+", help="the DAG files")
+    parser.add_argument("--conf", help="the conf of a run, as JSON; without it, nothing is run")
+    main(**vars(parser.parse_args()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -18,6 +17,7 @@ import pytest
 import requests
 
 from demo.airflow_api import wait_until
+from tests.airflow_home import airflow_home, clean_environment
 from tests.support import TOKEN
 from tests.worlds import digits, small_pool
 from toloka_airflow.api.client import TolokaClient
@@ -31,16 +31,11 @@ EXAMPLES = sorted(path.stem for path in (ROOT / "dags_examples").glob("*.py"))
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of an Airflow whose database is ready and which has no connection."""
-    home = tmp_path_factory.mktemp("airflow")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    env = {
-        **clean,
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags_examples"),
-    }
-    run([sys.executable, "-m", "airflow", "db", "migrate"], env)
-    return env
+    return clean_environment(
+        AIRFLOW_HOME=str(airflow_home(tmp_path_factory)),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags_examples"),
+    )
 
 
 @pytest.fixture
@@ -50,17 +45,16 @@ def toloka() -> Iterator[EmulatorServer]:
         yield server
 
 
-def run(command: list[str], env: dict[str, str]) -> str:
+def run(env: dict[str, str], *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "tests/system/run_example.py", *arguments]
     done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert TOKEN not in done.stdout + done.stderr
-    return done.stdout
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
-def run_example(name: str, airflow: dict[str, str], *conf: dict[str, Any]) -> dict[str, Any]:
-    """Parse an example and, with a conf, run it."""
-    command = [sys.executable, "tests/system/run_example.py", f"dags_examples/{name}.py", *map(json.dumps, conf)]
-    return json.loads(run(command, airflow).splitlines()[-1])  # type: ignore[no-any-return]
+def run_example(name: str, airflow: dict[str, str], conf: dict[str, Any]) -> dict[str, Any]:
+    return run(airflow, f"dags_examples/{name}.py", "--conf", json.dumps(conf))
 
 
 @pytest.fixture
@@ -70,9 +64,15 @@ def connected(airflow: dict[str, str], toloka: EmulatorServer) -> dict[str, str]
     return {**airflow, "AIRFLOW_CONN_TOLOKA_DEFAULT": connection}
 
 
+@pytest.fixture(scope="module")
+def parsed(airflow: dict[str, str]) -> dict[str, str]:
+    """The DAG ids of all examples, parsed with nothing defined and without a network, in one process."""
+    return run(airflow, *(f"dags_examples/{name}.py" for name in EXAMPLES))
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_parsing_needs_no_connection_and_no_network(name: str, airflow: dict[str, str]) -> None:
-    assert run_example(name, airflow) == {"dag_id": name}
+def test_parsing_needs_no_connection_and_no_network(name: str, parsed: dict[str, str]) -> None:
+    assert parsed[f"dags_examples/{name}.py"] == name
 
 
 def test_pool_lifecycle(connected: dict[str, str], toloka: EmulatorServer) -> None:
