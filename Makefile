@@ -1,5 +1,5 @@
 # The only entry points of the project. Everything is installed into .venv/; nothing else is touched.
-# AIRFLOW=3.1 or AIRFLOW=3.3 chooses the lane, PYTHON=python3.12 the interpreter.
+# AIRFLOW=3.1, 3.2 or 3.3 chooses the lane, PYTHON=python3.12 the interpreter.
 
 PYTHON ?= python3
 AIRFLOW ?= 3.3
@@ -9,21 +9,23 @@ READY := $(VENV)/.ready
 IN_LANE := TOLOKA_AIRFLOW_LANE=$(AIRFLOW) $(VENV)/bin
 # Tests that start no Airflow components share nothing, so they run in several processes.
 AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
+# An example DAG mostly waits, so more of them than there are cores go on at once.
+MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
 # Which lines the tests run through is the same in every lane, so it is counted in one.
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 CODE := toloka_airflow dags_examples demo tests benchmarks constraints docs
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
-PYTHONS := $(foreach version,3.11 3.12 3.13,$(shell \
+OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13),$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
     if $$python -c '' 2>/dev/null; then echo $$python; break; fi; done))
 
 FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
 WAITING := .venv/waiting-python-$(PYTHON_VERSION)
 
-.PHONY: help install demo test lint unit contract system test-fidelity test-matrix bench bench-emulator bench-transfer \
-    bench-wait bench-worker docs constraints wheel clean
+.PHONY: help install demo test lint unit contract system live-short test-kills test-fidelity test-matrix bench \
+    bench-emulator bench-transfer bench-wait bench-worker docs constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -51,14 +53,21 @@ lint: $(READY)  ## style and types
 	$(VENV)/bin/mypy
 
 unit: $(READY)  ## fast tests, without a running Airflow
-	$(IN_LANE)/python -m pytest tests/unit tests/test_lane.py $(AT_ONCE) $(COVERAGE)
+	$(IN_LANE)/python -m pytest tests/unit tests/test_lane.py -m 'not long' $(AT_ONCE) $(COVERAGE)
 
 contract: $(READY)  ## our client against our emulator
 	$(IN_LANE)/python -m pytest tests/contract
 
-system: $(READY)  ## example DAGs, and those of the documentation, in a real Airflow
-	$(IN_LANE)/python -m pytest tests/system tests/docs -m 'not live' $(AT_ONCE)
-	$(IN_LANE)/python -m pytest tests/system -m live
+system: $(READY)  ## example DAGs, and those of the documentation; then live-short
+	$(IN_LANE)/python -m pytest tests/system tests/docs -m 'not live and not long' $(MOSTLY_IDLE)
+	$(MAKE) --no-print-directory live-short
+
+live-short: $(READY)  ## the short tests in a real Airflow, which tests/system/conftest.py lists
+	$(IN_LANE)/python -m pytest tests/system -m 'live and not long'
+
+test-kills: $(READY)  ## what takes long: thousands of cases, and a real Airflow whose processes are killed
+	$(IN_LANE)/python -m pytest tests/unit tests/system tests/docs -m 'long and not live' $(AT_ONCE)
+	$(IN_LANE)/python -m pytest tests/system -m 'long and live'
 
 test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
 	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
@@ -69,11 +78,13 @@ $(FIDELITY)/.ready: constraints/fidelity.txt
 	$(FIDELITY)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/fidelity.txt
 	touch $@
 
-test-matrix:  ## the tests on Airflow 3.1 and 3.3 and on every Python 3.11 to 3.13 found
-	@echo "Found: $(PYTHONS)"; test -n "$(strip $(PYTHONS))"
-	@set -e; for python in $(PYTHONS); do for airflow in 3.1 3.3; do \
-	    echo "== Airflow $$airflow, $$python"; $(MAKE) unit contract system AIRFLOW=$$airflow PYTHON=$$python; \
-	done; done
+test-matrix:  ## all tests on Airflow 3.1, 3.2 and 3.3, and make test on every other Python 3.11 to 3.13 found
+	@set -e; for airflow in 3.1 3.2 3.3; do \
+	    echo "== Airflow $$airflow, $(PYTHON)"; $(MAKE) unit contract system test-kills AIRFLOW=$$airflow; \
+	done
+	@set -e; for python in $(OTHER_PYTHONS); do \
+	    echo "== Airflow $(AIRFLOW), $$python"; $(MAKE) test PYTHON=$$python; \
+	done
 
 bench: $(READY)  ## what importing costs
 	$(VENV)/bin/python -m benchmarks.imports
