@@ -11,6 +11,8 @@ IN_LANE := TOLOKA_AIRFLOW_LANE=$(AIRFLOW) $(VENV)/bin
 AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 # An example DAG mostly waits, so more of them than there are cores go on at once.
 MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
+# The shared Airflow in one process, and one after the other those of modules with an Airflow of their own in another.
+TWO_AIRFLOWS := --numprocesses=2 --dist=loadgroup
 # Which lines the tests run through is the same in every lane, so it is counted in one.
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
@@ -67,7 +69,7 @@ live-short: $(READY)  ## the short tests in a real Airflow, which tests/system/c
 
 test-kills: $(READY)  ## what takes long: thousands of cases, and a real Airflow whose processes are killed
 	$(IN_LANE)/python -m pytest tests/unit tests/system tests/docs -m 'long and not live' $(AT_ONCE)
-	$(IN_LANE)/python -m pytest tests/system -m 'long and live'
+	$(IN_LANE)/python -m pytest tests/system -m 'long and live' $(TWO_AIRFLOWS)
 
 test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
 	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity

@@ -29,7 +29,7 @@ def airflow_home(factory: pytest.TempPathFactory) -> Path:
         if not ready.exists():
             env = clean_environment(AIRFLOW_HOME=str(home), AIRFLOW__CORE__LOAD_EXAMPLES="False")
             command = [sys.executable, "-m", "airflow", "db", "migrate"]
-            done = subprocess.run(command, env=env, text=True, capture_output=True, timeout=300, check=False)
+            done = subprocess.run(command, env=env, text=True, capture_output=True, timeout=900, check=False)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
             shutil.copy(home / "airflow.db", ready)
         else:

@@ -46,7 +46,7 @@ def ended(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
             AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path),
         )
         command = [sys.executable, "tests/system/run_example.py", str(tmp_path / "labelling.py"), "--conf", conf]
-        done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, timeout=600, check=False)
+        done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 

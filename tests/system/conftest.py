@@ -30,12 +30,15 @@ SHORT = [
 """All live tests that are not marked `long`; the others run in `make test-kills`."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all live tests as long that are not listed."""
+    """Mark all live tests as long that are not listed, and have those of the shared Airflow run in one process."""
     for item in items:
         name = f"{item.path.name}::{getattr(item, 'originalname', item.name)}"
         if item.get_closest_marker("live") and name not in SHORT:
             item.add_marker("long")
+        shares = "shared_airflow" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("shared" if shares else "own"))
 
 
 @pytest.fixture(scope="session")

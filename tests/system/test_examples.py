@@ -47,7 +47,7 @@ def toloka() -> Iterator[EmulatorServer]:
 
 def run(env: dict[str, str], *arguments: str) -> dict[str, Any]:
     command = [sys.executable, "tests/system/run_example.py", *arguments]
-    done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, timeout=300, check=False)
+    done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert TOKEN not in done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ import pytest
 from demo.airflow_api import TERMINAL_RUN_STATES, wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.disturbed import Connect
+from tests.system.disturbed import PATIENCE, Connect
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import AssignmentStatus, PoolStatus
 from toloka_airflow.emulator.people.crowd import CrowdSettings
@@ -123,18 +123,18 @@ class Killer:
         """
         self.wait_for_attempt(point)
         hold = hold or hold_back(self.toloka, point)
-        wait_until(lambda: self.still_runs(point) and hold.times != MANY, f"the request of {point}", timeout=120)
+        wait_until(lambda: self.still_runs(point) and hold.times != MANY, f"the request of {point}", timeout=PATIENCE)
         task = self.task(point)
         name = f"airflow worker -- {task['id']}"
         next(each for each in self.airflow.processes.alive() if " ".join(each.cmdline()).startswith(name)).kill()
         self.toloka.faults.remove(hold)
-        wait_until(lambda: self.task(point)["id"] != task["id"], f"another attempt after {point}", timeout=60)
+        wait_until(lambda: self.task(point)["id"] != task["id"], f"another attempt after {point}", timeout=PATIENCE)
 
     def wait_for_attempt(self, point: Point) -> None:
         def runs() -> bool:
             return self.still_runs(point) and self.task(point)["state"] == "running"
 
-        wait_until(runs, f"the task of {point} runs", timeout=120, interval=0.1)
+        wait_until(runs, f"the task of {point} runs", timeout=PATIENCE, interval=0.1)
 
     def still_runs(self, point: Point) -> bool:
         assert self.airflow.api.run_state(DAG_ID, self.run_id) not in TERMINAL_RUN_STATES, f"it ended before {point}"
@@ -164,7 +164,7 @@ def test_every_input_gets_one_task_and_every_answer_one_row(
     for point in later:
         killer.kill_at(point)
 
-    assert airflow.api.wait_for_run(DAG_ID, run_id, timeout=300) == "success"
+    assert airflow.api.wait_for_run(DAG_ID, run_id, timeout=2 * PATIENCE) == "success"
     toloka.faults.clear()
     client = TolokaClient(TOKEN, base_url=toloka.url)
     [project] = client.list_projects()

@@ -13,7 +13,7 @@ import requests
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.disturbed import Connect
+from tests.system.disturbed import PATIENCE, Connect
 from tests.worlds import digits, small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.emulator.server import EmulatorServer
@@ -62,7 +62,7 @@ def survivor(airflow: LocalAirflow, toloka: EmulatorServer, tmp_path_factory: py
     airflow.kill("triggerer")
     polls = polls_of(toloka, pool_id)
     airflow.start("triggerer")
-    wait_until(lambda: polls_of(toloka, pool_id) > polls + 1, "the new triggerer polls the pool", timeout=60)
+    wait_until(lambda: polls_of(toloka, pool_id) > polls + 1, "the new triggerer polls the pool", timeout=PATIENCE)
     assert airflow.api.task_states("label_digits", run_id)["wait_for_people"] == "deferred"
     steer(toloka, frozen=False)
     airflow.api.wait_for_run("label_digits", run_id)

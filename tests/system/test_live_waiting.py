@@ -11,7 +11,7 @@ import pytest
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.disturbed import Connect
+from tests.system.disturbed import PATIENCE, Connect
 from tests.worlds import small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.emulator.people.crowd import CrowdSettings
@@ -96,7 +96,7 @@ def looks(toloka: EmulatorServer, pool_id: str) -> int:
 
 def see_a_look(toloka: EmulatorServer, pool_id: str, count: int = 2) -> None:
     before = looks(toloka, pool_id)
-    wait_until(lambda: looks(toloka, pool_id) >= before + count, f"pool {pool_id} is looked at", timeout=60)
+    wait_until(lambda: looks(toloka, pool_id) >= before + count, f"pool {pool_id} is looked at", timeout=PATIENCE)
 
 
 def start_wait(airflow: LocalAirflow, toloka: EmulatorServer, dag_id: str, pool_id: str) -> str:
@@ -114,7 +114,9 @@ def start_wait(airflow: LocalAirflow, toloka: EmulatorServer, dag_id: str, pool_
 def see_begun(airflow: LocalAirflow, dag_id: str, run_id: str) -> None:
     """Wait until a triggerer has begun the wait, as one that has not is not told when the wait is killed."""
     begun = f"trigger {dag_id}/{run_id}/wait/"
-    wait_until(lambda: begun in airflow.api.log(dag_id, run_id, "wait"), "a triggerer has begun the wait", timeout=60)
+    wait_until(
+        lambda: begun in airflow.api.log(dag_id, run_id, "wait"), "a triggerer has begun the wait", timeout=PATIENCE
+    )
 
 
 def see_deferred(airflow: LocalAirflow, run_id: str) -> None:
@@ -128,7 +130,7 @@ def see_deferred(airflow: LocalAirflow, run_id: str) -> None:
         lines = (airflow.home / "processes" / "scheduler.log").read_text().splitlines()
         return any("Received executor event with state success" in line and run_id in line for line in lines)
 
-    wait_until(is_known, "the scheduler knows that the task is deferred", timeout=60)
+    wait_until(is_known, "the scheduler knows that the task is deferred", timeout=PATIENCE)
 
 
 def told(airflow: LocalAirflow, dag_id: str) -> list[dict[str, Any]]:
@@ -152,7 +154,7 @@ def test_marking_a_wait_closes_its_pool(
     pool_id = open_pool(client)
     run_id = start_wait(airflow, toloka, dag_id, pool_id)
     airflow.api.set_task_state(dag_id, run_id, "wait", state)
-    wait_until(lambda: status(client, pool_id) == "CLOSED", "the pool is closed", timeout=60)
+    wait_until(lambda: status(client, pool_id) == "CLOSED", "the pool is closed", timeout=PATIENCE)
     assert closings(toloka, pool_id) == 1
     if dag_id == "wait_deferred":
         assert "It is being closed by operation" in airflow.api.log(dag_id, run_id, "wait")
@@ -166,7 +168,7 @@ def test_deleting_the_run_of_a_deferred_wait_closes_its_pool(
     run_id = start_wait(airflow, toloka, "wait_deferred", pool_id)
     airflow.api.set_run_state("wait_deferred", run_id, "failed")
     airflow.api.call("DELETE", f"/dags/wait_deferred/dagRuns/{run_id}")
-    wait_until(lambda: status(client, pool_id) == "CLOSED", "the pool is closed", timeout=60)
+    wait_until(lambda: status(client, pool_id) == "CLOSED", "the pool is closed", timeout=PATIENCE)
     assert closings(toloka, pool_id) == 1
 
 
@@ -181,7 +183,7 @@ def test_clearing_a_wait_in_a_worker_leaves_its_pool_to_the_new_attempt(
         [task] = airflow.api.tasks("wait_in_worker", run_id)
         return bool(task["try_number"] == 2 and task["state"] == "running")
 
-    wait_until(is_second_attempt, "the wait is in its second attempt", timeout=90)
+    wait_until(is_second_attempt, "the wait is in its second attempt", timeout=PATIENCE)
     see_a_look(toloka, pool_id, count=5)
     assert (status(client, pool_id), closings(toloka, pool_id)) == ("OPEN", 0)
     close(client, pool_id)
@@ -199,7 +201,7 @@ def test_the_end_of_a_wait_starts_a_dag_through_an_alias(
     def events() -> list[dict[str, Any]]:
         return [extra for extra in told(airflow, "after_any_pool") if extra["pool_id"] == pool_id]
 
-    wait_until(lambda: len(events()) == 1, "the DAG behind the alias was told", timeout=60)
+    wait_until(lambda: len(events()) == 1, "the DAG behind the alias was told", timeout=PATIENCE)
     assert events() == [airflow.api.xcom("wait_deferred", run_id, "wait")]
 
 
@@ -211,7 +213,7 @@ def test_a_closing_starts_a_dag_once_across_restarts(
     assert told(airflow, "after_one_pool") == []
     close(client, watched)
     first = client.get_pool(watched)
-    wait_until(lambda: len(told(airflow, "after_one_pool")) == 1, "the DAG was told of the closing", timeout=60)
+    wait_until(lambda: len(told(airflow, "after_one_pool")) == 1, "the DAG was told of the closing", timeout=PATIENCE)
     assert first.last_stopped is not None
     assert told(airflow, "after_one_pool")[0]["payload"] == {
         "pool_id": watched,
@@ -232,6 +234,8 @@ def test_a_closing_starts_a_dag_once_across_restarts(
     airflow.start("triggerer")
     see_a_look(toloka, watched, count=5)
     if IS_3_3:
-        wait_until(lambda: len(told(airflow, "after_one_pool")) == 2, "the DAG was told of the second", timeout=60)
+        wait_until(
+            lambda: len(told(airflow, "after_one_pool")) == 2, "the DAG was told of the second", timeout=PATIENCE
+        )
     else:
         assert len(told(airflow, "after_one_pool")) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
-from tests.system.disturbed import Connect
+from tests.system.disturbed import PATIENCE, Connect
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
@@ -48,10 +48,10 @@ class Run:
         self.id = self.api.trigger(DAG_ID, {"pool_id": self.pool_id, "training_id": self.training_id, **conf})
 
     def ended(self) -> str:
-        return self.api.wait_for_run(DAG_ID, self.id, timeout=180)
+        return self.api.wait_for_run(DAG_ID, self.id, timeout=PATIENCE)
 
     def is_waiting(self) -> None:
-        self.api.wait_for_task(DAG_ID, self.id, "window.wait", "deferred", timeout=180)
+        self.api.wait_for_task(DAG_ID, self.id, "window.wait", "deferred", timeout=PATIENCE)
         assert self.statuses() == ("OPEN", "OPEN")
 
     def states(self) -> dict[str, str | None]:
@@ -92,7 +92,7 @@ def test_marking_the_run_as_failed_closes_the_pool(runs: dict[str, Run]) -> None
     run.is_waiting()
     run.api.set_run_state(DAG_ID, run.id, "failed")
     assert run.ended() == "failed"
-    wait_until(lambda: run.statuses() == ("CLOSED", "CLOSED"), "both are closed", timeout=60)
+    wait_until(lambda: run.statuses() == ("CLOSED", "CLOSED"), "both are closed", timeout=PATIENCE)
     states = run.states()
     assert (states["wait"], states["close"], states["result"]) == ("failed", "success", "skipped")
 

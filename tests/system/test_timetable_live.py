@@ -12,6 +12,7 @@ import requests
 
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
+from tests.system.disturbed import PATIENCE
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 DAG_FILE = """\
@@ -47,7 +48,7 @@ def runs(airflow: LocalAirflow, name: str) -> list[dict[str, Any]]:
 
 def the_run(airflow: LocalAirflow, name: str) -> dict[str, Any]:
     """Wait for the end of the only run of a DAG and return it."""
-    wait_until(lambda: bool(runs(airflow, name)), f"{name} has a run", timeout=130)
+    wait_until(lambda: bool(runs(airflow, name)), f"{name} has a run", timeout=PATIENCE)
     airflow.api.wait_for_run(name, runs(airflow, name)[0]["dag_run_id"])
     [run] = runs(airflow, name)
     assert run["state"] == "success"
@@ -111,11 +112,13 @@ def test_a_window_that_is_over_gets_no_run(airflow: LocalAirflow) -> None:
         )
     airflow.start("scheduler")
     log = airflow.processes.log_file("scheduler")
-    wait_until(lambda: "No run for the window from" in log.read_text(), "the scheduler was refused a run", timeout=60)
+    wait_until(
+        lambda: "No run for the window from" in log.read_text(), "the scheduler was refused a run", timeout=PATIENCE
+    )
     airflow.start("dag-processor")
 
     def is_tomorrow() -> bool:
         return moment(airflow.api.call("GET", "/dags/over")["next_dagrun_run_after"]) == opened + timedelta(days=1)
 
-    wait_until(is_tomorrow, "the next window is stored again", timeout=60)
+    wait_until(is_tomorrow, "the next window is stored again", timeout=PATIENCE)
     assert runs(airflow, "over") == []
