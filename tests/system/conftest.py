@@ -30,15 +30,15 @@ SHORT = [
 """All live tests that are not marked `long`; the others run in `make test-kills`."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all live tests as long that are not listed, and have those of the shared Airflow run in one process."""
+    """Mark the live tests that are not listed, and those that do not use the shared Airflow."""
     for item in items:
-        name = f"{item.path.name}::{getattr(item, 'originalname', item.name)}"
-        if item.get_closest_marker("live") and name not in SHORT:
+        if item.get_closest_marker("live") is None:
+            continue
+        if f"{item.path.name}::{getattr(item, 'originalname', item.name)}" not in SHORT:
             item.add_marker("long")
-        shares = "shared_airflow" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("shared" if shares else "own"))
+        if "shared_airflow" not in getattr(item, "fixturenames", ()):
+            item.add_marker("own_airflow")
 
 
 @pytest.fixture(scope="session")
