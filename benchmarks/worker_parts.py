@@ -22,7 +22,7 @@ STEPS = {
     ),
     "models of the API": "import toloka_airflow.api.models",
     "the rest of our modules": "import toloka_airflow.operators.lifecycle, toloka_airflow.triggers",
-    "a client": "client = TolokaClient('token', base_url=url, retry_budget=0)",
+    "a client": "client = TolokaClient(ClientSettings('token', base_url=url, retry_budget=0))",
     "import requests": "import requests",
     "the first request: TLS, and the certificates found": "client.get_requester()",
     "a second request": "client.get_requester()",
@@ -32,7 +32,10 @@ STEPS = {
     ),
     "(for comparison: reading a bundle of certificates)": "ssl.create_default_context(cafile=certifi.where())",
 }
-PRELUDE = "import certifi, json, ssl; from toloka_airflow.api.client import TolokaClient"
+PRELUDE = (
+    "import certifi, json, ssl; from toloka_airflow.api.client import TolokaClient; "
+    "from toloka_airflow.api.settings import ClientSettings"
+)
 
 
 def measure(url: str) -> list[float]:

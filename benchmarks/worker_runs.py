@@ -43,6 +43,7 @@ from benchmarks.certificate import make_certificate
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow, inherited_environment
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
 HERE = Path(__file__).parent
@@ -153,7 +154,7 @@ class Bench:
 
     def __init__(self, airflow: LocalAirflow, toloka: EmulatorServer, folder: Path) -> None:
         self.airflow, self.api, self.toloka, self.folder = airflow, airflow.api, toloka, folder
-        self.client = TolokaClient("token", base_url=toloka.url)
+        self.client = TolokaClient(ClientSettings("token", base_url=toloka.url))
 
     def round(self, number: int) -> None:
         """Run every DAG once, one after the other, so that no task waits for the CPU of another."""

@@ -28,8 +28,8 @@ from toloka_airflow.sensors import PoolSensor
 FOLDER = "{{ params.output }}/{{ run_id }}"
 PROJECT = {
     "public_name": "Which digit is it?",
-    "public_description": "Look at a scan of a handwritten digit and say which one it is",
-    "public_instructions": "Press the key of the digit that you see. If you are not sure, choose the likeliest one.",
+    "public_description": "Say which digit is in a scan of handwriting",
+    "public_instructions": "Press the key of the digit in the image. If you are not sure, choose the likeliest one.",
     "assignments_issuing_type": "AUTOMATED",
     "task_spec": {
         "input_spec": {"image": {"type": "string"}, "image_id": {"type": "string", "hidden": True}},
@@ -86,7 +86,7 @@ def read(path: str) -> list[Any]:
     schedule=None,
     params={
         "images": Param(300, type="integer", minimum=1, maximum=1000, description="How many images to label"),
-        "overlap": Param(5, type="integer", minimum=1, description="How many people see each image"),
+        "overlap": Param(5, type="integer", minimum=1, description="How many people label each image"),
         "output": Param("file:///tmp/label_digits", type="string", description="Where to write everything"),
     },
     # Any task may be tried again: nothing is created, uploaded or paid twice.

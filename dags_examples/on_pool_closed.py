@@ -13,10 +13,10 @@ from airflow.sdk import AssetWatcher, Param, Variable, dag, task
 
 from toloka_airflow.assets import pool_asset
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
-from toloka_airflow.watchers import PoolClosedTrigger
+from toloka_airflow.triggers import PoolClosedTrigger
 
 
-def closings_of(pool_id: str | None) -> Any:
+def when_closed(pool_id: str | None) -> Any:
     """Return the asset that changes whenever the pool closes, as a schedule."""
     if not pool_id:
         return None
@@ -26,23 +26,23 @@ def closings_of(pool_id: str | None) -> Any:
 
 
 @dag(
-    schedule=closings_of(Variable.get("toloka_pool", default=None)),
+    schedule=when_closed(Variable.get("toloka_pool", default=None)),
     params={"output": Param("file:///tmp/on_pool_closed", type="string", description="Where to write the answers")},
     tags=["toloka"],
     doc_md=__doc__,
 )
 def on_pool_closed() -> None:
     @task
-    def read_closing(triggering_asset_events: Any = None) -> dict[str, Any]:
-        """Return the last closing: ``pool_id``, ``status``, ``close_reason`` and ``closed_at``."""
-        closings = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
+    def read_event(triggering_asset_events: Any = None) -> dict[str, Any]:
+        """Return the last event: ``pool_id``, ``status``, ``close_reason`` and ``closed_at``."""
+        payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         # A run that a person starts has no event.
-        return closings[-1] if closings else {"pool_id": Variable.get("toloka_pool")}
+        return payloads[-1] if payloads else {"pool_id": Variable.get("toloka_pool")}
 
-    closing = read_closing()
+    event = read_event()
     GetAssignmentsOperator(
         task_id="download_answers",
-        pool_id=closing["pool_id"],
+        pool_id=event["pool_id"],
         path="{{ params.output }}/{{ run_id }}.jsonl.gz",
         status=("SUBMITTED", "ACCEPTED"),
     )

@@ -31,6 +31,7 @@ from demo.local_airflow import LocalAirflow
 from demo.progress import RunProgress
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaError
+from toloka_airflow.api.settings import ClientSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 DAG_ID = "label_digits"
@@ -49,7 +50,7 @@ class DemoError(RuntimeError):
 def main() -> int:
     """Run the demo and return its exit code."""
     console = Console()
-    signal.signal(signal.SIGTERM, _exit_in_good_order)
+    signal.signal(signal.SIGTERM, _exit_cleanly)
     try:
         with LocalAirflow(ROOT / ".demo", ROOT / "dags_examples", env={"PYTHONPATH": str(ROOT)}) as airflow:
             try:
@@ -76,7 +77,7 @@ def show(airflow: LocalAirflow, console: Console) -> None:
     connection = {"conn_type": "toloka", "host": toloka, "password": TOKEN}
     airflow.env["AIRFLOW_CONN_TOLOKA_DEFAULT"] = json.dumps(connection)
     airflow.start("standalone")
-    tell_truth(toloka)
+    set_truth(toloka)
     airflow.api.wait_for_dag(DAG_ID)
     run_id = airflow.api.trigger(DAG_ID, {"output": f"file://{airflow.home}/answers"})
     run_url = f"{airflow.url}/dags/{DAG_ID}/runs/{run_id}"
@@ -87,7 +88,7 @@ def show(airflow: LocalAirflow, console: Console) -> None:
     result = airflow.api.xcom(DAG_ID, run_id, RESULT_TASK)
     console.print("\nHandwritten digits, labelled by simulated people:")
     console.print(summary(result, seconds))
-    client = TolokaClient(TOKEN, base_url=toloka)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka))
     pool = client.get_pool(airflow.api.xcom(DAG_ID, run_id, POOL_TASK))
     # Not in the table, which would cut them off in a narrow terminal.
     console.print(f"run in Airflow: {run_url}", soft_wrap=True)
@@ -112,8 +113,8 @@ def start_toloka(airflow: LocalAirflow) -> str:
     return str(ready.findall(log.read_text())[0])
 
 
-def tell_truth(toloka: str) -> None:
-    """Tell the simulated people what the images show: the true labels, which the DAG only uses to compare."""
+def set_truth(toloka: str) -> None:
+    """Give the simulated people the true labels, which the DAG only uses to compare."""
     from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
     truth = [
@@ -128,7 +129,7 @@ def follow(airflow: LocalAirflow, toloka: str, run_id: str, console: Console) ->
     api = airflow.api
     deadline = time.monotonic() + RUN_TIMEOUT
     pool_id = None
-    with RunProgress(console, api.task_order(DAG_ID)) as progress:
+    with RunProgress(console, api.sorted_task_ids(DAG_ID)) as progress:
         while True:
             airflow.processes.check()
             state = api.run_state(DAG_ID, run_id)
@@ -179,7 +180,7 @@ def steer(method: str, url: str, json: Any = None) -> requests.Response:
         return session.request(method, url, json=json, timeout=(3, 30))
 
 
-def _exit_in_good_order(signum: int, frame: object) -> None:
+def _exit_cleanly(signum: int, frame: object) -> None:
     raise SystemExit(128 + signum)
 
 

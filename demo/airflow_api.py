@@ -71,7 +71,7 @@ class AirflowApi:
 
         wait_until(parsed, f"DAG {dag_id} is known to Airflow", timeout)
 
-    def task_order(self, dag_id: str) -> list[str]:
+    def sorted_task_ids(self, dag_id: str) -> list[str]:
         """The tasks of a DAG, each after the ones it waits for."""
         tasks = self.call("GET", f"/dags/{dag_id}/tasks")["tasks"]
         sorter = TopologicalSorter[str]({task["task_id"]: () for task in tasks})
@@ -102,7 +102,7 @@ class AirflowApi:
         return tasks
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
-        """The state of each task of a run; ``None`` until Airflow has looked at it. Not for mapped tasks."""
+        """The state of each task of a run; ``None`` until Airflow schedules it. Not for mapped tasks."""
         return {task["task_id"]: task["state"] for task in self.tasks(dag_id, run_id)}
 
     def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
@@ -180,7 +180,7 @@ class AirflowApi:
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout: float, interval: float = 0.3) -> None:
-    """Ask until the condition holds; `TimeoutError` names what did not happen."""
+    """Poll until the condition holds; `TimeoutError` names what did not happen."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

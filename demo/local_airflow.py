@@ -140,7 +140,7 @@ class LocalAirflow:
                 "parallelism": 4,
                 "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
                 "simple_auth_manager_all_admins": True,
-                # The default asks DNS for the name of this machine; this one says 127.0.0.1.
+                # The default queries DNS for the name of this machine; this one says 127.0.0.1.
                 "hostname_callable": "urllib.request.localhost",
                 "execution_api_server_url": f"{self.url}/execution/",
             },
@@ -177,7 +177,7 @@ def _kind(name: str) -> str:
 
 
 def inherited_environment() -> dict[str, str]:
-    """Our environment without anything that configures an Airflow or tells a process that it is part of one."""
+    """Our environment without anything that configures an Airflow or marks a process as a part of one."""
     return {key: value for key, value in os.environ.items() if not key.lstrip("_").startswith("AIRFLOW")}
 
 

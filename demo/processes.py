@@ -65,7 +65,7 @@ class Processes:
         if self._guard.poll() is not None:
             raise ProcessError(f"The guard has ended; {name} is not started unguarded")
         with self.log_file(name).open("ab") as log:
-            # SPT_NOENV keeps setproctitle, which Airflow uses, from overwriting the environment we look for.
+            # SPT_NOENV keeps setproctitle, which Airflow uses, from overwriting the environment that has the mark.
             self._running[name] = subprocess.Popen(
                 list(command),
                 env={**env, MARK: self._mark, "SPT_NOENV": "1"},
@@ -145,14 +145,14 @@ def _marked(mark: str) -> list[psutil.Process]:
 def _end_all(mark: str) -> None:
     """SIGTERM to everything that carries the mark; SIGKILL to what is still there after the grace."""
     deadline = time.monotonic() + GRACE
-    asked: set[psutil.Process] = set()
+    terminated: set[psutil.Process] = set()
     while left := _marked(mark):
         for process in left:
             try:
                 if time.monotonic() > deadline:
                     process.kill()
-                elif process not in asked:
-                    asked.add(process)
+                elif process not in terminated:
+                    terminated.add(process)
                     process.terminate()
             except psutil.NoSuchProcess:
                 continue

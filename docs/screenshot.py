@@ -20,10 +20,11 @@ import requests
 from PIL import Image
 from websockets.sync.client import connect
 
-from demo.__main__ import DAG_ID, ROOT, TOKEN, tell_truth
+from demo.__main__ import DAG_ID, ROOT, TOKEN, set_truth
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
 IMAGES = ROOT / "docs" / "images"
@@ -111,7 +112,7 @@ def main() -> None:
     with EmulatorServer(seed=1, speed=20) as toloka, LocalAirflow(home, ROOT / "dags_examples", env=env) as airflow:
         connection = {"conn_type": "toloka", "host": toloka.url, "password": TOKEN}
         airflow.env["AIRFLOW_CONN_TOLOKA_DEFAULT"] = json.dumps(connection)
-        tell_truth(toloka.url)
+        set_truth(toloka.url)
         airflow.start()
         airflow.api.wait_for_dag(DAG_ID)
         run_id = airflow.api.trigger(DAG_ID, {"output": f"file://{airflow.home}/answers"})
@@ -121,7 +122,7 @@ def main() -> None:
         toloka.clock.freeze()
 
         task_page = f"{airflow.url}/dags/{DAG_ID}/runs/{run_id}/tasks/{WAITING}/details"
-        client = TolokaClient(TOKEN, base_url=toloka.url)
+        client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
         pool_page = client.web_url(client.get_pool(pool_id))
         IMAGES.mkdir(parents=True, exist_ok=True)
         with Browser(airflow) as browser:

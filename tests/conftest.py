@@ -8,6 +8,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import ThreadingHTTPServer
 
 import pytest
@@ -30,6 +31,7 @@ with warnings.catch_warnings():
     BaseHook.get_connection("warm_up")
 
 from tests.support import ScriptedHandler, ScriptedServer, connect  # noqa: E402
+from tests.virtual_time import VirtualTime  # noqa: E402
 
 
 def pytest_collection_finish() -> None:
@@ -64,3 +66,10 @@ def server() -> Iterator[ScriptedServer]:
 def connection(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of an Airflow connection to the scripted server."""
     return connect(monkeypatch, server.url)
+
+
+@pytest.fixture
+def virtual() -> Iterator[VirtualTime]:
+    """A time that passes only while this thread sleeps, so that it can be asserted to the millisecond."""
+    with VirtualTime(None, datetime(2026, 3, 2, 9, tzinfo=UTC)) as time:
+        yield time

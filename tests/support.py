@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -51,13 +52,14 @@ class ScriptedServer:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
         drop: bool = False,
-        delay: float = 0.0,
+        held: threading.Event | None = None,
         times: int = 1,
     ) -> None:
         """
         Prepare an answer for a path below /api/v1.
 
-        ``drop`` reads the request and closes the connection without an answer; ``delay`` seconds pass before.
+        ``drop`` reads the request and closes the connection without an answer; what is ``held`` is answered when the
+        event is set.
         """
         prepared = {
             "status": status,
@@ -65,13 +67,13 @@ class ScriptedServer:
             "body": body,
             "headers": headers or {},
             "drop": drop,
-            "delay": delay,
+            "held": held,
         }
         self._answers[method, whole(path)].extend([prepared] * times)
 
     def default(self, method: str, path: str, json: Any) -> None:
         """Prepare what to answer whenever nothing else is prepared for a path below /api/v1."""
-        prepared = {"status": 200, "json": json, "body": None, "headers": {}, "drop": False, "delay": 0.0}
+        prepared = {"status": 200, "json": json, "body": None, "headers": {}, "drop": False, "held": None}
         self._defaults[method, whole(path)] = prepared
 
     def error(self, method: str, path: str, status: int, code: str, *, times: int = 1, **more: Any) -> None:
@@ -94,7 +96,7 @@ class ScriptedServer:
             return self._defaults[method, path]
         self.unexpected.append(f"{method} {path}")
         refusal = {"request_id": "x", "code": "NOT_SCRIPTED", "message": f"{method} {path} was not scripted"}
-        return {"status": 400, "json": refusal, "body": None, "headers": {}, "drop": False, "delay": 0.0}
+        return {"status": 400, "json": refusal, "body": None, "headers": {}, "drop": False, "held": None}
 
 
 def whole(path: str) -> str:
@@ -113,7 +115,8 @@ class ScriptedHandler(BaseHTTPRequestHandler):
         body = json.loads(raw) if raw else None
         script.seen.append(Seen(self.command, path, query, dict(self.headers), body, self.client_address[1]))
         answer = script.next_answer(self.command, path)
-        time.sleep(answer["delay"])
+        if answer["held"] is not None:
+            answer["held"].wait(60)
         if answer["drop"]:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -138,6 +141,12 @@ def connect(monkeypatch: pytest.MonkeyPatch, url: str) -> str:
     value = json.dumps({"conn_type": "toloka", "host": url, "password": TOKEN})
     monkeypatch.setenv("AIRFLOW_CONN_TOLOKA_DEFAULT", value)
     return "toloka_default"
+
+
+def let_time_pass(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let the monotonic clock of this process jump."""
+    before = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: before() + seconds)
 
 
 @dataclass
@@ -171,8 +180,14 @@ class Outcome:
     outlet_events: Any
 
 
-def run_task(task: Any, instance: TaskInstance | None = None) -> Outcome:
-    """Run a task as Airflow does: on a worker, in the triggerer, and on a worker again, with stored arguments."""
+def run_task(
+    task: Any, instance: TaskInstance | None = None, *, triggerer: Callable[..., Any] = asyncio.run
+) -> Outcome:
+    """
+    Run a task as Airflow does: on a worker, in the triggerer, and on a worker again, with stored arguments.
+
+    :param triggerer: What runs the coroutine of a trigger, such as ``VirtualTime.run``.
+    """
     from airflow.providers.common.compat.sdk import TaskDeferred
     from airflow.sdk.bases.sensor import AirflowRescheduleException
     from airflow.sdk.execution_time.context import OutletEventAccessors
@@ -194,7 +209,7 @@ def run_task(task: Any, instance: TaskInstance | None = None) -> Outcome:
             path, arguments = deferred.trigger.serialize()
             stored = json.loads(json.dumps(arguments))
             triggers.append((path, stored))
-            event = asyncio.run(fire(path, stored))
+            event = triggerer(fire(path, stored))
             kwargs = {"event": event}
             method = deferred.method_name
             step = lambda m=method, k=kwargs: task.resume_execution(m, k, context)  # noqa: E731

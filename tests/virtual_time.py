@@ -22,11 +22,13 @@ class VirtualTime:
     """
     Let time pass only while somebody sleeps: a coroutine of `run`, or this thread in `time.sleep`.
 
-    Other threads, such as that of the local Toloka, keep their monotonic clock; what is done in a thread is done at
-    once, in this one.
+    Other threads, such as those of servers, keep their monotonic clock and their sleep; what a coroutine has done in a
+    thread is done at once, in this one.
+
+    :param toloka: A local Toloka that has the same time; ``None`` for none.
     """
 
-    def __init__(self, toloka: EmulatorServer, start: datetime) -> None:
+    def __init__(self, toloka: EmulatorServer | None, start: datetime) -> None:
         self.now = start.timestamp()
         self.interruption: BaseException | None = None
         """What the next `time.sleep` raises, as a signal may."""
@@ -36,9 +38,9 @@ class VirtualTime:
 
     def __enter__(self) -> Self:
         self._machine = self._travel.start()
-        here, monotonic = threading.get_ident(), time.monotonic
+        here, monotonic, sleep = threading.get_ident(), time.monotonic, time.sleep
         self._patch.setattr(time, "monotonic", lambda: self.now if threading.get_ident() == here else monotonic())
-        self._patch.setattr(time, "sleep", self._sleep)
+        self._patch.setattr(time, "sleep", lambda s: self._sleep(s) if threading.get_ident() == here else sleep(s))
         self.advance(0)
         return self
 
@@ -57,7 +59,8 @@ class VirtualTime:
         now = math.ceil((self.now + seconds) * 1000 - 1e-3)
         self.now = now / 1000
         self._machine.move_to(self.now)
-        self._toloka.clock.set(now, speed=1, frozen=True)
+        if self._toloka is not None:
+            self._toloka.clock.set(now, speed=1, frozen=True)
 
     def _sleep(self, seconds: float) -> None:
         interruption, self.interruption = self.interruption, None

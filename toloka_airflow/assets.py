@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.transport import checked_id
+from toloka_airflow.api.ids import checked_id
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -80,7 +80,7 @@ def report(
 
 def check_outlets(outlets: Iterable[Any], *, pool_id: str, toloka_conn_id: str) -> None:
     """
-    Check that a task can tell the news of its pool, and not in the name of another; call it before the work.
+    Check that the outlets of a task can report on its pool, and on no other; call it before the work.
 
     :raises ValueError: If an outlet is the asset of another pool, or of another account's, or the connection's id fits
         into no URI.

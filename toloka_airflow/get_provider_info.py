@@ -43,7 +43,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "auth_scheme": {
                         "label": "Authorization scheme",
-                        "description": "auto tells by the shape of the token",
+                        "description": "auto chooses by the shape of the token",
                         "schema": {
                             "type": ["string", "null"],
                             "enum": ["auto", "OAuth", "ApiKey"],

@@ -10,23 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
 
-from toloka_airflow.api.client import PRODUCTION, SANDBOX, TolokaClient
-from toloka_airflow.api.errors import (
-    TolokaConflictError,
-    TolokaConnectionError,
-    TolokaError,
-    TolokaOperationError,
-    TolokaRetryableError,
-    TolokaTimeoutError,
-)
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
+from toloka_airflow.api.settings import PRODUCTION, SANDBOX, ClientSettings
 from toloka_airflow.get_provider_info import get_provider_info
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX}
-MAY_PASS = (TolokaConnectionError, TolokaRetryableError)
-"""Errors that say nothing about the object: the same question may be answered later."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for a TCP connection; the connection's own `timeout` is for the answer."""
 
 _CONNECTION_TYPE: dict[str, Any] = get_provider_info()["connection-types"][0]
 _OLD_PREFIX = "extra__toloka__"
@@ -58,7 +52,7 @@ class TolokaHook(BaseHook):
         return client_from_connection(self.get_connection(self.toloka_conn_id))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask Toloka whose token it is (``GET /requester``), for the *Test* button of the connection form."""
+        """Fetch whose token it is (``GET /requester``), for the *Test* button of the connection form."""
         try:
             client = self.get_conn().without_retries()
             requester = client.get_requester()
@@ -70,7 +64,7 @@ class TolokaHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return how the connection form looks; Airflow 3.2 and newer read the provider info instead."""
+        """Return the layout of the connection form; Airflow 3.2 and newer read the provider info instead."""
         behaviour = _CONNECTION_TYPE["ui-field-behaviour"]
         return {key.replace("-", "_"): value for key, value in behaviour.items()}
 
@@ -94,23 +88,23 @@ class TolokaHook(BaseHook):
         return widgets
 
 
-def client_from_connection(conn: Connection) -> TolokaClient:
+def settings_from_connection(conn: Connection) -> ClientSettings:
     """
-    Return the client that a connection describes.
+    Return the settings that a connection describes; nothing is sent.
 
-    Nothing is sent. The extra fields of the old provider (``extra__toloka__token``, ``extra__toloka__environment``,
+    The extra fields of the old provider (``extra__toloka__token``, ``extra__toloka__environment``,
     ``extra__toloka__url``) are understood.
 
     :raises ValueError: If a field of the connection cannot be used, with the connection and the field named.
     """
     try:
         extra = _extra(conn.extra)
-        return TolokaClient(
+        return ClientSettings(
             _token(conn, extra),
             base_url=_base_url(conn, extra),
             auth_scheme=extra.pop("auth_scheme", "auto"),
             account_id=extra.pop("account_id", None),
-            timeout=(10.0, _seconds(extra.pop("timeout", 60))),
+            timeout=(CONNECT_TIMEOUT, _seconds(extra.pop("timeout", 60))),
             verify=_verify(extra.pop("verify", True)),
             proxies=_proxies(extra.pop("proxies", None)),
             allow_http=_boolean("allow_http", extra.pop("allow_http", False)),
@@ -118,6 +112,15 @@ def client_from_connection(conn: Connection) -> TolokaClient:
     except ValueError as exc:
         # No cause: a parser's own message may quote the extra, which may hold a token.
         raise ValueError(f"Connection {conn.conn_id!r}: {exc}") from None
+
+
+def client_from_connection(conn: Connection) -> TolokaClient:
+    """
+    Return a client for a connection; see `settings_from_connection`.
+
+    :raises ValueError: If a field of the connection cannot be used.
+    """
+    return TolokaClient(settings_from_connection(conn))
 
 
 @contextmanager
@@ -132,11 +135,11 @@ def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (*MAY_PASS, TolokaOperationError, TolokaTimeoutError) as exc:
-        raise AirflowException(str(exc)) from exc
     except TolokaError as exc:
-        is_final = isinstance(exc, TolokaConflictError) or not must_be_done
-        raise (AirflowFailException if is_final else AirflowException)(str(exc)) from exc
+        # An operation that failed stays so, but the next attempt starts another.
+        may_succeed = exc.is_transient or isinstance(exc, TolokaOperationError)
+        try_again = may_succeed or (must_be_done and not isinstance(exc, TolokaConflictError))
+        raise (AirflowException if try_again else AirflowFailException)(str(exc)) from exc
 
 
 def _extra(text: str | None) -> dict[str, Any]:

@@ -56,4 +56,4 @@ def find_link(context: Context, client: TolokaClient, ids: dict[str, Any]) -> No
         elif ids.get("training_id"):
             store_link(context, client, quick.get_training(str(ids["training_id"])))
     except (TolokaError, ValueError) as exc:
-        log.info("No link to Toloka's page: %s", exc)
+        log.info("This task has no link to Toloka, as its pool or training could not be fetched: %s", exc)

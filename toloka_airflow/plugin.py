@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
-from toloka_airflow import startup
+from toloka_airflow._internal import startup
 from toloka_airflow.links import TolokaLink
 
 log = logging.getLogger(__name__)
@@ -25,11 +25,13 @@ class TolokaPlugin(AirflowPlugin):
         try:
             startup.prepare()
         except Exception:  # it only saves time, and without the plugin there is no timetable
-            log.exception("This process is not prepared: tasks that fork from it import what they need themselves")
+            log.exception(
+                "This process is not prepared, so tasks of Toloka that fork from it import what they need themselves"
+            )
 
     @property
     def timetables(self) -> list[Any]:  # type: ignore[override]
-        """The timetables; Airflow asks where it reads DAGs, but loads plugins in every task of every DAG."""
+        """The timetables; Airflow reads them where it parses DAGs, but loads plugins in every task of every DAG."""
         from toloka_airflow.timetables import PoolWindowTimetable
 
         return [PoolWindowTimetable]

@@ -1,7 +1,7 @@
 """
 When pools are open: a timetable whose runs are working windows.
 
-Run ``python -m toloka_airflow.timetables --help`` to see the next windows of a schedule before it is in a DAG.
+Run ``python -m toloka_airflow.timetables --help`` to list the next windows of a schedule before it is in a DAG.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class PoolWindowTimetable(Timetable):
         self._exclude_dates = frozenset(_dates(exclude_dates))
         self._min_open = _duration(min_open, less_than=self._closes - self._opens)
         self.clock: Callable[[], datetime] = _utc_now
-        """What tells the time. Not serialised: an Airflow always runs by its own clock, a test may set another."""
+        """What returns the time. Not serialised: an Airflow always runs by its own clock, a test may set another."""
 
     def windows(self, after: datetime) -> Iterator[DataInterval]:
         """
@@ -81,7 +81,7 @@ class PoolWindowTimetable(Timetable):
         """
         for day in self._days_around(after):
             if day.weekday() in self._days and day not in self._exclude_dates:
-                start, end = self._moment(day, self._opens), self._moment(day, self._closes)
+                start, end = self._instant(day, self._opens), self._instant(day, self._closes)
                 if start < end and after < end:
                     yield DataInterval(pendulum.instance(start), pendulum.instance(end))
 
@@ -90,14 +90,14 @@ class PoolWindowTimetable(Timetable):
     ) -> DagRunInfo | None:
         """Return the first window that still can be served, after the last one and within the DAG's dates."""
         last, earliest = last_automated_data_interval, restriction.earliest
-        after = max(moment for moment in (self.clock(), earliest, last and last.end) if moment)
+        after = max(instant for instant in (self.clock(), earliest, last and last.end) if instant)
         for window in self.windows(after):
             if restriction.latest and window.start > restriction.latest:
                 return None
             # The runs of another timetable may have been empty intervals, like those of a cron expression.
             is_new = not last or (window.start >= last.end and window.start > last.start)
             if is_new and self._can_be_served(window) and not (earliest and window.start < earliest):
-                return DagRunInfo(run_after=window.start, data_interval=window)
+                return DagRunInfo.interval(*window)._replace(run_after=window.start)
         return None  # the calendar is at its end
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
@@ -105,8 +105,8 @@ class PoolWindowTimetable(Timetable):
         window = next(self.windows(run_after), None)
         if window and window.start <= run_after:
             return window
-        closings = (self._moment(day, self._closes) for day in self._days_around(run_after))
-        return DataInterval(run_after, pendulum.instance(next(closing for closing in closings if closing > run_after)))
+        ends = (self._instant(day, self._closes) for day in self._days_around(run_after))
+        return DataInterval(run_after, pendulum.instance(next(end for end in ends if end > run_after)))
 
     def generate_run_id(
         self, *, run_type: Any, run_after: pendulum.DateTime, data_interval: DataInterval | None, **extra: Any
@@ -115,7 +115,7 @@ class PoolWindowTimetable(Timetable):
         Return the id of a run that is about to be made; refuse it to a scheduled run that comes too late.
 
         The scheduler makes a run from what it stored when it made the one before, or when the DAG was last parsed.
-        After an outage that may be a window that is over, and this is the only question it asks before making the
+        After an outage that may be a window that is over, and this is the only method that it calls before making the
         run. The refusal is in its log until the DAG is parsed again, which stores the next window that can be served.
         """
         if run_type == "scheduled" and data_interval and not self._can_be_served(data_interval):
@@ -149,7 +149,7 @@ class PoolWindowTimetable(Timetable):
 
     @property
     def description(self) -> str:  # type: ignore[override]  # Airflow only reads it
-        """What the UI shows when asked for more than the summary."""
+        """What the UI shows besides the summary."""
         values = self.serialize()
         next_day = " the next day" if self._closes > DAY else ""
         text = "Open on {days} from {opens} to {closes}".format_map(values) + f"{next_day}, {self.zone.key} time"
@@ -185,16 +185,16 @@ class PoolWindowTimetable(Timetable):
         now = self.clock()
         return now < window.end and now + self._min_open <= window.end
 
-    def _days_around(self, moment: datetime) -> Iterator[date]:
-        """Yield the days of the calendar from the one before a moment on: its window may still be open."""
-        today = moment.astimezone(self.zone).date()
+    def _days_around(self, instant: datetime) -> Iterator[date]:
+        """Yield the days of the calendar from the one before an instant on: its window may still be open."""
+        today = instant.astimezone(self.zone).date()
         return (date.fromordinal(day) for day in range(today.toordinal() - 1, date.max.toordinal() - 1))
 
-    def _moment(self, day: date, since_midnight: timedelta) -> datetime:
-        return first_moment(datetime.combine(day, time.min) + since_midnight, self.zone)
+    def _instant(self, day: date, since_midnight: timedelta) -> datetime:
+        return first_instant(datetime.combine(day, time.min) + since_midnight, self.zone)
 
 
-def first_moment(shown: datetime, zone: ZoneInfo) -> datetime:
+def first_instant(shown: datetime, zone: ZoneInfo) -> datetime:
     """
     Return the first moment at which the clocks of a zone show a time or a later one.
 
@@ -210,9 +210,9 @@ def first_moment(shown: datetime, zone: ZoneInfo) -> datetime:
     return second + bisect(gap, False, key=lambda s: _shown(second + s * SECOND, zone) >= shown) * SECOND
 
 
-def _shown(moment: datetime, zone: ZoneInfo) -> datetime:
-    """What the clocks of a zone show at a moment."""
-    return moment.astimezone(zone).replace(tzinfo=None)
+def _shown(instant: datetime, zone: ZoneInfo) -> datetime:
+    """What the clocks of a zone show at an instant."""
+    return instant.astimezone(zone).replace(tzinfo=None)
 
 
 def _utc_now() -> datetime:
@@ -284,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--days", default="mon-fri", help="'mon,wed,sat-sun', 'daily', ... (default: %(default)s)")
     parser.add_argument("--timezone", required=True, help="such as Europe/Berlin")
     parser.add_argument("--exclude", action="append", default=[], metavar="DATE", help="may be given many times")
-    parser.add_argument("--from", dest="after", metavar="DATE", help="the first day to look at (default: now)")
+    parser.add_argument("--from", dest="after", metavar="DATE", help="the first day to list (default: now)")
     parser.add_argument("-n", dest="count", type=int, default=10, help="how many windows (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
@@ -307,7 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _table(timetable: PoolWindowTimetable, after: datetime, count: int) -> Iterator[str]:
     yield f"{'opens':26} {'closes':26} {'UTC':17} length"
     zone = timetable.zone
-    after = after if after.tzinfo else first_moment(after, zone)
+    after = after if after.tzinfo else first_instant(after, zone)
     offset = after.astimezone(zone).utcoffset()
     for start, end in islice(timetable.windows(after), count):
         opens, closes = start.astimezone(zone), end.astimezone(zone)

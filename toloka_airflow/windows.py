@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 EXPECTED = ("COMPLETED", "EXPIRED", "MANUAL")
 """Why a window may be over: people were done, or somebody or the time has ended it."""
 PERSISTENCE: dict[str, Any] = {"retries": 20, "retry_delay": timedelta(minutes=1)}
-"""How long to go on closing: longer than an outage or the 15 minutes of a pool that is closed for update."""
+"""How long to retry closing: longer than an outage or the 15 minutes of a pool that is closed for update."""
 
 RESILIENCE: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(seconds=30)}
-"""How often to wait again after an accident, such as a worker that was lost; what Toloka says is not asked again."""
+"""How often to wait again after an accident, such as a worker that was lost; what Toloka answered is final."""
 
 
 class PoolWindow(TaskGroup):
@@ -96,7 +96,7 @@ def pool_window(
 
     The pool is closed by a teardown, which runs if the waiting failed, was ended by a person, or the run was marked as
     failed, and it is closed at Toloka by its expiry date if Airflow does not run at that hour. A pool that was opened
-    more than ``grace`` after ``closes_at`` is left alone: another run needs it. So there must be more time than that
+    more than ``grace`` after ``closes_at`` is not closed: another run opened it. So there must be more time than that
     between two windows of a pool.
 
     A run that comes too late is skipped, with all that is behind it. If the pool is open then, such as when the waiting
@@ -120,7 +120,7 @@ def pool_window(
     :param max_spend: US dollars that this window may spend, see `PoolSensor` (templated). A window that is cleared
         begins anew.
     :param progress_interval: Seconds between two lines of progress in the log.
-    :param poll_interval: Seconds between two looks at the pool.
+    :param poll_interval: Seconds between two polls of the pool.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
 
     Further arguments are those of `airflow.sdk.TaskGroup`.
@@ -158,7 +158,7 @@ def pool_window(
         spent_before=None if max_spend is None else spent,
         expected_reasons=expected_reasons,
         close_on_kill=True,
-        through_update=True,
+        ignore_close_for_update=True,
         progress_interval=progress_interval,
         poke_interval=poll_interval,
         deferrable=True,
@@ -166,21 +166,23 @@ def pool_window(
         **shared,
     )
     # In a worker, so that it needs no triggerer. Not on_failure_fail_dagrun: see below.
-    closing = {"opened_before": over_at, "deferrable": False, **PERSISTENCE, **shared}
-    close = ClosePoolOperator(task_id="close", pool_id=pool_id, **closing)
-    result = WindowResultOperator(task_id="result", pool_id=pool_id, wait_task_id=wait.task_id, **shared)
+    close_arguments = {"opened_before": over_at, "deferrable": False, **PERSISTENCE, **shared}
+    close = ClosePoolOperator(task_id="close", pool_id=pool_id, **close_arguments)
+    result = WindowResultOperator(
+        task_id="result", pool_id=pool_id, check_task_id=check.task_id, wait_task_id=wait.task_id, **shared
+    )
     _make_setups(check, open_pool)
     # One of both setups is enough for the teardown to run: an opening that failed here may have succeeded at Toloka.
     check >> open_pool >> wait >> close.as_teardown(setups=[check, open_pool]) >> result
-    # There is no arrow from the wait to the result: behind the wait is only a teardown that does not count, which makes
-    # the wait one of the tasks that decide the run. Marking a run as failed marks the running wait as failed and skips
-    # the result, so otherwise the run would end as a success.
+    # The result does not depend on the wait: behind the wait is only a teardown that does not count, which makes it one
+    # of the tasks that decide the run. Marking a run as failed marks the running wait as failed and skips the result;
+    # without that, the run would end as a success.
     if training_id is not None:
         open_training = OpenTrainingOperator(
             task_id="open_training", training_id=training_id, not_after=not_after, **shared
         )
         _make_setups(open_training)
-        close_training = CloseTrainingOperator(task_id="close_training", training_id=training_id, **closing)
+        close_training = CloseTrainingOperator(task_id="close_training", training_id=training_id, **close_arguments)
         check >> open_training >> open_pool
         close >> close_training.as_teardown(setups=[check, open_training]) >> result
     window.result = result.output

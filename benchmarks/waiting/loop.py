@@ -20,7 +20,7 @@ from airflow.triggers.shared_stream import SharedStreamManager
 from benchmarks.waiting.case import Record, allow_many_files, went_well
 from benchmarks.waiting.cases import CASES
 from benchmarks.waiting.ticker import tick
-from toloka_airflow import startup
+from toloka_airflow._internal import startup
 
 LONGEST_LINE = 2**28
 

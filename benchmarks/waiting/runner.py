@@ -18,7 +18,7 @@ from airflow.sdk.log import configure_logging, reset_logging
 
 from benchmarks.waiting.case import Record, allow_many_files, went_well
 from benchmarks.waiting.ticker import tick
-from toloka_airflow import startup
+from toloka_airflow._internal import startup
 
 
 class Runner(TriggerRunner):

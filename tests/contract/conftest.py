@@ -17,6 +17,7 @@ from requests.structures import CaseInsensitiveDict
 
 from tests.support import TOKEN
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.http.app import create_app
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.clock import Clock
@@ -88,10 +89,14 @@ def toloka(request: pytest.FixtureRequest) -> Iterator[Toloka]:
     settings: dict[str, Any] = {"seed": 1, "frozen": True, "start": "2026-01-05T09:00:00"}
     if request.param == "socket":
         with EmulatorServer(**settings) as server:
-            yield Toloka(TolokaClient(TOKEN, base_url=server.url, retry_budget=0), server.clock, server.world)
+            yield Toloka(
+                TolokaClient(ClientSettings(TOKEN, base_url=server.url, retry_budget=0)), server.clock, server.world
+            )
         return
     clock = Clock(start=settings["start"], frozen=True)
     world = World(seed=1, clock=clock)
     with requests.Session() as session:
         session.mount("http://", AsgiAdapter(create_app(world)))
-        yield Toloka(TolokaClient(TOKEN, base_url=IN_PROCESS, retry_budget=0, session=session), clock, world)
+        yield Toloka(
+            TolokaClient(ClientSettings(TOKEN, base_url=IN_PROCESS, retry_budget=0), session=session), clock, world
+        )

@@ -18,7 +18,15 @@ from toloka_airflow.api.errors import (
     TolokaQuotaError,
     TolokaRetryableError,
 )
-from toloka_airflow.api.models import AssignmentStatus, Operation, OperationStatus, Pool, PoolStatus, ProjectStatus
+from toloka_airflow.api.models import (
+    AssignmentStatus,
+    Operation,
+    OperationStatus,
+    Pool,
+    PoolStatus,
+    ProjectStatus,
+    read_metrics,
+)
 from toloka_airflow.emulator.world.progression import Progression
 
 TRAINING = {
@@ -160,11 +168,11 @@ def test_an_operation_is_followed(toloka: Any) -> None:
     assert listed == [done]
 
 
-def test_wait_operation_looks_until_the_end(toloka: Any) -> None:
+def test_wait_operation_polls_until_the_end(toloka: Any) -> None:
     toloka.world.progressions.set(Progression(looks=3), type="POOL.OPEN")
     operation = toloka.client.open_pool(new_pool(toloka, tasks=1).id)
     seen: list[Operation] = []
-    done = toloka.client.wait_operation(operation, timeout=10, poll_interval=0.01, on_look=seen.append)
+    done = toloka.client.wait_operation(operation, timeout=10, poll_interval=0.01, on_poll=seen.append)
     assert done.status == OperationStatus.SUCCESS
     assert len(seen) == 3
 
@@ -326,8 +334,14 @@ def test_a_pool_is_measured(toloka: Any) -> None:
     operation = finished(toloka, toloka.client.start_analytics(pool.id, metrics))
     values = {value["request"]["name"]: value["result"] for value in operation.details["value"]}
     assert values["completion_percentage"]["value"] == 100
-    assert values["submitted_assignments_count"] == 6
-    assert values["spent_budget"] == pytest.approx(0.12)
+    measured = read_metrics(operation)
+    assert measured == {
+        "completion_percentage": 100,
+        "submitted_assignments_count": 6,
+        "spent_budget": pytest.approx(0.12),
+    }
+    toloka.world.progressions.set(Progression(seconds=0))
+    assert toloka.client.measure(pool.id, metrics, timeout=5) == measured
 
 
 def test_lists_are_read_page_by_page(toloka: Any, monkeypatch: pytest.MonkeyPatch) -> None:

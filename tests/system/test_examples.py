@@ -22,6 +22,7 @@ from tests.support import TOKEN
 from tests.worlds import digits, small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import PoolStatus
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +77,7 @@ def test_parsing_needs_no_connection_and_no_network(name: str, parsed: dict[str,
 
 
 def test_pool_lifecycle(connected: dict[str, str], toloka: EmulatorServer) -> None:
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     pool_id = small_pool(client)
     client.create_tasks([{"pool_id": pool_id, "input_values": {"text": "?"}, "overlap": 3}])
     ended = run_example("pool_lifecycle", connected, {"pool_id": pool_id})
@@ -91,7 +92,7 @@ def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_pat
     ended = run_example("label_digits", connected, conf)
     assert ended["state"] == "success", ended
     assert set(ended["tasks"].values()) == {"success"}
-    [pool] = TolokaClient(TOKEN, base_url=toloka.url).list_pools()
+    [pool] = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).list_pools()
     assert (pool.status, pool.last_close_reason) == (PoolStatus.ARCHIVED, "COMPLETED")
     [answers] = tmp_path.glob("*/answers.jsonl")
     rows = [json.loads(line) for line in answers.read_text().splitlines()]
@@ -106,7 +107,7 @@ def test_label_with_training(connected: dict[str, str], toloka: EmulatorServer, 
     toloka.crowd.truth.tell({"match": {"text": text}, "output_values": {"sentiment": "negative"}} for text in golden)
     ended = run_example("label_with_training", connected, {"output": f"file://{tmp_path}"})
     assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     [pool], [training] = client.list_pools(), client.list_trainings()
     assert (pool.status, pool.last_close_reason, training.status) == ("CLOSED", "COMPLETED", "CLOSED")
     assert opened_and_closed(toloka) == ["training.opened", "pool.opened", "pool.closed", "training.closed"]
@@ -125,7 +126,7 @@ def test_label_with_training_closes_what_nobody_completes(
     connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path
 ) -> None:
     toloka.crowd.change(size=0)
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     with ThreadPoolExecutor() as threads:
         run = threads.submit(run_example, "label_with_training", connected, {"output": f"file://{tmp_path}"})
         wait_until(lambda: "pool.opened" in opened_and_closed(toloka), "the pool is open", timeout=120)
@@ -141,7 +142,7 @@ def opened_and_closed(toloka: EmulatorServer) -> list[str]:
 
 
 def test_on_pool_closed(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     pool_id = small_pool(client)
     client.create_tasks([{"pool_id": pool_id, "input_values": {"text": "?"}, "overlap": 3}])
     client.open_pool(pool_id)

@@ -214,11 +214,11 @@ def the_run_is_marked_as_a_success(make: Make) -> None:
 
 
 def begins_anew(window: Window) -> None:
-    """The new attempt finds the pool open, and closes it at the end; the old one leaves it alone."""
+    """The new attempt finds the pool open, and closes it at the end; the old one does not."""
     window.waits(attempt=2)
     window.stays_open()
     if IS_3_3:
-        assert "It is left alone: the task is being done again" in window.log_of_wait()
+        assert "was not closed: a newer attempt of this task is" in window.log_of_wait()
     window.mark("success")
     assert window.ended() == "success"
     window.has_closed_once()

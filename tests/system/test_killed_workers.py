@@ -19,6 +19,7 @@ from tests.support import TOKEN
 from tests.system.disturbed import PATIENCE, Connect
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import AssignmentStatus, PoolStatus
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.faults import Fault
@@ -166,7 +167,7 @@ def test_every_input_gets_one_task_and_every_answer_one_row(
 
     assert airflow.api.wait_for_run(DAG_ID, run_id, timeout=2 * PATIENCE) == "success"
     toloka.faults.clear()
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     [project] = client.list_projects()
     [pool] = client.list_pools(project_id=project.id)
     asked = Counter(task.input_values["text"] for task in client.list_tasks(pool.id))

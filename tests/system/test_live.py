@@ -16,6 +16,7 @@ from tests.support import TOKEN
 from tests.system.disturbed import PATIENCE, Connect
 from tests.worlds import digits, small_pool
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
 pytestmark = pytest.mark.live
@@ -91,7 +92,7 @@ def test_a_run_survives_the_death_of_the_triggerer(
         "/api/v1/pools/{id}/archive": 1,
         "/api/v1/projects/{id}/archive": 1,
     }
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     page = client.web_url(client.get_pool(survivor.pool_id))
     assert link(airflow, "label_digits", survivor.run_id, "wait_for_people") == page
 
@@ -115,7 +116,7 @@ def test_an_opening_that_is_given_up_does_not_leave_the_pool_open(
 
 
 def test_a_refusal_is_told_and_linked(airflow: LocalAirflow, toloka: EmulatorServer) -> None:
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     pool_id = small_pool(client)
     run_id = airflow.api.trigger("pool_lifecycle", {"pool_id": pool_id})
     assert airflow.api.wait_for_run("pool_lifecycle", run_id) == "failed"

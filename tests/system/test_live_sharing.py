@@ -21,6 +21,7 @@ from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
 from tests.system.disturbed import insist
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
@@ -48,7 +49,7 @@ class Account:
 
     def __init__(self, conn_id: str, toloka: EmulatorServer) -> None:
         self.conn_id, self.toloka = conn_id, toloka
-        self.client = TolokaClient(TOKEN, base_url=toloka.url)
+        self.client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
 
     def prepare(self, random: Random, operations: int, last_end: float) -> None:
         """Start operations, each fifth of which is to fail, and open pools that expire."""

@@ -14,6 +14,7 @@ from tests.support import TOKEN
 from tests.system.disturbed import PATIENCE, Connect
 from tests.worlds import small_pool
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
@@ -22,7 +23,7 @@ WAITS = ["wait_deferred", "wait_in_worker"]
 WATCHED = """\
 from airflow.sdk import DAG, AssetWatcher
 from toloka_airflow.assets import pool_asset
-from toloka_airflow.watchers import PoolClosedTrigger
+from toloka_airflow.triggers import PoolClosedTrigger
 from tests.system.dags.waiting import tell
 
 TOLOKA = "toloka_waiting"
@@ -47,7 +48,7 @@ def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServe
 
 @pytest.fixture(scope="module")
 def client(toloka: EmulatorServer) -> TolokaClient:
-    return TolokaClient(TOKEN, base_url=toloka.url)
+    return TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_marking_a_wait_closes_its_pool(
     wait_until(lambda: status(client, pool_id) == "CLOSED", "the pool is closed", timeout=PATIENCE)
     assert closings(toloka, pool_id) == 1
     if dag_id == "wait_deferred":
-        assert "It is being closed by operation" in airflow.api.log(dag_id, run_id, "wait")
+        assert "was killed: operation" in airflow.api.log(dag_id, run_id, "wait")
 
 
 @since_3_3

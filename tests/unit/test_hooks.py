@@ -36,8 +36,9 @@ from toloka_airflow.api.errors import (
     TolokaTimeoutError,
 )
 from toloka_airflow.api.models import Operation
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.get_provider_info import get_provider_info
-from toloka_airflow.hooks import TolokaHook, client_from_connection, task_errors
+from toloka_airflow.hooks import TolokaHook, client_from_connection, settings_from_connection, task_errors
 
 REQUESTER = {"id": "r-1", "balance": 121.3, "public_name": {"EN": "Jack Smith"}}
 FIELDS = get_provider_info()["connection-types"][0]["conn-fields"]
@@ -247,6 +248,35 @@ class TestToken:
     )
     def test_refused(self, fields: dict[str, Any], message: str) -> None:
         assert message in refused(**fields)
+
+
+class TestSettings:
+    def test_all_fields(self) -> None:
+        extra = {
+            "environment": "sandbox",
+            "auth_scheme": "ApiKey",
+            "account_id": "acc-1",
+            "timeout": "5",
+            "verify": "false",
+            "proxies": "http://u:sesame@proxy:3128",
+            "allow_http": "true",
+        }
+        conn = Connection(conn_id="c", conn_type="toloka", password=TOKEN, extra=json.dumps(extra))
+        settings = settings_from_connection(conn)
+        proxy = "http://u:sesame@proxy:3128"
+        assert settings == ClientSettings(
+            TOKEN,
+            base_url="https://sandbox.toloka.dev",
+            auth_scheme="ApiKey",
+            account_id="acc-1",
+            timeout=(10.0, 5.0),
+            verify=False,
+            proxies={"http": proxy, "https": proxy},
+            allow_http=True,
+        )
+        assert client_from_connection(conn).settings == settings
+        assert TOKEN not in repr(settings)
+        assert "sesame" not in repr(settings)
 
 
 class TestExtra:
@@ -496,7 +526,7 @@ class TestTaskErrors:
     @pytest.mark.parametrize(
         "error",
         [
-            TolokaConnectionError("no answer", received=True),
+            TolokaConnectionError("no answer", may_have_been_received=True),
             TolokaRetryableError("GET /x", status=503),
             TolokaQuotaError("GET /x", status=429),
             TolokaOperationError(FAILED),

@@ -29,24 +29,25 @@ RULES = """
 module or package       | of ours                                                  | at import        | later
 ------------------------|----------------------------------------------------------|------------------|-----------------
 windows                 | hooks operators sensors                                  | airflow          |
-operators               | api arguments assets closing hooks identity links        | airflow          |
-                        | progress storage transfer triggers                       |                  |
-transfer                | api arguments hooks identity links storage               | airflow          |
-sensors                 | api arguments assets closing hooks links looks progress  | airflow          |
-                        | triggers                                                 |                  |
-watchers                | api arguments looks streams triggers                     | airflow          |
-triggers                | api closing hooks looks progress streams                 | airflow          |
-streams                 | api looks                                                | airflow          |
-looks                   | api hooks                                                | airflow          |
-closing                 | api hooks                                                |                  | airflow
+operators               | _internal api assets hooks links storage transfer        | airflow          |
+                        | triggers triggers.__init__                               |                  |
+transfer                | _internal api hooks links storage                        | airflow          |
+sensors                 | _internal api assets hooks links triggers                | airflow          |
+                        | triggers.__init__ triggers.close_on_kill                 |                  |
+triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |
+                        | triggers.pool_closed triggers.shared_polling             |                  |
+triggers.close_on_kill  | _internal api triggers                                   |                  |
+triggers.pool_closed    | _internal api triggers triggers.lists                    | airflow          |
+                        | triggers.shared_polling                                  |                  |
+triggers.lists          | api triggers.shared_polling                              |                  |
+triggers.shared_polling | triggers (api)                                           | airflow          |
+triggers                | _internal api hooks                                      | airflow          |
 assets                  | api                                                      |                  | airflow
 hooks                   | api get_provider_info                                    | airflow          | wtforms
-plugin                  | links startup timetables                                 | airflow          |
-startup                 | triggers                                                 |                  | requests
+plugin                  | _internal.startup links timetables                       | airflow          |
 links                   | api                                                      | airflow          |
-progress                | api                                                      |                  |
-arguments               | api                                                      |                  |
-identity                |                                                          | airflow          |
+_internal.startup       | _internal triggers.__init__                              |                  | requests
+_internal               | api                                                      | airflow          |
 timetables              |                                                          | airflow pendulum |
 storage                 |                                                          |                  | airflow fsspec
                         |                                                          |                  | pyarrow yaml

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -16,8 +15,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation, pool, run_task
+from tests.virtual_time import VirtualTime
 from toloka_airflow.api.models import CloseReason
 from toloka_airflow.sensors import OperationSensor, PoolSensor
+from toloka_airflow.triggers.events import FINISHED, WaitEvent
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"deferrable": False, "mode": "poke"},
@@ -37,11 +38,6 @@ def pool_page(server: ScriptedServer, request: pytest.FixtureRequest) -> None:
     server.default("GET", "/operations", NO_OPERATIONS)
     if "pool" not in request.node.name:
         server.default("GET", "/pools/21", pool("OPEN", None))
-
-
-@pytest.fixture(autouse=True)
-def no_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toloka_airflow.sensors.REFUSAL_PAUSE", 0.01)
 
 
 def wait(mode: str, **arguments: Any) -> Any:
@@ -75,12 +71,14 @@ def test_failure(server: ScriptedServer, mode: str, leniency: dict[str, bool], l
 
 @every_mode
 @every_leniency
-def test_timeout(server: ScriptedServer, mode: str, leniency: dict[str, bool]) -> None:
+def test_timeout(server: ScriptedServer, virtual: VirtualTime, mode: str, leniency: dict[str, bool]) -> None:
     server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=99)
+    began = virtual.now
     # Airflow's own loop in the worker lets never_fail pass a time-out, as for every sensor.
     skipped = leniency and (mode == "deferred" or "soft_fail" in leniency)
     with pytest.raises(AirflowSkipException if skipped else AirflowSensorTimeout):
-        run_task(wait(mode, timeout=0.05, **leniency))
+        run_task(wait(mode, timeout=0.05, **leniency), triggerer=virtual.run)
+    assert virtual.now - began == pytest.approx(0.05, abs=0.02)
 
 
 @every_mode
@@ -223,10 +221,14 @@ def test_pool_that_will_not_be_completed_is_no_success(server: ScriptedServer, m
 
 @pytest.mark.parametrize("status", ["OPEN", "LOCKED"])
 @every_mode
-def test_pool_that_is_busy_is_waited_for_until_the_timeout(server: ScriptedServer, mode: str, status: str) -> None:
+def test_pool_that_is_busy_is_waited_for_until_the_timeout(
+    server: ScriptedServer, virtual: VirtualTime, mode: str, status: str
+) -> None:
     server.answer("GET", "/pools/21", json=pool(status), times=99)
+    began = virtual.now
     with pytest.raises(AirflowSensorTimeout):
-        run_task(wait(mode, pool_id="21", timeout=0.05))
+        run_task(wait(mode, pool_id="21", timeout=0.05), triggerer=virtual.run)
+    assert virtual.now - began == pytest.approx(0.05, abs=0.02)
 
 
 @pytest.mark.parametrize("reasons", [[], ["DONE"], ["COMPLETED", ""], "FINISHED"])
@@ -235,7 +237,22 @@ def test_pool_reasons_that_do_not_exist_are_refused_when_the_dag_is_read(reasons
         wait("poke", pool_id="21", expected_reasons=reasons)
 
 
-IN_AN_HOUR = datetime.now(UTC) + timedelta(hours=1)
+@pytest.mark.parametrize("operation_id", [None, "None", ""])
+def test_a_wait_that_ended_needs_no_template_any_more(server: ScriptedServer, operation_id: str | None) -> None:
+    """The task before was cleared meanwhile, and its XCom is gone."""
+    event = WaitEvent(FINISHED, 9e9, operation("SUCCESS")).payload()
+    sensor = wait("deferred", operation_id=operation_id)
+    assert sensor.resume_execution("execute_complete", {"event": event}, {}) == "op-1"
+    assert server.seen == []
+
+
+def test_a_pool_that_closed_needs_no_template_any_more(server: ScriptedServer) -> None:
+    event = WaitEvent(FINISHED, 9e9, pool("CLOSED", "COMPLETED")).payload()
+    sensor = wait("deferred", pool_id="None", until="soon")
+    context = {"ti": TaskInstance(), "outlet_events": {}}
+    assert sensor.resume_execution("execute_complete", {"event": event}, context)["close_reason"] == "COMPLETED"
+
+
 LONG_AGO = datetime(2020, 1, 31, 18, tzinfo=UTC)
 ANALYTICS = "POST /api/staging/analytics-2"
 
@@ -246,12 +263,12 @@ def soon(seconds: float = 0.3) -> datetime:
 
 @every_mode
 @pytest.mark.parametrize("status", ["OPEN", "LOCKED"])
-def test_pool_is_waited_for_until_a_time(server: ScriptedServer, mode: str, status: str) -> None:
+def test_pool_is_waited_for_until_a_time(server: ScriptedServer, virtual: VirtualTime, mode: str, status: str) -> None:
     """What the pool tells of a closing is of an earlier round."""
     server.default("GET", "/pools/21", pool(status, "EXPIRED", last_stopped="2020-01-31T18:00:00"))
-    began = time.time()
-    outcome = run_task(wait(mode, pool_id="21", until=soon()))
-    assert time.time() - began >= 0.25
+    began = virtual.now
+    outcome = run_task(wait(mode, pool_id="21", until=soon()), triggerer=virtual.run)
+    assert virtual.now - began == pytest.approx(0.3, abs=0.02)
     assert outcome.result == {
         "pool_id": "21",
         "status": status,
@@ -271,14 +288,15 @@ def test_pool_is_looked_at_once_when_the_time_is_over(server: ScriptedServer, mo
 
 @every_mode
 def test_pool_that_closed_is_noticed_when_the_time_is_up_however_long_the_pauses(
-    server: ScriptedServer, mode: str
+    server: ScriptedServer, virtual: VirtualTime, mode: str
 ) -> None:
-    server.answer("GET", "/pools/21", json=pool("OPEN", None))
+    # The triggerer polls at once, too.
+    server.answer("GET", "/pools/21", json=pool("OPEN", None), times=2 if mode == "deferred" else 1)
     server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
     sensor = PoolSensor(task_id="wait", poke_interval=60, pool_id="21", until=soon(), **MODES[mode])
-    began = time.time()
-    assert run_task(sensor).result["stopped_by"] == "closed"
-    assert time.time() - began < 30
+    began = virtual.now
+    assert run_task(sensor, triggerer=virtual.run).result["stopped_by"] == "closed"
+    assert virtual.now - began == pytest.approx(0.3, abs=0.02)
 
 
 @every_mode
@@ -299,13 +317,15 @@ def test_pool_is_looked_at_in_the_worker_if_no_triggerer_was_there_when_the_time
 
 
 @pytest.mark.parametrize(("until", "net"), [(60, 60), (-60, 600), (6000, 600), (None, 600)])
-def test_pool_has_a_safety_net_behind_the_earliest_end(server: ScriptedServer, until: int | None, net: int) -> None:
+def test_pool_has_a_safety_net_behind_the_earliest_end(
+    server: ScriptedServer, virtual: VirtualTime, until: int | None, net: int
+) -> None:
     task = wait("deferred", pool_id="21", until=until and soon(until), timeout=600)
     server.answer("GET", "/pools/21", status=503, times=1)
     with pytest.raises(TaskDeferred) as deferral:
         task.execute({"ti": TaskInstance(), "outlet_events": {}})
     assert deferral.value.timeout is not None
-    assert net < deferral.value.timeout.total_seconds() < net + 61
+    assert deferral.value.timeout.total_seconds() == pytest.approx(net + 60, abs=0.01)
 
 
 def test_pool_that_no_triggerer_watched_has_timed_out_if_it_is_not_time_yet() -> None:
@@ -315,10 +335,14 @@ def test_pool_that_no_triggerer_watched_has_timed_out_if_it_is_not_time_yet() ->
 
 
 @every_mode
-def test_pool_is_not_waited_for_longer_than_the_timeout_allows(server: ScriptedServer, mode: str) -> None:
+def test_pool_is_not_waited_for_longer_than_the_timeout_allows(
+    server: ScriptedServer, virtual: VirtualTime, mode: str
+) -> None:
     server.default("GET", "/pools/21", pool("OPEN", None))
+    began = virtual.now
     with pytest.raises(AirflowSensorTimeout):
-        run_task(wait(mode, pool_id="21", until=IN_AN_HOUR, timeout=0.05))
+        run_task(wait(mode, pool_id="21", until=soon(3600), timeout=0.05), triggerer=virtual.run)
+    assert virtual.now - began == pytest.approx(0.05, abs=0.02)
 
 
 @every_mode

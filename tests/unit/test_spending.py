@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,6 +121,24 @@ def test_an_operation_that_holds_the_pool_is_waited_for(server: ScriptedServer, 
     server.error("POST", "/pools/21/close", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
     server.answer("POST", "/pools/21/close", 202, operation("SUCCESS", "POOL.CLOSE", id="op-2"))
     assert wait(mode, "21", max_spend=5).result["stopped_by"] == "max_spend"
+
+
+@both_modes
+def test_a_pool_that_stays_locked_is_closed_by_the_next_attempt(
+    server: ScriptedServer, connection: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    spend(server, 5)
+    server.error("POST", "/pools/21/close", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION", times=99)
+    clock, sleep = time.monotonic, time.sleep
+    pauses: list[float] = []
+    # The pauses between two tries pass at once.
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + sum(pauses))
+    monkeypatch.setattr(time, "sleep", lambda seconds: pauses.append(seconds) if seconds == 1.0 else sleep(seconds))
+    with pytest.raises(AirflowException, match="Pool 21 was still locked after 60 s") as caught:
+        wait(mode, "21", max_spend=5)
+    assert not isinstance(caught.value, AirflowFailException)
+    assert server.calls("POST").count("POST /pools/21/close") > 50
 
 
 def test_nothing_is_measured_between_the_looks_of_a_task_that_is_put_off() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from itertools import islice, pairwise
 from typing import Any
@@ -18,7 +18,8 @@ from airflow.timetables.base import DataInterval, TimeRestriction
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from toloka_airflow.timetables import DAYS, PoolWindowTimetable, first_moment, main
+from tests.virtual_time import VirtualTime
+from toloka_airflow.timetables import DAYS, PoolWindowTimetable, first_instant, main
 
 BERLIN: dict[str, Any] = {"opens": "09:00", "closes": "18:00", "days": "mon-fri", "timezone": "Europe/Berlin"}
 HOUR = timedelta(hours=1)
@@ -109,10 +110,10 @@ class TestNextRun:
         days = [date(2026, 1, 1) + timedelta(days=day) for day in range(365)]
         assert following(timetable(exclude_dates=days)) == window("2027-01-01T09:00", "2027-01-01T18:00")
 
-    def test_is_by_the_real_time_if_nobody_sets_another(self) -> None:
-        found = following(PoolWindowTimetable(**BERLIN))
-        assert found
-        assert found.end > datetime.now(UTC)
+    def test_is_by_the_real_time_if_nobody_sets_another(self, virtual: VirtualTime) -> None:
+        assert following(PoolWindowTimetable(**BERLIN)) == MONDAY
+        virtual.advance(9 * 3600)
+        assert following(PoolWindowTimetable(**BERLIN)) == TUESDAY
 
 
 class TestRunThatComesTooLate:
@@ -445,7 +446,7 @@ class TestEveryWindow:
         data = made.serialize()
         opens, closes = delta(data["opens"]), delta(data["closes"])
         start_date = made.clock().astimezone(made.zone).date() + DAY
-        midnight = first_moment(datetime.combine(start_date, time()), made.zone)
+        midnight = first_instant(datetime.combine(start_date, time()), made.zone)
         found = {}
         for start, end in islice(made.windows(midnight), 8):
             local = start.astimezone(made.zone)
@@ -464,7 +465,7 @@ class TestEveryWindow:
     def test_begins_and_ends_when_the_clocks_first_show_it(self, case: tuple[date, str, str]) -> None:
         day, clock, zone = case[0], case[1], ZoneInfo(case[2])
         shown = datetime.combine(day, time()) + delta(clock)
-        found = first_moment(shown, zone)
+        found = first_instant(shown, zone)
 
         def is_shown(moment: datetime) -> bool:
             return moment.astimezone(zone).replace(tzinfo=None) >= shown

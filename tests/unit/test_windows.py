@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup
 
-from tests.support import TOKEN, TaskInstance, connect, run_task
+from tests.support import TOKEN, ScriptedServer, TaskInstance, connect, pool, run_task
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
-from toloka_airflow.operators.windows import CheckWindowOperator
+from toloka_airflow.operators.windows import CheckWindowOperator, WindowResultOperator
 from toloka_airflow.windows import pool_window
 
 HOUR = timedelta(hours=1)
@@ -122,12 +123,54 @@ class TestStructure:
         with DAG("dag", schedule=None), pytest.raises(ValueError, match="expected_reasons is"):
             pool_window(pool_id="21", expected_reasons=["LUNCH"])
 
+    def test_the_last_task_knows_the_others_by_their_ids(self) -> None:
+        result: Any = window_dag().get_task("w.result")
+        assert (result.check_task_id, result.wait_task_id) == ("w.check", "w.wait")
+
 
 @pytest.fixture
 def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
     with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server:
         connect(monkeypatch, server.url)
         yield server
+
+
+class EndOfWindow(TaskInstance):
+    """The last task instance of a window, which reads what the others left."""
+
+    left: ClassVar[dict[tuple[str, str], Any]] = {
+        ("decide", "spent"): 1.5,
+        ("watch", "return_value"): {"stopped_by": "until", "progress": {"spent": 2.75}},
+    }
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        return self.left.get((task_ids, key))
+
+
+def test_the_result_is_put_together_from_tasks_of_any_name(toloka: EmulatorServer) -> None:
+    pool_id = toloka.add_pool()
+    operator = WindowResultOperator(
+        task_id="result",
+        pool_id=pool_id,
+        check_task_id="decide",
+        wait_task_id="watch",
+        toloka_conn_id="toloka_default",
+    )
+    result = run_task(operator, EndOfWindow()).result
+    assert {key: result[key] for key in ("pool_id", "stopped_by", "spent")} == {
+        "pool_id": pool_id,
+        "stopped_by": "until",
+        "spent": 1.25,
+    }
+
+
+def test_a_pool_in_a_state_that_is_not_known_is_no_result(server: ScriptedServer, connection: str) -> None:
+    server.answer("GET", "/pools/21", json=pool("FROZEN", "EXPIRED"))
+    operator = WindowResultOperator(
+        task_id="result", pool_id="21", check_task_id="decide", wait_task_id="watch", toloka_conn_id=connection
+    )
+    with pytest.raises(AirflowFailException, match="The window has no result: pool 21 is in the state 'FROZEN'"):
+        run_task(operator, EndOfWindow())
 
 
 def check(pool_id: str, closes_at: Any, **arguments: Any) -> dict[str, Any]:
@@ -158,7 +201,9 @@ class TestCheck:
     @pytest.mark.parametrize("left", [-HOUR, timedelta(minutes=4)])
     def test_too_late(self, toloka: EmulatorServer, left: timedelta) -> None:
         pool_id = toloka.add_pool()
-        with pytest.raises(AirflowSkipException, match=f"It is too late to open pool {pool_id}: the window closes at"):
+        with pytest.raises(
+            AirflowSkipException, match=f"Pool {pool_id} was not opened: it is too late, as the window closes at"
+        ):
             check(pool_id, now() + left)
         assert toloka.journal.requests("POST") == []
 
@@ -168,20 +213,20 @@ class TestCheck:
     def test_what_is_being_opened_must_be_closed_however_late_it_is(self, toloka: EmulatorServer) -> None:
         pool_id = toloka.add_pool()
         toloka.progressions.set(Progression(looks=100), type="POOL.OPEN")
-        TolokaClient(TOKEN, base_url=toloka.url).open_pool(pool_id)
+        TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).open_pool(pool_id)
         assert check(pool_id, now() - HOUR / 2)["closes_at"]
 
     def test_what_toloka_will_reopen_must_be_closed_however_late_it_is(self, toloka: EmulatorServer) -> None:
         pool_id = toloka.add_pool(open=True)
-        client = TolokaClient(TOKEN, base_url=toloka.url)
+        client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
         operation = client.close_pool_for_update(pool_id)
         assert operation is not None
         client.ensure_success(client.wait_operation(operation, timeout=30, poll_interval=0.05))
         assert check(pool_id, now() - HOUR / 2)["closes_at"]
 
-    def test_what_another_window_opened_is_left_alone(self, toloka: EmulatorServer) -> None:
+    def test_what_another_run_opened_is_not_closed(self, toloka: EmulatorServer) -> None:
         pool_id = toloka.add_pool(open=True)
-        with pytest.raises(AirflowSkipException, match="for another one"):
+        with pytest.raises(AirflowSkipException, match=r"another run opened pool .* again at"):
             check(pool_id, now() - 2 * HOUR)
 
     @pytest.mark.parametrize("value", [None, "", "None", "2030-01-31T18:00:00", datetime(2030, 1, 31)])

@@ -30,7 +30,7 @@ def answer_rows(assignment: Raw) -> Iterator[bytes]:
     """
     Iterate over the answers of an assignment, each as a JSON object: one per task.
 
-    :raises TolokaError: If it is not told which answer belongs to which task.
+    :raises TolokaError: If it does not say which answer belongs to which task.
     """
     try:
         tasks, solutions = assignment["tasks"], assignment["solutions"]

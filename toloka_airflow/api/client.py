@@ -10,20 +10,19 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from toloka_airflow.api import pool_rules
 from toloka_airflow.api.errors import (
-    REFUSALS,
+    FailureCount,
     TolokaApiError,
     TolokaConflictError,
-    TolokaConnectionError,
     TolokaError,
     TolokaOperationError,
-    TolokaRetryableError,
     TolokaTimeoutError,
 )
+from toloka_airflow.api.ids import checked_id, checked_uuid
 from toloka_airflow.api.models import (
     AggregatedSolution,
     Assignment,
@@ -31,27 +30,26 @@ from toloka_airflow.api.models import (
     Operation,
     OperationStatus,
     Pool,
-    PoolStatus,
     Project,
     Raw,
     Requester,
     Task,
     Training,
+    read_metrics,
     shape,
 )
-from toloka_airflow.api.transport import Transport, checked_id
+from toloka_airflow.api.settings import PRODUCTION, SANDBOX, ClientSettings
+from toloka_airflow.api.transport import LazySession, Transport
 
 if TYPE_CHECKING:
     import requests
 
 log = logging.getLogger(__name__)
 
-PRODUCTION = "https://toloka.dev"
-SANDBOX = "https://sandbox.toloka.dev"
 WEB_HOSTS = {PRODUCTION: "https://platform.toloka.ai", SANDBOX: "https://platform.sandbox.toloka.ai"}
 PAGE_SIZE = 300
 OPERATIONS_PAGE_SIZE = 500
-"""As the official client takes it; where the API refuses it, 300 are asked for."""
+"""As the official client takes it; where the API refuses it, 300 are requested."""
 
 _RANGES = ("_gt", "_gte", "_lt", "_lte")
 _POOL_FILTERS = {"status", "project_id"}, {"id", "created", "last_started"}
@@ -86,68 +84,38 @@ class TolokaClient:
     answers, with pauses that double up to 30 s, until ``retry_budget`` is spent. Calls that create something
     are repeated only if the server cannot have received them.
 
-    :param token: OAuth token or API key.
-    :param base_url: Where the API is served, without ``/api/v1``.
-    :param auth_scheme: ``OAuth``, ``ApiKey``, or ``auto``: told by the shape of the token.
-    :param account_id: Requester to act for, if access is shared (``X-Act-Under-Account-ID``).
-    :param timeout: Seconds to wait for a connection, and between two bytes of an answer.
-    :param retry_budget: Seconds that one call may spend on being repeated.
-    :param first_pause: Seconds before the first repetition, at the most; every further pause is twice as long.
-    :param verify: Whether to check certificates, or the path of a CA bundle or folder.
-    :param proxies: Proxy address per scheme, as `requests` takes it.
-    :param allow_http: Whether the token may travel unencrypted to another machine.
-    :param session: A `requests.Session` to use instead of an own one.
-    :raises ValueError: If an argument cannot be used; nothing is sent.
+    :param settings: The account, where its API is served, time limits and retries.
+    :param session: A `requests.Session` to use instead of an own one; or one that is made later, of another client.
+    :param retries: Whether to send a request again after a transient error; if not, that is left to the caller.
     """
 
     def __init__(
         self,
-        token: str,
+        settings: ClientSettings,
         *,
-        base_url: str = PRODUCTION,
-        auth_scheme: str = "auto",
-        account_id: str | None = None,
-        timeout: tuple[float, float] = (10.0, 60.0),
-        retry_budget: float = 90.0,
-        first_pause: float = 1.0,
-        verify: bool | str = True,
-        proxies: Mapping[str, str] | None = None,
-        allow_http: bool = False,
-        session: requests.Session | None = None,
+        session: requests.Session | LazySession | None = None,
+        retries: bool = True,
     ) -> None:
-        self._transport = Transport(
-            token,
-            base_url=base_url,
-            auth_scheme=auth_scheme,
-            account_id=account_id,
-            timeout=timeout,
-            retry_budget=retry_budget,
-            first_pause=first_pause,
-            verify=verify,
-            proxies=proxies,
-            allow_http=allow_http,
-            session=session,
-        )
+        self.settings = settings
+        self._session = session if isinstance(session, LazySession) else LazySession(session)
+        self._retries = retries
+        self._transport = Transport(settings, self._session, retries=retries)
 
     def __repr__(self) -> str:
         return f"TolokaClient(base_url={self.base_url!r})"
 
     def without_retries(self) -> TolokaClient:
         """Return the same client, one that leaves trying again to its caller."""
-        twin = object.__new__(TolokaClient)
-        twin._transport = self._transport.without_retries()
-        return twin
+        return TolokaClient(self.settings, session=self._session, retries=False)
 
     def with_own_session(self) -> TolokaClient:
         """Return the same client with connections of its own: a `requests.Session` belongs to one thread."""
-        twin = object.__new__(TolokaClient)
-        twin._transport = self._transport.with_own_session()
-        return twin
+        return TolokaClient(self.settings, retries=self._retries)
 
     @property
     def base_url(self) -> str:
         """Where the API is served."""
-        return self._transport.base_url
+        return self.settings.base_url
 
     def web_url(self, pool: Training) -> str:
         """Return the address of a pool's or training's page for requesters."""
@@ -188,17 +156,13 @@ class TolokaClient:
         return Pool.from_api(self._get(_path("/pools", pool_id=pool_id)))
 
     def get_settled_pool(self, pool_id: str) -> Pool:
-        """
-        Return a pool, as LOCKED while an operation that opens it is under way.
-
-        Whether Toloka itself says LOCKED then is not documented; CLOSED would be the end of an earlier round.
-        """
+        """Return a pool, as LOCKED while an operation that opens it is under way; see `pool_rules.as_opening`."""
         pool = self.get_pool(pool_id)
-        if pool.status != PoolStatus.CLOSED:
+        if not pool_rules.is_closed(pool):
             return pool
         if self.find_unfinished_operation(types=["POOL.OPEN"], pool_id=pool.id):
-            return replace(pool, status=PoolStatus.LOCKED)
-        # Again: the opening may have ended between the two looks.
+            return pool_rules.as_opening(pool)
+        # Again: the opening may have ended between the two requests.
         return self.get_pool(pool_id)
 
     def list_pools(self, **filters: Any) -> Iterator[Pool]:
@@ -267,8 +231,7 @@ class TolokaClient:
     def pools_requiring(self, training_id: str) -> Iterator[Pool]:
         """Iterate over the main pools of a training that are not archived."""
         wanted = checked_id("training_id", training_id)
-        statuses = (PoolStatus.OPEN, PoolStatus.CLOSED, PoolStatus.LOCKED)
-        pools = (pool for status in statuses for pool in self.list_pools(status=status))
+        pools = (pool for status in pool_rules.NOT_ARCHIVED for pool in self.list_pools(status=status))
         return (pool for pool in pools if pool.training_id == wanted)
 
     # Tasks
@@ -309,7 +272,7 @@ class TolokaClient:
             has it is returned.
         :raises ValueError: If ``operation_id`` is no UUID.
         """
-        operation_id = str(uuid.uuid4()) if operation_id is None else _checked_uuid("operation_id", operation_id)
+        operation_id = str(uuid.uuid4()) if operation_id is None else checked_uuid("operation_id", operation_id)
         params = {
             "operation_id": operation_id,
             "async_mode": True,
@@ -361,17 +324,17 @@ class TolokaClient:
         What finishes meanwhile may be missing, and an operation may come twice.
         """
         params = {"finished_gte": _text(since), "sort": "-finished", "limit": str(OPERATIONS_PAGE_SIZE)}
-        seen: set[str] = set()
+        ids: set[str] = set()
         while True:
             page = self._checked_page("/operations", params)
             operations = [Operation.from_api(raw) for raw in page["items"]]
             yield operations
             if not page.get("has_more"):
                 return
-            before, seen = seen, {operation.id for operation in operations}
-            if seen <= before or (end := operations[-1].finished) is None:
+            previous_ids, ids = ids, {operation.id for operation in operations}
+            if ids <= previous_ids or (end := operations[-1].finished) is None:
                 raise TolokaError(f"GET /operations says there is more but does not get further: {params}")
-            params["finished_lte"] = _text(end + timedelta(milliseconds=1))  # what follows may be cut off
+            params["finished_lte"] = _text(end + timedelta(milliseconds=1))  # digits behind milliseconds are cut off
 
     def get_operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         """Return the steps of an operation that created tasks; other types have no log (409)."""
@@ -384,12 +347,12 @@ class TolokaClient:
 
     def find_unfinished_operation(self, *, types: Collection[str] = (), **parameters: str) -> Operation | None:
         """
-        Return an operation that is under way with these parameters (``pool_id="21"``), if there is one.
+        Return an operation that is PENDING or RUNNING with these parameters (``pool_id="21"``), if there is one.
 
-        :param types: Kinds of operations to look for, such as ``POOL.OPEN``; any, if empty.
+        :param types: Kinds of operations to find, such as ``POOL.OPEN``; any, if empty.
         """
         wanted = {name: checked_id(name, value) for name, value in parameters.items()}
-        # PENDING first: an operation that starts between the two looks is seen by the second.
+        # PENDING first: an operation that starts between the two requests is in the second answer.
         for status in (OperationStatus.PENDING, OperationStatus.RUNNING):
             for operation in self.list_operations(status=status):
                 is_wanted = all(str(operation.parameters.get(name)) == value for name, value in wanted.items())
@@ -403,40 +366,39 @@ class TolokaClient:
         *,
         timeout: float,
         poll_interval: float = 1.0,
-        on_look: Callable[[Operation], None] | None = None,
+        on_poll: Callable[[Operation], None] | None = None,
     ) -> Operation:
         """
-        Ask until an operation is done, and return it whatever its end; see `ensure_success`.
+        Poll an operation until it is done, and return it whatever its end; see `ensure_success`.
 
-        Calls that fail in a way that may pass are tolerated until the timeout; others count when they come three times
-        in a row.
+        Transient errors are tolerated until the timeout, permanent ones until they come three times in a row.
 
         :param timeout: Seconds to wait at the most.
-        :param poll_interval: Seconds between two looks.
-        :param on_look: Called with every unfinished answer.
-        :raises TolokaTimeoutError: If it is not done in time; it goes on at Toloka.
+        :param poll_interval: Seconds between two polls.
+        :param on_poll: Called with the operation after every successful poll.
+        :raises TolokaTimeoutError: If it is not done in time; it continues at Toloka.
+        :raises TolokaError: If polls fail in a way that is permanent.
         """
         deadline = time.monotonic() + timeout
-        impatient, refusals = self.without_retries(), 0
+        client, failures = self.without_retries(), FailureCount()
         while not operation.is_done:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TolokaTimeoutError(
                     f"Operation {operation.id} ({operation.type}) was still {operation.status.value} "
-                    f"after {timeout:.0f} s; it goes on at Toloka"
+                    f"after {timeout:.0f} s; it continues at Toloka"
                 )
             time.sleep(min(poll_interval, left))
             try:
-                operation = impatient.get_operation(operation.id)
+                operation = client.get_operation(operation.id)
             except TolokaError as exc:
-                refusals += not isinstance(exc, TolokaConnectionError | TolokaRetryableError)
-                if refusals >= REFUSALS:
+                if failures.is_final(exc):
                     raise
-                log.warning("Could not look at operation %s, trying again: %s", operation.id, exc)
+                log.warning("Operation %s could not be polled, trying again: %s", operation.id, exc)
             else:
-                refusals = 0
-                if on_look:
-                    on_look(operation)
+                failures.reset()
+                if on_poll:
+                    on_poll(operation)
         return operation
 
     def ensure_success(self, operation: Operation) -> Operation:
@@ -476,7 +438,7 @@ class TolokaClient:
         """
         Iterate over a pool's answers page by page, as the API answers them: for whoever reads very many.
 
-        :param page_size: Answers to ask for at once; 300 are documented, and taken if the API refuses more.
+        :param page_size: Answers to request at once; 300 are documented, and taken if the API refuses more.
         :param after: Begin behind the assignment with this id.
         """
         given = {"pool_id": checked_id("pool_id", pool_id), "id_gt": after, **filters}
@@ -534,7 +496,7 @@ class TolokaClient:
         """
         Iterate over the results of an aggregation page by page, as the API answers them (5 pages a minute).
 
-        :param page_size: Results to ask for at once; 300 are documented, and taken if the API refuses more.
+        :param page_size: Results to request at once; 300 are documented, and taken if the API refuses more.
         :param after: Begin behind the task with this id.
         """
         path = _path("/aggregated-solutions", operation_id=operation_id)
@@ -546,7 +508,7 @@ class TolokaClient:
         """
         Start an operation that measures a pool, such as its ``completion_percentage``.
 
-        The results are in the ``details`` of the operation once it succeeded.
+        The results are in the ``details`` of the operation once it succeeded; `read_metrics` reads them.
 
         :param metrics: Names of up to 10 metrics.
         """
@@ -554,6 +516,19 @@ class TolokaClient:
         body = [{"name": metric, **subject} for metric in metrics]
         # Sent again if need be: measuring twice changes nothing.
         return Operation.from_api(self._transport.request("POST", "/api/staging/analytics-2", body=body))
+
+    def measure(self, pool_id: str, metrics: Sequence[str], *, timeout: float) -> dict[str, float | None]:
+        """
+        Measure a pool, and return the number for each metric; ``None`` where Toloka gives none.
+
+        :param metrics: Names of up to 10 metrics.
+        :param timeout: Seconds to wait for the operation at the most.
+        :raises TolokaOperationError: If the operation failed.
+        :raises TolokaTimeoutError: If it is not done in time.
+        """
+        operation = self.wait_operation(self.start_analytics(pool_id, metrics), timeout=timeout)
+        measured = read_metrics(self.ensure_success(operation))
+        return {metric: measured.get(metric) for metric in metrics}
 
     # How the calls above are sent
 
@@ -596,7 +571,7 @@ class TolokaClient:
             page = self._checked_page(path, params)
             before, keys = params.get(f"{key}_gt"), _keys(path, page["items"], key)
             if before in keys:
-                raise TolokaError(f"GET {path} answered {before} again though asked for what comes after it")
+                raise TolokaError(f"GET {path} answered {before} again, though what comes after it was requested")
             yield page["items"]
             if not page.get("has_more"):
                 return
@@ -642,13 +617,6 @@ def _check_filters(collection: str, given: Mapping[str, str]) -> None:
         raise ValueError(f"{', '.join(unknown)}: no filter of {collection}; known are {', '.join(sorted(known))}")
     if empty := sorted(name for name, value in given.items() if not value):
         raise ValueError(f"{', '.join(empty)} is empty; leave the filter out to list everything")
-
-
-def _checked_uuid(name: str, value: str) -> str:
-    try:
-        return str(uuid.UUID(checked_id(name, value)))
-    except ValueError:
-        raise ValueError(f"{name} is {value!r}; it must be a UUID") from None
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,9 @@ TolokaError
             TolokaQuotaError    429 for a quota that returns in an hour or a day
     TolokaOperationError        an operation ended as FAIL, or in a way this version does not know
     TolokaTimeoutError          an operation was not done in time
+
+Each knows what its callers decide by: `is_transient`, `may_have_been_received` and `retry_after`. `FailureCount` says
+when a permanent error is believed.
 """
 
 from __future__ import annotations
@@ -20,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Operation
 
-REFUSALS = 3
-"""How often in a row an answer that should not change, such as 404, is heard by who waits before it is believed."""
-LOCKED = "POOL_LOCKED_BY_ANOTHER_OPERATION"
+MAX_CONSECUTIVE_FAILURES = 3
+"""How often a permanent error, such as 404, must come in a row before a wait believes it."""
 MAX_SHOWN = 500
 MAX_FIELDS_SHOWN = 20
 MAX_VALUE_SHOWN = 80
@@ -55,21 +57,30 @@ _ADVICE_BY_STATUS = {
 
 
 class TolokaError(Exception):
-    """Base of all errors of the Toloka client."""
+    """Base of all errors of the Toloka client; raised itself for an answer of another shape than documented."""
+
+    is_transient: bool = False
+    """Whether the same request may succeed later: after no answer, 408, 429, 5xx, what is not JSON, or a time-out."""
+
+    may_have_been_received: bool = True
+    """Whether the server may have acted on the request, so that sending it again may do it twice."""
+
+    retry_after: float | None = None
+    """Seconds after which the server wants the next request, if it said so."""
 
 
 class TolokaConnectionError(TolokaError):
     """
     Report a request that got no answer.
 
-    :param received: False if the server cannot have received the request, so that sending it again is safe.
+    :param may_have_been_received: False if the connection could not even be made.
     """
 
-    retry_after: float | None = None
+    is_transient = True
 
-    def __init__(self, message: str, *, received: bool) -> None:
+    def __init__(self, message: str, *, may_have_been_received: bool) -> None:
         super().__init__(message)
-        self.received = received
+        self.may_have_been_received = may_have_been_received
 
 
 class TolokaApiError(TolokaError):
@@ -80,9 +91,9 @@ class TolokaApiError(TolokaError):
     :param status: HTTP status.
     :param code: Toloka's machine-readable code; ``None`` if the answer had none.
     :param message: Toloka's own words, or the start of a body that was not JSON.
-    :param request_id: What Toloka's support asks for.
+    :param request_id: What Toloka's support needs.
     :param payload: Details; their shape depends on the code.
-    :param retry_after: Seconds after which the server wants to be asked again, if it said so.
+    :param retry_after: What the Retry-After header says, in seconds.
     :param advice: What to do about it; a default is known for the common codes.
     :param sent: The body of the request; the message shows the values of it that were found invalid.
     """
@@ -103,13 +114,10 @@ class TolokaApiError(TolokaError):
         self.request, self.status, self.code = request, status, code
         self.message, self.request_id, self.payload = message, request_id, payload
         self.retry_after = retry_after
+        # A 429 is a refusal before any action, as is every answer that is final.
+        self.may_have_been_received = self.is_transient and status != 429
         self.advice = advice if advice is not None else _advice(status, code, payload)
         super().__init__(self._text(sent))
-
-    @property
-    def received(self) -> bool:
-        """Whether the server may have acted on the request; a 429 is a refusal before any action."""
-        return self.status != 429
 
     def _text(self, sent: Any) -> str:
         parts = [f"{self.request} answered {self.status} {self.code or 'without a code'}"]
@@ -131,20 +139,27 @@ class TolokaApiError(TolokaError):
 class TolokaConflictError(TolokaApiError):
     """Report that the present state does not allow the call."""
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the call is possible when another operation of the pool or training has ended."""
+        return self.code == "POOL_LOCKED_BY_ANOTHER_OPERATION"
+
 
 class TolokaRetryableError(TolokaApiError):
-    """Report an answer that may be different the next time."""
+    """Report an answer that may be different the next time; all but 429 leave open what the server did."""
+
+    is_transient = True
 
 
 class TolokaQuotaError(TolokaRetryableError):
-    """Report a spent quota that no sensible wait inside a task brings back."""
+    """Report a spent quota that returns in an hour or a day: too late for a wait inside a task."""
 
 
 class TolokaOperationError(TolokaError):
     """
     Report an operation that did not succeed.
 
-    :param operation: The operation as last seen.
+    :param operation: The operation as it was last fetched.
     :param log: Its log, for the types that have one.
     """
 
@@ -169,7 +184,36 @@ class TolokaOperationError(TolokaError):
 
 
 class TolokaTimeoutError(TolokaError):
-    """Report an operation that was not done in time; it goes on at Toloka."""
+    """Report an operation that was not done in time; it continues at Toloka."""
+
+    is_transient = True
+
+
+class FailureCount:
+    """
+    Count permanent errors in a row, because a single 404 or 401 may be a slip of a proxy or a replica.
+
+    Transient errors neither count nor interrupt the row; only success does.
+    """
+
+    __slots__ = ("_failures",)
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def is_final(self, exc: Exception) -> bool:
+        """Take note of an error; return whether it is permanent and the last of `MAX_CONSECUTIVE_FAILURES` in a row."""
+        self._failures += not is_transient(exc)
+        return self._failures >= MAX_CONSECUTIVE_FAILURES
+
+    def reset(self) -> None:
+        """Begin anew, after a success."""
+        self._failures = 0
+
+
+def is_transient(exc: BaseException) -> bool:
+    """Return whether what failed may succeed later; of errors that are not Toloka's, nothing is known."""
+    return isinstance(exc, TolokaError) and exc.is_transient
 
 
 def error_class(status: int, payload: Any, *, is_json: bool) -> type[TolokaApiError]:
@@ -199,7 +243,7 @@ def invalid_fields(payload: Any, sent: Any = None) -> Iterator[str]:
         text = f"{path}: {problem['code']}"
         if message := problem.get("message"):
             text += f": {shortened(message)}"
-        known, value = _look_up(sent, path)
+        known, value = _find_value(sent, path)
         yield f"{text} (you sent {shortened(repr(value), MAX_VALUE_SHOWN)})" if known else text
 
 
@@ -214,7 +258,7 @@ def _problems(payload: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any
             yield from _problems(value, inner)
 
 
-def _look_up(sent: Any, path: str) -> tuple[bool, Any]:
+def _find_value(sent: Any, path: str) -> tuple[bool, Any]:
     """Return whether there is a value at a path of keys and positions, and the value."""
     for step in path.split("."):
         if isinstance(sent, dict) and step in sent:

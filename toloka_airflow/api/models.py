@@ -8,6 +8,7 @@ absent is ``None``, and so is a date or an amount that cannot be read (Toloka's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -156,10 +157,15 @@ class Training:
             raw=raw,
         )
 
-    @property
-    def is_closed_for_update(self) -> bool:
-        """Whether Toloka opens it again by itself, 15 minutes later at the most, and does not close it before."""
-        return self.status == PoolStatus.CLOSED and self.last_close_reason == CloseReason.FOR_UPDATE
+    def summary(self) -> dict[str, Any]:
+        """Return how it is, and if it was ever closed, why and when: what tasks return and events say."""
+        reason, stopped = self.last_close_reason, self.last_stopped
+        return {
+            "pool_id": self.id,
+            "status": self.status.value,
+            "close_reason": reason.value if reason else None,
+            "closed_at": stopped.isoformat() if stopped else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -203,7 +209,7 @@ class Operation:
     """
     A job at Toloka that a call started; only ``status`` says whether it is done.
 
-    The API's pages show PENDING operations with ``finished`` set, so no other field is asked.
+    The API's pages show PENDING operations with ``finished`` set, so no other field is used.
     """
 
     id: str
@@ -315,6 +321,35 @@ def read_decimal(number: object) -> Decimal | None:
         return None
 
 
+def read_metrics(operation: Operation) -> dict[str, float | None]:
+    """
+    Return what an operation of analytics measured, by the name of the metric.
+
+    ``None`` stands for what is no finite number, such as the estimate for a pool of infinite overlap; what the answer
+    does not hold in the documented shape is left out.
+    """
+    values = operation.details.get("value")
+    metrics: dict[str, float | None] = {}
+    for value in values if isinstance(values, list) else ():
+        request = value.get("request") if isinstance(value, Mapping) else None
+        name = request.get("name") if isinstance(request, Mapping) else None
+        if isinstance(name, str):
+            metrics[name] = _metric(value.get("result"))
+    return metrics
+
+
+def _metric(result: object) -> float | None:
+    """Return the number in the result of a metric; some are numbers, others objects with a number in them."""
+    if isinstance(result, Mapping):
+        result = None if result.get("infinite") else result.get("value")
+    if isinstance(result, bool) or not isinstance(result, int | float):
+        return None
+    try:
+        return result if math.isfinite(result) else None
+    except OverflowError:  # an integer that no float can hold
+        return None
+
+
 def _required(raw: Raw, key: str) -> Any:
     if not isinstance(raw, Mapping) or raw.get(key) is None:
         raise TolokaError(f"The API's answer has no {key!r}: it is {shape(raw)}")
@@ -322,7 +357,7 @@ def _required(raw: Raw, key: str) -> Any:
 
 
 def shape(value: Any) -> str:
-    """Return what an unexpected answer looks like; not the answer, in which a wrong server may echo the token."""
+    """Return the shape of an unexpected answer; not its values, in which a wrong server may echo the token."""
     if isinstance(value, Mapping):
         return f"an object with the keys {', '.join(value) or '(none)'}"
     return f"a {type(value).__name__}"

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowException
 
+from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.answer_rows import raw_row
-from toloka_airflow.api.errors import (
-    LOCKED,
-    TolokaApiError,
-    TolokaConflictError,
-    TolokaConnectionError,
-    TolokaOperationError,
-    TolokaRetryableError,
-)
+from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaOperationError
+from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus
-from toloka_airflow.api.transport import checked_id
+from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.hooks import TolokaHook, task_errors
-from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
 from toloka_airflow.transfer.downloading import download
-from toloka_airflow.triggers import WaitEvent
+from toloka_airflow.triggers.events import WaitEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -38,11 +35,49 @@ OPERATION = "SOLUTION.AGGREGATE"
 EXPIRED = "RESULTS_EXPIRED"
 DAWID_SKENE, WEIGHTED = "DAWID_SKENE", "WEIGHTED_DYNAMIC_OVERLAP"
 PAGE_SIZE = 30_000
-"""Results to ask for at once: Toloka answers 5 requests a minute and 30 an hour. A page takes some 20 MB of memory."""
-GOES_ON_FOR = 24 * 3600.0
-"""Seconds since the first attempt in which a further one may go on; very many results take hours by the quota."""
-_ASKED = "asked"
-"""Begins the cursor of a part that is written before an aggregation is started; the ids of all others follow."""
+"""Results to fetch at once: Toloka answers 5 requests a minute and 30 an hour. A page takes some 20 MB of memory."""
+RESUMABLE_FOR = 24 * 3600.0
+"""Seconds since the first attempt in which a further one may resume it; very many results take hours by the quota."""
+STATE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class AggregationState:
+    """
+    How far an aggregation is, as it is stored beside the file, so that a further attempt resumes it.
+
+    :param operation_id: The operation; ``None`` if it was about to be started, and may have been.
+    :param previous_ids: The aggregations like this one that were there before it was started.
+    :param last_task_id: The task whose row was written last.
+    """
+
+    operation_id: str | None = None
+    previous_ids: tuple[str, ...] = ()
+    last_task_id: str | None = None
+
+    def dump(self) -> str:
+        """Return the state as text."""
+        return json.dumps({"version": STATE_VERSION, **asdict(self)})
+
+    @classmethod
+    def load(cls, text: str) -> Self:
+        """Return the state that was stored, perhaps by another version: fields that it has more, or lacks, are fine."""
+        if not text.startswith("{"):
+            return cls._load_unversioned(text)
+        stored = json.loads(text)
+        return cls(
+            operation_id=stored.get("operation_id"),
+            previous_ids=tuple(stored.get("previous_ids") or ()),
+            last_task_id=stored.get("last_task_id"),
+        )
+
+    @classmethod
+    def _load_unversioned(cls, text: str) -> Self:
+        """Read words with spaces between them, which is what was stored before there were versions."""
+        first, *others = text.split()
+        if first == "asked":
+            return cls(previous_ids=tuple(others))
+        return cls(operation_id=first, last_task_id=others[0] if others else None)
 
 
 class AggregateSolutionsOperator(WaitingOperator):
@@ -51,8 +86,8 @@ class AggregateSolutionsOperator(WaitingOperator):
 
     A row is as the API answers it: ``pool_id``, ``task_id``, ``output_values`` and ``confidence``, from 0 to 1.
 
-    A further attempt goes on with the aggregation that an earlier one started, and with writing its results, unless
-    that began more than a day ago. What was started before this task began is never taken for its own, as it may lack
+    A further attempt resumes the aggregation that a previous one started, and the writing of its results, unless that
+    began more than a day ago. What was started before this task began is never taken for its own, as it may lack
     answers. Toloka lets start and read aggregations 5 times a minute, 30 times an hour and 200 times a day. The first
     is waited for here. For the others the task fails with the time at which they return, for Airflow to try again.
 
@@ -93,7 +128,7 @@ class AggregateSolutionsOperator(WaitingOperator):
         self.answer_weight_skill_id = answer_weight_skill_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Start the aggregation or find the one under way, wait for it, and write its results."""
+        """Start the aggregation or find the one that runs, wait for it, and write its results."""
         pool_id = checked_id("pool_id", self.pool_id)
         self._check_fields()
         file = self._file(context)
@@ -103,91 +138,88 @@ class AggregateSolutionsOperator(WaitingOperator):
             return self._act(context, client, file, time.time() + self.timeout)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Go on after the triggerer waited for the aggregation."""
+        """Write the results after the triggerer waited for the aggregation."""
         with task_errors():
             operation = awaited_operation(WaitEvent.read(event))
             return self._write(TolokaHook(self.toloka_conn_id).get_conn(), operation, self._file(context))
 
-    def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Go on after the triggerer waited for another operation that held the pool."""
+    def blocking_operation_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Start the aggregation after the triggerer waited for an operation that blocked it."""
         with task_errors():
             end = WaitEvent.read(event)
             awaited_operation(end)
             client = TolokaHook(self.toloka_conn_id).get_conn()
             return self._act(context, client, self._file(context), end.deadline)
 
+    holder_finished = blocking_operation_finished  # as tasks that older versions have deferred will call it
+
     def _act(self, context: Context, client: TolokaClient, file: RowFile, deadline: float) -> dict[str, Any]:
-        operation = self._earlier(client, file)
+        operation = self._started_before(client, file)
         while operation is None:
             operation = self._start(client, file, deadline)
-        self.log.info("Aggregation of pool %s: operation %s", self.pool_id, operation.id)
+        self.log.info("Operation %s aggregates the answers of pool %s", operation.id, self.pool_id)
         context["ti"].xcom_push(key="operation_id", value=operation.id)
-        if not (file.cursor or "").startswith(f"{operation.id} "):
-            # A part without rows, so that a further attempt knows of the operation.
-            file.append([], cursor=f"{operation.id} ", counts={"solutions": 0})
+        if file.cursor is None or AggregationState.load(file.cursor).operation_id != operation.id:
+            self._store(file, AggregationState(operation.id))
         return self._write(client, self._wait(client, operation, deadline, self.execute_complete), file)
 
-    def _earlier(self, client: TolokaClient, file: RowFile) -> Operation | None:
-        """Return the operation that an earlier attempt started, waited for or wrote down, unless it led nowhere."""
+    def _store(self, file: RowFile, state: AggregationState) -> None:
+        """Write a part without rows, so that a further attempt knows the state."""
+        file.append([], cursor=state.dump(), counts={"solutions": 0})
+
+    def _started_before(self, client: TolokaClient, file: RowFile) -> Operation | None:
+        """Return the operation that this task started, in a previous attempt or just now, unless it failed."""
         if file.cursor is None:
             return None
-        first, *others = file.cursor.split(" ")
-        if first == _ASKED:
-            return self._find(client, others)
-        operation = client.find_operation(first)
+        state = AggregationState.load(file.cursor)
+        if state.operation_id is None:
+            return next((found for found in self._similar(client) if found.id not in state.previous_ids), None)
+        operation = client.find_operation(state.operation_id)
         if operation is None or (operation.is_done and operation.status != OperationStatus.SUCCESS):
             file.discard()
             return None
-        self.log.info("Going on with operation %s of an earlier attempt", operation.id)
+        self.log.info("This attempt resumes operation %s, which a previous attempt started", operation.id)
         return operation
 
-    def _find(self, client: TolokaClient, others: Collection[str]) -> Operation | None:
-        """Return an aggregation like this one, which this task started unless it is one of the others."""
-        return next((operation for operation in self._all(client) if operation.id not in others), None)
-
-    def _all(self, client: TolokaClient) -> Iterator[Operation]:
-        """Iterate over aggregations like this one; in this order, none is missed that goes on meanwhile."""
+    def _similar(self, client: TolokaClient) -> Iterator[Operation]:
+        """Iterate over aggregations like this one; in this order, none is missed whose status changes meanwhile."""
         for status in (OperationStatus.PENDING, OperationStatus.RUNNING, OperationStatus.SUCCESS):
-            yield from filter(self._is_like_this, client.list_operations(type=OPERATION, status=status))
+            yield from filter(self._is_similar, client.list_operations(type=OPERATION, status=status))
 
-    def _is_like_this(self, operation: Operation) -> bool:
-        told = operation.parameters
-        fields = told.get("aggregated_output_fields") or [field["name"] for field in told.get("aggregated_fields", ())]
-        skills = told.get("answer_weight_skill_id"), self.answer_weight_skill_id
+    def _is_similar(self, operation: Operation) -> bool:
+        given = operation.parameters
+        fields = given.get("aggregated_output_fields") or [f["name"] for f in given.get("aggregated_fields", ())]
+        skills = given.get("answer_weight_skill_id"), self.answer_weight_skill_id
         return (
-            str(told.get("pool_id")) == str(self.pool_id)
-            and told.get("algorithm") == self.type
+            str(given.get("pool_id")) == str(self.pool_id)
+            and given.get("algorithm") == self.type
             and sorted(fields) == sorted(self.fields)
             and len({skill and str(skill) for skill in skills}) == 1
         )
 
     def _start(self, client: TolokaClient, file: RowFile, deadline: float) -> Operation | None:
-        """Start the aggregation; if another operation holds the pool, wait for that and return ``None``."""
+        """Start the aggregation; if another operation has locked the pool, wait for that and return ``None``."""
         if file.cursor is None:
-            others = [operation.id for operation in self._all(client)]
-            file.append([], cursor=" ".join([_ASKED, *others]), counts={"solutions": 0})
+            previous = tuple(operation.id for operation in self._similar(client))
+            self._store(file, AggregationState(previous_ids=previous))
+        start = partial(
+            client.aggregate_by_pool,
+            self.pool_id,
+            type=self.type,
+            fields=sorted(self.fields),
+            answer_weight_skill_id=self.answer_weight_skill_id,
+        )
         try:
-            return client.aggregate_by_pool(
-                self.pool_id,
-                type=self.type,
-                fields=sorted(self.fields),
-                answer_weight_skill_id=self.answer_weight_skill_id,
-            )
-        except (TolokaConnectionError, TolokaRetryableError) as exc:
+            started: Operation | Blocked | None = send_if_free(start)
+        except TolokaError as exc:
             # The answer may have been lost after the aggregation was started.
-            if not exc.received or (started := self._earlier(client, file)) is None:
+            if not exc.may_have_been_received or (started := self._started_before(client, file)) is None:
                 raise
-            return started
-        except TolokaConflictError as exc:
-            if exc.code != LOCKED or time.time() >= deadline:
-                raise
-            self.log.info("Pool %s is held by another operation; waiting for it", self.pool_id)
-        holder = client.find_unfinished_operation(pool_id=self.pool_id)
-        if holder is None:
-            time.sleep(min(self.poll_interval, max(0.0, deadline - time.time())))
-        else:
-            self._wait(client, holder, deadline, self.holder_finished)
-        return None
+        if isinstance(started, Blocked):
+            resume = self.blocking_operation_finished
+            self._wait_until_free(client, started, deadline, resume, pool_id=self.pool_id)
+            return None
+        return started
 
     def _write(self, client: TolokaClient, operation: Operation, file: RowFile) -> dict[str, Any]:
         try:
@@ -205,24 +237,24 @@ class AggregateSolutionsOperator(WaitingOperator):
         return {**facts, "solutions": 0, **file.finish()}
 
     def _download(self, client: TolokaClient, operation_id: str, file: RowFile) -> None:
-        written_of, _, after = (file.cursor or "").partition(" ")
-        if written_of != operation_id:
+        state = AggregationState() if file.cursor is None else AggregationState.load(file.cursor)
+        if state.operation_id != operation_id:
             file.discard()
-            after = ""
+            state = AggregationState(operation_id)
         download(
             file,
-            client.aggregated_solution_pages(operation_id, page_size=PAGE_SIZE, after=after or None),
+            client.aggregated_solution_pages(operation_id, page_size=PAGE_SIZE, after=state.last_task_id),
             lines=lambda solution: [raw_row(solution)],
-            cursor=lambda solution: f"{operation_id} {solution['task_id']}",
+            cursor=lambda solution: AggregationState(operation_id, last_task_id=solution["task_id"]).dump(),
             count=lambda page: {"solutions": len(page)},
             log=self.log,
         )
 
     def _file(self, context: Context) -> RowFile:
-        asked = (self.pool_id, self.type, *sorted(self.fields), self.answer_weight_skill_id)
-        key = TaskIdentity.of(context).uuid("aggregation", *asked)[:8]
+        given = (self.pool_id, self.type, *sorted(self.fields), self.answer_weight_skill_id)
+        key = TaskIdentity.of(context).uuid("aggregation", *given)[:8]
         # Every page is a part, as pages are few and dear.
-        return RowFile(storage_path("path", self.path), key=key, part_bytes=0, max_age=GOES_ON_FOR)
+        return RowFile(storage_path("path", self.path), key=key, part_bytes=0, max_age=RESUMABLE_FOR)
 
     def _check_fields(self) -> None:
         are_names = not isinstance(self.fields, str) and all(name and isinstance(name, str) for name in self.fields)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from toloka_airflow._internal.arguments import parse_int
+from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.answer_rows import answer_rows, count_answers, raw_row
 from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
-from toloka_airflow.api.models import Assignment, AssignmentStatus, PoolStatus
-from toloka_airflow.api.transport import checked_id
-from toloka_airflow.arguments import whole
+from toloka_airflow.api.ids import checked_id
+from toloka_airflow.api.models import Assignment, AssignmentStatus
+from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
-from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
 Rows = Literal["answers", "assignments"]
 MAX_PAGE, MAX_IN_FLIGHT = 100_000, 64
-GOES_ON_FOR = 3600.0
-"""Seconds in which a further attempt may go on with the parts of an earlier one, if no ``until`` tells which answers
-there are: what was accepted since then may be in pages that were read already."""
+RESUMABLE_FOR = 3600.0
+"""Seconds in which a further attempt may resume a previous one, if no ``until`` limits which answers there are: what
+was accepted since then may be in pages that were read already."""
 WITH_ANSWERS = ("SUBMITTED", "ACCEPTED", "REJECTED")
 
 
@@ -43,8 +44,8 @@ class GetAssignmentsOperator(BaseOperator):
     Write the answers of a pool to a file of JSON Lines, on any object storage.
 
     It takes the same memory for any number of answers. The file is there when all are in it. An attempt that was
-    killed is gone on with behind the last part that was written, so every answer is one row; without ``until`` only if
-    it began in the last hour, as answers before that part may have changed since.
+    killed is resumed after the last part that was written, so every answer is one row; without ``until`` only if it
+    began in the last hour, as answers before that part may have changed since.
 
     A row for an answer has ``assignment_id``, ``task_id``, ``task_suite_id``, ``pool_id``, ``user_id``, ``status``,
     ``assignment_reward`` (what was paid for all answers of the assignment together), ``input_values`` and
@@ -69,8 +70,8 @@ class GetAssignmentsOperator(BaseOperator):
         nothing or as ``None`` is no limit.
     :param until: Only what happened before (templated). It must have passed. What renders as nothing is an error, as
         the next run would read the same answers again.
-    :param page_size: How many assignments to ask for at once. 300 are documented; toloka-kit names 100 000. What the
-        API refuses is asked for in pages of 300. More memory is needed for larger pages.
+    :param page_size: How many assignments to fetch at once. 300 are documented; toloka-kit names 100 000. What the
+        API refuses is fetched in pages of 300. More memory is needed for larger pages.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
@@ -99,7 +100,7 @@ class GetAssignmentsOperator(BaseOperator):
         self.rows = rows
         self.since = since
         self.until = until
-        self.page_size = whole("page_size", page_size, MAX_PAGE)
+        self.page_size = parse_int("page_size", page_size, maximum=MAX_PAGE)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -109,9 +110,9 @@ class GetAssignmentsOperator(BaseOperator):
         statuses = self._statuses()
         path = storage_path("path", self.path)
         wanted = {"status": statuses, **period_filters(statuses, self.since, self.until)}
-        # Another download, such as one with an edited filter, does not go on with this one's parts.
+        # Another download, such as one with an edited filter, does not resume this one's parts.
         key = TaskIdentity.of(context).uuid("answers", pool_id, self.rows, wanted)[:8]
-        file = RowFile(path, key=key, max_age=GOES_ON_FOR if self.until is None else float("inf"))
+        file = RowFile(path, key=key, max_age=RESUMABLE_FOR if self.until is None else float("inf"))
         with task_errors():
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, {"pool_id": pool_id})
@@ -124,7 +125,7 @@ class GetAssignmentsOperator(BaseOperator):
 
     def _download(self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile) -> None:
         if file.cursor is not None:
-            self.log.info("Going on behind assignment %s, where an earlier attempt ended", file.cursor)
+            self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", file.cursor)
         download(
             file,
             client.assignment_pages(pool_id, page_size=self.page_size, after=file.cursor, **wanted),
@@ -200,7 +201,7 @@ class ReviewAssignmentsOperator(BaseOperator):
         self.pool_id = pool_id
         self.decisions = decisions
         self.decide = decide
-        self.in_flight = whole("in_flight", in_flight, MAX_IN_FLIGHT)
+        self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -212,7 +213,7 @@ class ReviewAssignmentsOperator(BaseOperator):
             client = TolokaHook(self.toloka_conn_id).get_conn()
             pool = client.get_pool(pool_id)
             store_link(context, client, pool)
-            if pool.status == PoolStatus.ARCHIVED:
+            if is_archived(pool):
                 raise TolokaError(f"Pool {pool_id} is ARCHIVED, so its answers cannot be accepted or rejected any more")
             review = Review(client, pool_id, in_flight=self.in_flight, log=self.log)
             if self.decide is None:

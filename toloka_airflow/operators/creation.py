@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaRetryableError
+from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import Project, Training
+from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
-from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import store_link
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ class CreateOperator(BaseOperator):
     Create an object and return its id; every further attempt of the task returns the same id.
 
     The API has no key that makes creating safe to repeat. So the object gets an entry in its ``metadata`` that names
-    the DAG, run, task and map index, and each attempt looks for it first. That holds for a task that was cleared too:
-    to have it create another one, archive the first. Each of the two looks, before and after, takes one request for
-    every 300 projects, or for every 300 pools of the project.
+    the DAG, run, task and map index, and each attempt searches for it first. That holds for a task that was cleared
+    too: to have it create another one, archive the first. Each of the two searches, before and after, takes one
+    request for every 300 projects, or for every 300 pools of the project.
 
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
@@ -42,7 +43,7 @@ class CreateOperator(BaseOperator):
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> str:
-        """Look for what an earlier attempt created, or create it."""
+        """Find what a previous attempt created, or create it."""
         identity = TaskIdentity.of(context)
         with task_errors():
             client = TolokaHook(self.toloka_conn_id).get_conn()
@@ -51,18 +52,18 @@ class CreateOperator(BaseOperator):
             if made is None:
                 made = self._create(client, identity, self._completed(body))
             else:
-                self.log.info("%s %s was created by an earlier attempt", self.noun.capitalize(), made.id)
+                self.log.info("%s %s was created by a previous attempt of this task", self.noun.capitalize(), made.id)
                 self._warn_of_differences(made, body)
         if isinstance(made, Training):
             store_link(context, client, made)
         return made.id
 
     def _find(self, client: TolokaClient, identity: TaskIdentity, body: Mapping[str, Any]) -> Made | None:
-        """Return what an earlier attempt created: the oldest, as a copy that a person made has the same metadata."""
+        """Return what a previous attempt created: the oldest, as a copy that a person made has the same metadata."""
         list_all, _ = self._calls(client)
         filters = {} if self.noun == "project" else {"project_id": body["project_id"]}
         for made in list_all(**filters):
-            if identity.marks(made.raw) and made.status.value != "ARCHIVED":
+            if identity.marks(made.raw) and not is_archived(made):
                 return made
         return None
 
@@ -71,17 +72,19 @@ class CreateOperator(BaseOperator):
         metadata = {**part("config", body, "metadata"), **identity.tag}
         try:
             made = create({**body, "metadata": metadata})
-            self.log.info("Created %s %s", self.noun, made.id)
+            self.log.info("This task created %s %s", self.noun, made.id)
         except TolokaError as exc:
-            if not _may_have_worked(exc):
+            if not exc.may_have_been_received:
                 raise
-            self.log.warning("Looking for the %s, because it may have been created: %s", self.noun, exc)
+            self.log.warning(
+                "This task searches for its %s, which may have been created all the same: %s", self.noun, exc
+            )
             found = self._find(client, identity, body)
             if found is None:
                 raise
-            self.log.info("Created %s %s", self.noun, found.id)
+            self.log.info("This task created %s %s", self.noun, found.id)
             return found
-        # Another attempt may be alive, and have looked when there was none yet; all of them must return the same one.
+        # Another attempt may be alive, and have searched when there was none yet; all of them must return the same one.
         first = self._find(client, identity, body) or made
         if first.id != made.id:
             self.log.warning(
@@ -91,10 +94,10 @@ class CreateOperator(BaseOperator):
         return first
 
     def _warn_of_differences(self, made: Made, body: Mapping[str, Any]) -> None:
-        asked = {key: value for key, value in body.items() if key not in ("metadata", "will_expire")}
-        if differing := [key for key, value in asked.items() if not _holds(made.raw.get(key), value)]:
+        requested = {key: value for key, value in body.items() if key not in ("metadata", "will_expire")}
+        if differing := [key for key, value in requested.items() if not _holds(made.raw.get(key), value)]:
             self.log.warning(
-                "%s %s is left as it is, but differs from what this task asks for in: %s. Archive it and clear the "
+                "%s %s is left as it is, but differs from what this task requests in: %s. Archive it and clear the "
                 "task to have another one created",
                 *(self.noun.capitalize(), made.id, ", ".join(differing)),
             )
@@ -141,17 +144,10 @@ def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return {key: value for key, value in result.items() if value is not None}
 
 
-def _may_have_worked(exc: TolokaError) -> bool:
-    """Return whether an error leaves open what the server did."""
-    if isinstance(exc, TolokaApiError) and not isinstance(exc, TolokaRetryableError):
-        return False
-    return bool(getattr(exc, "received", True))
-
-
-def _holds(found: Any, asked: Any) -> bool:
-    """Return whether an answer of the API has what was asked for; it may have defaults besides."""
-    if isinstance(asked, Mapping):
-        return isinstance(found, Mapping) and all(_holds(found.get(key), value) for key, value in asked.items())
-    if isinstance(asked, list) and isinstance(found, list):
-        return len(asked) == len(found) and all(map(_holds, found, asked))
-    return found == asked or str(found) == str(asked)
+def _holds(found: Any, requested: Any) -> bool:
+    """Return whether an answer of the API has what was requested; it may have defaults besides."""
+    if isinstance(requested, Mapping):
+        return isinstance(found, Mapping) and all(_holds(found.get(key), value) for key, value in requested.items())
+    if isinstance(requested, list) and isinstance(found, list):
+        return len(requested) == len(found) and all(map(_holds, found, requested))
+    return found == requested or str(found) == str(requested)

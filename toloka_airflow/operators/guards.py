@@ -1,8 +1,7 @@
-"""What must hold before people are paid: looked at right before a pool is opened, and never before it is closed."""
+"""What must hold before people are paid: checked right before a pool is opened, and never before it is closed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 
-from toloka_airflow.api.models import SET_BY_TOLOKA, CloseReason, PoolStatus, read_date, read_decimal
+from toloka_airflow.api.models import SET_BY_TOLOKA, read_date, read_decimal
+from toloka_airflow.api.pool_rules import is_open
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Pool, Training
+    from toloka_airflow.api.models import Pool
 
 WANTED, APPROVED, REJECTED = METRICS = (
     "estimated_assignments_count",
     "approved_assignments_count",
     "rejected_assignments_count",
 )
-PATIENCE = 60.0
+ESTIMATE_TIMEOUT = 60.0
 """Seconds to wait for an estimate."""
 ON_LOW_BALANCE = ("fail", "skip")
 
@@ -86,19 +86,11 @@ def _highest_reward(pool: Pool) -> Decimal:
 
 def _answers_to_pay(client: TolokaClient, pool_id: str) -> int | None:
     """Return how many answers are not paid yet, also those under way or to be reviewed; ``None`` if unknown."""
-    operation = client.start_analytics(pool_id, METRICS)
-    operation = client.ensure_success(client.wait_operation(operation, timeout=PATIENCE))
-    values = operation.details.get("value")
-    found: dict[str, int] = {}
-    for value in values if isinstance(values, list) else ():
-        number = value.get("result")
-        if isinstance(number, Mapping):
-            number = None if number.get("infinite") else number.get("value")
-        if isinstance(number, int | float):
-            found[value["request"]["name"]] = int(number)
-    if WANTED not in found:
+    metrics = client.measure(pool_id, METRICS, timeout=ESTIMATE_TIMEOUT)
+    if (wanted := metrics[WANTED]) is None:
         return None
-    return max(0, found[WANTED] - found.get(APPROVED, 0) - found.get(REJECTED, 0))
+    # If it is not known how many are reviewed, none counts as reviewed: rather too much money is asked for.
+    return max(0, int(wanted) - int(metrics[APPROVED] or 0) - int(metrics[REJECTED] or 0))
 
 
 def skip_if_late(what: str, not_after: datetime | None) -> None:
@@ -116,7 +108,7 @@ def let_expire(client: TolokaClient, pool: Pool, will_expire: datetime | None, l
     present = read_date(pool.raw.get("will_expire"))
     if will_expire is None or (present is not None and abs((present - will_expire).total_seconds()) < 1):
         return
-    if pool.status == PoolStatus.OPEN:
+    if is_open(pool):
         if present is None or present > will_expire:
             log.warning("Pool %s is open, so it still expires at %s, not at %s", pool.id, present, will_expire)
         return
@@ -128,13 +120,3 @@ def let_expire(client: TolokaClient, pool: Pool, will_expire: datetime | None, l
     utc = will_expire.astimezone(UTC).replace(tzinfo=None)
     client.update_pool(pool.id, {**body, "will_expire": utc.isoformat(timespec="milliseconds")})
     log.info("Pool %s expires at %s; it was to expire at %s", pool.id, will_expire, present)
-
-
-def is_for_somebody_else(pool: Training, opened_before: datetime | None) -> bool:
-    """Return whether a pool was opened too late to be what a task is to close."""
-    started, stopped = pool.last_started, pool.last_stopped
-    if pool.status != PoolStatus.OPEN or started is None or opened_before is None or started < opened_before:
-        return False
-    # It was open before, and closed for update then: Toloka has opened it again by itself.
-    is_reopened = pool.last_close_reason == CloseReason.FOR_UPDATE and stopped is not None and stopped < opened_before
-    return not is_reopened

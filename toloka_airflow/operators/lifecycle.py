@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError, TolokaTimeoutError
-from toloka_airflow.api.models import Operation, OperationStatus, PoolStatus
-from toloka_airflow.api.transport import checked_id
-from toloka_airflow.arguments import dollars, moment, moment_if_any
-from toloka_airflow.closing import why_not_closed
+from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime
+from toloka_airflow.api.errors import TolokaConflictError, TolokaError
+from toloka_airflow.api.ids import checked_id
+from toloka_airflow.api.models import Operation, OperationStatus
+from toloka_airflow.api.pool_actions import Blocked, send_if_free
+from toloka_airflow.api.pool_rules import PoolOpening, is_open, why_not_closed, why_unknown, would_be_opened
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link
-from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, is_for_somebody_else, let_expire, skip_if_late
+from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, let_expire, skip_if_late
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
-from toloka_airflow.triggers import WaitEvent
+from toloka_airflow.triggers.events import WaitEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -32,20 +35,26 @@ if TYPE_CHECKING:
 LIFECYCLE = ("OPEN", "CLOSE", "ARCHIVE")
 
 
+@dataclass(frozen=True)
+class FirstStep:
+    """An operation of the task's own that must succeed before its call can be sent."""
+
+    operation: Operation
+
+
 class LifecycleOperator(WaitingOperator):
     """
     Bring a pool or training into a state, and wait until it is there.
 
-    Repeating it is harmless: what is in the wanted state already is left alone, and an operation that holds the
-    pool is waited for first. So a retry after a lost answer or a crash picks up what the first attempt started.
+    Repeating it is harmless: what is in the wanted state already is not changed, and an operation that blocks the call
+    is waited for first. So a retry after a lost answer or a crash picks up what the first attempt started.
 
     It returns the id of the operation that did it, or ``None`` if there was nothing to do. The id is in the XCom
     ``operation_id`` before the wait begins.
 
     :param wait_for_completion: Whether to wait until the operation has succeeded. If not, an `OperationSensor` can.
 
-    Further arguments are those of `WaitingOperator`. The ``timeout`` is for operations that hold the pool or training,
-    too.
+    Further arguments are those of `WaitingOperator`. The ``timeout`` is for operations that block the call, too.
     """
 
     operator_extra_links: Collection[BaseOperatorLink] = (TolokaLink(),)
@@ -57,6 +66,7 @@ class LifecycleOperator(WaitingOperator):
     def __init__(self, *, wait_for_completion: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.wait_for_completion = wait_for_completion
+        self._deadline = float("inf")
 
     def execute(self, context: Context) -> str | None:
         """Send the call and wait for its operation."""
@@ -66,115 +76,124 @@ class LifecycleOperator(WaitingOperator):
             return self._act(context, client, time.time() + self.timeout)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
-        """Go on after the triggerer waited for the operation of this task."""
+        """Resume after the triggerer waited for the operation of this task."""
         with task_errors(must_be_done=self.must_be_done):
             operation = awaited_operation(WaitEvent.read(event))
             if operation.status != OperationStatus.SUCCESS:
                 TolokaHook(self.toloka_conn_id).get_conn().ensure_success(operation)
             return operation.id
 
-    def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
-        """Go on after the triggerer waited for an operation that held the pool."""
+    def first_step_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
+        """Resume after the triggerer waited for a first step of this task."""
         with task_errors(must_be_done=self.must_be_done):
             end = WaitEvent.read(event)
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            return self._act(context, client, end.deadline, self._credit(awaited_operation(end)))
+            client.ensure_success(awaited_operation(end))
+            return self._act(context, client, end.deadline)
 
-    def _act(self, context: Context, client: TolokaClient, deadline: float, credit: str | None = None) -> str | None:
-        """
-        Send the call until no other operation holds the pool, and wait for its operation.
+    def blocking_operation_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
+        """Resume after the triggerer waited for an operation that blocked the call."""
+        with task_errors(must_be_done=self.must_be_done):
+            end = WaitEvent.read(event)
+            client = TolokaHook(self.toloka_conn_id).get_conn()
+            return self._act(context, client, end.deadline, self._adopted(awaited_operation(end)))
 
-        :param credit: The operation of an earlier attempt that did the work, if there is nothing left to do.
+    holder_finished = blocking_operation_finished  # as tasks that older versions have deferred will call it
+
+    def _act(self, context: Context, client: TolokaClient, deadline: float, adopted: str | None = None) -> str | None:
         """
+        Send the call until no other operation blocks it, and wait for its operation.
+
+        :param adopted: The operation of an earlier attempt that did the work, if there is nothing left to do.
+        """
+        self._deadline = deadline
         while True:
             try:
-                operation = self._submit(context, client)
+                answer = send_if_free(partial(self._submit, context, client))
             except TolokaConflictError as exc:
-                if exc.code != LOCKED:
-                    raise self._explained(client, exc) from exc
-                credit = self._wait_for_holder(client, deadline, exc)
-                continue
-            if operation is not None:
+                raise self._with_blockers(client, exc) from exc
+            if answer is None:
+                # The state is right, but an operation that is under way may be about to change it.
+                operation = self._unfinished(client)
+                if operation is None:
+                    return self._nothing_to_do(context, client, adopted)
+                adopted = self._adopted(self._wait(client, operation, deadline, self.blocking_operation_finished))
+            elif isinstance(answer, Blocked):
+                ids = {self.id_name: self._id()}
+                resume = self.blocking_operation_finished
+                adopted = self._adopted(self._wait_until_free(client, answer, deadline, resume, **ids))
+            elif isinstance(answer, FirstStep):
+                client.ensure_success(self._wait(client, answer.operation, deadline, self.first_step_finished))
+            else:
                 break
-            # The state is right, but an operation that is under way may be about to change it.
-            holder = self._find_holder(client, *LIFECYCLE)
-            if holder is None:
-                return self._nothing_to_do(context, client, credit)
-            credit = self._credit(self._wait(client, holder, deadline, self.holder_finished))
-        self.log.info("%s: operation %s (%s)", self._what, operation.id, operation.type)
-        if operation.is_done or self.wait_for_completion:
-            return client.ensure_success(self._wait(client, operation, deadline, self.execute_complete)).id
-        return operation.id
+        self.log.info("%s: Toloka has begun operation %s (%s)", self._name, answer.id, answer.type)
+        if answer.is_done or self.wait_for_completion:
+            return client.ensure_success(self._wait(client, answer, deadline, self.execute_complete)).id
+        return answer.id
 
-    def _nothing_to_do(self, context: Context, client: TolokaClient, credit: str | None) -> str | None:
+    def _nothing_to_do(self, context: Context, client: TolokaClient, adopted: str | None) -> str | None:
         self._ensure_it_stays(client)
-        self.log.info("%s is already in the wanted state", self._what)
-        if credit is not None:
-            context["ti"].xcom_push(key="operation_id", value=credit)
-        return credit
+        self.log.info("%s needs nothing more", self._name)
+        if adopted is not None:
+            context["ti"].xcom_push(key="operation_id", value=adopted)
+        return adopted
 
-    def _submit(self, context: Context, client: TolokaClient) -> Operation | None:
+    def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
         """Send the call, and store what leads to its effect: the operation first, should this task be killed."""
-        ids = {self.id_name: self._id()}
+        object_id = self._id()
+        ids = {self.id_name: object_id}
         try:
-            operation = self._call(client, self._id())
+            answer = self._call(client, object_id)
         except TolokaError:
             # Not for a time-out or a kill, which must not wait for another answer.
             find_link(context, client, ids)
             raise
-        if operation is not None:
-            context["ti"].xcom_push(key="operation_id", value=operation.id)
+        if isinstance(answer, Operation):
+            context["ti"].xcom_push(key="operation_id", value=answer.id)
         find_link(context, client, ids)
+        return answer
+
+    def _unfinished(self, client: TolokaClient) -> Operation | None:
+        """Return an operation under way that changes the state of this pool or training."""
+        noun = self.operation_type.partition(".")[0]
+        types = [f"{noun}.{verb}" for verb in LIFECYCLE]
+        operation = client.find_unfinished_operation(types=types, **{self.id_name: self._id()})
+        if operation is not None:
+            self.log.info(
+                "%s may be changed by operation %s (%s): waiting for it", self._name, operation.id, operation.type
+            )
         return operation
 
-    def _wait_for_holder(self, client: TolokaClient, deadline: float, refusal: TolokaError) -> str | None:
-        """Wait for the operation that holds the pool; return its id if it did what this task wants."""
-        if time.time() >= deadline:
-            raise TolokaTimeoutError(f"{self._what} was still locked after {self.timeout:.0f} s: {refusal}")
-        holder = self._find_holder(client)
-        if holder is None:
-            # It ended since the refusal, or it is of a type that does not say which pool it holds.
-            time.sleep(min(self.poll_interval, max(0.0, deadline - time.time())))
+    def _adopted(self, operation: Operation | None) -> str | None:
+        """Return the id of an operation that did what this task is to do, such as that of an earlier attempt."""
+        if operation is None or operation.type != self.operation_type or operation.status != OperationStatus.SUCCESS:
             return None
-        return self._credit(self._wait(client, holder, deadline, self.holder_finished))
-
-    def _find_holder(self, client: TolokaClient, *verbs: str) -> Operation | None:
-        """Return the unfinished operation of this pool or training, of some kinds or of any."""
-        noun = self.operation_type.partition(".")[0]
-        types = [f"{noun}.{verb}" for verb in verbs]
-        holder = client.find_unfinished_operation(types=types, **{self.id_name: self._id()})
-        if holder is not None:
-            self.log.info("%s is held by operation %s (%s); waiting for it", self._what, holder.id, holder.type)
-        return holder
-
-    def _credit(self, operation: Operation) -> str | None:
-        did_it = operation.type == self.operation_type and operation.status == OperationStatus.SUCCESS
-        return operation.id if did_it else None
+        return operation.id
 
     def _id(self) -> str:
         return checked_id(self.id_name, getattr(self, self.id_name))
 
     @property
-    def _what(self) -> str:
+    def _name(self) -> str:
         return f"{self.id_name.removesuffix('_id').capitalize()} {self._id()}"
 
     @abstractmethod
-    def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
-        """Send the call; ``None`` means that nothing had to change."""
+    def _call(self, client: TolokaClient, object_id: str) -> Operation | FirstStep | None:
+        """Send the call, or a step that must come first; ``None`` means that nothing had to change."""
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
         """Raise if the wanted state, which was there already, ends by itself."""
 
-    def _in_the_way(self, client: TolokaClient) -> Iterable[Training]:
+    def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         """Return what must be archived before this can be."""
         return ()
 
-    def _explained(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaError:
+    def _with_blockers(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaError:
         """Return the refusal, with what is known of its cause."""
         try:
-            pools = list(islice(self._in_the_way(client.without_retries()), 11))
+            pools = list(islice(self._blockers(client.without_retries()), 11))
         except TolokaError as exc:
-            self.log.warning("The pools in the way could not be listed: %s", exc)
+            self.log.warning("The pools that must be archived first could not be listed: %s", exc)
             return refusal
         if not pools:
             return refusal
@@ -210,7 +229,7 @@ class OpenPoolOperator(PoolOperator):
     """
     Open a pool, so that people get its tasks and are paid for them.
 
-    The guards, which are off by default, are looked at right before the pool is opened. They do not matter for a pool
+    The guards, which are off by default, are checked right before the pool is opened. They do not matter for a pool
     that is open already, such as after an attempt whose answer was lost.
 
     :param pool_id: The pool (templated).
@@ -244,7 +263,7 @@ class OpenPoolOperator(PoolOperator):
         super().__init__(**kwargs)
         if on_low_balance not in ON_LOW_BALANCE:
             raise ValueError(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
-        dollars("fee", fee)
+        parse_money("fee", fee)
         self.not_after = not_after
         self.will_expire = will_expire
         self.min_balance = min_balance
@@ -253,16 +272,17 @@ class OpenPoolOperator(PoolOperator):
         self.on_low_balance = on_low_balance
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
-        not_after, will_expire = moment("not_after", self.not_after), moment("will_expire", self.will_expire)
-        fee = dollars("fee", self.fee) or Decimal(0)
+        not_after = parse_optional_datetime("not_after", self.not_after)
+        will_expire = parse_optional_datetime("will_expire", self.will_expire)
+        fee = parse_money("fee", self.fee) or Decimal(0)
         skip = self.on_low_balance == "skip"
-        money = Money(dollars("min_balance", self.min_balance), self.check_budget, fee, skip)
+        money = Money(parse_money("min_balance", self.min_balance), self.check_budget, fee, skip)
         if not_after or will_expire or money.least is not None or money.check_budget:
             pool = client.get_settled_pool(object_id)
-            if pool.status == PoolStatus.CLOSED:
-                skip_if_late(self._what, not_after)
+            if would_be_opened(pool):
+                skip_if_late(self._name, not_after)
                 money.ensure(client, pool, self.log)
-            if pool.status in (PoolStatus.CLOSED, PoolStatus.OPEN):
+            if would_be_opened(pool) or is_open(pool):
                 let_expire(client, pool, will_expire, self.log)
         return client.open_pool(object_id)
 
@@ -274,8 +294,8 @@ class ClosePoolOperator(PoolOperator):
     It fails, to be tried again, for a pool that was closed for update and would reopen by itself, or is open again.
 
     :param pool_id: The pool (templated).
-    :param opened_before: Leave the pool alone if it was opened at this time or later (templated). Somebody else needs
-        it then, such as the next run of a DAG whose closing comes late. A time with a zone.
+    :param opened_before: Do not close the pool if it was opened at this time or later (templated): another run needs
+        it then, such as the next one of a DAG whose teardown comes late. A time with a zone.
 
     Further arguments are those of `LifecycleOperator`.
     """
@@ -287,19 +307,16 @@ class ClosePoolOperator(PoolOperator):
     def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.opened_before = opened_before
-        self._is_left_alone = False
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
-        limit = _limit(self.opened_before)
-        if limit is not None and is_for_somebody_else(pool := client.get_pool(object_id), limit):
-            self.log.info("%s is left alone: it was opened at %s, for somebody else", self._what, pool.last_started)
-            self._is_left_alone = True
+        opening = _opening(self.opened_before)
+        if opening.began_before is not None and opening.was_followed_by(pool := client.get_pool(object_id)):
+            self.log.info("%s was not closed: another run opened it at %s", self._name, pool.last_started)
             return None
         return client.close_pool(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        if not self._is_left_alone:
-            _ensure_closed(self._what, client.get_pool(self._id()), _limit(self.opened_before))
+        _ensure_closed(self._name, client.get_pool(self._id()), _opening(self.opened_before))
 
 
 class ArchivePoolOperator(PoolOperator):
@@ -336,9 +353,9 @@ class OpenTrainingOperator(_TrainingOperator):
         self.not_after = not_after
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
-        not_after = moment("not_after", self.not_after)
-        if not_after is not None and client.get_training(object_id).status == PoolStatus.CLOSED:
-            skip_if_late(self._what, not_after)
+        not_after = parse_optional_datetime("not_after", self.not_after)
+        if not_after is not None and would_be_opened(client.get_training(object_id)):
+            skip_if_late(self._name, not_after)
         return client.open_training(object_id)
 
 
@@ -349,8 +366,8 @@ class CloseTrainingOperator(_TrainingOperator):
     It fails, to be tried again, for a training that was closed for update and would reopen by itself, or is open again.
 
     :param training_id: The training (templated).
-    :param opened_before: Leave the training alone if it was opened at this time or later (templated). Somebody else
-        needs it then, such as the next run of a DAG whose closing comes late. A time with a zone.
+    :param opened_before: Do not close the training if it was opened at this time or later (templated): another run
+        needs it then, such as the next one of a DAG whose teardown comes late. A time with a zone.
 
     Further arguments are those of `LifecycleOperator`.
     """
@@ -362,19 +379,16 @@ class CloseTrainingOperator(_TrainingOperator):
     def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.opened_before = opened_before
-        self._is_left_alone = False
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
-        limit = _limit(self.opened_before)
-        if limit is not None and is_for_somebody_else(training := client.get_training(object_id), limit):
-            self.log.info("%s is left alone: it was opened at %s, for somebody else", self._what, training.last_started)
-            self._is_left_alone = True
+        opening = _opening(self.opened_before)
+        if opening.began_before is not None and opening.was_followed_by(training := client.get_training(object_id)):
+            self.log.info("%s was not closed: another run opened it at %s", self._name, training.last_started)
             return None
         return client.close_training(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        if not self._is_left_alone:
-            _ensure_closed(self._what, client.get_training(self._id()), _limit(self.opened_before))
+        _ensure_closed(self._name, client.get_training(self._id()), _opening(self.opened_before))
 
 
 class ArchiveTrainingOperator(_TrainingOperator):
@@ -391,17 +405,23 @@ class ArchiveTrainingOperator(_TrainingOperator):
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         return client.archive_training(object_id)
 
-    def _in_the_way(self, client: TolokaClient) -> Iterable[Training]:
+    def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         return client.pools_requiring(self._id())
 
 
-def _limit(opened_before: datetime | str | None) -> datetime | None:
+def _opening(opened_before: datetime | str | None) -> PoolOpening:
+    """Return what is known of the opening that a task is to close."""
     # A template that found nothing is no reason to leave a pool open.
-    return moment_if_any("opened_before", opened_before)
+    limit = parse_optional_datetime("opened_before", opened_before, allow_empty=True)
+    return PoolOpening(began_before=limit)
 
 
-def _ensure_closed(what: str, pool: Training, opened_before: datetime | None) -> None:
-    """Raise if a pool, of which Toloka said that there is nothing to close, is open or will be; to be tried again."""
+def _ensure_closed(name: str, pool: Training, opening: PoolOpening) -> None:
+    """
+    Raise if a pool, of which Toloka said that there is nothing to close, is open or will be; to be tried again.
+
+    Also if it is in an unknown state, whoever opened it.
+    """
     why = why_not_closed(pool)
-    if why and not is_for_somebody_else(pool, opened_before):
-        raise AirflowException(f"{what} was closed, but it is {why}. Try again to close it")
+    if why and (why_unknown(pool) or not opening.was_followed_by(pool)):
+        raise AirflowException(f"{name} was closed, but it is {why}. Try again to close it")

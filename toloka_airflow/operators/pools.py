@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.arguments import parse_datetime, parse_seconds
+from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import SET_BY_TOLOKA
-from toloka_airflow.api.transport import checked_id
-from toloka_airflow.arguments import moment_of, positive
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.creation import CreateOperator, merged, part, with_value
 from toloka_airflow.storage.config_files import read_config
@@ -57,7 +57,7 @@ class CreatePoolOperator(_PoolCreator):
     :param training_id: A training that people must have passed (templated).
     :param training_passing_skill_value: How well, from 0 to 100, if ``config`` does not say so (templated).
     :param expires_in: A timedelta or seconds from now until the pool expires (templated). Now is when the pool is
-        created; a further attempt leaves the date alone.
+        created; a further attempt does not change the date.
     :param will_expire: When the pool expires: a datetime or ISO 8601 text, with time zone (templated).
 
     Further arguments are those of `CreateOperator`.
@@ -126,9 +126,9 @@ class ClonePoolOperator(_PoolCreator):
     Create a pool like another one, once however often the task is tried, and return its id. Tasks are not copied.
 
     It reads the pool and creates one with the same parameters, instead of using the clone call of the API: a copy made
-    by that call cannot be told from others, so an attempt whose answer was lost would be followed by a second copy.
-    Otherwise both do the same; quality control rules keep their ``uuid``, so that both pools count people's actions
-    together.
+    by that call cannot be distinguished from others, so an attempt whose answer was lost would be followed by a second
+    copy. Otherwise both do the same; quality control rules keep their ``uuid``, so that both pools count people's
+    actions together.
 
     :param pool_id: The pool to copy; it may be archived (templated).
     :param changes: What shall be different: a dict or a path, as ``config`` of `CreatePoolOperator`. Objects are merged
@@ -266,9 +266,9 @@ def _expiring(
 
 
 def _span(name: str, value: Any) -> timedelta:
-    return timedelta(seconds=positive(name, value.total_seconds() if isinstance(value, timedelta) else value))
+    return timedelta(seconds=parse_seconds(name, value))
 
 
 def _date(name: str, value: object) -> datetime:
     # In a pool's parameters, text without a zone is UTC, as in the API.
-    return moment_of(name, value, zone=None if name == "will_expire" else UTC).astimezone(UTC)
+    return parse_datetime(name, value, zone=None if name == "will_expire" else UTC).astimezone(UTC)

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import TolokaConflictError
-from toloka_airflow.api.models import Operation, PoolStatus, ProjectStatus
+from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.operators.creation import CreateOperator
 from toloka_airflow.operators.lifecycle import LifecycleOperator
 from toloka_airflow.storage.config_files import read_config
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Training
+    from toloka_airflow.api.models import Operation, Training
     from toloka_airflow.operators.creation import Calls
 
 
@@ -28,7 +28,7 @@ class CreateProjectOperator(CreateOperator):
     Create a project, once however often the task is tried, and return its id.
 
     :param config: What the API takes as a project: a dict (templated, deeply), or the path (templated) of a JSON or
-        YAML file with it, whose content is not templated. Toloka's own placeholders look like those of Airflow: with
+        YAML file with it, whose content is not templated. Toloka's own placeholders resemble those of Airflow: with
         ``{{image}}`` in a task interface, use a file or wrap the text in ``airflow.sdk.literal``.
 
     Further arguments are those of `CreateOperator`.
@@ -78,10 +78,10 @@ class ArchiveProjectOperator(LifecycleOperator):
                 return None
             raise
 
-    def _in_the_way(self, client: TolokaClient) -> Iterable[Training]:
+    def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         pools = chain(client.list_pools(project_id=self._id()), client.list_trainings(project_id=self._id()))
-        return (pool for pool in pools if pool.status != PoolStatus.ARCHIVED)
+        return (pool for pool in pools if not is_archived(pool))
 
 
 def _is_archived(client: TolokaClient, project_id: str) -> bool:
-    return client.get_project(project_id).status == ProjectStatus.ARCHIVED
+    return is_archived(client.get_project(project_id))

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.arguments import whole
+from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
-from toloka_airflow.triggers import WaitEvent
+from toloka_airflow.triggers.events import WaitEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -39,7 +39,7 @@ class CreateTasksOperator(WaitingOperator):
     It may be retried and cleared as often as needed: what was uploaded is found again, also if a worker was killed.
     Tasks that are uploaded stay so if others are refused; repair the refused lines, leave all others in their place,
     and clear the task. A file whose uploaded lines changed, or that ends earlier, is refused, so a line cannot be
-    removed: to go on without the invalid ones, set ``skip_invalid_items``. Lines that were skipped are done with; when
+    removed: to do without the invalid ones, set ``skip_invalid_items``. Lines that were skipped are done with; when
     they are repaired, give them to a task of its own. It never opens the pool: an upload that is still under way could
     open a pool again that was closed meanwhile.
 
@@ -60,7 +60,7 @@ class CreateTasksOperator(WaitingOperator):
     :param chunk_size: Tasks in one request, at most; there are fewer if they have many bytes.
     :param in_flight: Requests at a time.
     :param timeout: Seconds until all operations must have been taken and have ended, counted anew in every attempt; an
-        attempt goes on behind what the one before it sent.
+        attempt resumes after what the previous one sent.
 
     Further arguments are those of `WaitingOperator`.
     """
@@ -91,20 +91,22 @@ class CreateTasksOperator(WaitingOperator):
         self.invalid_path = invalid_path
         self.skip_invalid_items = skip_invalid_items
         self.allow_defaults = allow_defaults
-        self.chunk_size = whole("chunk_size", chunk_size, MAX_CHUNK)
-        self.in_flight = whole("in_flight", in_flight, 32)
+        self.chunk_size = parse_int("chunk_size", chunk_size, maximum=MAX_CHUNK)
+        self.in_flight = parse_int("in_flight", in_flight, maximum=32)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Send what was not sent yet, wait for it, and write down what became of it."""
-        return self._run(self._all_of_it, context, lambda: time.time() + self.timeout)
+        """Send what is not sent yet, wait for it, and write its results."""
+        return self._run(self._send_and_collect, context, lambda: time.time() + self.timeout)
 
-    def holder_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Go on after the triggerer waited for an operation that held the pool."""
-        return self._run(self._all_of_it, context, lambda: _deadline(event))
+    def blocking_operation_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Resume after the triggerer waited for an operation that blocked the upload."""
+        return self._run(self._send_and_collect, context, lambda: _deadline(event))
+
+    holder_finished = blocking_operation_finished  # as tasks that older versions have deferred will call it
 
     def operations_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Go on after the triggerer waited for an operation of this upload."""
-        return self._run(self._end_of_it, context, lambda: _deadline(event))
+        """Resume after the triggerer waited for an operation of this upload."""
+        return self._run(self._collect, context, lambda: _deadline(event))
 
     def _run(
         self, act: Callable[..., dict[str, Any]], context: Context, read_deadline: Callable[[], float]
@@ -114,23 +116,25 @@ class CreateTasksOperator(WaitingOperator):
 
         with upload_errors():
             deadline = read_deadline()
-            order = Order(**{name: getattr(self, name) for name in Order.__dataclass_fields__})
+            options = Order(**{name: getattr(self, name) for name in Order.__dataclass_fields__})
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            return act(Upload(order, client, context, deadline=deadline, log=self.log), context, deadline)
+            return act(Upload(options, client, context, deadline=deadline, log=self.log), context, deadline)
 
-    def _all_of_it(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
+    def _send_and_collect(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
         upload.check_pool()
-        wait = self._waiter(upload, deadline, self.holder_finished)
+        wait = self._waiter(upload, deadline, self.blocking_operation_finished)
         last = upload.send(is_retry=context["ti"].try_number > 1, wait=wait)
         # The last one first: when it is done, most of the others are.
         self._waiter(upload, deadline, self.operations_finished)(last)
-        return self._end_of_it(upload, context, deadline)
+        return self._collect(upload, context, deadline)
 
-    def _end_of_it(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
+    def _collect(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
         return upload.collect(wait=self._waiter(upload, deadline, self.operations_finished))
 
-    def _waiter(self, upload: Upload, deadline: float, go_on: Callable[..., Any]) -> Callable[[Operation], Operation]:
-        return lambda operation: self._wait(upload.client, operation, deadline, go_on)
+    def _waiter(
+        self, upload: Upload, deadline: float, next_method: Callable[..., Any]
+    ) -> Callable[[Operation], Operation]:
+        return lambda operation: self._wait(upload.client, operation, deadline, next_method)
 
 
 def _deadline(event: dict[str, Any] | None) -> float:

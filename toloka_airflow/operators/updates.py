@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.models import SET_BY_TOLOKA, PoolStatus, read_date
+from toloka_airflow.api.errors import TolokaTimeoutError
+from toloka_airflow.api.models import SET_BY_TOLOKA, read_date
+from toloka_airflow.api.pool_rules import is_closed_for_update, is_open
 from toloka_airflow.operators.creation import merged
-from toloka_airflow.operators.lifecycle import PoolOperator
+from toloka_airflow.operators.lifecycle import FirstStep, PoolOperator
 from toloka_airflow.storage.config_files import read_config
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Operation, Pool
+    from toloka_airflow.api.models import Operation
 
 
 class UpdatePoolOperator(PoolOperator):
     """
     Change the parameters of a pool. One that is open is closed for update meanwhile, and then opened again.
 
-    Repeating it is harmless. An attempt that was killed in between is gone on with by the next one; if there is none,
-    Toloka opens the pool after 15 minutes. A pool that is closed stays closed. One that somebody else closed for update
-    is opened after the change. What is as it should be is not touched.
+    Repeating it is harmless. The next attempt carries on with what a killed one left; if there is none, Toloka opens
+    the pool after 15 minutes. A pool that is closed stays closed. One that was closed for update by other means is
+    opened after the change. What is as it should be is not touched.
 
     It returns the id of the operation that opened the pool again, or ``None``.
 
@@ -42,7 +45,7 @@ class UpdatePoolOperator(PoolOperator):
         super().__init__(**kwargs)
         self.changes = changes
 
-    def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
+    def _call(self, client: TolokaClient, object_id: str) -> Operation | FirstStep | None:
         changes = read_config("changes", self.changes)
         if fixed := sorted(set(changes) & set(SET_BY_TOLOKA)):
             raise ValueError(f"changes has {', '.join(fixed)}, which cannot be changed")
@@ -50,23 +53,17 @@ class UpdatePoolOperator(PoolOperator):
         body = {key: value for key, value in pool.raw.items() if key not in SET_BY_TOLOKA}
         wanted = merged(body, changes)
         different = sorted(key for key in {**body, **wanted} if not _same(body.get(key), wanted.get(key)))
+        if different and is_open(pool):
+            if time.time() >= self._deadline:
+                raise TolokaTimeoutError(f"{self._name} is open, and there is no time left to close it for its update")
+            operation = client.close_pool_for_update(pool.id)
+            if operation is not None:
+                return FirstStep(operation)
+            pool = client.get_pool(pool.id)
         if different:
-            pool = self._closed(client, pool)
             client.update_pool(pool.id, wanted)
-            self.log.info("%s: changed %s", self._what, ", ".join(different))
-        if pool.is_closed_for_update:
-            return client.open_pool(pool.id)
-        return None
-
-    def _closed(self, client: TolokaClient, pool: Pool) -> Pool:
-        """Return the pool when it can be changed."""
-        if pool.status != PoolStatus.OPEN:
-            return pool
-        operation = client.close_pool_for_update(pool.id)
-        if operation is not None:
-            done = client.wait_operation(operation, timeout=self.timeout, poll_interval=self.poll_interval)
-            client.ensure_success(done)
-        return client.get_pool(pool.id)
+            self.log.info("%s has changed in %s", self._name, ", ".join(different))
+        return client.open_pool(pool.id) if is_closed_for_update(pool) else None
 
 
 def _same(found: object, wanted: object) -> bool:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from toloka_airflow._internal.arguments import parse_seconds
 from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation
-from toloka_airflow.arguments import positive
 from toloka_airflow.hooks import TolokaHook
-from toloka_airflow.triggers import TIMED_OUT, OperationTrigger, WaitEvent, safety_net
+from toloka_airflow.triggers import OperationTrigger
+from toloka_airflow.triggers.events import TIMED_OUT, WaitEvent
+from toloka_airflow.triggers.waiting import safety_timeout
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.pool_actions import Blocked
 
 
 class WaitingOperator(BaseOperator):
@@ -24,7 +27,7 @@ class WaitingOperator(BaseOperator):
 
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two looks.
+    :param poll_interval: Seconds between two polls.
     :param timeout: Seconds to wait in all.
     """
 
@@ -40,17 +43,17 @@ class WaitingOperator(BaseOperator):
         super().__init__(**kwargs)
         self.toloka_conn_id = toloka_conn_id
         self.deferrable = deferrable
-        self.poll_interval = positive("poll_interval", poll_interval)
-        self.timeout = positive("timeout", timeout)
+        self.poll_interval = parse_seconds("poll_interval", poll_interval)
+        self.timeout = parse_seconds("timeout", timeout)
 
     def _wait(
-        self, client: TolokaClient, operation: Operation, deadline: float, go_on: Callable[..., Any]
+        self, client: TolokaClient, operation: Operation, deadline: float, resume: Callable[..., Any]
     ) -> Operation:
         """
         Wait in the worker and return the operation, or in the triggerer and resume with another method.
 
         :param deadline: Unix time at which to give up.
-        :param go_on: A method of the operator; it reads the event that it gets with `awaited_operation`.
+        :param resume: A method of the operator; it reads the event that it gets with `awaited_operation`.
         """
         if operation.is_done:
             return operation
@@ -64,9 +67,31 @@ class WaitingOperator(BaseOperator):
                 poll_interval=self.poll_interval,
                 deadline=deadline,
             ),
-            method_name=go_on.__name__,
-            timeout=safety_net(left),
+            method_name=resume.__name__,
+            timeout=safety_timeout(left),
         )
+
+    def _wait_until_free(
+        self, client: TolokaClient, blocked: Blocked, deadline: float, resume: Callable[..., Any], **ids: str
+    ) -> Operation | None:
+        """
+        Wait, as `_wait` does, for the operation that blocks a call, and return it.
+
+        If it has ended since, or does not say which pool it is for, wait for an interval and return ``None``.
+
+        :param ids: What the call is for, such as ``pool_id="21"``.
+        :raises TolokaTimeoutError: If it is too late to send the call again.
+        """
+        [(noun, number)] = ids.items()
+        name = f"{noun.removesuffix('_id').capitalize()} {number}"
+        if time.time() >= deadline:
+            raise TolokaTimeoutError(f"{name} was still locked after {self.timeout:.0f} s: {blocked.refusal}")
+        operation = client.find_unfinished_operation(**ids)
+        if operation is None:
+            time.sleep(min(self.poll_interval, max(0.0, deadline - time.time())))
+            return None
+        self.log.info("%s is locked by operation %s (%s)", name, operation.id, operation.type)
+        return self._wait(client, operation, deadline, resume)
 
 
 def awaited_operation(end: WaitEvent) -> Operation:
@@ -74,7 +99,7 @@ def awaited_operation(end: WaitEvent) -> Operation:
     Return the operation that a wait in the triggerer ended with.
 
     :raises TolokaTimeoutError: If it was not done in time.
-    :raises TolokaError: If Toloka refused to tell.
+    :raises TolokaError: If Toloka refused to answer.
     """
     if end.kind == TIMED_OUT:
         raise TolokaTimeoutError(end.message)

@@ -13,14 +13,13 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from toloka_airflow.api.transport import checked_id
-from toloka_airflow.arguments import moment
-from toloka_airflow.closing import why_not_closed
+from toloka_airflow._internal.airflow_internals import task_states
+from toloka_airflow._internal.arguments import parse_datetime
+from toloka_airflow.api.ids import checked_id
+from toloka_airflow.api.pool_rules import PoolOpening, why_not_closed, why_unknown
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, store_link
-from toloka_airflow.operators.guards import is_for_somebody_else
-from toloka_airflow.progress import measure
-from toloka_airflow.triggers import closing_facts
+from toloka_airflow.triggers.progress import measure
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 class CheckWindowOperator(BaseOperator):
     """
-    Decide whether a window is to be opened, and when what has to happen; the first task of a `pool_window`.
+    Decide whether to open a window, and compute its times; the first task of a `pool_window`.
 
     It is skipped if it is too late, and then nothing was sent that changes anything. The times are its XComs
     ``not_after``, ``closes_at`` and ``over_at``; so is ``spent``, what was paid for the pool before, if it is measured.
@@ -63,10 +62,8 @@ class CheckWindowOperator(BaseOperator):
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> None:
-        """Look at the clock and at the pool."""
-        closes_at = moment("closes_at", self.closes_at)
-        if closes_at is None:
-            raise ValueError("closes_at is missing; it must be a time like 2030-01-31T18:00:00+00:00")
+        """Compare the window with the clock and with the pool."""
+        closes_at = parse_datetime("closes_at", self.closes_at)
         pool_id = checked_id("pool_id", self.pool_id)
         times = {"not_after": closes_at - self.min_open, "closes_at": closes_at, "over_at": closes_at + self.grace}
         with task_errors():
@@ -81,21 +78,24 @@ class CheckWindowOperator(BaseOperator):
             context["ti"].xcom_push(key=name, value=value)
 
     def _skip_if_late(self, pool: Pool, *, not_after: datetime, closes_at: datetime, over_at: datetime) -> None:
-        if is_for_somebody_else(pool, over_at):
+        if PoolOpening(began_before=over_at).was_followed_by(pool):
             raise AirflowSkipException(
-                f"The window was over at {closes_at}; pool {pool.id} was opened at {pool.last_started}, for another one"
+                f"The window was not opened: it was over at {closes_at}, and another run opened pool {pool.id} again "
+                f"at {pool.last_started}"
             )
         if datetime.now(UTC) <= not_after:
             return
         if (why := why_not_closed(pool)) is None:
-            raise AirflowSkipException(f"It is too late to open pool {pool.id}: the window closes at {closes_at}")
-        self.log.warning("It is too late to open pool %s, but it has to be closed, as it is %s", pool.id, why)
+            raise AirflowSkipException(
+                f"Pool {pool.id} was not opened: it is too late, as the window closes at {closes_at}"
+            )
+        self.log.warning("Pool %s has to be closed, as it is %s, although it is too late to open it", pool.id, why)
 
     def _spent(self, client: TolokaClient, pool_id: str) -> float:
         facts = measure(client, pool_id, self.log)
         if facts is None or facts["spent"] is None:
             raise AirflowException(
-                f"What was spent for pool {pool_id} until now did not become known; nothing was opened"
+                f"Pool {pool_id} was not opened: what was spent for it until now did not become known"
             )
         return float(facts["spent"])
 
@@ -104,15 +104,19 @@ class WindowResultOperator(BaseOperator):
     """
     Return how a window ended, the last task of a `pool_window`; skipped or failed as the waiting was.
 
+    :param check_task_id: The task that decided whether to open the window; see `CheckWindowOperator`.
     :param wait_task_id: The task that waited.
     """
 
     template_fields: Sequence[str] = ("pool_id", "toloka_conn_id")
     operator_extra_links = (TolokaLink(),)
 
-    def __init__(self, *, pool_id: str, wait_task_id: str, toloka_conn_id: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, pool_id: str, check_task_id: str, wait_task_id: str, toloka_conn_id: str, **kwargs: Any
+    ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         self.pool_id = pool_id
+        self.check_task_id = check_task_id
         self.wait_task_id = wait_task_id
         self.toloka_conn_id = toloka_conn_id
 
@@ -121,18 +125,19 @@ class WindowResultOperator(BaseOperator):
         ti = context["ti"]
         waited = ti.xcom_pull(task_ids=self.wait_task_id)
         if waited is None:
-            self._follow(_state(ti, self.wait_task_id))
+            self._follow(task_states(ti, [self.wait_task_id]).get(self.wait_task_id))
         with task_errors():
             client = TolokaHook(self.toloka_conn_id).get_conn()
             pool = client.get_pool(checked_id("pool_id", self.pool_id))
+        if unknown := why_unknown(pool):
+            raise AirflowFailException(f"The window has no result: pool {pool.id} is {unknown}")
         store_link(context, client, pool)
-        check_id = self.wait_task_id.removesuffix("wait") + "check"
         started = pool.last_started
         return {
-            **closing_facts(pool),
+            **pool.summary(),
             "opened_at": started.isoformat() if started else None,
             "stopped_by": waited["stopped_by"] if waited else "person",
-            "spent": _difference(waited, ti.xcom_pull(task_ids=check_id, key="spent")),
+            "spent": _difference(waited, ti.xcom_pull(task_ids=self.check_task_id, key="spent")),
         }
 
     def _follow(self, state: str | None) -> None:
@@ -149,12 +154,3 @@ def _difference(waited: dict[str, Any] | None, before: float | None) -> float | 
     if not progress or progress["spent"] is None or before is None:
         return None
     return round(float(progress["spent"]) - before, 6)
-
-
-def _state(ti: Any, task_id: str) -> str | None:
-    """Return the state of another task of the same run."""
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-    states = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id])
-    state = states.get(ti.run_id, {}).get(task_id)
-    return None if state is None else str(state)

@@ -50,9 +50,9 @@ class Columns:
         inputs = {f"{INPUT}{name}": spec for name, spec in input_spec.items()}
         goldens = {f"{GOLDEN}{name}": spec for name, spec in output_spec.items()}
         types = inputs | goldens | {"HINT:text": {"type": "string"}, "TASK:overlap": {"type": "integer"}}
-        whole = TASK_FIELDS if nested else ()
-        if unknown := [name for name in names if name not in types and name not in whole]:
-            raise ValueError(f"unknown columns: {', '.join(unknown)}; known are {', '.join([*types, *whole])}")
+        task_fields = TASK_FIELDS if nested else ()
+        if unknown := [name for name in names if name not in types and name not in task_fields]:
+            raise ValueError(f"unknown columns: {', '.join(unknown)}; known are {', '.join([*types, *task_fields])}")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"there twice: the column {', '.join(twice)}")
         if "input_values" in names and (both := [name for name in names if name.startswith(INPUT)]):

@@ -1,4 +1,4 @@
-"""JSON Lines files written in parts, so that a writer that was killed goes on where it stopped."""
+"""JSON Lines files written in parts, so that a writer that was killed resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GZIP_LEVEL = 3
 _OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
 _LOCAL = ("file", "local", "")
 _STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb")
-"""Stores without folders; asked for one, their clients would create the bucket of a misspelt name."""
+"""Stores without folders; to make one, their clients would create the bucket of a misspelt name."""
 
 
 class StoragePath(Protocol):
@@ -59,10 +59,10 @@ class RowFile:
     describes it is there; whatever else a killed writer left behind is ignored.
 
     :param path: The file; gzip if its name ends with ``.gz``. One that is there is replaced at the end.
-    :param key: Tells the writer's parts from those of others; the same in every attempt.
+    :param key: Distinguishes the writer's parts from those of others; the same in every attempt.
     :param part_bytes: Bytes of rows to keep in memory; with 0, every page is a part.
     :param max_age: Seconds since its first part was put, by the writer's clock, after which a file is begun anew.
-    :raises ValueError: If the path's name asks for another format, or it is a folder.
+    :raises ValueError: If the path's name is that of another format, or it is a folder.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class RowFile:
         Add rows, all or none.
 
         :param lines: Rows without line ends.
-        :param cursor: What to go on behind, should the writer be killed later.
+        :param cursor: After what to resume, should the writer be killed later.
         :param counts: Numbers to be added up, such as how many rows these are.
         """
         rows = b"\n".join(lines)

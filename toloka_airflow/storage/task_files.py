@@ -61,13 +61,13 @@ class TaskSource:
         """
         Iterate over the tasks.
 
-        :param specs: Asked for the project's specification, if the format needs it.
+        :param specs: Returns the project's specification; called if the format needs it.
         :raises SourceError: At the first task that cannot be read.
         """
         raise NotImplementedError
 
     def where(self, number: int | str) -> str:
-        """Return the place of a task, for people."""
+        """Return where a task is, for people."""
         return f"{self.name}, {self.unit} {number}"
 
     def error(self, number: int | str, problem: str) -> SourceError:
@@ -209,7 +209,7 @@ class JsonLinesSource(FileSource):
     def _loaded(self, number: int, text: bytes) -> Any:
         try:
             line = self._text(number, text)
-            # Not `decode`, which looks for white space around it with regular expressions and takes twice as long.
+            # Not `decode`, which searches for white space around it with regular expressions and takes twice as long.
             task, end = _DECODER.raw_decode(line)
             if end != len(line):
                 raise json.JSONDecodeError("Extra data", line, end)
@@ -267,7 +267,7 @@ class ParquetSource(FileSource):
     def rows(self, specs: Callable[[], Specs]) -> Iterator[Row]:
         """Iterate over the tasks."""
         try:
-            import pyarrow as arrow
+            import pyarrow
             from pyarrow import parquet
         except ImportError as exc:
             raise SourceError(
@@ -282,7 +282,7 @@ class ParquetSource(FileSource):
                     for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                         number += 1
                         yield Row(number, _checked_task(self, number, _task(self, columns, number, cells)))
-            except arrow.ArrowException as exc:
+            except pyarrow.ArrowException as exc:
                 raise self.error(number + 1, f"it cannot be read as Parquet: {exc}") from exc
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from toloka_airflow.arguments import moment, moment_if_any
+from toloka_airflow._internal.arguments import parse_optional_datetime
 
 SETTLING = 10.0
 """Seconds after which an answer is taken to be in the list, as the clocks of Toloka and of Airflow differ a little."""
@@ -31,7 +31,7 @@ def period_filters(statuses: Collection[str], since: Any, until: Any) -> dict[st
     :raises ValueError: If there is no such span of time, or it would miss answers of these statuses.
     """
     # What rendered as nothing is no end: the next run would read the same answers again.
-    start, end = moment_if_any("since", since), moment("until", until)
+    start, end = parse_optional_datetime("since", since, allow_empty=True), parse_optional_datetime("until", until)
     if start is None and end is None:
         return {}
     date = _DATES.get(frozenset(statuses))

@@ -13,8 +13,8 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError
+from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus
-from toloka_airflow.api.transport import checked_id
 from toloka_airflow.transfer.pace import Pace
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.uploads import ChangedError, Invalid, Outcome
+from toloka_airflow.api.uploads import BatchResult, ChangedError, InvalidField
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
 
 if TYPE_CHECKING:
-    from toloka_airflow.api.pieces import Piece
+    from toloka_airflow.api.batches import Batch
 
 LOCAL = ("file", "local", "")
 PART_BYTES = 1024 * 1024
@@ -55,9 +55,9 @@ class UploadResults:
         self.counts = Counter(self._ids.counts)
         self._had_invalid = bool(self._ids.counts.get("invalid"))
         self._stops_at_invalid = stops_at_invalid
-        self._kept: list[Invalid] = []
+        self._kept: list[InvalidField] = []
 
-    def has(self, piece: Piece) -> bool:
+    def has(self, piece: Batch) -> bool:
         """
         Return whether an earlier attempt wrote down all about a piece.
 
@@ -66,11 +66,11 @@ class UploadResults:
         # If no task was refused so far, there is nothing that the report could lack.
         return self._ids_reach.covers(piece) and (not self._had_invalid or self._invalid_reach.covers(piece))
 
-    def add(self, piece: Piece, outcome: Outcome | None) -> None:
+    def add(self, piece: Batch, outcome: BatchResult | None) -> None:
         """Write down what became of a piece, as far as it is not there."""
         if outcome is None:
             return
-        counts = {"created": len(outcome.created), "invalid": outcome.not_valid}
+        counts = {"created": len(outcome.created), "invalid": outcome.invalid_count}
         if not self._invalid_reach.covers(piece):
             self._invalid.append(map(_invalid_line, outcome.invalid), cursor=piece.cursor, counts={})
             self._kept += outcome.invalid[: KEPT - len(self._kept)]
@@ -111,10 +111,10 @@ class _Reach:
         *place, self._checksum = cursor.split(".") if cursor else ("-1", "")
         self._end = tuple(map(int, place))
 
-    def covers(self, piece: Piece) -> bool:
-        if piece.place == self._end and f"{piece.checksum:08x}" != self._checksum:
+    def covers(self, piece: Batch) -> bool:
+        if piece.key == self._end and f"{piece.checksum:08x}" != self._checksum:
             raise ChangedError("these tasks, or some before them, were others when their ids were written down")
-        return piece.place <= self._end
+        return piece.key <= self._end
 
 
 class _NoFile:
@@ -166,6 +166,6 @@ def _id_line(created: tuple[int, str]) -> bytes:
     return b'{"line": %d, "task_id": %b}' % (created[0], json.dumps(created[1]).encode())
 
 
-def _invalid_line(line: Invalid) -> bytes:
+def _invalid_line(line: InvalidField) -> bytes:
     fields = {"line": line.number, "field": line.field, "code": line.code, "message": line.message}
     return json.dumps(fields, ensure_ascii=False).encode()

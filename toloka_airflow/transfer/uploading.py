@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from toloka_airflow.api.errors import LOCKED, TolokaConflictError, TolokaError, TolokaTimeoutError
-from toloka_airflow.api.models import Operation, PoolStatus, Training
-from toloka_airflow.api.pieces import Earlier, Piece, Place, encoded, pieces
-from toloka_airflow.api.transport import checked_id
-from toloka_airflow.api.uploads import ChangedError, Outcome, Uploader
+from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow.api.batches import Batch, BatchKey, PreviousUpload, encode_task, split_into_batches
+from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaTimeoutError
+from toloka_airflow.api.ids import checked_id
+from toloka_airflow.api.models import Operation, Training
+from toloka_airflow.api.pool_actions import Blocked, send_if_free
+from toloka_airflow.api.pool_rules import is_archived
+from toloka_airflow.api.uploads import BatchResult, ChangedError, Uploader
 from toloka_airflow.hooks import task_errors
-from toloka_airflow.identity import TaskIdentity
 from toloka_airflow.links import store_link
 from toloka_airflow.storage.task_files import FileSource, SourceError, Specs, task_source
 from toloka_airflow.transfer.client_threads import ClientThreads
@@ -28,8 +30,8 @@ from toloka_airflow.transfer.upload_results import UploadResults
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from toloka_airflow.api.batches import EncodedTask
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.pieces import EncodedTask
 
 SHOWN_INVALID = 5
 _ADVICE = (
@@ -84,7 +86,7 @@ class Upload:
         pool = self.client.get_pool(self._pool_id)
         is_training = pool.raw.get("type") == "TRAINING"
         store_link(self._context, self.client, Training.from_api(pool.raw) if is_training else pool)
-        if pool.status == PoolStatus.ARCHIVED:
+        if is_archived(pool):
             raise TolokaError(f"Pool {pool.id} is archived, so it takes no tasks; nothing was sent")
 
     def send(self, *, is_retry: bool, wait: Wait) -> Operation:
@@ -160,16 +162,16 @@ class Upload:
 
     # Cutting
 
-    def _pieces(self, wait: Wait | None = None) -> Iterator[Piece]:
+    def _pieces(self, wait: Wait | None = None) -> Iterator[Batch]:
         """Iterate over the pieces; with what was sent of them before, if it is said how to wait for that."""
         if wait is None:
-            return pieces(self._encoded(), self._order.chunk_size)
-        return pieces(self._encoded(), self._order.chunk_size, partial(self._look, wait))
+            return split_into_batches(self._encoded(), self._order.chunk_size)
+        return split_into_batches(self._encoded(), self._order.chunk_size, partial(self._look, wait))
 
     def _encoded(self) -> Iterator[EncodedTask]:
         for number, task, text in self._source.rows(self._specs):
             try:
-                yield encoded(number, task, self._pool_id, text)
+                yield encode_task(number, task, self._pool_id, text)
             except ValueError as exc:
                 raise self._source.error(number, str(exc)) from exc
 
@@ -178,12 +180,12 @@ class Upload:
         spec = self.client.get_project(project_id).raw["task_spec"]
         return spec["input_spec"], spec["output_spec"]
 
-    def _look(self, wait: Wait, place: Place) -> Earlier:
+    def _look(self, wait: Wait, place: BatchKey) -> PreviousUpload:
         """Return what was sent as a piece before, once it is known what became of it."""
-        earlier = self._uploader.look(self.client, place)
+        earlier = self._uploader.find_previous(self.client, place)
         while earlier.operation is not None and not earlier.operation.is_done:
             wait(earlier.operation)
-            earlier = self._uploader.look(self.client, place)
+            earlier = self._uploader.find_previous(self.client, place)
         return earlier
 
     # Sending
@@ -198,19 +200,19 @@ class Upload:
         self._check_end(piece)
         self._sizes.clear()
 
-    def _counted(self, piece: Piece) -> Piece:
-        if piece.earlier.kept is not None:
+    def _counted(self, piece: Batch) -> Batch:
+        if piece.previous.kept is not None:
             self._sizes.append(len(piece.tasks))
         return piece
 
-    def _check_end(self, last: Piece | None) -> None:
+    def _check_end(self, last: Batch | None) -> None:
         """Fail if the source ends earlier than it did."""
         if last is None:
             raise SourceError(f"{self._source.name}: there are no tasks in it, and an empty pool cannot be opened")
         with self._changes(last):
             self._uploader.check_end(self.client, last)
 
-    def _send_all(self, pieces: Iterator[Piece], wait: Wait) -> Operation:
+    def _send_all(self, pieces: Iterator[Batch], wait: Wait) -> Operation:
         operation: Operation | None = None
         tasks = size = number = 0
         with self._threads.running():
@@ -227,41 +229,43 @@ class Upload:
         self._log.info("Sent %d tasks, %.1f MB, in %d operations", tasks, size / 1e6, number)
         return self._unfinished[-1] if self._unfinished else operation
 
-    def _try_to_send(self, client: TolokaClient, piece: Piece) -> Operation | None:
+    def _try_to_send(self, client: TolokaClient, piece: Batch) -> Operation | None:
         """Send a piece, unless another operation holds the pool."""
         if self._one_at_a_time:
             return None
         try:
             return self._sent(client, piece)
         except TolokaConflictError as exc:
-            if exc.code != LOCKED:
+            if not exc.is_blocked:
                 raise
             # The API says to wait for an operation before starting the next, but does not always insist.
             self._one_at_a_time = True
             return None
 
-    def _sent(self, client: TolokaClient, piece: Piece) -> Operation:
+    def _sent(self, client: TolokaClient, piece: Batch) -> Operation:
         operation = self._uploader.send(client, piece)
         self._sizes.append(len(piece.tasks))
         if not operation.is_done:
             self._unfinished.append(operation)
         return operation
 
-    def _send_in_turn(self, piece: Piece, wait: Wait) -> Operation:
+    def _send_in_turn(self, piece: Batch, wait: Wait) -> Operation:
         """Send a piece when no other operation holds the pool any more."""
         while True:
             self._await_turn()
-            try:
-                return self._sent(self.client, piece)
-            except TolokaConflictError as exc:
-                if exc.code != LOCKED:
-                    raise
-                if time.time() >= self._deadline:
-                    raise TolokaTimeoutError(f"The pool was still held when the time was up: {exc}") from exc
-            holder = self.client.find_unfinished_operation(pool_id=self._pool_id)
-            if holder is not None:
-                self._log.info("The pool is held by operation %s (%s); waiting for it", holder.id, holder.type)
-                wait(holder)
+            answer = send_if_free(partial(self._sent, self.client, piece))
+            if not isinstance(answer, Blocked):
+                return answer
+            if time.time() >= self._deadline:
+                raise TolokaTimeoutError(
+                    f"Pool {self._pool_id} was still locked when the time was up: {answer.refusal}"
+                )
+            blocking = self.client.find_unfinished_operation(pool_id=self._pool_id)
+            if blocking is not None:
+                self._log.info(
+                    "Pool %s is locked by operation %s (%s): waiting for it", self._pool_id, blocking.id, blocking.type
+                )
+                wait(blocking)
             else:
                 # It ended since the refusal, or it is an upload, and those do not say to which pool.
                 time.sleep(min(self._order.poll_interval, 1.0))
@@ -276,14 +280,14 @@ class Upload:
 
     # Looking up
 
-    def _outcome(self, client: TolokaClient, piece: Piece) -> Outcome | None:
+    def _outcome(self, client: TolokaClient, piece: Batch) -> BatchResult | None:
         """Return what became of a piece; nothing if it is written down."""
-        return None if self._results.has(piece) else self._uploader.earlier_outcome(client, piece)
+        return None if self._results.has(piece) else self._uploader.previous_result(client, piece)
 
     # What is said
 
     @contextmanager
-    def _changes(self, piece: Piece) -> Iterator[None]:
+    def _changes(self, piece: Batch) -> Iterator[None]:
         try:
             yield
         except ChangedError as exc:
@@ -306,7 +310,7 @@ class Upload:
                 "repair it in its place and clear this task"
             ) from exc
 
-    def _place(self, piece: Piece) -> str:
+    def _place(self, piece: Batch) -> str:
         return self._source.where(f"{piece.tasks[0].number} to {piece.tasks[-1].number}")
 
     def _report(self, text: str, *facts: Any) -> None:

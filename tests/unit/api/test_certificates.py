@@ -14,6 +14,7 @@ import pytest
 from tests.support import TOKEN, ScriptedHandler, ScriptedServer
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaConnectionError
+from toloka_airflow.api.settings import ClientSettings
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def url(machine: Path) -> Iterator[str]:
 
 
 def ask(url: str, verify: bool | str = True) -> str:
-    return TolokaClient(TOKEN, base_url=url, verify=verify, retry_budget=0).get_requester().id
+    return TolokaClient(ClientSettings(TOKEN, base_url=url, verify=verify, retry_budget=0)).get_requester().id
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-import time
+import math
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -12,8 +12,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.support import TOKEN, ScriptedServer, operation, pool
+from tests.virtual_time import VirtualTime
 from toloka_airflow.api.client import SANDBOX, TolokaClient
 from toloka_airflow.api.errors import (
     TolokaApiError,
@@ -34,6 +37,7 @@ from toloka_airflow.api.models import (
     Task,
     Training,
 )
+from toloka_airflow.api.settings import ClientSettings
 
 UUID = "281073ea-ab34-416e-a028-47421ff1b166"
 PROJECT = {"id": "10", "status": "ACTIVE"}
@@ -233,13 +237,18 @@ NOT_ONE_REQUEST = {
     "pools_requiring",
     "wait_operation",
     "ensure_success",
+    "measure",
 }
 ACTIONS = [name for name, row in SENT.items() if row[1].endswith(("/open", "/close", "/close-for-update", "/archive"))]
 LISTS = [name for name in SENT if name.startswith("list_")]
 
 
+NAMES = st.sampled_from(["spent_budget", "estimated_assignments_count"])
+KEYS = NAMES | st.sampled_from(["value", "request", "name", "result", "infinite"])
+
+
 def client(server: ScriptedServer) -> TolokaClient:
-    return TolokaClient(TOKEN, base_url=server.url, first_pause=0.01, retry_budget=5.0)
+    return TolokaClient(ClientSettings(TOKEN, base_url=server.url, first_pause=0.01, retry_budget=5.0))
 
 
 def public_methods() -> dict[str, inspect.Signature]:
@@ -312,6 +321,7 @@ class TestIds:
 
     OTHERS = {
         "metrics": ["spent_budget"],
+        "timeout": 1.0,
         "pool": {},
         "tasks": [{}],
         "type": "DAWID_SKENE",
@@ -648,7 +658,7 @@ class TestWaiting:
         for status in ("PENDING", "RUNNING", end):
             server.answer("GET", "/operations/op-1", json=operation(status))
         looks: list[str] = []
-        assert self.wait(server, on_look=lambda seen: looks.append(seen.status.value)).status == end
+        assert self.wait(server, on_poll=lambda seen: looks.append(seen.status.value)).status == end
         assert looks[:2] == ["PENDING", "RUNNING"]
         assert len(server.seen) == 3
 
@@ -670,7 +680,7 @@ class TestWaiting:
         server.answer("GET", path, json=operation("SUCCESS"))
         assert self.wait(server).status == "SUCCESS"
         assert len(server.seen) == 6
-        warnings = [record for record in caplog.records if "Could not look at operation op-1" in record.message]
+        warnings = [record for record in caplog.records if "Operation op-1 could not be polled" in record.message]
         assert len(warnings) == 5
         assert {record.levelno for record in warnings} == {logging.WARNING}
 
@@ -689,19 +699,28 @@ class TestWaiting:
         server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
         assert self.wait(server).status == "SUCCESS"
 
-    @pytest.mark.parametrize("poll_interval", [0.02, 0.0, 60.0])
-    def test_the_end_of_patience(self, server: ScriptedServer, poll_interval: float) -> None:
-        server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=2000)
-        began = time.monotonic()
-        with pytest.raises(TolokaTimeoutError, match=r"Operation op-1 \(POOL.OPEN\) was still RUNNING after 0 s"):
-            self.wait(server, timeout=0.2, poll_interval=poll_interval)
-        assert 0.2 <= time.monotonic() - began < 30
-        assert server.seen
+    @pytest.mark.parametrize(("poll_interval", "polls"), [(2.0, 10), (3.0, 7), (60.0, 1)])
+    def test_the_end_of_patience(
+        self, server: ScriptedServer, virtual: VirtualTime, poll_interval: float, polls: int
+    ) -> None:
+        server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=polls)
+        began = virtual.now
+        with pytest.raises(TolokaTimeoutError, match=r"Operation op-1 \(POOL.OPEN\) was still RUNNING after 20 s"):
+            self.wait(server, timeout=20.0, poll_interval=poll_interval)
+        assert virtual.now - began == pytest.approx(20)
+        assert len(server.seen) == polls
 
-    def test_an_unreachable_server_ends_as_a_timeout(self, server: ScriptedServer) -> None:
-        server.answer("GET", "/operations/op-1", drop=True, times=100)
+    def test_the_end_of_patience_without_any_pause(self, server: ScriptedServer, virtual: VirtualTime) -> None:
+        server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=10)
+        with pytest.raises(TolokaTimeoutError, match=r"Operation op-1 \(POOL.OPEN\) was still RUNNING after 20 s"):
+            self.wait(server, timeout=20.0, poll_interval=0.0, on_poll=lambda _: virtual.advance(2))
+        assert len(server.seen) == 10
+
+    def test_an_unreachable_server_ends_as_a_timeout(self, server: ScriptedServer, virtual: VirtualTime) -> None:
+        server.answer("GET", "/operations/op-1", drop=True, times=10)
         with pytest.raises(TolokaTimeoutError, match="was still PENDING"):
-            self.wait(server, timeout=0.1)
+            self.wait(server, timeout=20.0, poll_interval=2.0)
+        assert len(server.seen) == 10
 
     def test_no_patience_at_all(self, server: ScriptedServer) -> None:
         with pytest.raises(TolokaTimeoutError):
@@ -781,6 +800,121 @@ class TestEnsureSuccess:
         assert server.seen == []
 
 
+def measured(details: Any, status: str = "SUCCESS") -> dict[str, Any]:
+    """Return an operation of analytics as the API answers it."""
+    return operation(status, "ANALYTICS", details=details)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+RESULTS = st.lists(
+    JSON | st.fixed_dictionaries({"request": JSON | st.fixed_dictionaries({"name": JSON | NAMES}), "result": JSON}),
+    max_size=4,
+)
+DETAILS = JSON | st.fixed_dictionaries({"value": JSON | RESULTS})
+
+
+class TestMeasuring:
+    PATH = "/api/staging/analytics-2"
+    TWO = "spent_budget", "estimated_assignments_count"
+
+    def measure(self, server: ScriptedServer, details: Any) -> dict[str, float | None]:
+        server.answer("POST", self.PATH, json=measured(details))
+        return client(server).measure("21", self.TWO, timeout=5.0)
+
+    def test_what_is_asked_for(self, server: ScriptedServer) -> None:
+        server.answer("POST", self.PATH, json=measured({}, "RUNNING"))
+        results = [
+            {"request": {"name": "spent_budget"}, "result": 1.5},
+            {"request": {"name": "not_asked_for"}, "result": 2},
+            {"request": {"name": "estimated_assignments_count"}, "result": {"value": 30, "infinite": False}},
+        ]
+        server.answer("GET", "/operations/op-1", json=measured({"value": results}))
+        metrics = client(server).measure("21", self.TWO, timeout=5.0)
+        assert metrics == {"spent_budget": 1.5, "estimated_assignments_count": 30}
+        assert [request["name"] for request in server.seen[0].body] == list(self.TWO)
+
+    @pytest.mark.parametrize(
+        "result",
+        [
+            None,
+            True,
+            "1.5",
+            [1.5],
+            float("nan"),
+            float("inf"),
+            -float("inf"),
+            10**400,
+            {},
+            {"value": 0, "infinite": True},
+            {"value": "1.5"},
+            {"value": {"value": 1.5}},
+            {"value": None},
+        ],
+        ids=repr,
+    )
+    def test_what_is_no_finite_number_is_unknown(self, server: ScriptedServer, result: Any) -> None:
+        details = {"value": [{"request": {"name": "spent_budget"}, "result": result}]}
+        assert self.measure(server, details) == dict.fromkeys(self.TWO)
+
+    @pytest.mark.parametrize(
+        "details",
+        [
+            None,
+            {},
+            {"value": None},
+            {"value": {"spent_budget": 1.5}},
+            {"value": [None, 5, [], {}]},
+            {"value": [{"request": None, "result": 1.5}]},
+            {"value": [{"request": {}, "result": 1.5}]},
+            {"value": [{"request": {"name": ["spent_budget"]}, "result": 1.5}]},
+            {"value": [{"request": "spent_budget", "result": 1.5}]},
+            {"value": [{"result": 1.5}]},
+            {"value": [{"request": {"name": "spent_budget"}}]},
+        ],
+        ids=repr,
+    )
+    def test_what_is_missing_is_unknown(self, server: ScriptedServer, details: Any) -> None:
+        assert self.measure(server, details) == dict.fromkeys(self.TWO)
+
+    @pytest.mark.parametrize("details", [5, "text", [1], True])
+    def test_details_that_are_no_object(self, server: ScriptedServer, details: Any) -> None:
+        with pytest.raises(TolokaError, match="'details' in the API's answer is"):
+            self.measure(server, details)
+
+    @pytest.mark.parametrize("status", ["FAIL", "A_STATUS_OF_THE_FUTURE"])
+    def test_a_failed_operation(self, server: ScriptedServer, status: str) -> None:
+        server.answer("POST", self.PATH, json=measured({}, status))
+        with pytest.raises(TolokaOperationError, match=status):
+            client(server).measure("21", self.TWO, timeout=5.0)
+
+    def test_a_late_operation(self, server: ScriptedServer) -> None:
+        server.answer("POST", self.PATH, json=measured({}, "RUNNING"))
+        with pytest.raises(TolokaTimeoutError, match="was still RUNNING"):
+            client(server).measure("21", self.TWO, timeout=0.0)
+
+    def test_a_refusal(self, server: ScriptedServer) -> None:
+        server.error("POST", self.PATH, 403, "ACCESS_DENIED")
+        with pytest.raises(TolokaApiError, match="ACCESS_DENIED"):
+            client(server).measure("21", self.TWO, timeout=5.0)
+
+    @given(details=DETAILS)
+    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_any_answer_gives_numbers_or_an_error_of_toloka(self, server: ScriptedServer, details: Any) -> None:
+        try:
+            metrics = self.measure(server, details)
+        except TolokaError:
+            assert details
+            assert not isinstance(details, dict)
+            return
+        assert list(metrics) == list(self.TWO)
+        for number in metrics.values():
+            assert number is None or (type(number) in (int, float) and math.isfinite(number))
+
+
 class TestSearches:
     def test_the_operation_of_a_pool(self, server: ScriptedServer) -> None:
         others = [operation("PENDING", parameters={"pool_id": "2"}), operation("PENDING", parameters={})]
@@ -817,15 +951,15 @@ class TestWebUrl:
     TRAINING = Training.from_api(pool())
 
     def test_production(self) -> None:
-        url = TolokaClient(TOKEN).web_url(self.POOL)
+        url = TolokaClient(ClientSettings(TOKEN)).web_url(self.POOL)
         assert url == "https://platform.toloka.ai/requester/project/10/pool/21"
 
     def test_sandbox(self) -> None:
-        url = TolokaClient(TOKEN, base_url=SANDBOX).web_url(self.TRAINING)
+        url = TolokaClient(ClientSettings(TOKEN, base_url=SANDBOX)).web_url(self.TRAINING)
         assert url == "https://platform.sandbox.toloka.ai/requester/project/10/training/21"
 
     def test_own_host(self) -> None:
-        url = TolokaClient(TOKEN, base_url="http://localhost:8000/").web_url(self.POOL)
+        url = TolokaClient(ClientSettings(TOKEN, base_url="http://localhost:8000/")).web_url(self.POOL)
         assert url == "http://localhost:8000/requester/project/10/pool/21"
 
 

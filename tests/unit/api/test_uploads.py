@@ -1,4 +1,4 @@
-"""What is sent of a piece and what is not, and how the log of an operation is read in all its shapes."""
+"""What is sent of a batch and what is not, and how the log of an operation is read in all its shapes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from tests.support import TOKEN, ScriptedServer, operation
+from toloka_airflow.api.batches import Batch, encode_task, split_into_batches
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation
-from toloka_airflow.api.pieces import Piece, encoded, pieces
-from toloka_airflow.api.uploads import ChangedError, Invalid, Uploader
+from toloka_airflow.api.settings import ClientSettings
+from toloka_airflow.api.uploads import ChangedError, InvalidField, Uploader
 
 A, B = {"text": "a"}, {"text": "b"}
 REQUIRED = {"code": "VALUE_REQUIRED", "message": "Value must be present"}
@@ -20,29 +21,31 @@ REQUIRED = {"code": "VALUE_REQUIRED", "message": "Value must be present"}
 
 @pytest.fixture
 def client(server: ScriptedServer) -> TolokaClient:
-    return TolokaClient(TOKEN, base_url=server.url, retry_budget=0)
+    return TolokaClient(ClientSettings(TOKEN, base_url=server.url, retry_budget=0))
 
 
-def piece(*values: dict[str, Any], **more: Any) -> Piece:
-    tasks = [encoded(number, {"input_values": one, **more}, "21") for number, one in enumerate(values or (A, B), 1)]
-    [whole] = pieces(tasks, 10)
-    return whole
+def batch(*values: dict[str, Any], **more: Any) -> Batch:
+    tasks = [encode_task(number, {"input_values": one, **more}, "21") for number, one in enumerate(values or (A, B), 1)]
+    [only] = split_into_batches(tasks, 10)
+    return only
 
 
 def step(values: dict[str, Any], output: Any, *, success: bool, **more: Any) -> dict[str, Any]:
     return {"type": "TASK_CREATE", "success": success, "input": {"input_values": values, **more}, "output": output}
 
 
-def echo(piece: Piece, **more: Any) -> list[dict[str, Any]]:
-    """The log of an operation that created a piece, with what the API may add to its tasks."""
-    given = [{**json.loads(task.body), **more} for task in piece.tasks]
+def echo(batch: Batch, **more: Any) -> list[dict[str, Any]]:
+    """The log of an operation that created a batch, with what the API may add to its tasks."""
+    given = [{**json.loads(task.body), **more} for task in batch.tasks]
     return [{"success": True, "input": one, "output": {"task_id": f"t-{i}"}} for i, one in enumerate(given, 1)]
 
 
-def outcome(server: ScriptedServer, client: TolokaClient, steps: Any, status: str = "SUCCESS", **options: bool) -> Any:
+def batch_result(
+    server: ScriptedServer, client: TolokaClient, steps: Any, status: str = "SUCCESS", **options: bool
+) -> Any:
     server.answer("GET", "/operations/op-1/log", json=steps)
     done = Operation.from_api(operation(status, "TASK.BATCH_CREATE"))
-    return Uploader(lambda *numbers: "op-1", options).outcome(client, piece(), done)
+    return Uploader(lambda *numbers: "op-1", options).batch_result(client, batch(), done)
 
 
 def test_steps_in_any_order_and_without_number(server: ScriptedServer, client: TolokaClient) -> None:
@@ -51,25 +54,27 @@ def test_steps_in_any_order_and_without_number(server: ScriptedServer, client: T
         step(A, {"task_id": "t-1"}, success=True, __item_idx="1"),
         {"type": "POOL_OPEN", "success": False, "input": {"pool_id": 21}, "output": {"code": "EMPTY_POOL"}},
     ]
-    assert outcome(server, client, steps).created == [(1, "t-1"), (2, "t-2")]
+    assert batch_result(server, client, steps).created == [(1, "t-1"), (2, "t-2")]
 
 
 @pytest.mark.parametrize(
     ("output", "invalid"),
     [
-        ({"input_values.text": REQUIRED}, Invalid(1, "input_values.text", **REQUIRED)),
+        ({"input_values.text": REQUIRED}, InvalidField(1, "input_values.text", **REQUIRED)),
         (
             {"code": "VALIDATION_ERROR", "message": "Failed", "payload": {"input_values.text": REQUIRED}},
-            Invalid(1, "input_values.text", **REQUIRED),
+            InvalidField(1, "input_values.text", **REQUIRED),
         ),
-        ({"code": "VALIDATION_ERROR", "message": "Failed"}, Invalid(1, "", "VALIDATION_ERROR", "Failed")),
-        (None, Invalid(1, "", None, "")),
+        ({"code": "VALIDATION_ERROR", "message": "Failed"}, InvalidField(1, "", "VALIDATION_ERROR", "Failed")),
+        (None, InvalidField(1, "", None, "")),
     ],
 )
-def test_both_shapes_of_a_failure(server: ScriptedServer, client: TolokaClient, output: Any, invalid: Invalid) -> None:
+def test_both_shapes_of_a_failure(
+    server: ScriptedServer, client: TolokaClient, output: Any, invalid: InvalidField
+) -> None:
     steps = [step(A, output, success=False, __item_idx="1"), step(B, {"task_id": "t"}, success=True, __item_idx="2")]
-    found = outcome(server, client, steps)
-    assert (found.invalid, found.not_valid, found.created) == ([invalid], 1, [(2, "t")])
+    found = batch_result(server, client, steps)
+    assert (found.invalid, found.invalid_count, found.created) == ([invalid], 1, [(2, "t")])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_both_shapes_of_a_failure(server: ScriptedServer, client: TolokaClient, 
 )
 def test_a_log_of_other_tasks(server: ScriptedServer, client: TolokaClient, steps: Any) -> None:
     with pytest.raises(ChangedError):
-        outcome(server, client, steps)
+        batch_result(server, client, steps)
 
 
 @pytest.mark.parametrize(
@@ -99,19 +104,19 @@ def test_a_log_of_other_tasks(server: ScriptedServer, client: TolokaClient, step
 )
 def test_a_log_of_another_shape_is_an_error(server: ScriptedServer, client: TolokaClient, odd: Any) -> None:
     with pytest.raises(TolokaError):
-        outcome(server, client, [odd, step(B, {"task_id": "t"}, success=True, __item_idx="2")])
+        batch_result(server, client, [odd, step(B, {"task_id": "t"}, success=True, __item_idx="2")])
 
 
 @pytest.mark.parametrize("status", ["FAIL", "STRANGE"])
 def test_an_operation_that_failed_otherwise(server: ScriptedServer, client: TolokaClient, status: str) -> None:
     if status == "STRANGE":
         with pytest.raises(TolokaOperationError, match="does not know"):
-            Uploader(lambda *numbers: "op-1", {}).outcome(
-                client, piece(), Operation.from_api(operation(status, "TASK.BATCH_CREATE"))
+            Uploader(lambda *numbers: "op-1", {}).batch_result(
+                client, batch(), Operation.from_api(operation(status, "TASK.BATCH_CREATE"))
             )
         return
     with pytest.raises(TolokaOperationError):
-        outcome(server, client, [], status)
+        batch_result(server, client, [], status)
 
 
 @pytest.mark.parametrize("change", [{"overlap": 7}, {"known_solutions": []}, {"message_on_unknown_solution": "b"}])
@@ -119,20 +124,20 @@ def test_a_log_of_tasks_with_other_golden_answers(
     server: ScriptedServer, client: TolokaClient, change: dict[str, Any]
 ) -> None:
     now = {"overlap": 3, "known_solutions": [{"output_values": {"answer": "yes"}}], "message_on_unknown_solution": "a"}
-    server.answer("GET", "/operations/op-1/log", json=echo(piece(**{**now, **change})))
+    server.answer("GET", "/operations/op-1/log", json=echo(batch(**{**now, **change})))
     done = Operation.from_api(operation("SUCCESS", "TASK.BATCH_CREATE"))
     with pytest.raises(ChangedError, match="task 1 was another one"):
-        Uploader(lambda *numbers: "op-1", {}).outcome(client, piece(**now), done)
+        Uploader(lambda *numbers: "op-1", {}).batch_result(client, batch(**now), done)
 
 
 def test_what_the_api_adds_to_tasks_and_other_white_space_are_no_change(
     server: ScriptedServer, client: TolokaClient
 ) -> None:
     done = Operation.from_api(operation("SUCCESS", "TASK.BATCH_CREATE"))
-    spaced = pieces([encoded(1, {"input_values": A}, "21", b'{ "input_values" : {"text": "a"} }')], 10)
-    for sent, now, added in ((piece(), piece(), {"overlap": 2}), (next(spaced), piece(A), {})):
+    spaced = split_into_batches([encode_task(1, {"input_values": A}, "21", b'{ "input_values" : {"text": "a"} }')], 10)
+    for sent, now, added in ((batch(), batch(), {"overlap": 2}), (next(spaced), batch(A), {})):
         server.answer("GET", "/operations/op-1/log", json=echo(sent, **added))
-        assert Uploader(lambda *numbers: "op-1", {}).outcome(client, now, done).created[0] == (1, "t-1")
+        assert Uploader(lambda *numbers: "op-1", {}).batch_result(client, now, done).created[0] == (1, "t-1")
 
 
 @pytest.mark.parametrize(
@@ -155,27 +160,27 @@ def test_a_failed_operation_is_sent_again_only_if_it_created_nothing(
     if sends:
         server.answer("POST", "/tasks", 202, operation("RUNNING", "TASK.BATCH_CREATE"))
     uploader = Uploader(lambda *numbers: f"00000000-0000-0000-0000-{numbers[-1]:012}", {})
-    task = encoded(1, {"input_values": A}, "21")
-    [again] = pieces([task], 10, lambda place: uploader.look(client, place))
-    assert again.reach == details.get("total_count")
+    task = encode_task(1, {"input_values": A}, "21")
+    [again] = split_into_batches([task], 10, lambda key: uploader.find_previous(client, key))
+    assert again.max_tasks == details.get("total_count")
     assert uploader.send(client, again).status == ("RUNNING" if sends else "FAIL")
     assert ("operation_id=00000000-0000-0000-0000-000000000001" in server.seen[-1].query) == sends
 
 
-@pytest.mark.parametrize(("reach", "looks"), [(None, ["0.1.0"]), (2, ["0.0.1", "0.1.0"])])
-def test_what_was_sent_behind_a_piece_that_was_not_is_not_sent_with_it(
-    server: ScriptedServer, client: TolokaClient, reach: int | None, looks: list[str]
+@pytest.mark.parametrize(("max_tasks", "requested"), [(None, ["0.1.0"]), (2, ["0.0.1", "0.1.0"])])
+def test_what_was_sent_behind_a_batch_that_was_not_is_not_sent_with_it(
+    server: ScriptedServer, client: TolokaClient, max_tasks: int | None, requested: list[str]
 ) -> None:
-    for place in looks[:-1]:
-        server.error("GET", f"/operations/{place.replace('.', '-')}-0", 404, "DOES_NOT_EXIST")
-    server.answer("GET", f"/operations/{looks[-1].replace('.', '-')}-0", json=operation("SUCCESS", id="other"))
-    now = piece()
-    now.reach = reach
+    for key in requested[:-1]:
+        server.error("GET", f"/operations/{key.replace('.', '-')}-0", 404, "DOES_NOT_EXIST")
+    server.answer("GET", f"/operations/{requested[-1].replace('.', '-')}-0", json=operation("SUCCESS", id="other"))
+    now = batch()
+    now.max_tasks = max_tasks
     with pytest.raises(ChangedError, match="operation other is about tasks that came behind these"):
         Uploader(lambda *numbers: "-".join(map(str, numbers)), {}).check(client, now)
 
 
 def test_in_a_first_attempt_nothing_is_looked_up(server: ScriptedServer, client: TolokaClient) -> None:
     server.answer("POST", "/tasks", 202, operation("RUNNING", "TASK.BATCH_CREATE"))
-    Uploader(lambda *numbers: "00000000-0000-0000-0000-000000000000", {}).send(client, piece())
+    Uploader(lambda *numbers: "00000000-0000-0000-0000-000000000000", {}).send(client, batch())
     assert [seen.method for seen in server.seen] == ["POST"]

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.sdk import ObjectStoragePath
 
 from tests.support import NO_OPERATIONS, TOKEN, Outcome, ScriptedServer, connect, operation, pool, run_task
+from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
-from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+from toloka_airflow.operators.aggregation import AggregateSolutionsOperator, AggregationState
+from toloka_airflow.storage.row_files import RowFile
 
 START = "/aggregated-solutions/aggregate-by-pool"
 both_ways = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
@@ -67,7 +71,7 @@ def test_a_row_for_each_task(
     operation_id = outcome.xcoms["operation_id"]
     assert outcome.result == {"pool_id": pool_id, "operation_id": operation_id, "path": str(path), "solutions": 6}
     assert len(outcome.triggers) == int(deferrable)
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     assert read(path) == [solution.raw for solution in client.list_aggregated_solutions(operation_id)]
     assert [file.name for file in path.parent.iterdir()] == ["solutions.jsonl"]
     assert started(toloka) == 1
@@ -151,6 +155,63 @@ def test_a_further_attempt_goes_on_with_the_results(server: ScriptedServer, conn
     assert read(tmp_path / "rows.jsonl") == [{"task_id": "t-1"}, {"task_id": "t-2"}]
     assert "task_id_gt=t-1" in server.seen[-1].query
     assert len(server.calls("POST")) == 1
+
+
+class TestState:
+    """What is stored beside the file, by this version and by others."""
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            AggregationState(),
+            AggregationState(previous_ids=("op-1", "op-2")),
+            AggregationState("op-3"),
+            AggregationState("op-3", last_task_id="t-1"),
+        ],
+    )
+    def test_it_is_read_as_it_was_written(self, state: AggregationState) -> None:
+        assert AggregationState.load(state.dump()) == state
+        assert json.loads(state.dump())["version"] == 1
+
+    @pytest.mark.parametrize(
+        ("text", "state"),
+        [
+            ("asked", AggregationState()),
+            ("asked op-1 op-2", AggregationState(previous_ids=("op-1", "op-2"))),
+            ("op-3 ", AggregationState("op-3")),
+            ("op-3 t-1", AggregationState("op-3", last_task_id="t-1")),
+            ('{"version": 1}', AggregationState()),
+            ('{"operation_id": "op-3"}', AggregationState("op-3")),
+            ('{"version": 2, "operation_id": "op-3", "previous_ids": null, "more": [1]}', AggregationState("op-3")),
+        ],
+    )
+    def test_that_of_another_version_is_understood(self, text: str, state: AggregationState) -> None:
+        assert AggregationState.load(text) == state
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent"),
+    [("asked op-0", []), ("op-1 ", []), ("op-1 t-1", ["task_id_gt=t-1"])],
+    ids=["about to start", "started", "half written"],
+)
+def test_an_attempt_resumes_what_the_version_before_began(
+    server: ScriptedServer, connection: str, tmp_path: Path, stored: str, sent: list[str]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [b'{"task_id": "t-1"}'] if "t-1" in stored else []
+    # The key that the version before gave to the folder of this task's parts.
+    key = TaskIdentity("/dag/manual__1/aggregate/-1").uuid("aggregation", "21", "DAWID_SKENE", "label", None)[:8]
+    before = RowFile(ObjectStoragePath(str(path)), key=key, part_bytes=0)
+    before.append(rows, cursor=stored, counts={"solutions": len(rows)})
+    listed = [running("SUCCESS", id="op-0"), running("SUCCESS", id="op-1")]
+    server.default("GET", "/pools/21", pool())
+    server.default("GET", "/operations", {"items": listed, "has_more": False})
+    server.default("GET", "/operations/op-1", running("SUCCESS", id="op-1"))
+    server.answer("GET", "/aggregated-solutions/op-1", json={"items": [{"task_id": "t-2"}], "has_more": False})
+    assert aggregate("21", path).result["operation_id"] == "op-1"
+    assert read(path) == [*map(json.loads, rows), {"task_id": "t-2"}]
+    assert [part for part in server.seen[-1].query.split("&") if part.startswith("task_id")] == sent
+    assert server.calls("POST") == []
 
 
 @both_ways

@@ -16,7 +16,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk import ObjectStoragePath
 
 from tests.support import TOKEN, ScriptedServer, connect, pool, run_task
+from tests.virtual_time import VirtualTime, utc
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
 
@@ -39,7 +41,7 @@ def answered(toloka: EmulatorServer, tasks: Any = 7, overlap: int = 3, **body: A
 
 
 def listed(toloka: EmulatorServer, pool_id: str) -> list[dict[str, Any]]:
-    found = TolokaClient(TOKEN, base_url=toloka.url).list_assignments(pool_id=pool_id)
+    found = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).list_assignments(pool_id=pool_id)
     return [dict(assignment.raw) for assignment in found]
 
 
@@ -114,7 +116,7 @@ def test_a_path_object(toloka: EmulatorServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", ["REJECTED", "REJECTED,SUBMITTED", ["SUBMITTED", "REJECTED"]])
 def test_only_wanted_statuses(toloka: EmulatorServer, tmp_path: Path, status: Any) -> None:
     pool_id = answered(toloka, auto_accept_solutions=False)
-    client = TolokaClient(TOKEN, base_url=toloka.url)
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     first, second, *others = [one["id"] for one in listed(toloka, pool_id)]
     client.patch_assignment(first, status="REJECTED", public_comment="No")  # type: ignore[arg-type]
     client.patch_assignment(second, status="ACCEPTED", public_comment="Yes")  # type: ignore[arg-type]
@@ -153,7 +155,7 @@ class TestParts:
         assert get(pool_id, tmp_path / "rows.jsonl", page_size=5)["answers"] == 225
         assert len({(row["assignment_id"], row["task_id"]) for row in read(tmp_path / "rows.jsonl")}) == 225
         assert len(pages(toloka)) - before < 8
-        assert "Going on behind assignment" in capsys.readouterr().out
+        assert "This attempt resumes after assignment" in capsys.readouterr().out
         assert [file.name for file in tmp_path.iterdir()] == ["rows.jsonl"]
 
     def test_after_an_hour_it_is_read_again(self, toloka: EmulatorServer, pool_id: str, tmp_path: Path) -> None:
@@ -239,13 +241,13 @@ class TestSpans:
         assert server.seen == []
 
     def test_a_span_that_is_only_just_over_gets_time_to_settle(
-        self, server: ScriptedServer, connection: str, tmp_path: Path
+        self, server: ScriptedServer, connection: str, virtual: VirtualTime, tmp_path: Path
     ) -> None:
         server.default("GET", "/pools/21", pool())
         server.answer("GET", "/assignments", json={"items": [], "has_more": False})
-        began = datetime.now(UTC)
-        get("21", tmp_path / "rows.jsonl", until=began - timedelta(seconds=9.7))
-        assert datetime.now(UTC) - began >= timedelta(seconds=0.3)
+        began = virtual.now
+        get("21", tmp_path / "rows.jsonl", until=utc(began - 3))
+        assert virtual.now - began == pytest.approx(7, abs=0.01)
 
 
 def test_no_answers(toloka: EmulatorServer, tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.sdk import DAG, ObjectStoragePath, literal
 
 from tests.support import TOKEN, TaskInstance, connect, run_task
+from tests.virtual_time import VirtualTime
 from tests.worlds import POOL, PROJECT
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.pools import (
     ClonePoolOperator,
@@ -45,7 +47,7 @@ class Toloka:
 
     def __init__(self, server: EmulatorServer) -> None:
         self.server = server
-        self.client = TolokaClient(TOKEN, base_url=server.url)
+        self.client = TolokaClient(ClientSettings(TOKEN, base_url=server.url))
         self.project_id = self.client.create_project(PROJECT).id
         self.pool_id = self.client.create_pool({**POOL, "project_id": self.project_id}).id
         self.training_id = self.client.create_training({**TRAINING, "project_id": self.project_id}).id
@@ -88,8 +90,8 @@ def test_every_attempt_returns_what_the_first_one_created(
     assert first == second == made.id
     assert made.raw["metadata"] == {"airflow_task": ["/dag/manual__1/make/-1"]}
     printed = capsys.readouterr().out
-    assert f"Created {noun} {made.id}" in printed
-    assert f"{noun.capitalize()} {made.id} was created by an earlier attempt" in printed
+    assert f"This task created {noun} {made.id}" in printed
+    assert f"{noun.capitalize()} {made.id} was created by a previous attempt" in printed
     assert "differs" not in printed
 
 
@@ -199,7 +201,7 @@ def test_a_configuration_that_was_changed_meanwhile_is_told(toloka: Toloka, caps
     first = run_task(task).result
     task.config = {**POOL, "reward_per_assignment": 0.5, "defaults": {**POOL["defaults"]}}
     assert run_task(task).result == first
-    assert "differs from what this task asks for in: reward_per_assignment. Archive it" in capsys.readouterr().out
+    assert "differs from what this task requests in: reward_per_assignment. Archive it" in capsys.readouterr().out
 
 
 def test_metadata_of_the_author_is_kept(toloka: Toloka) -> None:
@@ -300,10 +302,10 @@ class TestExpiry:
         assert made["will_expire"] == NOON
 
     @pytest.mark.parametrize("span", [timedelta(days=1), 86400, 86400.5, "86400"])
-    def test_a_span_counts_from_the_creation(self, toloka: Toloka, span: Any) -> None:
+    def test_a_span_counts_from_the_creation(self, toloka: Toloka, virtual: VirtualTime, span: Any) -> None:
         made = toloka.run(CreatePoolOperator, config=ENDLESS, expires_in=span)
-        left = datetime.fromisoformat(made["will_expire"]).replace(tzinfo=UTC) - datetime.now(UTC)
-        assert timedelta(hours=23, minutes=59) < left < timedelta(days=1, seconds=1)
+        expires = datetime.fromisoformat(made["will_expire"]).replace(tzinfo=UTC)
+        assert expires.timestamp() - virtual.now == pytest.approx(86400, abs=1)
         assert toloka.run(CreatePoolOperator, config=ENDLESS, expires_in=span) == made
 
     def test_an_attempt_that_is_late_still_finds_the_pool(self, toloka: Toloka) -> None:

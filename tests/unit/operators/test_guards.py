@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, connect, operation, pool, run_task
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
@@ -40,7 +41,7 @@ def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
 
 @pytest.fixture
 def client(toloka: EmulatorServer) -> TolokaClient:
-    return TolokaClient(TOKEN, base_url=toloka.url)
+    return TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
 
 
 def changes(toloka: EmulatorServer) -> list[str]:
@@ -59,6 +60,11 @@ def status(client: TolokaClient, pool_id: str) -> str:
 
 def will_expire(client: TolokaClient, pool_id: str) -> datetime:
     return datetime.fromisoformat(client.get_pool(pool_id).raw["will_expire"]).replace(tzinfo=UTC)
+
+
+def estimate(result: Any) -> dict[str, Any]:
+    """Return a value of analytics as the API answers it."""
+    return {"request": {"name": "estimated_assignments_count"}, "result": result}
 
 
 class TestLate:
@@ -189,11 +195,24 @@ class TestMoney:
         with pytest.raises(AirflowException, match=r"about 10 more answers .* are 13.00 USD"):
             opening(pool_id, min_balance=1000, check_budget=True)
 
-    def test_infinite_overlap_has_no_estimate(
-        self, server: ScriptedServer, connection: str, capsys: pytest.CaptureFixture[str]
+    @pytest.mark.parametrize(
+        "value",
+        [
+            [estimate({"type": "INFINITE", "value": 0, "infinite": True, "approximate": False})],
+            [estimate(result) for result in ("20", True, None, [20], {"value": {}}, float("nan"), float("inf"))],
+            [{"result": 20}],
+            [{"request": "estimated_assignments_count", "result": 20}],
+            [20, None, []],
+            {"estimated_assignments_count": 20},
+            [],
+            None,
+        ],
+        ids=["infinite overlap", "no numbers", "nameless", "text", "no objects", "an object", "empty", "nothing"],
+    )
+    def test_without_an_estimate_nothing_is_checked(
+        self, server: ScriptedServer, connection: str, capsys: pytest.CaptureFixture[str], value: Any
     ) -> None:
-        result = {"type": "INFINITE", "value": 0, "infinite": True, "approximate": False}
-        details = {"value": [{"request": {"name": "estimated_assignments_count"}, "result": result}]}
+        details = {"value": value}
         server.default("GET", "/pools/21", pool(reward_per_assignment=0.05))
         server.default("GET", "/operations", NO_OPERATIONS)
         server.answer("POST", "/api/staging/analytics-2", json=operation(type="ANALYTICS", details=details))
@@ -230,7 +249,7 @@ class TestClosing:
         run_task(ClosePoolOperator(task_id="close", pool_id=pool_id, opened_before=now() + HOUR, poll_interval=0.01))
         assert status(client, pool_id) == "CLOSED"
 
-    def test_what_was_opened_later_is_left_alone(
+    def test_what_was_opened_later_is_not_closed(
         self, toloka: EmulatorServer, client: TolokaClient, capsys: pytest.CaptureFixture[str]
     ) -> None:
         pool_id = toloka.add_pool(open=True)
@@ -240,7 +259,7 @@ class TestClosing:
         assert run_task(ClosePoolOperator(task_id="a", pool_id=pool_id, opened_before=limit)).result is None
         assert run_task(CloseTrainingOperator(task_id="b", training_id=training_id, opened_before=limit)).result is None
         assert "close" not in changes(toloka)
-        assert capsys.readouterr().out.count("is left alone: it was opened at") == 2
+        assert capsys.readouterr().out.count("was not closed: another run opened it at") == 2
 
     def test_what_toloka_reopened_after_an_update_is_closed(self, server: ScriptedServer, connection: str) -> None:
         """It was open before, and closed for update right before the time that counts."""
@@ -253,7 +272,7 @@ class TestClosing:
         run_task(ClosePoolOperator(task_id="close", pool_id="21", opened_before=limit, poll_interval=0.01))
         assert server.calls("POST") == ["POST /pools/21/close"]
 
-    def test_what_was_opened_later_and_updated_since_is_left_alone(
+    def test_what_was_opened_later_and_updated_since_is_not_closed(
         self, server: ScriptedServer, connection: str
     ) -> None:
         limit = datetime(2026, 3, 2, 18, tzinfo=UTC)

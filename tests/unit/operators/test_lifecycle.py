@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
+import time
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, operation, pool, run_task
+from tests.virtual_time import VirtualTime
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
     ArchiveTrainingOperator,
@@ -57,7 +60,7 @@ def test_nothing_to_do_is_a_success(
     assert outcome.result is None
     assert "operation_id" not in outcome.xcoms
     assert server.calls("POST") == [f"POST /{noun}s/21/{verb}"]
-    assert f"{noun.capitalize()} 21 is already in the wanted state" in capsys.readouterr().out
+    assert f"{noun.capitalize()} 21 needs nothing more" in capsys.readouterr().out
 
 
 @every_operator
@@ -105,17 +108,25 @@ def test_the_operation_id_is_stored_before_anything_else_is_asked(server: Script
 
 def test_a_time_out_of_airflow_does_not_wait_for_the_link(server: ScriptedServer) -> None:
     """`execution_timeout` raises in the middle of whatever the task does, here the POST."""
-    server.answer("POST", "/pools/21/open", 202, operation("SUCCESS"), delay=1.0)
+    answered = threading.Event()
+    server.answer("POST", "/pools/21/open", 202, operation("SUCCESS"), held=answered)
+    worker = threading.get_ident()
+
+    def interrupt() -> None:
+        while "POST /pools/21/open" not in server.calls():
+            time.sleep(0.01)
+        signal.pthread_kill(worker, signal.SIGALRM)
 
     def time_out(signum: int, frame: object) -> None:
         raise AirflowTaskTimeout
 
     before = signal.signal(signal.SIGALRM, time_out)
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    threading.Thread(target=interrupt, daemon=True).start()
     try:
         with pytest.raises(AirflowTaskTimeout):
             run_task(make(OpenPoolOperator))
     finally:
+        answered.set()
         signal.signal(signal.SIGALRM, before)
     assert "GET /pools/21" not in server.calls()
 
@@ -233,23 +244,27 @@ def test_a_lock_whose_holder_is_not_listed_is_tried_again(server: ScriptedServer
 
 
 @both_ways
-def test_a_lock_that_lasts_ends_at_the_deadline(server: ScriptedServer, deferrable: bool) -> None:
+def test_a_lock_that_lasts_ends_at_the_deadline(server: ScriptedServer, virtual: VirtualTime, deferrable: bool) -> None:
     holder = operation("RUNNING", type="POOL.OPEN", id="holder")
     server.error("POST", "/pools/21/close", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION", times=50)
     server.answer("GET", "/operations", json={"items": [holder], "has_more": False}, times=50)
     server.answer("GET", "/operations/holder", json=holder, times=500)
+    began = virtual.now
     with pytest.raises(AirflowException, match="holder") as caught:
-        run_task(make(ClosePoolOperator, deferrable=deferrable, timeout=0.1))
+        run_task(make(ClosePoolOperator, deferrable=deferrable, timeout=0.1), triggerer=virtual.run)
     assert not isinstance(caught.value, AirflowFailException)
+    assert virtual.now - began == pytest.approx(0.1, abs=0.02)
 
 
 @both_ways
-def test_the_deadline_is_the_operators_own(server: ScriptedServer, deferrable: bool) -> None:
+def test_the_deadline_is_the_operators_own(server: ScriptedServer, virtual: VirtualTime, deferrable: bool) -> None:
     server.answer("POST", "/pools/21/open", 202, operation("RUNNING"))
     server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=500)
+    began = virtual.now
     with pytest.raises(AirflowException, match=r"op-1.*RUNNING") as caught:
-        run_task(make(OpenPoolOperator, deferrable=deferrable, timeout=0.1))
+        run_task(make(OpenPoolOperator, deferrable=deferrable, timeout=0.1), triggerer=virtual.run)
     assert not isinstance(caught.value, AirflowFailException)
+    assert virtual.now - began == pytest.approx(0.1, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -368,6 +383,19 @@ def test_what_was_opened_again_is_not_closed(server: ScriptedServer, operator: A
     server.default("GET", "/operations", NO_OPERATIONS)
     with pytest.raises(AirflowException, match=f"was closed, but it is {status} by now") as caught:
         run_task(make(operator, noun, value="77"))
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(("operator", "noun"), [(ClosePoolOperator, "pool"), (CloseTrainingOperator, "training")])
+@pytest.mark.parametrize("limit", [None, "2020-01-01T00:00:00+00:00"])
+def test_a_state_that_is_not_known_is_not_closed(
+    server: ScriptedServer, operator: Any, noun: str, limit: str | None
+) -> None:
+    """Neither if Toloka has nothing to close, nor if another run opened it."""
+    server.answer("POST", f"/{noun}s/77/close", 204)
+    server.default("GET", f"/{noun}s/77", pool("FROZEN", "MANUAL", last_started="2026-01-31T09:00:00"))
+    with pytest.raises(AirflowException, match="in the state 'FROZEN', which this version") as caught:
+        run_task(make(operator, noun, value="77", opened_before=limit))
     assert not isinstance(caught.value, AirflowFailException)
 
 

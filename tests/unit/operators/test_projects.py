@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from tests.support import NO_OPERATIONS, ScriptedServer, operation, pool, run_task
 from tests.worlds import PROJECT, small_pool
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.projects import ArchiveProjectOperator
 
@@ -30,7 +31,7 @@ def project(status: str = "ACTIVE") -> dict[str, Any]:
 def test_a_project_is_archived_once(monkeypatch: pytest.MonkeyPatch, deferrable: bool) -> None:
     with EmulatorServer(speed=20) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_TOLOKA_DEFAULT", emulator.connection)
-        client = TolokaClient("t", base_url=emulator.url)
+        client = TolokaClient(ClientSettings("t", base_url=emulator.url))
         project_id = client.create_project(PROJECT).id
         operation_id = archive(project_id, deferrable=deferrable)
         assert client.get_operation(operation_id).type == "PROJECT.ARCHIVE"
@@ -42,7 +43,7 @@ def test_a_project_is_archived_once(monkeypatch: pytest.MonkeyPatch, deferrable:
 def test_pools_and_trainings_in_the_way_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with EmulatorServer() as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_TOLOKA_DEFAULT", emulator.connection)
-        client = TolokaClient("t", base_url=emulator.url)
+        client = TolokaClient(ClientSettings("t", base_url=emulator.url))
         pool_id = small_pool(client)
         project_id = client.get_pool(pool_id).project_id
         school = {"private_name": "School", "inherited_instructions": True, "training_tasks_in_task_suite_count": 2}

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from tests.support import TOKEN, ScriptedServer, connect, pool, run_task
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import Assignment
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.assignments import ReviewAssignmentsOperator
 
@@ -42,7 +43,7 @@ def answered(toloka: EmulatorServer, tasks: int = 6) -> str:
 
 
 def answers(toloka: EmulatorServer, pool_id: str) -> list[Assignment]:
-    return list(TolokaClient(TOKEN, base_url=toloka.url).list_assignments(pool_id=pool_id))
+    return list(TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).list_assignments(pool_id=pool_id))
 
 
 def statuses(toloka: EmulatorServer, pool_id: str) -> dict[str, str]:
@@ -140,7 +141,7 @@ def test_somebody_else_is_faster(toloka: EmulatorServer, pool_id: str) -> None:
     """The answer is listed as SUBMITTED, and accepted while the function looks at it."""
 
     def decide(answer: Assignment) -> dict[str, str]:
-        client = TolokaClient(TOKEN, base_url=toloka.url)
+        client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
         client.patch_assignment(answer.id, status="ACCEPTED", public_comment="ok")  # type: ignore[arg-type]
         return NO
 

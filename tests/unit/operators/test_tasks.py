@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
 from tests.support import TOKEN, Outcome, TaskInstance, connect, fire, run_task
+from tests.virtual_time import VirtualTime
 from tests.worlds import POOL, PROJECT, small_pool
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.tasks import CreateTasksOperator
@@ -37,7 +40,7 @@ def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
 
 @pytest.fixture
 def client(toloka: EmulatorServer) -> TolokaClient:
-    return TolokaClient(TOKEN, base_url=toloka.url)
+    return TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
 
 
 @pytest.fixture
@@ -60,10 +63,10 @@ def source(tmp_path: Path) -> str:
     return write(tmp_path / "tasks.jsonl", tasks(60))
 
 
-def upload(pool_id: str, source: Any, attempt: int = 1, **arguments: Any) -> Outcome:
+def upload(pool_id: str, source: Any, attempt: int = 1, *, triggerer: Any = asyncio.run, **arguments: Any) -> Outcome:
     arguments = {"chunk_size": 10, "poll_interval": 0.01, **arguments}
     operator = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks=source, **arguments)
-    return run_task(operator, TaskInstance(task_id="upload", try_number=attempt))
+    return run_task(operator, TaskInstance(task_id="upload", try_number=attempt), triggerer=triggerer)
 
 
 def lines(path: str) -> list[dict[str, Any]]:
@@ -247,6 +250,8 @@ def test_a_pool_that_is_held_by_another_operation(
     other = [{"pool_id": pool_id, "input_values": {"text": "other"}}]
     client.create_tasks(other, allow_defaults=True)
     toloka.progressions.set(Progression(seconds=0.3))
+    # However slow this machine is, it is under way until somebody has waited for it.
+    toloka.progressions.set(Progression(looks=2), type="POOL.OPEN")
     if holder == "upload":
         client.create_tasks_async(other, allow_defaults=True)
     else:
@@ -357,7 +362,7 @@ def test_a_source_that_grew_while_its_operation_ran_is_refused(
     with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
         upload(pool_id, path)
     write(tmp_path / "tasks.jsonl", tasks(25))
-    with pytest.raises(AirflowFailException, match="does not tell what became of task 6"):
+    with pytest.raises(AirflowFailException, match="does not say what became of task 6"):
         upload(pool_id, path, attempt=2, deferrable=deferrable)
     assert uploaded(client, pool_id) == expected(5)
 
@@ -565,15 +570,22 @@ def test_bad_numbers_are_refused_when_the_dag_is_read(name: str, value: Any) -> 
 @both_ways
 def test_operations_that_do_not_end(toloka: EmulatorServer, pool_id: str, source: str, deferrable: bool) -> None:
     toloka.progressions.set(Progression(seconds=1000))
-    with pytest.raises(AirflowException, match=r"RUNNING|PENDING") as caught:
-        upload(pool_id, source, deferrable=deferrable, chunk_size=100, timeout=0.1)
+    arguments: dict[str, Any] = {"deferrable": deferrable, "chunk_size": 100, "timeout": 100, "poll_interval": 1.0}
+    with (
+        VirtualTime(toloka, datetime(2100, 1, 1, tzinfo=UTC)) as virtual,
+        pytest.raises(AirflowException, match=r"RUNNING|PENDING") as caught,
+    ):
+        upload(pool_id, source, triggerer=virtual.run, **arguments)
     assert not isinstance(caught.value, AirflowFailException)
 
 
 def test_the_time_is_for_all_operations_together(toloka: EmulatorServer, pool_id: str, source: str) -> None:
-    toloka.progressions.set(Progression(seconds=0.3))
-    with pytest.raises(AirflowException, match=r"was still|still held"):
-        upload(pool_id, source, timeout=0.8)
+    toloka.progressions.set(Progression(seconds=30))
+    with VirtualTime(toloka, datetime(2100, 1, 1, tzinfo=UTC)) as virtual:
+        began = virtual.now
+        with pytest.raises(AirflowException, match=r"was still|still held"):
+            upload(pool_id, source, timeout=80, poll_interval=1.0, chunk_size=5)
+        assert virtual.now - began == pytest.approx(80, abs=1)
     assert 0 < len(toloka.journal.requests("POST", TASKS)) < 12
 
 

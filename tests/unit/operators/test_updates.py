@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
@@ -11,12 +12,25 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from demo.airflow_api import wait_until
-from tests.support import TOKEN, Outcome, connect, run_task
+from tests.support import (
+    NO_OPERATIONS,
+    TOKEN,
+    Outcome,
+    ScriptedServer,
+    TaskInstance,
+    connect,
+    operation,
+    pool,
+    run_task,
+)
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.updates import UpdatePoolOperator
 from toloka_airflow.sensors import PoolSensor
+from toloka_airflow.triggers.events import FINISHED, WaitEvent
 
 HOUR = 3600
 CHANGES = {"reward_per_assignment": 0.05, "metadata": {"wave": ["2"]}}
@@ -31,7 +45,7 @@ def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
 
 @pytest.fixture
 def client(toloka: EmulatorServer) -> TolokaClient:
-    return TolokaClient(TOKEN, base_url=toloka.url)
+    return TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
 
 
 def update(pool_id: str, changes: Any = CHANGES) -> Outcome:
@@ -111,6 +125,73 @@ def test_a_refused_change_names_the_field(toloka: EmulatorServer) -> None:
         update(toloka.add_pool(), {"reward_per_assignment": -1})
 
 
+def test_every_wait_is_deferred(toloka: EmulatorServer, client: TolokaClient) -> None:
+    """That for the pool to be closed for update, and that for it to be open again."""
+    toloka.progressions.set(Progression(looks=2))
+    pool_id = toloka.add_pool(open=True)
+    task = UpdatePoolOperator(
+        task_id="update", pool_id=pool_id, changes=CHANGES, poll_interval=0.01, deferrable=True, timeout=60
+    )
+    outcome = run_task(task)
+    closed, opened = (client.get_operation(arguments["operation_id"]) for _, arguments in outcome.triggers)
+    assert (closed.type, opened.type) == ("POOL.CLOSE", "POOL.OPEN")
+    assert outcome.result == outcome.xcoms["operation_id"] == opened.id
+    assert len({arguments["deadline"] for _, arguments in outcome.triggers}) == 1
+    assert calls(toloka) == ["close-for-update", "PUT", "open"]
+    assert client.get_pool(pool_id).raw["reward_per_assignment"] == 0.05
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_close_for_update_that_fails_is_no_success(server: ScriptedServer, connection: str, deferrable: bool) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, reward_per_assignment=0.01))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.answer("POST", "/pools/21/close-for-update", 202, operation("RUNNING", "POOL.CLOSE"))
+    server.answer("GET", "/operations/op-1", json=operation("FAIL", "POOL.CLOSE"))
+    task = UpdatePoolOperator(
+        task_id="update", pool_id="21", changes=CHANGES, poll_interval=0.01, deferrable=deferrable
+    )
+    with pytest.raises(AirflowException, match=r"op-1 .* ended as FAIL") as caught:
+        run_task(task)
+    assert not isinstance(caught.value, AirflowFailException)
+    assert [call for call in server.calls() if not call.startswith("GET")] == ["POST /pools/21/close-for-update"]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_pool_that_is_opened_again_and_again_is_given_up_in_time(
+    server: ScriptedServer, connection: str, deferrable: bool
+) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, reward_per_assignment=0.01))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.answer("POST", "/pools/21/close-for-update", 202, operation("SUCCESS", "POOL.CLOSE"), times=10_000)
+    task = UpdatePoolOperator(
+        task_id="update", pool_id="21", changes=CHANGES, poll_interval=0.01, deferrable=deferrable, timeout=0.3
+    )
+    with pytest.raises(AirflowException, match="no time left to close it for its update") as caught:
+        run_task(task)
+    assert not isinstance(caught.value, AirflowFailException)
+    assert "PUT /pools/21" not in server.calls()
+
+
+def test_a_late_attempt_does_not_close_the_pool_again(server: ScriptedServer, connection: str) -> None:
+    """Toloka has opened the pool again while no worker was there to change it."""
+    server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", reward_per_assignment=0.01))
+    task = UpdatePoolOperator(task_id="update", pool_id="21", changes=CHANGES, deferrable=True)
+    event = WaitEvent(FINISHED, time.time() - 1, operation("SUCCESS", "POOL.CLOSE")).payload()
+    with pytest.raises(AirflowException, match="no time left"):
+        task.resume_execution("first_step_finished", {"event": event}, {"ti": TaskInstance()})
+    assert server.calls("POST") == []
+
+
+def test_a_late_attempt_finishes_what_is_closed_for_update(server: ScriptedServer, connection: str) -> None:
+    server.default("GET", "/pools/21", pool("CLOSED", "FOR_UPDATE", reward_per_assignment=0.01))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("PUT", "/pools/21", pool("CLOSED", "FOR_UPDATE"))
+    server.answer("POST", "/pools/21/open", 202, operation("SUCCESS", id="op-2"))
+    task = UpdatePoolOperator(task_id="update", pool_id="21", changes=CHANGES, deferrable=True)
+    event = WaitEvent(FINISHED, time.time() - 1, operation("SUCCESS", "POOL.CLOSE")).payload()
+    assert task.resume_execution("first_step_finished", {"event": event}, {"ti": TaskInstance()}) == "op-2"
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_wait_can_go_on_meanwhile(toloka: EmulatorServer, client: TolokaClient, deferrable: bool) -> None:
     pool_id = toloka.add_pool(open=True)
@@ -122,5 +203,8 @@ def test_a_wait_can_go_on_meanwhile(toloka: EmulatorServer, client: TolokaClient
     toloka.clock.advance(14 * 60)
     crowd = Timer(1, lambda: (toloka.clock.advance(60), toloka.world.crowd.change(size=5), toloka.clock.advance(HOUR)))
     crowd.start()
-    assert run_task(PoolSensor(task_id="wait", through_update=True, **sensor)).result["close_reason"] == "COMPLETED"
+    assert (
+        run_task(PoolSensor(task_id="wait", ignore_close_for_update=True, **sensor)).result["close_reason"]
+        == "COMPLETED"
+    )
     crowd.join()

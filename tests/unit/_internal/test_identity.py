@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support import TaskInstance
-from toloka_airflow.identity import TaskIdentity
+from toloka_airflow._internal.identity import TaskIdentity
 
 
 def identity(**names: Any) -> TaskIdentity:

@@ -1,7 +1,7 @@
 """
-Tasks as they are sent, cut into pieces of the size of a request.
+Tasks as they are sent, cut into batches of the size of a request.
 
-Where a piece begins must stay so when tasks before it are repaired, or a task could get into two of them.
+Where a batch begins must stay so when tasks before it are repaired, or a task could get into two of them.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from toloka_airflow.api.models import Operation
 
 MAX_BYTES = 1_048_576
-"""Bytes of input values in one request; here of whole tasks, which are always more."""
+"""Bytes of input values in one request; here of tasks with all their fields, which are always more."""
 
 MARK = "__item_idx"
 """Comes back in the operation's log, as the API keeps keys that it does not know; the official client's name for it."""
 
-Place = tuple[int, int, int]
+BatchKey = tuple[int, int, int]
 """
-Of a piece: which chunk of the source; which part of it, if it was too large for one request; and which part of that,
+Of a batch: which chunk of the source; which part of it, if it was too large for one request; and which part of that,
 if it became too large when it was repaired.
 """
 
 
-Look = Callable[[Place], "Earlier"]
+FindPrevious = Callable[[BatchKey], "PreviousUpload"]
 
 
 class EncodedTask(NamedTuple):
     """
     A task as it is sent.
 
-    :param mark: Its number and a checksum of what it says; it comes back in the log.
+    :param mark: Its number and a checksum of its fields; it comes back in the log.
     """
 
     number: int
@@ -44,22 +44,22 @@ class EncodedTask(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousUpload:
     """
-    What was sent as a piece before.
+    What was sent as a batch before.
 
     :param operation: The last operation; ``None`` if there was none.
     :param generation: How many operations created nothing.
-    :param size: How many tasks the last operation had, if it says so. The piece ends there, whatever the length of its
+    :param size: How many tasks the last operation had, if it says so. The batch ends there, whatever the length of its
         tasks or the next one is since they were repaired.
-    :param reach: How many tasks the first had of those that created nothing. If they became too large for one request,
-        the rest is sent as places of their own before the next part.
+    :param first_size: How many tasks the first had of those that created nothing. If they became too large for one
+        request, the rest is sent under keys of their own before the next part.
     """
 
     operation: Operation | None = None
     generation: int = 0
     size: int | None = None
-    reach: int | None = None
+    first_size: int | None = None
     created_nothing: bool = True
 
     @property
@@ -69,19 +69,20 @@ class Earlier:
 
 
 @dataclass
-class Piece:
+class Batch:
     """
     Tasks that are sent in one request.
 
     :param checksum: Of all tasks up to here, to notice a source that changed.
-    :param reach: How many tasks it may have, if it has a limit.
-    :param ends_chunk: Whether the next piece is of another chunk.
+    :param max_tasks: How many tasks it may have, if it has a limit.
+    :param ends_chunk: Whether the next batch is of another chunk.
+    :param size: Bytes of its tasks.
     """
 
-    place: Place
+    key: BatchKey
     checksum: int = 0
-    earlier: Earlier = field(default_factory=Earlier)
-    reach: int | None = None
+    previous: PreviousUpload = field(default_factory=PreviousUpload)
+    max_tasks: int | None = None
     ends_chunk: bool = False
     tasks: list[EncodedTask] = field(default_factory=list)
     size: int = 0
@@ -92,31 +93,31 @@ class Piece:
         self.size += len(task.body) + 1
         self.checksum = zlib.crc32(task.body, self.checksum)
 
-    def is_full(self, task: EncodedTask, look: Look) -> bool:
-        """Return whether another task of the chunk belongs into the next piece."""
+    def is_full(self, task: EncodedTask, find_previous: FindPrevious) -> bool:
+        """Return whether another task of the chunk belongs into the next batch."""
         count = len(self.tasks)
-        if count == self.reach or (count and self.size + len(task.body) > MAX_BYTES):
+        if count == self.max_tasks or (count and self.size + len(task.body) > MAX_BYTES):
             return True
-        if count != self.earlier.size:
+        if count != self.previous.size:
             return False
         # It would fit, but it did not before if there is something behind.
-        return self.earlier.created_nothing or look(self.behind).operation is not None
+        return self.previous.created_nothing or find_previous(self.next_key).operation is not None
 
     @property
-    def left(self) -> int:
-        """How many tasks must be sent before the next part, behind this piece."""
-        return self.reach - len(self.tasks) if self.reach else 0
+    def remaining(self) -> int:
+        """How many tasks must be sent after this batch before the next part begins."""
+        return self.max_tasks - len(self.tasks) if self.max_tasks else 0
 
     @property
-    def behind(self) -> Place:
-        """The place of the next piece of the chunk."""
-        chunk, part, overflow = self.place
-        return (chunk, part, overflow + 1) if self.left else (chunk, part + 1, 0)
+    def next_key(self) -> BatchKey:
+        """The key of the next batch of the chunk."""
+        chunk, part, overflow = self.key
+        return (chunk, part, overflow + 1) if self.remaining else (chunk, part + 1, 0)
 
     @property
     def cursor(self) -> str:
-        """How far into the source this piece reaches."""
-        return ".".join([*map(str, self.place), f"{self.checksum:08x}"])
+        """How far into the source this batch reaches."""
+        return ".".join([*map(str, self.key), f"{self.checksum:08x}"])
 
     @property
     def body(self) -> bytes:
@@ -124,7 +125,7 @@ class Piece:
         return b"[%b]" % b",".join(task.body for task in self.tasks)
 
 
-def encoded(number: int, task: Mapping[str, Any], pool_id: str, text: bytes | None = None) -> EncodedTask:
+def encode_task(number: int, task: Mapping[str, Any], pool_id: str, text: bytes | None = None) -> EncodedTask:
     """
     Return a task as JSON, with its pool and its number.
 
@@ -145,7 +146,7 @@ def encoded(number: int, task: Mapping[str, Any], pool_id: str, text: bytes | No
 
 
 def own_fields(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a task says itself, without what is added to send it."""
+    """Return the fields that a task has in its source, without those that are added to send it."""
     return {name: value for name, value in task.items() if name not in ("pool_id", MARK)}
 
 
@@ -166,33 +167,35 @@ def _check_size(values: Mapping[str, Any]) -> None:
         )
 
 
-def pieces(tasks: Iterable[EncodedTask], chunk_size: int, look: Look = lambda place: Earlier()) -> Iterator[Piece]:
+def split_into_batches(
+    tasks: Iterable[EncodedTask], chunk_size: int, find_previous: FindPrevious = lambda key: PreviousUpload()
+) -> Iterator[Batch]:
     """
-    Cut tasks into pieces.
+    Cut tasks into batches.
 
     Chunks are counted, so that a repaired task changes no other chunk than its own; a chunk with too many bytes
     for one request is cut into parts.
 
-    :param look: Tells what was sent at a place before; by default, nothing was.
+    :param find_previous: Returns what was sent under a key before; by default, nothing was.
     """
-    piece: Piece | None = None
+    batch: Batch | None = None
     for position, task in enumerate(tasks):
         chunk = position // chunk_size
-        if piece is None:
-            piece = _begun((chunk, 0, 0), look)
-        elif chunk != piece.place[0]:
-            piece.ends_chunk = True
-            yield piece
-            piece = _begun((chunk, 0, 0), look, piece.checksum)
-        elif piece.is_full(task, look):
-            yield piece
-            piece = _begun(piece.behind, look, piece.checksum, piece.left)
-        piece.add(task)
-    if piece is not None:
-        piece.ends_chunk = True
-        yield piece
+        if batch is None:
+            batch = _new_batch((chunk, 0, 0), find_previous)
+        elif chunk != batch.key[0]:
+            batch.ends_chunk = True
+            yield batch
+            batch = _new_batch((chunk, 0, 0), find_previous, batch.checksum)
+        elif batch.is_full(task, find_previous):
+            yield batch
+            batch = _new_batch(batch.next_key, find_previous, batch.checksum, batch.remaining)
+        batch.add(task)
+    if batch is not None:
+        batch.ends_chunk = True
+        yield batch
 
 
-def _begun(place: Place, look: Look, checksum: int = 0, left: int = 0) -> Piece:
-    earlier = look(place)
-    return Piece(place, checksum, earlier, left or earlier.reach)
+def _new_batch(key: BatchKey, find_previous: FindPrevious, checksum: int = 0, remaining: int = 0) -> Batch:
+    previous = find_previous(key)
+    return Batch(key, checksum, previous, remaining or previous.first_size)

@@ -1,4 +1,4 @@
-"""What happens to the pool of a wait that is killed: it is closed, unless somebody else needs it."""
+"""What happens to the pool of a wait that is killed: it is closed, unless another run or attempt needs it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 from airflow.triggers.base import BaseTrigger
 
 from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation, pool
-from toloka_airflow.api.models import Pool
-from toloka_airflow.closing import Round
-from toloka_airflow.looks import LOOKS_AT_A_TIME, threads
+from tests.virtual_time import VirtualTime
 from toloka_airflow.sensors import PoolSensor
 from toloka_airflow.triggers import PoolTrigger
+from toloka_airflow.triggers.close_on_kill import CloseLimits
+from toloka_airflow.triggers.poller import MAX_CONCURRENT_REQUESTS, threads
 
 EARLIER, SEEN, LATER, LATEST = (f"2026-01-31T{hour}:00:00.250" for hour in ("08", "09", "10", "11"))
 CLOSE = "POST /pools/21/close"
@@ -27,7 +30,10 @@ BUSY = ["cleared", "scheduled", "queued", "running", "deferred", "restarting", "
 # Airflow before 3.3 does not tell triggers.
 KILLED = ["trigger", "worker"] if hasattr(BaseTrigger, "on_kill") else ["worker"]
 
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 every_side = pytest.mark.parametrize("side", KILLED)
+LIMITS = CloseLimits(timeout=50.0, state_timeout=60.0, pause=1.0)
+"""Airflow answers in a thread of its own, so the time for its answer is real: there is plenty."""
 pytestmark = pytest.mark.usefixtures("connection")
 
 
@@ -38,7 +44,8 @@ class Airflow:
         self._monkeypatch = monkeypatch
         self.states: dict[str, dict[str, str | None]] = {"manual__1": {"wait": "failed"}}
         self.asked: list[Any] = []
-        self.delay = 0.0
+        self.answers = threading.Event()
+        self.answers.set()
 
     def connect(self) -> None:
         """Answer from now on; before, the connection to Toloka is read without Airflow."""
@@ -47,47 +54,60 @@ class Airflow:
     def send(self, msg: Any) -> Any:
         if isinstance(msg, GetTaskStates):
             self.asked.append(msg)
-            time.sleep(self.delay)
+            self.answers.wait(60)
         return TaskStatesResult(task_states=self.states)
 
 
 @pytest.fixture
-def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
-    return Airflow(monkeypatch)
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Airflow]:
+    airflow = Airflow(monkeypatch)
+    yield airflow
+    airflow.answers.set()
 
 
 @pytest.fixture(autouse=True)
-def toloka(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is under way at Toloka, and nobody waits for long."""
-    monkeypatch.setattr("toloka_airflow.sensors.PATIENCE", 0.5)
-    monkeypatch.setattr("toloka_airflow.triggers.TRIGGER_PATIENCE", 0.5)
-    monkeypatch.setattr("toloka_airflow.closing.PAUSE", 0.01)
-    monkeypatch.setattr("toloka_airflow.closing.STATE_PATIENCE", 0.2)
-    monkeypatch.setattr("toloka_airflow.closing.WORKER_STATE_PATIENCE", 0.2)
+def toloka(server: ScriptedServer) -> None:
+    """Nothing is under way at Toloka."""
     server.default("GET", "/operations", NO_OPERATIONS)
     server.default("GET", "/operations/op-1", operation("SUCCESS", "POOL.CLOSE"))
 
 
-def kill(side: str, server: ScriptedServer, airflow: Airflow, *, map_index: int = -1, wanted: bool = True) -> list[str]:
-    """Kill a wait after a look at the pool, and return what it sent to Toloka then, apart from questions."""
+def kill(
+    side: str,
+    server: ScriptedServer,
+    airflow: Airflow,
+    *,
+    map_index: int = -1,
+    wanted: bool = True,
+    limits: CloseLimits = LIMITS,
+) -> list[str]:
+    """
+    Kill a wait after a poll of the pool, and return what it sent to Toloka then, apart from questions.
+
+    In virtual time, so that nothing is given up because this machine is slow.
+    """
     ti = TaskInstance(task_id="wait", map_index=map_index)
-    if side == "worker":
-        sensor = PoolSensor(task_id="wait", pool_id="21", close_on_kill=wanted)
-        assert not sensor.poke({"ti": ti})  # type: ignore[typeddict-item]
-        airflow.connect()
-        sensor.on_kill()
-    else:
-        airflow.connect()
-        asyncio.run(tell_trigger(server, ti, wanted))
+    with VirtualTime(None, START) as virtual:
+        if side == "worker":
+            sensor = PoolSensor(task_id="wait", pool_id="21", close_on_kill=wanted)
+            sensor.close_limits = limits
+            assert not sensor.poke({"ti": ti})  # type: ignore[typeddict-item]
+            airflow.connect()
+            sensor.on_kill()
+        else:
+            airflow.connect()
+            virtual.run(kill_wholly(server, ti, wanted, limits))
     return server.calls("POST")
 
 
-async def tell_trigger(server: ScriptedServer, ti: TaskInstance, wanted: bool) -> None:
-    await (await kill_trigger(server, ti, wanted)).on_kill()
+async def kill_wholly(server: ScriptedServer, ti: TaskInstance, wanted: bool, limits: CloseLimits) -> None:
+    trigger = await kill_trigger(server, ti, wanted)
+    trigger.close_limits = limits
+    await trigger.on_kill()
 
 
 async def kill_trigger(server: ScriptedServer, ti: TaskInstance, wanted: bool = True) -> PoolTrigger:
-    """Kill a wait that has looked at the pool, and return it for its ``on_kill`` to be called."""
+    """Kill a wait that has polled the pool, and return it for its ``on_kill`` to be called."""
     first = PoolTrigger(
         pool_id="21",
         close_on_kill=wanted,
@@ -98,8 +118,9 @@ async def kill_trigger(server: ScriptedServer, ti: TaskInstance, wanted: bool = 
     )
     trigger = PoolTrigger(**json.loads(json.dumps(first.serialize()[1])))
     trigger.task_instance = ti  # type: ignore[assignment]
+    trigger.close_limits = LIMITS
     waiting = asyncio.create_task(anext(aiter(trigger.run())))  # type: ignore[arg-type]
-    while not server.seen and not waiting.done():
+    while trigger._last_known is None and not waiting.done():
         await asyncio.sleep(0.005)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -127,7 +148,7 @@ def test_the_pool_of_a_wait_that_is_over_is_closed(
 
 @every_side
 @pytest.mark.parametrize("state", BUSY)
-def test_the_pool_of_a_wait_that_is_done_again_is_left_alone(
+def test_the_pool_of_a_wait_with_a_newer_attempt_is_not_closed(
     server: ScriptedServer, airflow: Airflow, side: str, state: str
 ) -> None:
     if (side, state) == ("worker", "running"):
@@ -154,7 +175,7 @@ def test_a_trigger_closes_the_pool_though_airflow_cancels_it_again(server: Scrip
         while not server.calls("POST"):
             await asyncio.sleep(0.005)
 
-    asyncio.run(asyncio.wait_for(interrupt(), 10))
+    asyncio.run(asyncio.wait_for(interrupt(), 60))
     assert server.calls("POST") == [CLOSE]
 
 
@@ -174,7 +195,7 @@ def test_mapped_tasks_are_told_apart(server: ScriptedServer, airflow: Airflow, s
 
 
 @every_side
-def test_a_pool_that_was_opened_again_is_left_alone(server: ScriptedServer, airflow: Airflow, side: str) -> None:
+def test_a_pool_that_was_opened_again_is_not_closed(server: ScriptedServer, airflow: Airflow, side: str) -> None:
     seen_once(server)
     server.default("GET", "/pools/21", pool("OPEN", "MANUAL", last_started=LATER))
     assert kill(side, server, airflow) == []
@@ -185,7 +206,7 @@ def test_a_pool_that_was_opened_again_is_left_alone(server: ScriptedServer, airf
 def test_a_pool_that_is_updated_is_closed_when_it_is_open_again(
     server: ScriptedServer, airflow: Airflow, side: str, looks: int
 ) -> None:
-    """Toloka reopens it by itself, which is no opening for somebody else."""
+    """Toloka reopens it by itself, which is no opening by another run."""
     seen_once(server)
     server.answer("GET", "/pools/21", json=pool("CLOSED", "FOR_UPDATE", last_started=SEEN), times=looks)
     server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", last_started=LATER))
@@ -225,19 +246,21 @@ def test_a_triggerer_that_stops_says_what_may_stay_open(
     async def stop() -> None:
         trigger = await kill_trigger(server, TaskInstance(task_id="wait"))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(trigger.on_kill(), 0.2)
+            await asyncio.wait_for(trigger.on_kill(), 20)
 
-    asyncio.run(stop())
-    assert "stopped before pool 21 was closed; it may stay OPEN" in capsys.readouterr().out
+    with VirtualTime(None, START) as virtual:
+        virtual.run(stop())
+    assert "stopped before pool 21 was closed; close it by hand" in capsys.readouterr().out
 
 
-def test_an_old_look_does_not_end_a_round() -> None:
-    """Lists may be older than what was asked for by id."""
-    old, new, undated = (Pool.from_api(pool("OPEN", None, last_started=date)) for date in (SEEN, LATER, None))
-    own = Round("21").seen(new)
-    for look in (old, undated, new):
-        own = own.seen(look)
-        assert not own.is_over(new)
+@every_side
+def test_a_pool_in_a_state_that_is_not_known_is_not_taken_for_closed(
+    server: ScriptedServer, airflow: Airflow, side: str
+) -> None:
+    seen_once(server)
+    server.default("GET", "/pools/21", pool("FROZEN", "MANUAL", last_started=SEEN))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill(side, server, airflow) == [CLOSE]
 
 
 @every_side
@@ -294,6 +317,17 @@ def test_trouble_is_overcome(server: ScriptedServer, airflow: Airflow, side: str
 
 
 @every_side
+def test_a_close_that_is_blocked_does_not_depend_on_what_blocks_it(
+    server: ScriptedServer, airflow: Airflow, side: str
+) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.error("POST", "/pools/21/close", 409, "POOL_LOCKED_BY_ANOTHER_OPERATION")
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill(side, server, airflow) == [CLOSE] * 2
+    assert "GET /operations" not in server.calls()
+
+
+@every_side
 @pytest.mark.parametrize(("status", "tries"), [(409, 1), (401, None), (404, None), (503, None)])
 def test_what_cannot_be_closed_is_said_and_given_up(
     server: ScriptedServer, airflow: Airflow, side: str, status: int, tries: int | None
@@ -301,29 +335,28 @@ def test_what_cannot_be_closed_is_said_and_given_up(
     server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
     server.error("POST", "/pools/21/close", status, "TROUBLE", times=200)
     sent = kill(side, server, airflow)
-    assert len(sent) == tries if tries else len(sent) > 5
+    # Every second at first, and then every ten.
+    assert len(sent) == (tries or pytest.approx(23, abs=1))
 
 
 @every_side
 def test_an_airflow_that_does_not_answer_does_not_keep_the_pool_open(
     server: ScriptedServer, airflow: Airflow, side: str
 ) -> None:
-    airflow.delay = 1.0
+    airflow.answers.clear()
     server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
     server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
-    assert kill(side, server, airflow) == [CLOSE]
+    assert kill(side, server, airflow, limits=CloseLimits(timeout=50.0, state_timeout=0.2)) == [CLOSE]
 
 
 @pytest.mark.skipif("trigger" not in KILLED, reason="Airflow before 3.3 does not tell triggers")
-def test_a_trigger_waits_for_an_airflow_that_is_slow(
-    server: ScriptedServer, airflow: Airflow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first question of a triggerer takes longer than a worker would wait, as Airflow imports its API then."""
-    monkeypatch.setattr("toloka_airflow.closing.STATE_PATIENCE", 10.0)
-    airflow.delay = 0.5
+def test_a_trigger_waits_for_an_airflow_that_is_slow(server: ScriptedServer, airflow: Airflow) -> None:
+    """The first request of a triggerer takes longer than a worker would wait, as Airflow imports its API then."""
+    airflow.answers.clear()
+    threading.Timer(0.5, airflow.answers.set).start()
     airflow.states = {"manual__1": {"wait": "deferred"}}
     server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
-    assert kill("trigger", server, airflow) == []
+    assert kill("trigger", server, airflow, limits=CloseLimits(timeout=0.5, state_timeout=60.0)) == []
 
 
 @every_side
@@ -331,6 +364,47 @@ def test_nothing_is_closed_that_nobody_asked_to_close(server: ScriptedServer, ai
     server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
     assert kill(side, server, airflow, wanted=False) == []
     assert airflow.asked == []
+
+
+class KilledError(BaseException):
+    """What a signal handler of Airflow raises."""
+
+
+@pytest.mark.parametrize("killed_in", ["the pool", "its progress"])
+def test_a_sensor_that_is_killed_in_its_first_poll_closes_the_pool(
+    server: ScriptedServer, airflow: Airflow, monkeypatch: pytest.MonkeyPatch, killed_in: str
+) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.default("POST", "/api/staging/analytics-2", operation("PENDING", "ANALYTICS"))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    sensor = PoolSensor(task_id="wait", pool_id="21", close_on_kill=True, progress_interval=60)
+    send = requests.Session.request
+
+    def interrupted(session: Any, method: str, url: str, **arguments: Any) -> Any:
+        if url.endswith("/pools/21" if killed_in == "the pool" else "/analytics-2"):
+            monkeypatch.setattr(requests.Session, "request", send)
+            raise KilledError
+        return send(session, method, url, **arguments)
+
+    monkeypatch.setattr(requests.Session, "request", interrupted)
+    with pytest.raises(KilledError):
+        sensor.poke({"ti": TaskInstance(task_id="wait")})  # type: ignore[typeddict-item]
+    airflow.connect()
+    sensor.on_kill()
+    assert server.calls("POST") == [CLOSE]
+
+
+def test_a_sensor_that_begins_anew_has_nothing_to_close_yet(server: ScriptedServer) -> None:
+    """An attempt before it in the same process, as with `dag.test()`, has polled."""
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED", last_started=SEEN))
+    sensor = PoolSensor(task_id="wait", pool_id="21", close_on_kill=True)
+    context: Any = {"ti": TaskInstance(task_id="wait"), "outlet_events": {}}
+    sensor.execute(context)
+    sensor.pool_id = "None"
+    with pytest.raises(ValueError, match="pool_id is 'None'"):
+        sensor.execute(context)
+    sensor.on_kill()
+    assert server.calls("POST") == []
 
 
 def test_a_sensor_that_never_looked_closes_nothing(server: ScriptedServer) -> None:
@@ -347,10 +421,11 @@ def test_a_trigger_that_is_stopped_or_cleaned_up_closes_nothing(server: Scripted
 
     async def restart() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(anext(aiter(trigger.run())), 0.2)  # type: ignore[arg-type]
+            await asyncio.wait_for(anext(aiter(trigger.run())), 30)  # type: ignore[arg-type]
         await trigger.cleanup()
 
-    asyncio.run(restart())
+    with VirtualTime(None, START) as virtual:
+        virtual.run(restart())
     assert server.calls("POST") == []
     assert "GET /pools/21" in server.calls()
 
@@ -364,9 +439,10 @@ def test_a_trigger_closes_the_pool_while_looks_are_not_answered(server: Scripted
 
     async def close() -> None:
         trigger = await kill_trigger(server, TaskInstance(task_id="wait"))
-        looks = [threads("toloka_default", "looks").submit(answered.wait, 20) for _ in range(2 * LOOKS_AT_A_TIME)]
+        busy = threads("toloka_default", "polls")
+        polls = [busy.submit(answered.wait, 120) for _ in range(2 * MAX_CONCURRENT_REQUESTS)]
         await trigger.on_kill()
-        assert not any(look.done() for look in looks)
+        assert not any(poll.done() for poll in polls)
 
     try:
         asyncio.run(close())

@@ -1,4 +1,4 @@
-"""What tells one task of one run from all others, however often it is tried."""
+"""The identity of one task of one run: the same in every attempt, and unlike that of all others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TaskIdentity:
 
     @property
     def key(self) -> str:
-        """Eight hexadecimal digits, to tell this task's files from those of others."""
+        """Eight hexadecimal digits that distinguish this task's files from those of others."""
         return self.uuid("file")[:8]
 
     def uuid(self, *parts: object) -> str:

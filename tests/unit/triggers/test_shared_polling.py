@@ -1,4 +1,4 @@
-"""Many waits that share their looks, in Airflow's own manager of shared streams."""
+"""Many waits that share a poller, in Airflow's own manager of shared streams."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.support import TOKEN, ScriptedServer, connect, operation, pool
+from tests.support import TOKEN, ScriptedServer, connect, let_time_pass, operation, pool
+from tests.virtual_time import VirtualTime
 from tests.worlds import small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import Operation, OperationStatus
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
-from toloka_airflow.streams import OperationLooks, PoolLooks, Watch
-from toloka_airflow.triggers import OperationTrigger, PoolTrigger
-from toloka_airflow.watchers import PoolClosedTrigger
+from toloka_airflow.triggers import OperationTrigger, PoolClosedTrigger, PoolTrigger
+from toloka_airflow.triggers.lists import MAX_GAP, OperationPoller, PoolPoller
+from toloka_airflow.triggers.shared_polling import REQUESTS_PER_SECOND, Subscription
 
 shared_stream = pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow 3.3 has shared streams")
 
 INTERVAL = 0.2
+PATIENCE = 60.0
+"""Seconds until something has failed that should happen."""
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
 
 @pytest.fixture
 def client(toloka: EmulatorServer) -> TolokaClient:
-    return TolokaClient(TOKEN, base_url=toloka.url)
+    return TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
 
 
 @pytest.fixture
@@ -92,24 +97,27 @@ class Triggerer:
         return Counter(event["kind"] for [event] in self.events.values())
 
 
-def in_a_triggerer(act: Callable[[Triggerer], Awaitable[None]]) -> Triggerer:
+def in_a_triggerer(
+    act: Callable[[Triggerer], Awaitable[None]], run_loop: Callable[..., Any] = asyncio.run
+) -> Triggerer:
     """Run a scenario, and then wait for all triggers that it started."""
 
     async def run() -> Triggerer:
         triggerer = Triggerer()
         try:
             await act(triggerer)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(*triggerer.tasks, return_exceptions=True)
         finally:
             await triggerer.manager.stop_all()
         return triggerer
 
-    return asyncio.run(run())
+    ended: Triggerer = run_loop(run())
+    return ended
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -124,21 +132,22 @@ def requests(toloka: EmulatorServer) -> Counter[str]:
     return kinds
 
 
-def test_no_news_is_lost() -> None:
+def test_no_notification_is_lost() -> None:
     async def act() -> None:
-        watch = Watch("op-1", set())
-        watch.wake()
-        await asyncio.wait_for(watch.news(60), 1)
-        waiting = asyncio.create_task(watch.news(60))
+        subscription = Subscription("op-1", set())
+        subscription.notify()
+        await asyncio.wait_for(subscription.notified(900), 10)
+        waiting = asyncio.create_task(subscription.notified(60))
         await asyncio.sleep(0)
-        watch.wake()
+        subscription.notify()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        await asyncio.wait_for(watch.news(60), 1)
-        began = time.monotonic()
-        await watch.news(0.05)
-        assert time.monotonic() - began > 0.04
+        await asyncio.wait_for(subscription.notified(900), 10)
+        waiting = asyncio.create_task(subscription.notified(0.05))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await asyncio.wait_for(waiting, 10)
 
     asyncio.run(act())
 
@@ -190,9 +199,9 @@ def test_very_many_ends_while_the_unfinished_are_listed_are_all_seen(
     for _ in range(3):
         begin(300)
         toloka.clock.advance(1)
-    lists = OperationLooks("toloka_default", INTERVAL).read_lists(0, Slow(TOKEN, base_url=toloka.url))
+    lists = OperationPoller("toloka_default", INTERVAL).fetch_lists(0, Slow(ClientSettings(TOKEN, base_url=toloka.url)))
     assert len(lists.subjects) == 900
-    assert lists.going_on == frozenset()
+    assert lists.unfinished == frozenset()
 
 
 def test_after_a_long_time_without_answers_the_lists_begin_anew(
@@ -201,16 +210,16 @@ def test_after_a_long_time_without_answers_the_lists_begin_anew(
     begin: Callable[[int], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks = OperationLooks("toloka_default", INTERVAL)
-    looks.read_lists(0, client)
+    poller = OperationPoller("toloka_default", INTERVAL)
+    poller.fetch_lists(0, client)
     for _ in range(4):
         begin(300)
         toloka.clock.advance(70)
-    asked = requests(toloka)
-    monkeypatch.setattr("toloka_airflow.streams.LONGEST_GAP", 0.0)
-    looks.read_lists(0, client)
+    before = requests(toloka)
+    let_time_pass(monkeypatch, MAX_GAP)
+    poller.fetch_lists(0, client)
     # A page before the unfinished are listed and one after that, instead of the three since the last answer.
-    assert requests(toloka) - asked == {"finished": 2, "unfinished": 2}
+    assert requests(toloka) - before == {"finished": 2, "unfinished": 2}
 
 
 def test_very_many_ends_between_two_looks_are_all_seen(
@@ -231,7 +240,7 @@ def test_very_many_ends_between_two_looks_are_all_seen(
 
 
 def test_while_the_lists_fail_everybody_looks_by_id_in_turn(
-    toloka: EmulatorServer, begin: Callable[[int], list[str]]
+    toloka: EmulatorServer, begin: Callable[[int], list[str]], virtual: VirtualTime
 ) -> None:
     ids = begin(30)
 
@@ -239,9 +248,11 @@ def test_while_the_lists_fail_everybody_looks_by_id_in_turn(
         triggerer.start(*map(waiting_for, ids))
         await until(lambda: requests(toloka)["finished"] > 1)
         broken = toloka.faults.add("GET", "/api/v1/operations", status=503, times=10_000)
-        began = time.monotonic()
-        await until(lambda: requests(toloka)["id"] >= 60)
-        assert 60 / (time.monotonic() - began) < 55
+        await until(lambda: requests(toloka)["id"] >= 1)
+        began, before = virtual.now, requests(toloka)["id"]
+        await until(lambda: requests(toloka)["id"] >= before + 60)
+        polled = requests(toloka)["id"] - before
+        assert polled / REQUESTS_PER_SECOND == pytest.approx(virtual.now - began, abs=0.05)
         toloka.faults.remove(broken)
         await asyncio.sleep(3 * INTERVAL)
         by_id, lists = requests(toloka)["id"], requests(toloka)["finished"]
@@ -249,7 +260,7 @@ def test_while_the_lists_fail_everybody_looks_by_id_in_turn(
         assert requests(toloka)["id"] == by_id
         toloka.clock.advance(120)
 
-    assert in_a_triggerer(act).ends() == {"finished": 30}
+    assert in_a_triggerer(act, virtual.run).ends() == {"finished": 30}
 
 
 def test_an_end_is_seen_while_the_lists_fail(toloka: EmulatorServer, begin: Callable[[int], list[str]]) -> None:
@@ -347,7 +358,7 @@ def test_when_nobody_looks_at_lists_any_more_everybody_looks_by_id(
 
 
 def test_a_stream_may_begin_late(
-    toloka: EmulatorServer, client: TolokaClient, capsys: pytest.CaptureFixture[str]
+    toloka: EmulatorServer, client: TolokaClient, virtual: VirtualTime, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Airflow can be told to wait for more triggers; meanwhile they look by id, those with progress often."""
     pool_id = an_open_pool(client, toloka)
@@ -359,24 +370,45 @@ def test_a_stream_may_begin_late(
         client.close_pool(pool_id)
         toloka.clock.advance(120)
 
-    assert in_a_triggerer(act).ends() == {"finished": 1}
+    assert in_a_triggerer(act, virtual.run).ends() == {"finished": 1}
     assert requests(toloka)["id"] > 3
-    assert "Nobody looks at lists" not in capsys.readouterr().out
+    assert "are not polled any more" not in capsys.readouterr().out
 
 
-def test_the_end_of_a_wait_is_kept_by_its_own_clock(toloka: EmulatorServer, client: TolokaClient) -> None:
-    """At a long interval, and while an unanswered list holds up all the others."""
+def test_the_end_of_a_wait_is_kept_by_its_own_clock(
+    toloka: EmulatorServer, client: TolokaClient, virtual: VirtualTime
+) -> None:
+    """However long the interval is."""
     pool_id = an_open_pool(client, toloka)
-    toloka.faults.add("GET", "/api/v1/pools", delay=10.0, times=1, skip=2)
-    ends: list[float] = []
+    until_ = virtual.now + 55.0
 
     async def act(triggerer: Triggerer) -> None:
-        until_ = time.time() + 2.5
-        [task] = triggerer.start(waiting_for_pool(pool_id, until=until_, poll_interval=1.0))
-        task.add_done_callback(lambda _: ends.append(time.time() - until_))
+        triggerer.start(waiting_for_pool(pool_id, until=until_, poll_interval=20.0))
 
-    assert in_a_triggerer(act).ends() == {"time_is_up": 1}
-    assert 0 <= ends[0] < 1.0
+    assert in_a_triggerer(act, virtual.run).ends() == {"time_is_up": 1}
+    assert virtual.now == pytest.approx(until_, abs=0.01)
+    assert requests(toloka)["pools"] > 1
+
+
+def test_the_end_of_a_wait_is_kept_while_a_list_is_not_answered(
+    toloka: EmulatorServer, client: TolokaClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It does not even wait until the lists are given up, as all the others do."""
+    first, second = (an_open_pool(client, toloka) for _ in range(2))
+    held = toloka.faults.add("GET", "/api/v1/pools", delay=600.0, times=1, skip=1)
+
+    async def act(triggerer: Triggerer) -> None:
+        [companion] = triggerer.start(waiting_for_pool(first, poll_interval=1.0))
+        await until(lambda: held.times == 0)
+        [task] = triggerer.start(waiting_for_pool(second, poll_interval=1.0, until=time.time() + 2.5))
+        await task
+        assert not companion.done()
+        companion.cancel()
+
+    triggerer = in_a_triggerer(act)
+    assert triggerer.events.pop(0) == []
+    assert triggerer.ends() == {"time_is_up": 1}
+    assert "so all is polled by id" not in capsys.readouterr().out
 
 
 def an_open_pool(client: TolokaClient, toloka: EmulatorServer) -> str:
@@ -442,21 +474,27 @@ def test_equal_keys_are_for_equal_connections_and_intervals() -> None:
     assert watcher.shared_stream_key() == keys[3]
 
 
-def test_lists_are_read_at_every_interval_and_not_in_step(toloka: EmulatorServer) -> None:
+def test_lists_are_read_at_every_interval_and_not_in_step(toloka: EmulatorServer, virtual: VirtualTime) -> None:
     """An interval is a little shorter now and then, never longer."""
 
-    async def seconds(lists: int) -> float:
-        looking = asyncio.create_task(OperationLooks("toloka_default", INTERVAL).keep_up())
-        await until(lambda: requests(toloka)["finished"] > 1)
-        began, before = time.monotonic(), requests(toloka)["finished"]
-        await until(lambda: requests(toloka)["finished"] >= before + lists)
-        looking.cancel()
-        return time.monotonic() - began
+    async def moments() -> list[float]:
+        found: list[float] = []
+        polling = asyncio.create_task(PoolPoller("toloka_default", 60.0).run())
+        while len(found) < 20:
+            if requests(toloka)["pools"] > len(found):
+                found.append(virtual.now)
+            await asyncio.sleep(0.1)
+        polling.cancel()
+        return found
 
-    assert 0.88 < asyncio.run(seconds(20)) / (20 * INTERVAL) < 0.995
+    intervals = [later - earlier for earlier, later in pairwise(virtual.run(moments()))]
+    assert all(53.9 < interval < 60.1 for interval in intervals)
+    assert max(intervals) - min(intervals) > 1
 
 
-def test_a_stream_lasts_as_long_as_somebody_waits(toloka: EmulatorServer, begin: Callable[[int], list[str]]) -> None:
+def test_a_stream_lasts_as_long_as_somebody_waits(
+    toloka: EmulatorServer, begin: Callable[[int], list[str]], virtual: VirtualTime
+) -> None:
     first, second = begin(2)
 
     async def act(triggerer: Triggerer) -> None:
@@ -472,7 +510,7 @@ def test_a_stream_lasts_as_long_as_somebody_waits(toloka: EmulatorServer, begin:
         await until(lambda: requests(toloka)["finished"] > lists + 2)
         toloka.clock.advance(120)
 
-    triggerer = in_a_triggerer(act)
+    triggerer = in_a_triggerer(act, virtual.run)
     assert triggerer.events == {0: [], 1: [triggerer.events[1][0]]}
     assert requests(toloka)["id"] == 0
 
@@ -517,24 +555,24 @@ def test_the_round_to_close_after_a_kill_is_not_learnt_from_an_old_list(
         triggerer.start(waiting_for_pool("22"))
         await until(lambda: "GET /pools/22" in server.calls())
         triggerer.start(late)
-        await until(lambda: late._round.last_started is not None)
+        await until(lambda: late.tracker.opening.started is not None)
         stop(triggerer)
 
     in_a_triggerer(act)
-    assert late._round.last_started is not None
-    assert late._round.last_started.hour == 10
+    assert late.tracker.opening.started is not None
+    assert late.tracker.opening.started.hour == 10
 
 
 def test_lists_of_an_earlier_stream_are_no_news(server: ScriptedServer, connection: str) -> None:
     server.default("GET", "/pools", listed(pool("OPEN", None)))
 
     async def act(triggerer: Triggerer) -> None:
-        held = PoolLooks.of("toloka_default", INTERVAL)
+        held = PoolPoller.of("toloka_default", INTERVAL)
         [first] = triggerer.start(waiting_for_pool("21"))
-        await until(lambda: held.names("21"))
+        await until(lambda: held.is_listed("21"))
         first.cancel()
-        await until(lambda: not held.is_kept_up)
-        assert not held.names("21")
+        await until(lambda: not held.is_running)
+        assert not held.is_listed("21")
         lists = len(server.seen)
         triggerer.start(*[waiting_for_pool("21") for _ in range(3)])
         await until(lambda: len(server.seen) > lists + 3)
@@ -548,9 +586,9 @@ def test_an_end_in_the_future_hides_no_other(server: ScriptedServer, connection:
     server.default("GET", "/operations", listed(operation(id="odd", finished="2099-01-01T00:00:00")))
 
     async def act() -> None:
-        looking = asyncio.create_task(OperationLooks("toloka_default", INTERVAL).keep_up())
+        polling = asyncio.create_task(OperationPoller("toloka_default", INTERVAL).run())
         await until(lambda: len(server.seen) > 6)
-        looking.cancel()
+        polling.cancel()
 
     asyncio.run(act())
     asked = [seen.query for seen in server.seen if "finished_gte" in seen.query]
@@ -567,6 +605,41 @@ def test_lists_are_heeded_while_looks_by_id_are_unwelcome(server: ScriptedServer
         server.default("GET", "/operations", listed(operation(finished="2026-01-01T00:00:00")))
 
     assert in_a_triggerer(act).ends() == {"finished": 1}
+
+
+@pytest.mark.parametrize("between", [None, 503])
+def test_a_pause_between_two_failures_begins_no_new_count(
+    server: ScriptedServer, connection: str, between: int | None
+) -> None:
+    server.default("GET", "/operations", NOTHING)
+    for _ in range(2):
+        server.error("GET", "/operations/op-1", 404, "DOES_NOT_EXIST", headers={"Retry-After": "1"})
+        if between:
+            server.error("GET", "/operations/op-1", between, "DOWN", headers={"Retry-After": "1"})
+    server.error("GET", "/operations/op-1", 404, "DOES_NOT_EXIST")
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for("op-1"))
+
+    assert in_a_triggerer(act).ends() == {"refused": 1}
+    assert server.calls().count("GET /operations/op-1") == (5 if between else 3)
+
+
+def test_nothing_is_requested_by_id_before_the_first_list(server: ScriptedServer, connection: str) -> None:
+    """Not even by a wait that closes its pool when it is killed, and so has to know which opening it is about."""
+    server.answer("GET", "/pools", json=NOTHING, delay=6 * INTERVAL)
+    server.default("GET", "/pools", listed(pool("OPEN", None)))
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started="2026-01-01T09:00:00"))
+    wait = waiting_for_pool("21", close_on_kill=True)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(wait)
+        await until(lambda: wait.tracker.opening.started is not None)
+        stop(triggerer)
+
+    in_a_triggerer(act)
+    assert server.calls().index("GET /pools/21") >= 1
+    assert server.calls().count("GET /pools/21") == 1
 
 
 def test_a_watcher_whose_first_look_failed_tells_the_next_closing(server: ScriptedServer, connection: str) -> None:
@@ -600,6 +673,6 @@ def test_a_watcher_whose_first_look_failed_tells_the_next_closing(server: Script
 
 def test_no_list_is_trusted_for_long(server: ScriptedServer) -> None:
     waits = [waiting_for("op-1", poll_interval=300.0, deadline=time.time() + 1e6) for _ in range(20)]
-    patience = [wait.patience() for wait in waits]
-    assert max(patience) <= 600
-    assert max(patience) - min(patience) > 10
+    timeouts = [wait._notification_timeout() for wait in waits]
+    assert max(timeouts) <= 600
+    assert max(timeouts) - min(timeouts) > 10

@@ -8,10 +8,9 @@ triggerer.
 from __future__ import annotations
 
 import gc
-import sys
 from functools import cache
 
-SCHEDULER, TRIGGERER = "airflow.jobs.scheduler_job_runner", "airflow.jobs.triggerer_job_runner"
+from toloka_airflow._internal.airflow_internals import is_scheduler, is_triggerer
 
 
 @cache  # also for the processes that fork from this one and load plugins again
@@ -25,10 +24,10 @@ def prepare() -> None:
     Elsewhere this does nothing, as plugins are loaded by the tasks of all DAGs; nor with ``[core] lazy_load_plugins =
     False``, with which they are loaded before a process is known to be either.
     """
-    if SCHEDULER in sys.modules or TRIGGERER in sys.modules:
+    if is_scheduler() or is_triggerer():
         import requests  # noqa: F401
 
         import toloka_airflow.triggers  # noqa: F401
-    if TRIGGERER in sys.modules:
+    if is_triggerer():
         gc.collect()  # what is garbage by now would otherwise stay
         gc.freeze()

@@ -1,18 +1,20 @@
-"""Each closing of a pool is told once, whatever happens around it."""
+"""Each close of a pool is reported once, whatever happens around it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.support import ScriptedServer, pool
+from tests.virtual_time import VirtualTime
 from toloka_airflow.api.models import CloseReason
-from toloka_airflow.watchers import WATERMARK, PoolClosedTrigger
+from toloka_airflow.triggers import PoolClosedTrigger
+from toloka_airflow.triggers.pool_closed import WATERMARK
 
 T = [f"2026-01-31T18:00:0{second}.250" for second in range(10)]
 AT = [f"2026-01-31T18:00:0{second}.250000+00:00" for second in range(10)]
@@ -42,11 +44,6 @@ class SharedStore(Store):
     aset = aget
 
 
-@pytest.fixture(autouse=True)
-def no_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toloka_airflow.watchers.EVENT_ON_ITS_WAY", 0.01)
-
-
 def closed(at: int | None, reason: str | None = "COMPLETED", status: str = "CLOSED") -> dict[str, Any]:
     return pool(status, reason, **({} if at is None else {"last_stopped": T[at]}))
 
@@ -66,15 +63,15 @@ def watch(
             payloads.append(json.loads(json.dumps(event.payload)))  # noqa: PERF401 - kept when it is cancelled
 
     async def run() -> None:
-        watching, give_up = asyncio.create_task(collect()), time.monotonic() + 20
+        watching = asyncio.create_task(collect())
         while (len(server.seen) < looks or len(payloads) < events) and not watching.done():
-            assert time.monotonic() < give_up
             await asyncio.sleep(0.005)
         assert not watching.done()
         assert len(server.seen) >= looks
         watching.cancel()
 
-    asyncio.run(run())
+    with VirtualTime(None, datetime(2026, 3, 2, 9, tzinfo=UTC)) as virtual:
+        virtual.run(run())
     return payloads
 
 
@@ -129,14 +126,21 @@ def test_a_closing_right_after_the_watch_began_survives_a_restart(server: Script
     assert [event["closed_at"] for event in watch(server, looks=6, store=store)] == [AT[1]]
 
 
-def test_an_event_that_may_not_have_been_stored_comes_again(
-    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("toloka_airflow.watchers.EVENT_ON_ITS_WAY", 60)
+def test_an_event_that_may_not_have_been_stored_comes_again(server: ScriptedServer) -> None:
+    """The watcher is stopped as soon as it has reported, before it takes the event for stored."""
     store = Store(**{WATERMARK: AT[0]})
     server.default("GET", "/pools/21", closed(1))
     assert watch(server, looks=1, events=1, store=store) == watch(server, looks=2, events=1, store=store)
     assert store.values == {WATERMARK: AT[0]}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_status_that_is_not_known_is_no_close(server: ScriptedServer, later: bool) -> None:
+    server.answer("GET", "/pools/21", json=closed(0, status="OPEN"))
+    server.answer("GET", "/pools/21", json=closed(1, status="FROZEN"), times=3)
+    server.default("GET", "/pools/21", closed(2) if later else closed(1, status="FROZEN"))
+    reported = [event["closed_at"] for event in watch(server, looks=8)]
+    assert reported == ([AT[2]] if later else [])
 
 
 def test_without_a_store_a_restart_begins_a_new_watch(server: ScriptedServer) -> None:
@@ -151,9 +155,14 @@ def test_trouble_is_neither_told_nor_asked_in_a_hurry(server: ScriptedServer, st
     server.answer("GET", "/pools/21", json=closed(0, status="OPEN"))
     server.error("GET", "/pools/21", status, "TROUBLE", times=4)
     server.default("GET", "/pools/21", closed(1))
-    began = time.monotonic()
-    assert [event["closed_at"] for event in watch(server, looks=8)] == [AT[1]]
-    assert time.monotonic() - began >= 0.02 + 0.04 + 0.08 + 0.16
+    with VirtualTime(None, datetime(2026, 3, 2, 9, tzinfo=UTC)) as virtual:
+        began = virtual.now
+
+        async def first_event() -> Any:
+            return (await anext(PoolClosedTrigger(pool_id="21", poll_interval=10).run())).payload
+
+        assert virtual.run(first_event())["closed_at"] == AT[1]
+        assert virtual.now - began == pytest.approx(10 + 20 + 40 + 80 + 160, abs=1)
 
 
 def test_a_store_out_of_reach_is_asked_again(server: ScriptedServer) -> None:
@@ -196,5 +205,5 @@ def test_bad_arguments_are_refused_when_the_dag_is_read(arguments: dict[str, Any
 
 def test_the_stored_form_makes_the_same_trigger() -> None:
     path, stored = PoolClosedTrigger(pool_id="21", toloka_conn_id="a", poll_interval=5).serialize()
-    assert path == "toloka_airflow.watchers.PoolClosedTrigger"
+    assert path == "toloka_airflow.triggers.PoolClosedTrigger"
     assert PoolClosedTrigger(**json.loads(json.dumps(stored))).serialize() == (path, stored)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from toloka_airflow.api.models import read_decimal
 
 
-def moment_of(name: str, value: object, *, zone: tzinfo | None = None) -> datetime:
+def parse_datetime(name: str, value: object, *, zone: tzinfo | None = None) -> datetime:
     """
     Return a time that an argument gives.
 
@@ -26,51 +26,47 @@ def moment_of(name: str, value: object, *, zone: tzinfo | None = None) -> dateti
     return time
 
 
-def moment(name: str, value: object) -> datetime | None:
+def parse_optional_datetime(name: str, value: object, *, allow_empty: bool = False) -> datetime | None:
     """
     Return a time that an argument gives; ``None`` for none.
 
-    :raises ValueError: If it is no time with a zone, such as when a template rendered nothing.
-    """
-    return None if value is None else moment_of(name, value)
-
-
-def moment_if_any(name: str, value: object) -> datetime | None:
-    """
-    Return a time that an argument gives; ``None`` for none, also if a template rendered nothing.
-
+    :param allow_empty: Whether to return ``None``, too, if a template rendered nothing.
     :raises ValueError: If it is no time with a zone.
     """
-    return None if value in ("", "None") else moment(name, value)
+    if value is None or (allow_empty and value in ("", "None")):
+        return None
+    return parse_datetime(name, value)
 
 
-def positive(name: str, value: object) -> float:
+def parse_seconds(name: str, value: object) -> float:
     """
     Return a positive number of seconds.
 
+    :param value: The number, or a `timedelta`.
     :raises ValueError: If it is anything else.
     """
+    given = value.total_seconds() if isinstance(value, timedelta) else value
     try:
-        number = 0.0 if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+        number = 0.0 if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = 0.0
     if not 0 < number < float("inf"):
-        raise ValueError(f"{name} is {value!r}; it must be a positive number of seconds")
+        raise ValueError(f"{name} is {given!r}; it must be a positive number of seconds")
     return number
 
 
-def whole(name: str, value: object, limit: int) -> int:
+def parse_int(name: str, value: object, *, maximum: int) -> int:
     """
-    Return a whole number from 1 to a limit.
+    Return a whole number from 1 to a maximum.
 
     :raises ValueError: If it is anything else.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {limit}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {maximum}")
     return value
 
 
-def dollars(name: str, value: object) -> Decimal | None:
+def parse_money(name: str, value: object) -> Decimal | None:
     """
     Return an amount of money that an argument gives; ``None`` for none.
 

@@ -1,4 +1,4 @@
-"""How tasks are written to be sent, and cut into pieces."""
+"""How tasks are written to be sent, and cut into batches."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support import operation
+from toloka_airflow.api.batches import MAX_BYTES, EncodedTask, PreviousUpload, encode_task, split_into_batches
 from toloka_airflow.api.models import Operation
-from toloka_airflow.api.pieces import MAX_BYTES, Earlier, EncodedTask, encoded, pieces
 
 A = {"text": "a"}
 
@@ -19,8 +19,8 @@ def task(size: int) -> EncodedTask:
     return EncodedTask(1, "1.", b"x" * size)
 
 
-def cut(sizes: list[int], chunk_size: int, look: Any = lambda place: Earlier()) -> list[tuple[int, ...]]:
-    return [(*piece.place, len(piece.tasks)) for piece in pieces(map(task, sizes), chunk_size, look)]
+def cut(sizes: list[int], chunk_size: int, find_previous: Any = lambda key: PreviousUpload()) -> list[tuple[int, ...]]:
+    return [(*batch.key, len(batch.tasks)) for batch in split_into_batches(map(task, sizes), chunk_size, find_previous)]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def cut(sizes: list[int], chunk_size: int, look: Any = lambda place: Earlier()) 
         ([9, 2_000_000, 9, 9], [(0, 0, 0, 1), (0, 1, 0, 1), (0, 2, 0, 1), (1, 0, 0, 1)]),
     ],
 )
-def test_pieces(sizes: list[int], expected: list[tuple[int, ...]]) -> None:
+def test_batches(sizes: list[int], expected: list[tuple[int, ...]]) -> None:
     assert cut(sizes, 3) == expected
 
 
@@ -45,14 +45,14 @@ def test_pieces(sizes: list[int], expected: list[tuple[int, ...]]) -> None:
     ],
     ids=["longer", "shorter"],
 )
-def test_a_repaired_piece_ends_where_it_ended(sizes: list[int], expected: list[tuple[int, ...]]) -> None:
-    """The second piece had two tasks; how long they are now moves no piece behind it."""
-    ended = {(0, 0, 0): Earlier(size=1, reach=1), (0, 1, 0): Earlier(size=2, reach=2)}
-    assert cut(sizes, 5, lambda place: ended.get(place, Earlier())) == expected
+def test_a_repaired_batch_ends_where_it_ended(sizes: list[int], expected: list[tuple[int, ...]]) -> None:
+    """The second batch had two tasks; how long they are now moves no batch behind it."""
+    ended = {(0, 0, 0): PreviousUpload(size=1, first_size=1), (0, 1, 0): PreviousUpload(size=2, first_size=2)}
+    assert cut(sizes, 5, lambda key: ended.get(key, PreviousUpload())) == expected
 
 
-KEPT = Earlier(Operation.from_api(operation()), size=2, created_nothing=False)
-VOID = Earlier(Operation.from_api(operation("FAIL")), 1, size=1, reach=1)
+KEPT = PreviousUpload(Operation.from_api(operation()), size=2, created_nothing=False)
+VOID = PreviousUpload(Operation.from_api(operation("FAIL")), 1, size=1, first_size=1)
 
 
 @pytest.mark.parametrize(
@@ -60,34 +60,34 @@ VOID = Earlier(Operation.from_api(operation("FAIL")), 1, size=1, reach=1)
     [
         ({(0, 0, 0): KEPT, (0, 1, 0): VOID}, [(0, 0, 0, 2), (0, 1, 0, 1)]),
         ({(0, 0, 0): KEPT}, [(0, 0, 0, 3)]),
-        ({(0, 0, 0): replace(VOID, size=2, reach=3), (0, 0, 1): KEPT}, [(0, 0, 0, 2), (0, 0, 1, 1)]),
+        ({(0, 0, 0): replace(VOID, size=2, first_size=3), (0, 0, 1): KEPT}, [(0, 0, 0, 2), (0, 0, 1, 1)]),
     ],
     ids=["the next was too long", "the source has grown", "the rest was sent when they were too long"],
 )
-def test_a_task_goes_where_it_was(ended: dict[Any, Earlier], expected: list[tuple[int, ...]]) -> None:
-    assert cut([9, 9, 9], 5, lambda place: ended.get(place, Earlier())) == expected
+def test_a_task_goes_where_it_was(ended: dict[Any, PreviousUpload], expected: list[tuple[int, ...]]) -> None:
+    assert cut([9, 9, 9], 5, lambda key: ended.get(key, PreviousUpload())) == expected
 
 
 def test_a_change_shows_in_all_cursors_behind_it() -> None:
-    first = [piece.cursor for piece in pieces(map(task, (1, 2, 3)), 1)]
-    second = [piece.cursor for piece in pieces(map(task, (1, 7, 3)), 1)]
+    first = [batch.cursor for batch in split_into_batches(map(task, (1, 2, 3)), 1)]
+    second = [batch.cursor for batch in split_into_batches(map(task, (1, 7, 3)), 1)]
     assert [one == other for one, other in zip(first, second, strict=True)] == [True, False, False]
 
 
 @pytest.mark.parametrize("text", [None, b'{ "input_values": {"text": "a"} }'])
 def test_a_task_gets_its_pool_and_its_number(text: bytes | None) -> None:
-    number, mark, body = encoded(7, {"input_values": A}, "21", text)
+    number, mark, body = encode_task(7, {"input_values": A}, "21", text)
     assert json.loads(body) == {"pool_id": "21", "__item_idx": mark, "input_values": A}
     assert mark.startswith(f"{number}.")
 
 
 def test_what_is_in_the_text_is_replaced() -> None:
     given = {"input_values": A, "pool_id": 21, "__item_idx": "5"}
-    assert encoded(7, given, "21", json.dumps(given).encode()) == encoded(7, {"input_values": A}, "21")
+    assert encode_task(7, given, "21", json.dumps(given).encode()) == encode_task(7, {"input_values": A}, "21")
 
 
 def test_the_size_is_that_of_the_input_values() -> None:
     hint = "x" * MAX_BYTES
-    assert encoded(1, {"input_values": A, "message_on_unknown_solution": hint}, "21")
+    assert encode_task(1, {"input_values": A, "message_on_unknown_solution": hint}, "21")
     with pytest.raises(ValueError, match=f"input_values.big alone has {MAX_BYTES + 2}"):
-        encoded(1, {"input_values": {**A, "big": hint}}, "21")
+        encode_task(1, {"input_values": {**A, "big": hint}}, "21")

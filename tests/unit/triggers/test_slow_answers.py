@@ -18,9 +18,10 @@ import pytest
 from tests.support import NO_OPERATIONS, TOKEN, ScriptedHandler, ScriptedServer, operation, pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaConnectionError
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
-from toloka_airflow.looks import LOOKS_AT_A_TIME, LOOKS_PER_SECOND
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger
+from toloka_airflow.triggers.poller import MAX_CONCURRENT_REQUESTS, REQUESTS_PER_SECOND
 
 THREADS = min(32, (os.cpu_count() or 1) + 4)
 """How many threads the event loop has for everybody's `asyncio.to_thread`."""
@@ -182,18 +183,18 @@ def test_lists_that_do_not_answer(slow: HoldingServer, quick: HoldingServer) -> 
     asyncio.run(none_waits_for_another(wait, slow, slow_ones, [*quick_ones, *of_slow_list]))
 
 
-def test_lists_need_no_look_by_id_to_be_answered(slow: HoldingServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even if the connection has to be read again, at every look here."""
-    monkeypatch.setattr("toloka_airflow.looks.CONNECTION_AGE", 0.0)
+def test_lists_need_no_request_by_id_to_be_answered(slow: HoldingServer) -> None:
+    """Not even if the connection has to be read again, as after an answer 401."""
     wait = Sharing()
-    slow_ones = operations("slow", slow, held=True, count=LOOKS_AT_A_TIME + 1)
+    slow_ones = operations("slow", slow, held=True, count=MAX_CONCURRENT_REQUESTS + 1)
     [listed] = operations("slow", slow, name="listed", count=1)
 
     async def act() -> None:
         waiting = [asyncio.create_task(wait(trigger)) for trigger in slow_ones]
         async with asyncio.timeout(PATIENCE):
-            while len(slow.held) < LOOKS_AT_A_TIME:
+            while len(slow.held) < MAX_CONCURRENT_REQUESTS:
                 await asyncio.sleep(0.01)
+            slow.error("GET", "/operations", 401, "AUTHENTICATION_ERROR")
             slow.say("/operations", {"items": [operation(id="listed-0")], "has_more": False})
             assert (await wait(listed))["kind"] == "finished"
         assert not any(task.done() for task in waiting)
@@ -204,18 +205,29 @@ def test_lists_need_no_look_by_id_to_be_answered(slow: HoldingServer, monkeypatc
     assert "GET /operations/listed-0" not in slow.calls()
 
 
-def test_waits_by_id_share_a_few_connections_and_ask_in_turn(slow: HoldingServer) -> None:
-    count = 2 * LOOKS_AT_A_TIME
+def test_waits_by_id_share_a_few_connections_and_poll_in_turn(
+    slow: HoldingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 2 * MAX_CONCURRENT_REQUESTS
     triggers = operations("slow", slow, count=count)
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
 
     async def act() -> None:
         await asyncio.gather(*map(alone, triggers))
 
-    began = time.monotonic()
     asyncio.run(act())
-    assert time.monotonic() - began >= (count - 1) / LOOKS_PER_SECOND
+    # A turn comes an interval after the one before, however many wait for theirs.
+    assert sum(pause > 0 for pause in pauses) >= MAX_CONCURRENT_REQUESTS - 1
+    assert max(pauses) <= count / REQUESTS_PER_SECOND
     assert len(slow.seen) == count
-    assert len({seen.port for seen in slow.seen}) <= LOOKS_AT_A_TIME
+    assert len({seen.port for seen in slow.seen}) <= MAX_CONCURRENT_REQUESTS
 
 
 @pytest.mark.parametrize("of_slow", [operations, pools])
@@ -245,7 +257,7 @@ def test_the_emulator_answers_others_meanwhile() -> None:
     with EmulatorServer() as toloka, ThreadPoolExecutor() as executor:
         first, second = toloka.add_pool(), toloka.add_pool()
         toloka.faults.add("GET", f"/api/v1/pools/{first}", delay=600)
-        client = TolokaClient(TOKEN, base_url=toloka.url, retry_budget=0)
+        client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url, retry_budget=0))
         held = executor.submit(client.get_pool, first)
         while not toloka.journal.requests("GET") and not held.done():
             time.sleep(0.01)

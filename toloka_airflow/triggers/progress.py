@@ -1,14 +1,16 @@
-"""How far a pool is, without an API operation at every look."""
+"""How far a pool is, without an API operation at every poll."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import TolokaError
+from toloka_airflow.api.models import read_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Operation
 
@@ -17,7 +19,7 @@ METRICS = {
     "answers": "submitted_assignments_count",
     "spent": "spent_budget",
 }
-PATIENCE = 10.0
+MEASURE_TIMEOUT = 10.0
 """Seconds to wait for the last measurement, when nothing else is left to wait for."""
 
 Facts = dict[str, Any]
@@ -25,9 +27,9 @@ Facts = dict[str, Any]
 
 class Progress:
     """
-    Measure a pool now and then, beside the looks of a wait.
+    Measure a pool now and then, beside the polls of a wait.
 
-    A measurement is an operation: one look starts it, a later one reads it. What goes wrong with it is logged and
+    A measurement is an operation: one poll starts it, a later one reads it. What goes wrong with it is logged and
     harms nothing.
 
     :param interval: Seconds between two measurements; ``None`` for none at all.
@@ -40,13 +42,18 @@ class Progress:
         self.facts: Facts | None = None
         """The last measurement."""
 
+    @property
+    def spent(self) -> float | None:
+        """US dollars that are known to be spent."""
+        return self.facts["spent"] if self.facts else None
+
     def due_in(self) -> float:
-        """Return in how many seconds a look would start or read a measurement."""
+        """Return in how many seconds a poll would start or read a measurement."""
         if self.interval is None:
             return float("inf")
         return 0.0 if self._operation is not None else max(0.0, self._due - time.monotonic())
 
-    def look(self, client: TolokaClient) -> None:
+    def poll(self, client: TolokaClient) -> None:
         """Start or read a measurement if it is time, and log what changed."""
         if self.interval is None:
             return
@@ -60,11 +67,6 @@ class Progress:
             self.facts = facts
             self.log.info("Progress of pool %s: %s", self.pool_id, in_words(facts))
 
-    def has_spent(self, limit: float | None) -> bool:
-        """Return whether so many US dollars are known to be spent."""
-        spent = self.facts["spent"] if self.facts else None
-        return limit is not None and spent is not None and spent >= limit
-
     def _next(self, client: TolokaClient, interval: float) -> Facts | None:
         if self._operation is not None:
             self._operation = client.get_operation(self._operation.id)
@@ -74,23 +76,16 @@ class Progress:
         if self._operation is None or not self._operation.is_done:
             return None
         done, self._operation = client.ensure_success(self._operation), None
-        return read_facts(done)
+        return _facts(read_metrics(done))
 
 
 def measure(client: TolokaClient, pool_id: str, log: Any) -> Facts | None:
     """Return how far a pool is, or ``None`` if that does not become known in a few seconds."""
     try:
-        operation = client.start_analytics(pool_id, list(METRICS.values()))
-        return read_facts(client.ensure_success(client.wait_operation(operation, timeout=PATIENCE)))
+        return _facts(client.measure(pool_id, list(METRICS.values()), timeout=MEASURE_TIMEOUT))
     except (TolokaError, ValueError) as exc:
         log.warning("The progress of pool %s is not known: %s", pool_id, exc)
         return None
-
-
-def read_facts(operation: Operation) -> Facts:
-    """Return ``percent``, ``answers`` and ``spent`` (US dollars); ``None`` for what the answer does not hold."""
-    results = dict(_results(operation.details.get("value")))
-    return {fact: results.get(metric) for fact, metric in METRICS.items()}
 
 
 def in_words(facts: Facts) -> str:
@@ -99,10 +94,6 @@ def in_words(facts: Facts) -> str:
     return f"{percent} %, {answers} answers, {spent} USD spent"
 
 
-def _results(values: object) -> Iterable[tuple[str, float]]:
-    for value in values if isinstance(values, list) else ():
-        request, result = (value.get("request"), value.get("result")) if isinstance(value, dict) else (None, None)
-        # Some metrics are numbers, others objects with a number in them.
-        number = result.get("value") if isinstance(result, dict) else result
-        if isinstance(request, dict) and isinstance(number, (int, float)):
-            yield str(request.get("name")), number
+def _facts(metrics: Mapping[str, float | None]) -> Facts:
+    """Return ``percent``, ``answers`` and ``spent`` (US dollars); ``None`` for what the answer does not hold."""
+    return {fact: metrics.get(metric) for fact, metric in METRICS.items()}

@@ -1,4 +1,4 @@
-"""What the triggerer does while it waits, and how it tells."""
+"""What the triggerer does while it waits, and how a wait ends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
 import pytest
 
 from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, fire, operation, pool
-from toloka_airflow.api.errors import TolokaError
-from toloka_airflow.triggers import OperationTrigger, PoolTrigger, WaitEvent
+from tests.virtual_time import VirtualTime
+from toloka_airflow.triggers import OperationTrigger, PoolTrigger
+from toloka_airflow.triggers.waiting import CONNECTION_MISSING_TIMEOUT, OVERDUE_POLL_INTERVAL
 
 OPERATION = "toloka_airflow.triggers.OperationTrigger"
 POOL = "toloka_airflow.triggers.PoolTrigger"
@@ -22,35 +24,37 @@ POOL = "toloka_airflow.triggers.PoolTrigger"
 pytestmark = pytest.mark.usefixtures("connection")
 
 
+def stored(path: str = OPERATION, seconds: float = 20.0, **arguments: Any) -> dict[str, Any]:
+    """Return the arguments of a trigger as they are stored."""
+    subject = {"operation_id": "op-1"} if path == OPERATION else {"pool_id": "21"}
+    common = {"toloka_conn_id": "toloka_default", "poll_interval": 0.01, "deadline": time.time() + seconds}
+    return {**subject, **common, **arguments}
+
+
 def wait(path: str = OPERATION, seconds: float = 20.0, **arguments: Any) -> dict[str, Any]:
     """Run a trigger from its stored form, and return its event."""
-    subject = {"operation_id": "op-1"} if path == OPERATION else {"pool_id": "21"}
-    stored = {
-        **subject,
-        "toloka_conn_id": "toloka_default",
-        "poll_interval": 0.01,
-        "deadline": time.time() + seconds,
-        **arguments,
-    }
-    return asyncio.run(fire(path, stored))
+    event: dict[str, Any] = asyncio.run(fire(path, stored(path, seconds, **arguments)))
+    return event
 
 
-@pytest.mark.parametrize("looks", [0, 1, 3])
-def test_waits_until_the_operation_ends(server: ScriptedServer, looks: int) -> None:
-    server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=looks)
+@pytest.mark.parametrize("polls", [0, 1, 3])
+def test_waits_until_the_operation_ends(server: ScriptedServer, virtual: VirtualTime, polls: int) -> None:
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=polls)
     server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
-    event = wait()
+    began = virtual.now
+    event = virtual.run(fire(OPERATION, stored(seconds=20)))
     assert event == {
         "kind": "finished",
         "subject": operation("SUCCESS"),
         "message": "",
-        "deadline": pytest.approx(time.time() + 20, abs=10),
+        "deadline": began + 20,
+        "version": 1,
     }
-    assert len(server.seen) == looks + 1
+    assert len(server.seen) == polls + 1
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "FAIL", "TELEPORTED"])
-def test_every_end_of_an_operation_is_told_as_it_was(server: ScriptedServer, status: str) -> None:
+def test_every_end_of_an_operation_is_reported_as_it_was(server: ScriptedServer, status: str) -> None:
     server.answer("GET", "/operations/op-1", json=operation(status))
     assert wait()["subject"]["status"] == status
 
@@ -59,7 +63,7 @@ def test_every_end_of_an_operation_is_told_as_it_was(server: ScriptedServer, sta
     ("status", "reason"),
     [("CLOSED", "COMPLETED"), ("CLOSED", "EXPIRED"), ("CLOSED", None), ("ARCHIVED", "MANUAL"), ("FROZEN", "MANUAL")],
 )
-def test_every_end_of_a_pool_is_told_as_it_was(server: ScriptedServer, status: str, reason: str | None) -> None:
+def test_every_end_of_a_pool_is_reported_as_it_was(server: ScriptedServer, status: str, reason: str | None) -> None:
     for busy in ("OPEN", "LOCKED"):
         server.answer("GET", "/pools/21", json=pool(busy, None))
     server.default("GET", "/pools/21", pool(status, reason, quality_control={"configs": ["large"]}))
@@ -117,7 +121,7 @@ def test_an_answer_that_is_no_operation_ends_the_wait(server: ScriptedServer, an
     assert wait()["kind"] == "refused"
 
 
-def test_the_deadline_is_kept_after_a_last_look(server: ScriptedServer) -> None:
+def test_the_deadline_is_kept_after_a_last_poll(server: ScriptedServer) -> None:
     server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
     event = wait(seconds=-1.0)
     assert event["kind"] == "timed_out"
@@ -137,60 +141,84 @@ def test_the_deadline_ends_a_wait_that_only_fails(server: ScriptedServer) -> Non
     assert "503 DOWN" in event["message"]
 
 
-def test_a_wait_whose_time_is_up_looks_again_soon_if_toloka_does_not_answer(
-    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+def test_a_wait_whose_time_is_up_polls_again_soon_if_toloka_does_not_answer(
+    server: ScriptedServer, virtual: VirtualTime
 ) -> None:
-    monkeypatch.setattr("toloka_airflow.triggers.OVERTIME", 0.05)
     server.error("GET", "/pools/21", 503, "UNAVAILABLE", times=2)
     server.default("GET", "/pools/21", pool("OPEN", None))
     server.default("GET", "/operations", NO_OPERATIONS)
-    began = time.monotonic()
-    event = wait(POOL, 600.0, until=time.time() - 1, poll_interval=60.0)
+    began = virtual.now
+    event = virtual.run(fire(POOL, stored(POOL, 9000.0, until=began - 1, poll_interval=900.0)))
     assert (event["kind"], event["subject"]["status"]) == ("time_is_up", "OPEN")
     assert server.calls("GET").count("GET /pools/21") == 3
-    assert time.monotonic() - began < 10
+    assert virtual.now - began == pytest.approx(2 * OVERDUE_POLL_INTERVAL, abs=1)
 
 
-def test_retry_after_slows_the_next_look_down(server: ScriptedServer) -> None:
+@pytest.mark.parametrize("until", [None, 1000.0])
+def test_the_last_poll_is_at_the_deadline_or_when_the_time_is_up(
+    server: ScriptedServer, virtual: VirtualTime, until: float | None
+) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    server.default("GET", "/operations", NO_OPERATIONS)
+    began = virtual.now
+    limit = None if until is None else began + until
+    event = virtual.run(fire(POOL, stored(POOL, 2000.0, until=limit, poll_interval=700.0)))
+    assert event["kind"] == ("timed_out" if until is None else "time_is_up")
+    assert virtual.now - began == pytest.approx(until or 2000.0, abs=0.1)
+
+
+def test_retry_after_puts_the_next_poll_off(server: ScriptedServer, virtual: VirtualTime) -> None:
+    server.error("GET", "/operations/op-1", 429, "TOO_MANY_REQUESTS", headers={"Retry-After": "60"})
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    began = virtual.now
+    assert virtual.run(fire(OPERATION, stored(seconds=600.0)))["kind"] == "finished"
+    assert virtual.now - began == pytest.approx(60, abs=1)
+
+
+def test_an_answer_that_will_not_change_is_not_waited_for(server: ScriptedServer, virtual: VirtualTime) -> None:
+    server.error("GET", "/operations/op-1", 403, "ACCESS_DENIED", headers={"Retry-After": "3600"}, times=3)
+    began = virtual.now
+    assert virtual.run(fire(OPERATION, stored(seconds=9000.0)))["kind"] == "refused"
+    assert virtual.now - began < 1
+
+
+def test_retry_after_is_no_reason_to_miss_the_deadline(server: ScriptedServer, virtual: VirtualTime) -> None:
     server.error("GET", "/operations/op-1", 429, "TOO_MANY_REQUESTS", headers={"Retry-After": "60"})
     server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
-    assert wait(seconds=1.0)["kind"] == "timed_out"
-    assert len(server.seen) == 2
+    began = virtual.now
+    assert virtual.run(fire(OPERATION, stored(seconds=30.0)))["kind"] == "timed_out"
+    assert virtual.now - began == pytest.approx(30, abs=1)
 
 
-def test_a_missing_connection_is_refused() -> None:
-    event = wait(toloka_conn_id="nobody_defined_this", seconds=0.05)
+def test_a_missing_connection_is_refused(virtual: VirtualTime) -> None:
+    event = virtual.run(fire(OPERATION, stored(toloka_conn_id="nobody_defined_this", seconds=60.0)))
     assert event["kind"] == "refused"
     assert "nobody_defined_this" in event["message"]
 
 
 def test_a_connection_that_is_out_of_reach_for_a_while_is_waited_for(
-    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, virtual: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow says of a connection that it is not defined also while its secrets backend is down."""
     server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
-    stored = {
-        "operation_id": "op-1",
-        "toloka_conn_id": "late",
-        "poll_interval": 0.01,
-        "deadline": time.time() + 20,
-    }
+    arguments = stored(toloka_conn_id="late", poll_interval=10.0, seconds=3600.0)
 
     async def define_later() -> Any:
-        event = asyncio.create_task(fire(OPERATION, stored))
-        await asyncio.sleep(0.1)
+        event = asyncio.create_task(fire(OPERATION, arguments))
+        await asyncio.sleep(CONNECTION_MISSING_TIMEOUT - 20)
         assert not event.done()
         monkeypatch.setenv("AIRFLOW_CONN_LATE", os.environ["AIRFLOW_CONN_TOLOKA_DEFAULT"])
         return await event
 
-    assert asyncio.run(define_later())["kind"] == "finished"
+    assert virtual.run(define_later())["kind"] == "finished"
 
 
-def test_a_connection_that_stays_away_is_refused_long_before_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toloka_airflow.triggers.CONNECTION_PATIENCE", 0.05)
-    deadline = time.time() + 3600
-    event = wait(toloka_conn_id="nobody_defined_this", deadline=deadline)
-    assert (event["kind"], event["deadline"]) == ("refused", deadline)
+def test_a_connection_that_stays_away_is_refused_long_before_the_deadline(virtual: VirtualTime) -> None:
+    began = virtual.now
+    arguments = stored(toloka_conn_id="nobody_defined_this", poll_interval=10.0, seconds=3600.0)
+    event = virtual.run(fire(OPERATION, arguments))
+    assert (event["kind"], event["deadline"]) == ("refused", began + 3600)
+    assert virtual.now - began == pytest.approx(CONNECTION_MISSING_TIMEOUT, abs=11)
 
 
 def test_a_connection_that_cannot_be_used_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,54 +236,32 @@ def test_the_stored_form_makes_the_same_trigger(trigger: Any) -> None:
     if trigger is PoolTrigger:
         started = "2026-01-31T09:00:00.250"
         more = {"until": 9e8, "progress_interval": 60.0, "max_spend": 12.5, "close_on_kill": True}
-        more["through_update"] = True
+        more["ignore_close_for_update"] = True
         subject = {"pool_id": "21", **more, "last_started": started}
     first = trigger(**subject, toloka_conn_id="toloka_default", poll_interval=5.0, deadline=1e9)
-    path, stored = first.serialize()
+    path, arguments = first.serialize()
     assert path == f"toloka_airflow.triggers.{trigger.__name__}"
-    assert set(stored) == {*subject, "toloka_conn_id", "poll_interval", "deadline"}
-    assert trigger(**json.loads(json.dumps(stored))).serialize() == (path, stored)
-    assert TOKEN not in f"{first!r} {stored}"
+    assert set(arguments) == {*subject, "toloka_conn_id", "poll_interval", "deadline"}
+    assert trigger(**json.loads(json.dumps(arguments))).serialize() == (path, arguments)
+    assert TOKEN not in f"{first!r} {arguments}"
 
 
 def test_the_event_loop_is_free_while_toloka_is_slow(server: ScriptedServer) -> None:
-    """Two triggers whose first answer comes late do not hold up each other, nor the loop."""
-    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"), delay=1.0, times=2)
-    stored = {
-        "operation_id": "op-1",
-        "toloka_conn_id": "toloka_default",
-        "poll_interval": 0.01,
-        "deadline": time.time() + 20,
-    }
+    """Two triggers whose first answer comes late do not hold up each other, nor the loop, which lets it come."""
+    answered = threading.Event()
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"), held=answered, times=2)
+    arguments = stored()
 
-    async def both() -> int:
-        beats_while_both_wait = 0
-        waits = [asyncio.create_task(fire(OPERATION, stored)) for _ in range(2)]
-        while not all(wait.done() for wait in waits):
-            await asyncio.sleep(0.01)
-            if len(server.seen) == 2 and not any(wait.done() for wait in waits):
-                beats_while_both_wait += 1
-        assert [wait.result()["kind"] for wait in waits] == ["finished"] * 2
-        return beats_while_both_wait
+    async def both() -> None:
+        waits = [asyncio.create_task(fire(OPERATION, arguments)) for _ in range(2)]
+        async with asyncio.timeout(50):
+            while len(server.seen) < 2:
+                await asyncio.sleep(0.01)
+        assert not any(wait.done() for wait in waits)
+        answered.set()
+        assert [(await wait)["kind"] for wait in waits] == ["finished"] * 2
 
-    assert asyncio.run(both()) > 5
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        None,
-        "success",
-        {},
-        {"kind": "won"},
-        {"kind": "finished"},
-        {"kind": "refused", "token": 1},
-        {"status": "success"},
-    ],
-)
-def test_only_own_events_are_read(event: Any) -> None:
-    with pytest.raises(TolokaError, match="resumed with an event"):
-        WaitEvent.read(event)
+    asyncio.run(both())
 
 
 def test_importing_triggers_imports_no_http_client() -> None:
@@ -264,15 +270,14 @@ def test_importing_triggers_imports_no_http_client() -> None:
 
 
 def test_a_wait_that_no_clock_of_others_ends_keeps_its_deadline(server: ScriptedServer) -> None:
-    """A time-out of this machine's own, such as that of a file system with certificates, is a failed look."""
-    trigger = OperationTrigger(
-        operation_id="op-1", toloka_conn_id="toloka_default", poll_interval=0.01, deadline=time.time() + 0.2
-    )
+    """A time-out of this machine's own, such as that of a file system with certificates, is a failed poll."""
+    trigger = OperationTrigger(**stored(seconds=0.2))
 
-    def look(client: Any) -> Any:
-        raise TimeoutError("The disk does not answer")
+    class OnABrokenDisk:
+        def fetch(self, client: Any) -> Any:
+            raise TimeoutError("The disk does not answer")
 
-    trigger.look = look  # type: ignore[method-assign]
+    trigger.tracker = OnABrokenDisk()  # type: ignore[assignment]
 
     async def run() -> Any:
         async with asyncio.timeout(10):

@@ -1,0 +1,176 @@
+"""Each name of Airflow's that is private or young: still there, and what it was. One test per name, on every lane."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import airflow
+import pytest
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
+
+from tests.support import TaskInstance
+from toloka_airflow._internal import airflow_internals as internals
+
+VERSION = tuple(map(int, airflow.__version__.split(".")[:2]))
+SDK = "airflow.providers.common.compat.sdk"
+
+
+def resolve(name: str) -> Any:
+    """Return what a full name stands for; fail in words if it is not there."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            if not hasattr(found, part):
+                pytest.fail(f"Airflow {airflow.__version__} has no {name} any more")
+            found = getattr(found, part)
+        return found
+    raise AssertionError(name)
+
+
+def takes(*names: str) -> Callable[[str], None]:
+    """Check that a function takes these parameters, in this order if they are positional."""
+
+    def check(name: str) -> None:
+        parameters = [p.name for p in inspect.signature(resolve(name)).parameters.values() if p.kind != p.VAR_KEYWORD]
+        expected = list(names)
+        assert parameters == expected, f"Airflow {airflow.__version__}: {name} takes {parameters}, expected {expected}"
+
+    return check
+
+
+def has_module(name: str) -> None:
+    assert find_spec(name) is not None, f"Airflow {airflow.__version__} has no module {name} any more"
+
+
+def is_a_coroutine(name: str) -> None:
+    assert inspect.iscoroutinefunction(resolve(name)), f"Airflow {airflow.__version__}: {name} is no coroutine any more"
+
+
+def is_the_method_of_failed_triggers(name: str) -> None:
+    assert resolve(name) == internals.TRIGGER_FAILED
+
+
+def is_an_attribute_of_triggers(name: str) -> None:
+    """Check that a trigger has it from the beginning, whoever made it."""
+    from toloka_airflow.triggers import PoolClosedTrigger
+
+    attribute = name.rpartition(".")[2]
+    assert attribute in vars(PoolClosedTrigger(pool_id="21")) or hasattr(PoolClosedTrigger, attribute), name
+
+
+def is_a_store(name: str) -> None:
+    is_an_attribute_of_triggers(name)
+    accessors = "airflow.sdk.execution_time.context.AssetStateStoreAccessors"
+    for method, parameters in {"aget": ["self", "key"], "aset": ["self", "key", "value"]}.items():
+        is_a_coroutine(f"{accessors}.{method}")
+        assert list(inspect.signature(resolve(f"{accessors}.{method}")).parameters)[: len(parameters)] == parameters
+    with pytest.raises(ValueError, match="inlets and outlets"):  # what several assets with equal watchers get
+        asyncio.run(resolve(accessors)(inlets=[], outlets=[]).aget("key"))
+
+
+def keeps_the_scheduler_from_making_a_run(name: str) -> None:
+    parameters = inspect.signature(resolve(name)).parameters
+    assert list(parameters)[:4] == ["self", "run_type", "run_after", "data_interval"]
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+
+    source = inspect.getsource(SchedulerJobRunner._create_dag_runs)
+    assert "timetable.generate_run_id(" in source, "the scheduler does not ask the timetable for the id of a run"
+    assert re.search(r"except Exception[^\n]*\n(.*\n){0,3}.*log\.exception", source), "an exception ends the scheduler"
+
+
+def is_called_for_every_plugin(name: str) -> None:
+    resolve(name)
+    assert "on_load()" in inspect.getsource(import_module("airflow.plugins_manager"))
+
+
+def is_read_from_an_instance(name: str) -> None:
+    resolve(name)
+    assert "in plugin.timetables" in inspect.getsource(import_module("airflow.plugins_manager"))
+
+
+TRIGGER, EVENT_TRIGGER = "airflow.triggers.base.BaseTrigger", "airflow.triggers.base.BaseEventTrigger"
+RUNS = "dag_id", "map_index", "task_ids", "task_group_id", "logical_dates", "run_ids"
+# What checks a name, and the Airflow that has it first.
+CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
+    "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states": (takes(*RUNS), (3, 0)),
+    "airflow.providers.common.compat.connection.get_async_connection": (is_a_coroutine, (3, 0)),
+    f"{EVENT_TRIGGER}.asset_state_store": (is_a_store, (3, 3)),
+    "airflow.sdk.bases.operator.TRIGGER_FAIL_REPR": (is_the_method_of_failed_triggers, (3, 0)),
+    internals.SCHEDULER_MODULE: (has_module, (3, 0)),
+    internals.TRIGGERER_MODULE: (has_module, (3, 0)),
+    f"{EVENT_TRIGGER}.shared_stream_key": (takes("self"), (3, 3)),
+    f"{EVENT_TRIGGER}.open_shared_stream": (takes("kwargs"), (3, 3)),
+    f"{EVENT_TRIGGER}.filter_shared_stream": (takes("self", "shared_stream"), (3, 3)),
+    f"{TRIGGER}.on_kill": (is_a_coroutine, (3, 3)),
+    f"{TRIGGER}.task_instance": (is_an_attribute_of_triggers, (3, 0)),
+    f"{TRIGGER}.supports_triggerer_queue": (resolve, (3, 2)),
+    "airflow.sdk.BaseSensorOperator._get_next_poke_interval": (
+        takes("self", "started_at", "run_duration", "poke_count"),
+        (3, 0),
+    ),
+    "airflow.sdk.BaseOperator.resume_execution": (takes("self", "next_method", "next_kwargs", "context"), (3, 0)),
+    "airflow.sdk.TaskGroup.__exit__": (takes("self", "_type", "_value", "_tb"), (3, 0)),
+    "airflow.sdk.TaskGroup.get_roots": (takes("self"), (3, 0)),
+    "airflow.sdk.TaskGroup.get_leaves": (takes("self"), (3, 0)),
+    "airflow.sdk.TaskGroup.__iter__": (takes("self"), (3, 0)),
+    "airflow.timetables.base.Timetable.generate_run_id": (keeps_the_scheduler_from_making_a_run, (3, 0)),
+    f"{SDK}.AirflowPlugin.on_load": (is_called_for_every_plugin, (3, 0)),
+    f"{SDK}.AirflowPlugin.timetables": (is_read_from_an_instance, (3, 0)),
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_airflow_still_has(name: str) -> None:
+    check, since = CHECKS[name]
+    if since > VERSION:
+        pytest.skip(f"Airflow has it since {since[0]}.{since[1]}")
+    check(name)
+
+
+def test_the_docstring_lists_the_same_names() -> None:
+    assert set(re.findall(r"``(airflow\.[\w.]+)``", internals.__doc__ or "")) == set(CHECKS)
+
+
+class Airflow:
+    """Airflow's side of the line over which a task asks for the states of tasks."""
+
+    def __init__(self, **states: str | None) -> None:
+        self.states = states
+        self.asked: list[Any] = []
+
+    def send(self, msg: Any) -> Any:
+        assert isinstance(msg, GetTaskStates)
+        self.asked.append(msg)
+        return TaskStatesResult(task_states={"manual__1": self.states} if self.states else {})
+
+
+class TestTaskStates:
+    @pytest.mark.parametrize(
+        ("map_index", "states"),
+        [(-1, {"a": "success", "b": None}), (7, {"a_7": "success", "b_7": None})],
+        ids=["plain", "mapped"],
+    )
+    def test_of_the_same_run_and_map_index(
+        self, monkeypatch: pytest.MonkeyPatch, map_index: int, states: dict[str, str | None]
+    ) -> None:
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms := Airflow(**states), raising=False)
+        ti = TaskInstance(map_index=map_index)
+        assert internals.task_states(ti, ["a", "b", "missing"]) == {"a": "success", "b": None}
+        [asked] = comms.asked
+        assert (asked.dag_id, asked.run_ids, asked.map_index) == ("dag", ["manual__1"], map_index)
+        assert asked.task_ids == ["a", "b", "missing"]
+
+    def test_of_a_run_that_is_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Airflow(), raising=False)
+        assert internals.task_states(TaskInstance(), ["a"]) == {}

@@ -1,0 +1,101 @@
+"""
+Everything of Airflow's that is private, undocumented or young, and that this package depends on.
+
+A new Airflow may change any of it without notice. Each name has a test in
+``tests/unit/_internal/test_airflow_internals.py``, which fails with the reason below when it does.
+
+Called, by the functions of this module only:
+
+- ``airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states``: private; the only way in which a task
+  or a trigger learns the states of tasks (`task_states`)
+- ``airflow.providers.common.compat.connection.get_async_connection``: young; reads a connection without blocking the
+  event loop on every Airflow 3 (`fetch_connection`)
+- ``airflow.triggers.base.BaseEventTrigger.asset_state_store``: since Airflow 3.3; where a trigger that watches an asset
+  keeps what a restart must not forget (`asset_state_store`)
+- ``airflow.sdk.bases.operator.TRIGGER_FAIL_REPR``: private, and stored in Airflow's database (`TRIGGER_FAILED`)
+- ``airflow.jobs.scheduler_job_runner``, ``airflow.jobs.triggerer_job_runner``: private; a process that has imported one
+  of them is a scheduler or a triggerer (`is_scheduler`, `is_triggerer`)
+
+Overridden or read by a subclass, because Airflow calls or sets it:
+
+- ``airflow.triggers.base.BaseEventTrigger.shared_stream_key``,
+  ``airflow.triggers.base.BaseEventTrigger.open_shared_stream``,
+  ``airflow.triggers.base.BaseEventTrigger.filter_shared_stream``: since Airflow 3.3; one poll for many triggers
+- ``airflow.triggers.base.BaseTrigger.on_kill``: since Airflow 3.3; called when a person ends a deferred task
+- ``airflow.triggers.base.BaseTrigger.task_instance``: undocumented; whose trigger it is, read in ``on_kill``
+- ``airflow.triggers.base.BaseTrigger.supports_triggerer_queue``: since Airflow 3.2; a ``BaseEventTrigger`` of a task
+  must say that it may have a queue
+- ``airflow.sdk.BaseSensorOperator._get_next_poke_interval``: private; lets a sensor poke at an exact time
+- ``airflow.sdk.BaseOperator.resume_execution``: undocumented; gives a task whose trigger was lost another chance
+- ``airflow.sdk.TaskGroup.__exit__``, ``airflow.sdk.TaskGroup.get_roots``, ``airflow.sdk.TaskGroup.get_leaves``,
+  ``airflow.sdk.TaskGroup.__iter__``: undocumented; what comes before and after a `pool_window`
+- ``airflow.timetables.base.Timetable.generate_run_id``: what the scheduler calls right before it makes a run; that an
+  exception keeps it from making the run is undocumented
+- ``airflow.providers.common.compat.sdk.AirflowPlugin.on_load``: undocumented; called in each process that loads plugins
+- ``airflow.providers.common.compat.sdk.AirflowPlugin.timetables``: that it may be a property is undocumented; in most
+  processes Airflow does not read it
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+TRIGGER_FAILED = "__fail__"
+"""The method with which Airflow resumes a task whose trigger has failed, or was not done in time."""
+SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
+TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
+
+
+def task_states(ti: Any, task_ids: Sequence[str]) -> dict[str, str | None]:
+    """
+    Return the states of tasks in the run of a task instance, and with its map index.
+
+    The state of a task that was cleared is ``None``; a task that does not exist is missing. It blocks until Airflow
+    answers, and raises what Airflow raises.
+
+    :param ti: The task instance that runs, or whose trigger does.
+    """
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id], map_index=ti.map_index
+    ).get(ti.run_id, {})
+    # Airflow names a mapped task instance by its task and its index.
+    suffix = "" if ti.map_index < 0 else f"_{ti.map_index}"
+    found = {task_id: states[task_id + suffix] for task_id in task_ids if task_id + suffix in states}
+    return {task_id: None if state is None else str(state) for task_id, state in found.items()}
+
+
+async def fetch_connection(toloka_conn_id: str) -> Connection:
+    """
+    Return an Airflow connection without blocking the event loop.
+
+    :raises AirflowNotFoundException: If Airflow has no such connection, or cannot read it just now.
+    """
+    from airflow.providers.common.compat.connection import get_async_connection
+
+    return await get_async_connection(toloka_conn_id)
+
+
+def asset_state_store(trigger: Any) -> Any | None:
+    """
+    Return where a trigger that watches an asset can keep a few values; ``None`` before Airflow 3.3.
+
+    Its methods ``aget(key)`` and ``aset(key, value)`` raise a `ValueError` if several assets have an equal watcher.
+    """
+    return getattr(trigger, "asset_state_store", None)
+
+
+def is_scheduler() -> bool:
+    """Return whether this process is a scheduler, from which the tasks of a LocalExecutor fork."""
+    return SCHEDULER_MODULE in sys.modules
+
+
+def is_triggerer() -> bool:
+    """Return whether this process is a triggerer, from which the one that runs triggers forks."""
+    return TRIGGERER_MODULE in sys.modules

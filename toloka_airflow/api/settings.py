@@ -1,0 +1,147 @@
+"""How to reach a Toloka account: one frozen object that travels from the Airflow connection to the HTTP request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from toloka_airflow.api.ids import checked_id
+
+PRODUCTION = "https://toloka.dev"
+SANDBOX = "https://sandbox.toloka.dev"
+AUTH_SCHEMES = ("auto", "OAuth", "ApiKey")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """
+    Describe an account, where its API is served, the time limits and the retries.
+
+    Neither the token nor a proxy, whose address may hold a password, shows in its repr.
+
+    :param token: OAuth token or API key.
+    :param base_url: Where the API is served; a trailing ``/api/v1`` is left out.
+    :param auth_scheme: ``OAuth``, ``ApiKey``, or ``auto``: recognised by the shape of the token.
+    :param account_id: Requester to act for, if access is shared (``X-Act-Under-Account-ID``).
+    :param timeout: Seconds to wait for a connection, and between two bytes of an answer.
+    :param retry_budget: Seconds that one call may spend on being repeated; 0 to leave that to the caller.
+    :param first_pause: Seconds before the first repetition, at the most; every further pause is twice as long.
+    :param verify: Whether to check certificates, or the path of a CA bundle or folder.
+    :param proxies: Proxy address per scheme, as `requests` takes it.
+    :param allow_http: Whether the token may travel unencrypted to another machine.
+    :raises ValueError: If one of them cannot be used. The error names the host, not ``base_url``, as the field of an
+        Airflow connection from which it comes.
+    """
+
+    token: str = field(repr=False)
+    _: KW_ONLY
+    base_url: str = PRODUCTION
+    auth_scheme: str = "auto"
+    account_id: str | None = None
+    timeout: tuple[float, float] = (10.0, 60.0)
+    retry_budget: float = 90.0
+    first_pause: float = 1.0
+    verify: bool | str = True
+    proxies: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+    allow_http: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.authorization
+        if isinstance(self.verify, str) and not (self.verify and Path(self.verify).exists()):
+            raise ValueError(f"verify is {self.verify!r}; it must be true, false, or the path of a CA bundle here")
+        for seconds in self.timeout:
+            if not 0 < seconds < float("inf"):
+                raise ValueError(f"timeout is {self.timeout!r}; it must be two positive numbers of seconds")
+        for name in ("retry_budget", "first_pause"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be a number of seconds, or 0")
+        account_id = checked_id("account_id", self.account_id) if self.account_id else None
+        self._set(
+            base_url=_checked_url(self.base_url, allow_http=self.allow_http),
+            account_id=account_id,
+            proxies=_checked_proxies(self.proxies or {}),
+        )
+
+    def _set(self, **values: object) -> None:
+        """Put normalised values into their fields, which are frozen from then on."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def authorization(self) -> str:
+        """The value of the Authorization header: the scheme and the token."""
+        return authorization(self.token, self.auth_scheme)
+
+
+def authorization(token: str, scheme: str = "auto") -> str:
+    """
+    Return the value of the Authorization header.
+
+    With ``auto`` a token with two dots, the first of them after 22 to 24 characters, is an ApiKey and any other
+    an OAuth token, as in Toloka's own clients. A token that already has its prefix keeps it.
+
+    :raises ValueError: If the token is empty or no header can hold it, or the scheme is unknown.
+    """
+    if scheme not in AUTH_SCHEMES:
+        raise ValueError(f"auth_scheme is {scheme!r}; it must be one of {', '.join(AUTH_SCHEMES)}")
+    prefix, _, rest = token.strip().partition(" ")
+    if prefix in AUTH_SCHEMES[1:]:
+        scheme, token = prefix, rest
+    token = token.strip()
+    if not token:
+        raise ValueError("token is empty; put Toloka's API token into the password of the connection")
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        # The value is not shown: it is a secret.
+        raise ValueError("token has characters that no token has (spaces, line breaks, non-ASCII); copy it again")
+    if scheme == "auto":
+        scheme = "ApiKey" if token.count(".") == 2 and 22 <= token.index(".") <= 24 else "OAuth"
+    return f"{scheme} {token}"
+
+
+def _checked_url(url: str, *, allow_http: bool) -> str:
+    """
+    Return a base URL without a trailing slash or ``/api/v1``.
+
+    :raises ValueError: If it is no http(s) address, carries credentials, or would send the token unencrypted
+        over a network.
+    """
+    if "@" in url:
+        raise ValueError("host contains credentials; the token belongs into the password of the connection")
+    parts = _address(url)
+    if parts is None:
+        raise ValueError(f"host is {url!r}; it must be an address like https://toloka.dev")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
+        raise ValueError(
+            f"host is {url!r}, which would send the token unencrypted; use https://, "
+            "or set allow_http in the extra of the connection if this network is yours"
+        )
+    # All of them, so that settings made from checked ones (`dataclasses.replace`) have the same address.
+    path = re.sub(r"(/api/v1|/)+$", "", parts.path)
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _checked_proxies(proxies: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return proxies as `requests` takes them.
+
+    :raises ValueError: If one is no address. It is not shown, because it may hold a password.
+    """
+    for scheme, proxy in proxies.items():
+        if not isinstance(proxy, str) or _address(re.sub(r"^(\w+://)?", "http://", proxy)) is None:
+            raise ValueError(f"proxies: the one for {scheme!r} is no address like http://proxy.example:3128")
+    return dict(proxies)
+
+
+def _address(url: str) -> SplitResult | None:
+    """Return the parts of a plain http(s) address, or ``None`` if it is anything else."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return None
+    return parts if usable and not re.search(r"[\s?#]", url) else None

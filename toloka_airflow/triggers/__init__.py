@@ -1,0 +1,31 @@
+"""
+Waiting in the triggerer.
+
+`waiting` is the plain wait, and `waits` says what is waited for; `shared_polling` makes ten thousand waits cheap, and
+`close_on_kill` makes a killed one safe. Their class paths are stored in databases of Airflow.
+"""
+
+from __future__ import annotations
+
+from toloka_airflow.api.models import Operation, Pool
+from toloka_airflow.triggers.close_on_kill import ClosesPoolOnKill
+from toloka_airflow.triggers.lists import OperationPoller, PoolPoller
+from toloka_airflow.triggers.pool_closed import PoolClosedTrigger
+from toloka_airflow.triggers.shared_polling import SharedWaitTrigger
+from toloka_airflow.triggers.waits import OperationWait, PoolWait
+
+__all__ = ["OperationTrigger", "PoolClosedTrigger", "PoolTrigger"]
+
+
+class OperationTrigger(SharedWaitTrigger[Operation]):
+    """Wait until an operation is done; the arguments are those of `toloka_airflow.triggers.waits.OperationWait`."""
+
+    wait_type = OperationWait
+    poller_type = OperationPoller
+
+
+class PoolTrigger(ClosesPoolOnKill, SharedWaitTrigger[Pool]):
+    """Wait until a pool stops; the arguments are those of `toloka_airflow.triggers.waits.PoolWait`."""
+
+    wait_type = PoolWait
+    poller_type = PoolPoller
