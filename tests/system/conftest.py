@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.disturbed import Connect
+from tests.system.disturbed import Connect, insist
 from toloka_airflow.emulator.server import EmulatorServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,13 +79,10 @@ def _restored(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def connect_to(airflow: LocalAirflow) -> Connect:
-    """A function that has Airflow know a local Toloka by the id of a connection, for a while."""
+    """A function that has Airflow know a local Toloka by the id of a connection, which no other module uses."""
 
-    @contextmanager
-    def connect(conn_id: str, toloka: EmulatorServer) -> Iterator[None]:
+    def connect(conn_id: str, toloka: EmulatorServer) -> None:
         connection = {"connection_id": conn_id, "conn_type": "toloka", "host": toloka.url, "password": TOKEN}
-        airflow.api.call("POST", "/connections", json=connection)
-        yield
-        airflow.api.call("DELETE", f"/connections/{conn_id}")
+        insist(partial(airflow.api.call, "POST", "/connections", json=connection))
 
     return connect

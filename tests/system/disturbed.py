@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
@@ -22,7 +21,7 @@ HOUR = 3600
 PATIENCE = 240
 MANY = 10_000
 ONE_AT_A_TIME = Lock()
-Connect = Callable[[str, EmulatorServer], AbstractContextManager[None]]
+Connect = Callable[[str, EmulatorServer], None]
 
 
 class Window:

@@ -53,7 +53,8 @@ def among(group: dict[str, Situation]) -> Callable[[Situation], Situation]:
 @pytest.fixture(scope="module")
 def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
     """A Toloka where nobody works, so that pools stay open until somebody closes them."""
-    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server, connect_to("toloka_disturbed", server):
+    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server:
+        connect_to("toloka_disturbed", server)
         for dag_id in DAGS:
             airflow.api.wait_for_dag(dag_id)
         yield server

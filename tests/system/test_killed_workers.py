@@ -89,7 +89,8 @@ LATER = [
 @pytest.fixture(scope="module")
 def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
     crowd = CrowdSettings(size=200)
-    with EmulatorServer(seed=4, speed=600, quotas=False, crowd=crowd) as server, connect_to("toloka_round", server):
+    with EmulatorServer(seed=4, speed=600, quotas=False, crowd=crowd) as server:
+        connect_to("toloka_round", server)
         airflow.api.wait_for_dag(DAG_ID)
         yield server
 

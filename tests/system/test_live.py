@@ -24,7 +24,8 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture(scope="module")
 def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
-    with EmulatorServer(seed=1, speed=60) as server, connect_to("toloka_default", server):
+    with EmulatorServer(seed=1, speed=60) as server:
+        connect_to("toloka_default", server)
         requests.put(f"{server.url}/_emulator/truth", json=digits(), timeout=10).raise_for_status()
         for dag_id in ("label_digits", "pool_lifecycle"):
             airflow.api.wait_for_dag(dag_id)

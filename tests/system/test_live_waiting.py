@@ -40,7 +40,8 @@ since_3_3 = pytest.mark.skipif(not IS_3_3, reason="Airflow before 3.3 neither te
 @pytest.fixture(scope="module")
 def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
     """A Toloka where nobody works, so that pools stay open until somebody closes them."""
-    with EmulatorServer(seed=1, speed=60, crowd=CrowdSettings(size=0)) as server, connect_to("toloka_waiting", server):
+    with EmulatorServer(seed=1, speed=60, crowd=CrowdSettings(size=0)) as server:
+        connect_to("toloka_waiting", server)
         for dag_id in [*WAITS, "after_any_pool"]:
             airflow.api.wait_for_dag(dag_id)
         yield server

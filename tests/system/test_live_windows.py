@@ -24,7 +24,8 @@ pytestmark = pytest.mark.live
 @pytest.fixture(scope="module")
 def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServer]:
     """A Toloka where nobody works, so that pools stay open until somebody closes them."""
-    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server, connect_to("toloka_windows", server):
+    with EmulatorServer(seed=1, crowd=CrowdSettings(size=0)) as server:
+        connect_to("toloka_windows", server)
         airflow.api.wait_for_dag(DAG_ID)
         yield server
 
