@@ -327,8 +327,9 @@ class PoolSensor(WaitSensor[Pool]):
 
     def on_kill(self) -> None:
         """Close the pool, if that is wanted and no other attempt or run needs it."""
-        # A signal handler cannot ask Airflow for the connection; without it, nothing was polled yet.
-        if not self.close_on_kill or self._client is None:
+        # A signal handler cannot ask Airflow for the connection; without it, nothing was polled yet. Without a tracker,
+        # the wait has ended in the triggerer, and its end is not yet to close the pool.
+        if not self.close_on_kill or self._client is None or self._tracker is None:
             return
         tracker: PoolTracker = self._tracker
         limits = self.close_limits
@@ -368,6 +369,7 @@ class PoolSensor(WaitSensor[Pool]):
         name = f"pool {subject.id}"
         if kind == SPENT:
             self.log.info("Closing %s, as max_spend (%s USD) is spent", name, self.max_spend)
+            self._remember_opening(context, subject)
             # After a failure the next attempt closes the pool.
             with task_errors(must_be_done=True):
                 subject = close_and_wait(connect(), subject.id)
@@ -384,6 +386,16 @@ class PoolSensor(WaitSensor[Pool]):
                 self.log.info("Progress of %s: %s", name, in_words(result["progress"]))
         report(context, self.outlets, pool_id=subject.id, toloka_conn_id=self.toloka_conn_id, facts=result)
         return result
+
+    def _remember_opening(self, context: Context, subject: Pool) -> None:
+        """Let `on_kill` know, also after a wait in the triggerer, which opening of the pool is to be closed."""
+        self._ti = context["ti"]
+        if self._tracker is None:
+            self._wait = PoolWait(
+                pool_id=subject.id, toloka_conn_id=self.toloka_conn_id, poll_interval=self.poke_interval, deadline=0.0
+            )
+            self._tracker = self._wait.tracker(self.log, measures=False)
+        self._tracker.opening = self._tracker.opening.updated(subject)
 
     def _store_link(self, context: Context, client: TolokaClient, subject: Pool) -> None:
         store_link(context, client, subject)

@@ -394,6 +394,33 @@ def test_a_sensor_that_is_killed_in_its_first_poll_closes_the_pool(
     assert server.calls("POST") == [CLOSE]
 
 
+@pytest.mark.parametrize("kind", ["spent", "finished"])
+def test_a_sensor_that_is_killed_after_its_wait_in_the_triggerer(
+    server: ScriptedServer, airflow: Airflow, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It closes the pool if it was about to close it, and else has nothing to close."""
+    answer = pool("OPEN" if kind == "spent" else "CLOSED", "COMPLETED", last_started=SEEN)
+    server.default("GET", "/pools/21", answer)
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    sensor = PoolSensor(task_id="wait", pool_id="21", close_on_kill=True, progress_interval=60, deferrable=True)
+    send = requests.Session.request
+
+    def interrupted(session: Any, method: str, url: str, **arguments: Any) -> Any:
+        if method == "POST":
+            monkeypatch.setattr(requests.Session, "request", send)
+            raise KilledError
+        return send(session, method, url, **arguments)
+
+    monkeypatch.setattr(requests.Session, "request", interrupted)
+    event = {"kind": kind, "deadline": 9e9, "subject": answer, "message": "", "version": 1}
+    context: Any = {"ti": TaskInstance(task_id="wait"), "outlet_events": {}}
+    with pytest.raises(KilledError):
+        sensor.resume_execution("execute_complete", {"event": event}, context)
+    airflow.connect()
+    sensor.on_kill()
+    assert server.calls("POST") == ([CLOSE] if kind == "spent" else [])
+
+
 def test_a_sensor_that_begins_anew_has_nothing_to_close_yet(server: ScriptedServer) -> None:
     """An attempt before it in the same process, as with `dag.test()`, has polled."""
     server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED", last_started=SEEN))
