@@ -151,8 +151,22 @@ class AirflowApi:
         def ended() -> bool:
             return self.run_state(dag_id, run_id) in TERMINAL_RUN_STATES
 
-        wait_until(ended, f"run {run_id} of {dag_id} ended", timeout, self.interval)
+        try:
+            wait_until(ended, f"run {run_id} of {dag_id} ended", timeout, self.interval)
+        except TimeoutError as exc:
+            unfinished = [task for task in self.tasks(dag_id, run_id) if task["end_date"] is None]
+            logs = "\n".join(self._told(dag_id, run_id, task) for task in unfinished)
+            raise TimeoutError(f"{exc}. What has not ended:\n{logs}") from exc
         return self.run_state(dag_id, run_id)
+
+    def _told(self, dag_id: str, run_id: str, task: dict[str, Any], lines: int = 20) -> str:
+        """What is known of a task instance, and the end of its log."""
+        name = f"{task['task_id']}: {task['state']}, attempt {task['try_number']}, process {task['pid']}"
+        try:
+            log = self.log(dag_id, run_id, task["task_id"], task["try_number"])
+        except requests.HTTPError as exc:
+            log = str(exc)
+        return "\n".join((name, *log.splitlines()[-lines:]))
 
     def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *states: str, timeout: float = 120) -> None:
         """Wait until a task is in one of the states."""

@@ -162,6 +162,7 @@ class LocalAirflow:
         return {
             "AIRFLOW_HOME": str(self.home),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
             **{

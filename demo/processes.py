@@ -88,13 +88,20 @@ class Processes:
             raise ProcessError(f"{name} ended with {code}. The end of its log:\n{self.tail(name)}")
 
     def kill(self, name: str, sig: signal.Signals = signal.SIGKILL, timeout: float = 30) -> None:
-        """Send a signal to a process and everything it forked, and wait until the process has ended."""
+        """
+        Send a signal to a process and everything it forked, and wait until the process has ended.
+
+        What hangs is ended by SIGABRT, so that a Python with PYTHONFAULTHANDLER writes to its log where it hangs.
+        """
         process = self._running.pop(name)
         os.killpg(process.pid, sig)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired as exc:
-            raise ProcessError(f"{name} has not ended {timeout:.0f} s after {sig.name}") from exc
+            _abort(psutil.Process(process.pid))
+            process.wait(timeout)
+            end = self.tail(name, lines=200)
+            raise ProcessError(f"{name} had not ended {timeout:.0f} s after {sig.name}. Its log ends:\n{end}") from exc
 
     def check(self) -> None:
         """Raise `ProcessError` if a process has ended that nobody killed."""
@@ -129,6 +136,14 @@ class Processes:
         for process in self._running.values():
             process.wait()
         self._running.clear()
+
+
+def _abort(process: psutil.Process) -> None:
+    """End a process, and before it what it started: that may write to a pipe which its parent reads."""
+    for each in (*reversed(process.children(recursive=True)), process):
+        with suppress(psutil.Error):
+            each.send_signal(signal.SIGABRT)
+            each.wait(GRACE)
 
 
 def _marked(mark: str) -> list[psutil.Process]:
