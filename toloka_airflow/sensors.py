@@ -79,6 +79,7 @@ class WaitSensor(BaseSensorOperator, Generic[SubjectT]):
         self._tracker: Any = None
         self._client: TolokaClient | None = None
         self._is_linked = False
+        self._last_status: str | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait from the beginning, even if this process has executed the task before."""
@@ -100,7 +101,11 @@ class WaitSensor(BaseSensorOperator, Generic[SubjectT]):
                 self._is_linked = True
             if kind := self._tracker.decide(subject, requested_at):
                 return PokeReturnValue(is_done=True, xcom_value=self._end(context, self._connected, subject, kind))
-            self.log.info("Waiting for %s: it is %s", self._wait.name, subject.status.value)
+            # Not at each poll: a timeout of Airflow's that comes while the task writes to its log is lost, and the task
+            # hangs (docs/failure-modes.md).
+            if subject.status.value != self._last_status:
+                self.log.info("Waiting for %s: it is %s", self._wait.name, subject.status.value)
+            self._last_status = subject.status.value
         if self.deferrable:
             # Raised from here, so that soft_fail and never_fail handle this first poll like any other.
             self.defer(

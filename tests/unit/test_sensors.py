@@ -465,3 +465,15 @@ def test_progress_is_logged_when_it_changed(server: ScriptedServer, capsys: pyte
     run_task(wait("poke", pool_id="21", progress_interval=0.0001))
     told = re.findall(r"Progress of pool 21: (\d+) %, 75 answers, 1.5 USD spent", capsys.readouterr().out)
     assert told == ["40", "60", "100"]
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+def test_what_it_waits_for_is_logged_when_it_changed(
+    server: ScriptedServer, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for status in ("PENDING", "RUNNING"):
+        server.answer("GET", "/operations/op-1", json=operation(status), times=3)
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    run_task(wait(mode))
+    logged = re.findall(r"Waiting for operation op-1: it is (\w+)", capsys.readouterr().out)
+    assert logged == ["PENDING", "RUNNING"]
