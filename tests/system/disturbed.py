@@ -18,7 +18,7 @@ from toloka_airflow.emulator.server import EmulatorServer
 
 OPENED, CLOSED = "pool.opened", "pool.closed"
 HOUR = 3600
-PATIENCE = 240
+PATIENCE = 600
 MANY = 10_000
 ONE_AT_A_TIME = Lock()
 Connect = Callable[[str, EmulatorServer], None]
