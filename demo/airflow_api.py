@@ -155,11 +155,11 @@ class AirflowApi:
             wait_until(ended, f"run {run_id} of {dag_id} ended", timeout, self.interval)
         except TimeoutError as exc:
             unfinished = [task for task in self.tasks(dag_id, run_id) if task["end_date"] is None]
-            logs = "\n".join(self._told(dag_id, run_id, task) for task in unfinished)
+            logs = "\n".join(self._described(dag_id, run_id, task) for task in unfinished)
             raise TimeoutError(f"{exc}. What has not ended:\n{logs}") from exc
         return self.run_state(dag_id, run_id)
 
-    def _told(self, dag_id: str, run_id: str, task: dict[str, Any], lines: int = 20) -> str:
+    def _described(self, dag_id: str, run_id: str, task: dict[str, Any], lines: int = 20) -> str:
         """What is known of a task instance, and the end of its log."""
         name = f"{task['task_id']}: {task['state']}, attempt {task['try_number']}, process {task['pid']}"
         try:
