@@ -15,7 +15,7 @@ MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-CODE := toloka_airflow dags_examples demo tests benchmarks constraints docs
+CODE := toloka_airflow airflow_toloka.py dags_examples demo tests benchmarks constraints docs
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13),$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
@@ -26,7 +26,7 @@ WAITING := .venv/waiting-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo test lint unit contract system live-short test-kills kills-in-shared-airflow \
     kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-emulator bench-transfer bench-wait bench-worker docs constraints wheel clean
+    bench-attempts bench-emulator bench-transfer bench-wait bench-worker docs constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -109,6 +109,9 @@ bench-wait: $(READY) $(FIDELITY)/.ready $(WAITING)/.ready  ## waiting beside the
 
 bench-worker: $(READY)  ## what a deferred step costs the workers, in a real Airflow
 	$(VENV)/bin/python -m benchmarks.worker_runs
+
+bench-attempts: $(READY)  ## what a task takes that waits for a second, in a busy Airflow
+	$(VENV)/bin/python -m benchmarks.attempts
 
 $(WAITING)/.ready: constraints/waiting.txt
 	$(PYTHON) -m venv --clear $(WAITING)

@@ -79,8 +79,11 @@ with DAG(
         task_id="upload_tasks", pool_id=pool_id, tasks=REVIEWS / "tasks.csv", ids_path=f"{FOLDER}/tasks.jsonl"
     )
     open_training = OpenTrainingOperator(task_id="open_training", training_id=training_id)
-    open_pool = OpenPoolOperator(task_id="open_pool", pool_id=pool_id)
-    wait_for_people = PoolSensor(task_id="wait_for_people", pool_id=pool_id, poke_interval=10)
+    # Should Airflow end the run without its teardowns, the wait closes both, and the pool expires, too.
+    open_pool = OpenPoolOperator(task_id="open_pool", pool_id=pool_id, expires_in=timedelta(days=1))
+    wait_for_people = PoolSensor(
+        task_id="wait_for_people", pool_id=pool_id, training_id=training_id, poke_interval=10, close_on_kill=True
+    )
     # Teardowns: they close the pool and then the training, whatever happens before. The uploads are setups beside the
     # openings, because an opening that failed here may still succeed at Toloka.
     close_pool = ClosePoolOperator(task_id="close_pool", pool_id=pool_id).as_teardown(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, Param
 
 from toloka_airflow.operators.lifecycle import ArchivePoolOperator, ClosePoolOperator, OpenPoolOperator
 from toloka_airflow.sensors import OperationSensor
 
 with DAG("pool_lifecycle", schedule=None, params={"pool_id": Param("", type="string")}, tags=["toloka"]) as dag:
-    open_pool = OpenPoolOperator(task_id="open_pool", pool_id="{{ params.pool_id }}", wait_for_completion=False)
+    # Should Airflow end the run without its teardown, the pool expires.
+    open_pool = OpenPoolOperator(
+        task_id="open_pool", pool_id="{{ params.pool_id }}", expires_in=timedelta(hours=1), wait_for_completion=False
+    )
     wait_until_open = OperationSensor(task_id="wait_until_open", operation_id=open_pool.output, deferrable=True)
     # A teardown: it closes the pool also when the wait fails.
     close_pool = ClosePoolOperator(task_id="close_pool", pool_id="{{ params.pool_id }}", deferrable=True).as_teardown(

@@ -5,11 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import ThreadingHTTPServer
 
 import pytest
 
@@ -19,6 +17,8 @@ for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="toloka-airflow-tests-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
+# What is about waiting in the triggerer need not wait in the worker first.
+os.environ["AIRFLOW__TOLOKA__DEFER_AFTER"] = "0"
 
 with warnings.catch_warnings():
     # Airflow 3.1 warns about its own imports; whatever our code does is still an error.
@@ -30,7 +30,7 @@ with warnings.catch_warnings():
     os.environ["AIRFLOW_CONN_WARM_UP"] = "toloka://"
     BaseHook.get_connection("warm_up")
 
-from tests.support import ScriptedHandler, ScriptedServer, connect  # noqa: E402
+from tests.support import ScriptedServer, connect, scripted_server  # noqa: E402
 from tests.virtual_time import VirtualTime  # noqa: E402
 
 
@@ -48,17 +48,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     """A scripted server; it fails the test if it was asked something that nobody scripted."""
-    script = ScriptedServer()
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), ScriptedHandler)
-    httpd.daemon_threads = True
-    httpd.script = script  # type: ignore[attr-defined]
-    script.url = f"http://127.0.0.1:{httpd.server_port}"
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield script
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
+    with scripted_server() as script:
+        yield script
     assert not script.unexpected
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time.comms import ConnectionResult
 
 TOKEN = "a-very-secret-token-0123456789"
 
@@ -41,6 +44,8 @@ class ScriptedServer:
     _answers: dict[tuple[str, str], deque[dict[str, Any]]] = field(default_factory=lambda: defaultdict(deque))
     _defaults: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     unexpected: list[str] = field(default_factory=list)
+    date: str | None = None
+    """What its clock shows, as the header Date has it; the real time by default, and nothing if it is empty."""
 
     def answer(
         self,
@@ -53,13 +58,14 @@ class ScriptedServer:
         headers: dict[str, str] | None = None,
         drop: bool = False,
         held: threading.Event | None = None,
+        drip: float = 0.0,
         times: int = 1,
     ) -> None:
         """
         Prepare an answer for a path below /api/v1.
 
         ``drop`` reads the request and closes the connection without an answer; what is ``held`` is answered when the
-        event is set.
+        event is set; of what drips, a byte of the body is sent every so many seconds.
         """
         prepared = {
             "status": status,
@@ -68,6 +74,7 @@ class ScriptedServer:
             "headers": headers or {},
             "drop": drop,
             "held": held,
+            "drip": drip,
         }
         self._answers[method, whole(path)].extend([prepared] * times)
 
@@ -128,7 +135,23 @@ class ScriptedHandler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(content)), **answer["headers"]}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if answer.get("drip"):
+            self._drip(content, answer["drip"])
+        else:
+            self.wfile.write(content)
+
+    def _drip(self, content: bytes, pause: float) -> None:
+        try:
+            for byte in content:
+                self.wfile.write(bytes([byte]))
+                time.sleep(pause)
+        except OSError:  # the client is gone
+            self.close_connection = True
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return what the header Date is to be."""
+        date: str | None = self.server.script.date  # type: ignore[attr-defined]
+        return super().date_time_string(timestamp) if date is None else date
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
@@ -136,11 +159,35 @@ class ScriptedHandler(BaseHTTPRequestHandler):
         """Keep the tests' output free of access logs."""
 
 
-def connect(monkeypatch: pytest.MonkeyPatch, url: str) -> str:
+@contextmanager
+def scripted_server() -> Iterator[ScriptedServer]:
+    """Serve on a free port."""
+    script = ScriptedServer()
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), ScriptedHandler)
+    httpd.daemon_threads = True
+    httpd.script = script  # type: ignore[attr-defined]
+    script.url = f"http://127.0.0.1:{httpd.server_port}"
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield script
+    finally:
+        httpd.shutdown()
+        httpd.server_close()
+        thread.join()
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, url: str, **extra: Any) -> str:
     """Define the default connection in the environment, as a user may, and return its id."""
-    value = json.dumps({"conn_type": "toloka", "host": url, "password": TOKEN})
+    value = json.dumps({"conn_type": "toloka", "host": url, "password": TOKEN, "extra": extra})
     monkeypatch.setenv("AIRFLOW_CONN_TOLOKA_DEFAULT", value)
     return "toloka_default"
+
+
+def connection_result(conn_id: str) -> ConnectionResult:
+    """Return what Airflow answers to a task that asks for a connection; 3.1 asks before it looks at the environment."""
+    fields = json.loads(os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"])
+    return ConnectionResult(conn_id=conn_id, **{**fields, "extra": json.dumps(fields["extra"])})
 
 
 def let_time_pass(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -181,12 +228,13 @@ class Outcome:
 
 
 def run_task(
-    task: Any, instance: TaskInstance | None = None, *, triggerer: Callable[..., Any] = asyncio.run
+    task: Any, instance: TaskInstance | None = None, *, triggerer: Callable[..., Any] = asyncio.run, **facts: Any
 ) -> Outcome:
     """
     Run a task as Airflow does: on a worker, in the triggerer, and on a worker again, with stored arguments.
 
     :param triggerer: What runs the coroutine of a trigger, such as ``VirtualTime.run``.
+    :param facts: What else is in the context of the task.
     """
     from airflow.providers.common.compat.sdk import TaskDeferred
     from airflow.sdk.bases.sensor import AirflowRescheduleException
@@ -194,7 +242,7 @@ def run_task(
 
     instance = instance or TaskInstance(task_id=task.task_id)
     events = OutletEventAccessors()
-    context = {"ti": instance, "outlet_events": events}
+    context = {"ti": instance, "outlet_events": events, **facts}
     triggers: list[tuple[str, dict[str, Any]]] = []
     step: Callable[[], Any] = lambda: task.execute(context)  # noqa: E731
     while True:
@@ -231,7 +279,35 @@ def operation(status: str = "SUCCESS", type: str = "POOL.OPEN", id: str = "op-1"
     return {"id": id, "type": type, "status": status, "parameters": {"pool_id": "21"}, **more}
 
 
-NO_OPERATIONS = {"items": [], "has_more": False}
+NO_OPERATIONS = NO_ANSWERS = {"items": [], "has_more": False}
+ONE_ANSWER = {"items": [{"id": "a-1", "pool_id": "21", "status": "SUBMITTED"}], "has_more": True}
+
+
+def nested(levels: int) -> Any:
+    """Return lists in lists."""
+    value: Any = "deep"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+ABSURD: dict[str, dict[str, Any]] = {
+    "Retry-After of 400 digits": {"status": 503, "headers": {"Retry-After": "9" * 400}},
+    "Retry-After of no year": {"status": 503, "headers": {"Retry-After": "1 Jan 10000000000000000000000 0:0:0"}},
+    "too deep to be parsed": {"body": b"[" * 100_000 + b"]" * 100_000},
+    "too deep to be shown": {"status": 503, "json": {"code": "X", "payload": nested(400)}},
+    "an operation too deep to be shown": {
+        "json": {"id": "op-1", "type": "POOL.OPEN", "status": "FAIL", "details": {"a": nested(400)}}
+    },
+    "a status that is too deep": {"json": {"id": "op-1", "type": "POOL.OPEN", "status": nested(400)}},
+    "a charset for names of hosts": {
+        "status": 502,
+        "body": "<h1>Störung</h1>".encode(),
+        "headers": {"Content-Type": "text/html; charset=idna"},
+    },
+    "a status beyond 599": {"status": 700, "json": {"id": "op-1", "type": "POOL.OPEN", "status": "FAIL"}},
+}
+"""Answers of servers that are out of order, to a request for an operation that will succeed."""
 
 
 def pool(status: str = "CLOSED", reason: str | None = "COMPLETED", **more: Any) -> dict[str, Any]:

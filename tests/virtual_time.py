@@ -25,13 +25,15 @@ class VirtualTime:
     Other threads, such as those of servers, keep their monotonic clock and their sleep; what a coroutine has done in a
     thread is done at once, in this one.
 
-    :param toloka: A local Toloka that has the same time; ``None`` for none.
+    :param toloka: A local Toloka whose clock goes with this one; ``None`` for none.
     """
 
     def __init__(self, toloka: EmulatorServer | None, start: datetime) -> None:
         self.now = start.timestamp()
-        self.interruption: BaseException | None = None
-        """What the next `time.sleep` raises, as a signal may."""
+        self.interruption: tuple[float, BaseException] | None = None
+        """What the first `time.sleep` raises that lasts until a Unix time or later, as a signal may."""
+        self.toloka_ahead = 0.0
+        """By how many seconds the clock of the local Toloka is ahead of this process; it may be negative."""
         self._toloka = toloka
         self._travel = time_machine.travel(self.now, tick=False)
         self._patch = pytest.MonkeyPatch()
@@ -60,11 +62,12 @@ class VirtualTime:
         self.now = now / 1000
         self._machine.move_to(self.now)
         if self._toloka is not None:
-            self._toloka.clock.set(now, speed=1, frozen=True)
+            self._toloka.clock.set(now + round(self.toloka_ahead * 1000), speed=1, frozen=True)
 
     def _sleep(self, seconds: float) -> None:
-        interruption, self.interruption = self.interruption, None
-        if interruption is not None:
+        if self.interruption is not None and self.interruption[0] <= self.now + seconds:
+            (moment, interruption), self.interruption = self.interruption, None
+            self.advance(max(0.0, moment - self.now))
             raise interruption
         self.advance(seconds)
 

@@ -64,7 +64,7 @@ def report(
 
     :param context: The context of the running task.
     :param outlets: The task's ``outlets``.
-    :param facts: Small JSON values, such as counts; the pool's id is added.
+    :param facts: The result of the task: small JSON values; the pool's id is added.
     :raises ValueError: If an outlet is the asset of another pool; see `check_outlets`.
     """
     outlets = list(outlets)

@@ -57,7 +57,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "timeout": {
                         "label": "Timeout",
-                        "description": "Seconds to wait for an answer",
+                        "description": "Seconds to wait for each part of an answer; for all of it, twice as many",
                         "schema": {"type": ["integer", "null"], "default": 60},
                     },
                     "verify": {
@@ -78,4 +78,29 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
+        "config": {
+            "toloka": {
+                "description": "Options of the Toloka provider.",
+                "options": {
+                    "defer_after": {
+                        "description": (
+                            "Seconds for which a deferrable task waits for an operation of Toloka in the worker before "
+                            "it is deferred. Most operations take seconds, and a task that resumes while Airflow still "
+                            "handles its deferral may lose an attempt. 0 defers at once."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "0",
+                        "default": "5",
+                    },
+                    "namespace": {
+                        "description": "Distinguishes this Airflow from another with the same DAGs and Toloka account.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "staging",
+                        "default": "",
+                    },
+                },
+            }
+        },
     }

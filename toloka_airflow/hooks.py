@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX}
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a TCP connection; the connection's own `timeout` is for the answer."""
+TOTAL_TIMEOUTS = 2
+"""How many times the `timeout` of the connection a whole request may take, though no pause in its answer is so long."""
 
 _CONNECTION_TYPE: dict[str, Any] = get_provider_info()["connection-types"][0]
 _OLD_PREFIX = "extra__toloka__"
@@ -99,12 +102,14 @@ def settings_from_connection(conn: Connection) -> ClientSettings:
     """
     try:
         extra = _extra(conn.extra)
+        timeout = _seconds(extra.pop("timeout", 60))
         return ClientSettings(
             _token(conn, extra),
             base_url=_base_url(conn, extra),
             auth_scheme=extra.pop("auth_scheme", "auto"),
             account_id=extra.pop("account_id", None),
-            timeout=(CONNECT_TIMEOUT, _seconds(extra.pop("timeout", 60))),
+            timeout=(CONNECT_TIMEOUT, timeout),
+            total_timeout=TOTAL_TIMEOUTS * timeout,
             verify=_verify(extra.pop("verify", True)),
             proxies=_proxies(extra.pop("proxies", None)),
             allow_http=_boolean("allow_http", extra.pop("allow_http", False)),
@@ -126,20 +131,51 @@ def client_from_connection(conn: Connection) -> TolokaClient:
 @contextmanager
 def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
     """
-    Raise Toloka's errors as the two exceptions by which Airflow decides whether to try again.
+    Raise Toloka's errors, and what this package says of bad arguments, as exceptions that are Airflow's as well.
+
+    Airflow decides by its own classes whether to try again. What is raised has both: a `TolokaQuotaError` comes as one
+    that is also an `AirflowException`, a `ValueError` as one that is also an `AirflowFailException`.
+
+    A `ValueError` that others raise, such as a function of the DAG or the library of a file store, stays as it is:
+    nobody knows whether it will come again.
 
     :param must_be_done: Whether only the state of a pool (409) is a reason not to try again.
-    :raises AirflowException: For what may be different the next time: no answer, 408, 429, 5xx, an operation that
-        failed or was not done in time.
-    :raises AirflowFailException: For answers that will not change; the task fails without a retry.
+    :raises AirflowException: For what may be different the next time: no answer, 408, 429, most of 5xx, an operation
+        that failed or was not done in time.
+    :raises AirflowFailException: For what will not change by itself: other answers, arguments and files of
+        configuration, the fields of the connection. The task fails without a retry.
     """
     try:
         yield
+    except AirflowException:  # one of both has been decided about
+        raise
     except TolokaError as exc:
         # An operation that failed stays so, but the next attempt starts another.
         may_succeed = exc.is_transient or isinstance(exc, TolokaOperationError)
         try_again = may_succeed or (must_be_done and not isinstance(exc, TolokaConflictError))
-        raise (AirflowException if try_again else AirflowFailException)(str(exc)) from exc
+        raise task_error(exc, AirflowException if try_again else AirflowFailException) from exc
+    except ValueError as exc:
+        if not _is_raised_here(exc):
+            raise
+        raise task_error(exc, AirflowException if must_be_done else AirflowFailException) from exc
+
+
+def task_error(
+    exc: TolokaError | ValueError, outer: type[AirflowException], text: str | None = None
+) -> AirflowException:
+    """Return an error as one that is also an exception of Airflow, with the same facts and the same or another text."""
+    kind = type(exc) if isinstance(exc, TolokaError) else ValueError
+    # Under its public name, as that is what logs show.
+    both: Any = type(kind.__name__, (outer, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+    error: AirflowException = both.__new__(both, text or str(exc))
+    vars(error).update(vars(exc))
+    return error
+
+
+def _is_raised_here(exc: Exception) -> bool:
+    """Return whether this package raised an error itself."""
+    *_, (frame, _line) = walk_tb(exc.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("toloka_airflow.")
 
 
 def _extra(text: str | None) -> dict[str, Any]:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator, Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.sdk import TaskGroup
 
 from toloka_airflow.hooks import TolokaHook
-from toloka_airflow.operators.lifecycle import (
-    ClosePoolOperator,
-    CloseTrainingOperator,
-    OpenPoolOperator,
-    OpenTrainingOperator,
-)
+from toloka_airflow.operators.lifecycle import OpenPoolOperator, OpenTrainingOperator
+from toloka_airflow.operators.window_teardowns import CloseWindowPoolOperator, CloseWindowTrainingOperator
 from toloka_airflow.operators.windows import CheckWindowOperator, WindowResultOperator
 from toloka_airflow.sensors import PoolSensor
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.sdk import XComArg
+
+OperatorT = TypeVar("OperatorT", bound=BaseOperator)
 
 EXPECTED = ("COMPLETED", "EXPIRED", "MANUAL")
 """Why a window may be over: people were done, or somebody or the time has ended it."""
@@ -31,6 +30,23 @@ PERSISTENCE: dict[str, Any] = {"retries": 20, "retry_delay": timedelta(minutes=1
 
 RESILIENCE: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(seconds=30)}
 """How often to wait again after an accident, such as a worker that was lost; what Toloka answered is final."""
+
+INHERITED = frozenset(
+    {"owner", "email", "email_on_failure", "email_on_retry", "logger_name", "map_index_template"}
+    | {f"on_{event}_callback" for event in ("execute", "failure", "retry", "skipped", "success")}
+    | {"doc", "doc_json", "doc_md", "doc_rst", "doc_yaml"}
+    | {"queue", "pool", "pool_slots", "priority_weight", "weight_rule", "executor", "executor_config", "resources"}
+    | {"run_as_user", "start_date", "end_date"}
+)
+"""
+Which of the ``default_args`` reach all tasks of a window: whom they concern, how they are shown, and where they run.
+
+Any other could make a window do what it must not, such as ``wait_for_completion`` or ``depends_on_past``.
+"""
+RETRIES = frozenset({"retries", "retry_delay", "retry_exponential_backoff", "max_retry_delay", "retry_policy"})
+"""Which reach those tasks, too, that may be tried as often as others of their DAG."""
+OF_OPENING = RETRIES | {"execution_timeout", "deferrable"}
+"""Which reach the openings, too: what they begin, and do not finish, is closed."""
 
 
 class PoolWindow(TaskGroup):
@@ -79,8 +95,8 @@ def pool_window(
     fee: float = 0.3,
     on_low_balance: Literal["fail", "skip"] = "fail",
     max_spend: float | str | None = None,
-    progress_interval: float | None = None,
-    poll_interval: float = 60.0,
+    progress_interval: float | timedelta | None = None,
+    poll_interval: float | timedelta = 60.0,
     toloka_conn_id: str = TolokaHook.default_conn_name,
     **kwargs: Any,
 ) -> PoolWindow:
@@ -102,14 +118,20 @@ def pool_window(
     A run that comes too late is skipped, with all that is behind it. If the pool is open then, such as when the waiting
     was cleared at the end of the day, it is not opened but closed.
 
-    ``window.result`` is ``{"pool_id", "status", "close_reason", "opened_at", "closed_at", "stopped_by", "spent"}``.
-    ``stopped_by`` is ``closed`` (``close_reason`` says why), ``until`` if the time was up, ``max_spend``, or ``person``
-    if the waiting was marked as a success. ``spent`` is what was paid for answers between opening and closing, without
-    Toloka's fee, if ``progress_interval`` or ``max_spend`` is given; otherwise ``None``.
+    ``window.result`` is ``{"pool_id", "status", "close_reason", "opened_at", "closed_at", "stopped_by", "spent",
+    "committed", "has_answers"}``. ``stopped_by`` is ``closed`` (``close_reason`` says why), ``until`` if the time was
+    up, ``max_spend``, or ``person`` if the waiting was marked as a success. If ``progress_interval`` or ``max_spend``
+    is given, ``spent`` is what was paid for answers in the window, and ``committed`` what is to be paid for those that
+    are neither accepted nor rejected yet; otherwise they are ``None``. See `PoolSensor` for how they are measured. Both
+    are differences to the beginning of the window: answers of before that are accepted in it move from one to the
+    other. ``has_answers`` is ``False`` if nobody answered in the window, which is logged as a warning, too. If another
+    run has opened the pool since, ``opened_at``, ``closed_at`` and ``close_reason`` are ``None``.
 
     :param pool_id: The pool (templated).
-    :param closes_at: When to close the pool, a time with a zone (templated).
-    :param training_id: A training to open before the pool and to close after it (templated).
+    :param closes_at: When to close the pool, a time with a zone (templated). ``data_interval_end`` is there in a run
+        that was started without a date, too: the timetable of the DAG infers it from when the run was due.
+    :param training_id: A training to open after the pool and to close after it (templated). Several windows may share
+        one: it is not closed while a main pool that requires it is open.
     :param group_id: The name of the group, and the beginning of the names of its tasks.
     :param min_open: How much time must be left for the pool to be opened.
     :param grace: How long after ``closes_at`` the pool expires.
@@ -123,11 +145,14 @@ def pool_window(
     :param poll_interval: Seconds between two polls of the pool.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
 
-    Further arguments are those of `airflow.sdk.TaskGroup`.
+    Further arguments are those of `airflow.sdk.TaskGroup`. Of its ``default_args``, and those of the DAG, what a window
+    relies on does not reach it; see `INHERITED`.
     """
     window = PoolWindow(group_id=group_id, **kwargs)
     shared: dict[str, Any] = {"task_group": window, "toloka_conn_id": toloka_conn_id}
-    check = CheckWindowOperator(
+    check = _own_task(
+        CheckWindowOperator,
+        *RETRIES,
         task_id="check",
         pool_id=pool_id,
         closes_at=closes_at,
@@ -136,41 +161,68 @@ def pool_window(
         measure_spending=progress_interval is not None or max_spend is not None,
         **shared,
     )
-    not_after, over_at, spent = (
-        f"{{{{ ti.xcom_pull(task_ids='{check.task_id}', key='{key}') }}}}" for key in ("not_after", "over_at", "spent")
+    # Of the own map index: without it, Airflow pulls the values of all that are there at that moment.
+    not_after, until, over_at, spent_before = (
+        f"ti.xcom_pull(task_ids='{check.task_id}', key='{key}', map_indexes=ti.map_index)"
+        for key in ("not_after", "closes_at", "over_at", "spent_before")
     )
-    open_pool = OpenPoolOperator(
+    open_pool = _own_task(
+        OpenPoolOperator,
+        *OF_OPENING,
         task_id="open",
         pool_id=pool_id,
-        not_after=not_after,
-        will_expire=over_at if move_expiry else None,
+        not_after=f"{{{{ {not_after} }}}}",
+        will_expire=f"{{{{ {over_at} }}}}" if move_expiry else None,
         min_balance=min_balance,
         check_budget=check_budget,
         fee=fee,
         on_low_balance=on_low_balance,
         **shared,
     )
-    wait = PoolSensor(
+    wait = _own_task(
+        PoolSensor,
+        "timeout",
         task_id="wait",
         pool_id=pool_id,
-        until=closes_at,
+        # Nothing would be no limit.
+        until=f"{{{{ {until} or 'unknown' }}}}",
         max_spend=max_spend,
-        spent_before=None if max_spend is None else spent,
+        spent_before=None if max_spend is None else f"{{{{ {spent_before} }}}}",
         expected_reasons=expected_reasons,
         close_on_kill=True,
+        training_id=training_id,
         ignore_close_for_update=True,
         progress_interval=progress_interval,
         poke_interval=poll_interval,
         deferrable=True,
+        multiple_outputs=True,
         **RESILIENCE,
         **shared,
     )
     # In a worker, so that it needs no triggerer. Not on_failure_fail_dagrun: see below.
-    close_arguments = {"opened_before": over_at, "deferrable": False, **PERSISTENCE, **shared}
-    close = ClosePoolOperator(task_id="close", pool_id=pool_id, **close_arguments)
-    result = WindowResultOperator(
-        task_id="result", pool_id=pool_id, check_task_id=check.task_id, wait_task_id=wait.task_id, **shared
+    close_arguments = {
+        "closes_at": closes_at,
+        "grace": grace,
+        "check_task_id": check.task_id,
+        "open_task_id": open_pool.task_id,
+        "wait_task_id": wait.task_id,
+        "deferrable": False,
+        **PERSISTENCE,
+        **shared,
+    }
+    close = _own_task(CloseWindowPoolOperator, task_id="close", pool_id=pool_id, **close_arguments)
+    result = _own_task(
+        WindowResultOperator,
+        *RETRIES,
+        task_id="result",
+        pool_id=pool_id,
+        check_task_id=check.task_id,
+        open_task_id=open_pool.task_id,
+        wait_task_id=wait.task_id,
+        multiple_outputs=True,
+        **shared,
     )
+    _make_persistent(check, result)
     _make_setups(check, open_pool)
     # One of both setups is enough for the teardown to run: an opening that failed here may have succeeded at Toloka.
     check >> open_pool >> wait >> close.as_teardown(setups=[check, open_pool]) >> result
@@ -178,16 +230,56 @@ def pool_window(
     # of the tasks that decide the run. Marking a run as failed marks the running wait as failed and skips the result;
     # without that, the run would end as a success.
     if training_id is not None:
-        open_training = OpenTrainingOperator(
-            task_id="open_training", training_id=training_id, not_after=not_after, **shared
+        open_training = _own_task(
+            OpenTrainingOperator,
+            *OF_OPENING,
+            task_id="open_training",
+            training_id=training_id,
+            not_after=f"{{{{ {until} }}}}",
+            **shared,
         )
         _make_setups(open_training)
-        close_training = CloseTrainingOperator(task_id="close_training", training_id=training_id, **close_arguments)
-        check >> open_training >> open_pool
+        close_training = _own_task(
+            CloseWindowTrainingOperator, task_id="close_training", training_id=training_id, **close_arguments
+        )
+        # Behind the opening of the pool: whoever closes a training that is shared finds the pool open from then on.
+        open_pool >> open_training >> wait
         close >> close_training.as_teardown(setups=[check, open_training]) >> result
     window.result = result.output
     window._parts = {"check": check, "open": open_pool, "result": result} | {task.task_id: task for task in window}
     return window
+
+
+def _own_task(operator: type[OperatorT], *inherited: str, **arguments: Any) -> OperatorT:
+    """
+    Make a task that the ``default_args`` of DAG and group reach with what is `INHERITED` only.
+
+    All else is set explicitly: to the arguments, or to what the operator has by default.
+
+    :param inherited: What reaches this task, too.
+    """
+    own = {name: value for name, value in _defaults(operator).items() if name not in INHERITED.union(inherited)}
+    return operator(**{**own, **arguments})
+
+
+def _defaults(operator: type[BaseOperator]) -> dict[str, Any]:
+    """Return what the optional arguments of an operator, and of all that it is derived from, are by default."""
+    defaults: dict[str, Any] = {}
+    for cls in reversed(operator.__mro__):
+        if issubclass(cls, BaseOperator) and "__init__" in vars(cls):
+            parameters = inspect.signature(cls.__init__).parameters.values()
+            defaults |= {each.name: each.default for each in parameters if each.default is not each.empty}
+    return defaults
+
+
+def _make_persistent(*tasks: BaseOperator) -> None:
+    """Have tasks be tried again for as long as the closing, unless the ``default_args`` say longer."""
+    own = PERSISTENCE["retries"] * PERSISTENCE["retry_delay"]
+    for task in tasks:
+        if (task.retries or 0) * task.retry_delay < own:
+            defaults = _defaults(type(task))
+            for name in RETRIES.intersection(defaults):
+                setattr(task, name, PERSISTENCE.get(name, defaults[name]))
 
 
 def _make_setups(*tasks: BaseOperator) -> None:

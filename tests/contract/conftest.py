@@ -59,7 +59,10 @@ class AsgiAdapter(BaseAdapter):
             "scheme": "http",
             "server": ("127.0.0.1", 80),
             "client": ("127.0.0.1", 1),
-            "headers": [(name.lower().encode(), str(value).encode()) for name, value in request.headers.items()],
+            "headers": [
+                (b"host", address.netloc.encode()),
+                *((name.lower().encode(), str(value).encode()) for name, value in request.headers.items()),
+            ],
         }
 
         async def receive() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from toloka_airflow.api.models import (
     Pool,
     PoolStatus,
     ProjectStatus,
+    read_date,
     read_metrics,
 )
 from toloka_airflow.emulator.world.progression import Progression
@@ -125,10 +127,24 @@ def test_a_training_from_creation_to_archive(toloka: Any) -> None:
     with pytest.raises(TolokaConflictError, match="TRAINING_ARCHIVE_CONFLICT"):
         toloka.client.archive_training(training.id)
     assert [found.id for found in toloka.client.pools_requiring(training.id)] == [pool.id]
+    toloka.world.crowd.change(size=0)
+    toloka.client.create_tasks([{"pool_id": pool.id, "input_values": {"text": "3?"}, "overlap": 1}])
+    assert toloka.client.find_open_pool_requiring(training.id) is None
+    opening = toloka.client.open_pool(pool.id)
+    assert toloka.client.find_open_pool_requiring(training.id).id == pool.id
+    finished(toloka, opening)
+    assert toloka.client.find_open_pool_requiring(training.id).id == pool.id
+    finished(toloka, toloka.client.close_pool(pool.id))
+    assert toloka.client.find_open_pool_requiring(training.id) is None
     finished(toloka, toloka.client.archive_pool(pool.id))
     assert finished(toloka, toloka.client.archive_training(training.id)).type == "TRAINING.ARCHIVE"
     assert toloka.client.archive_training(training.id) is None
     assert [found.status for found in toloka.client.list_trainings(project_id=project.id)] == [PoolStatus.ARCHIVED]
+
+
+def test_the_clock_of_the_server(toloka: Any) -> None:
+    pool = new_pool(toloka)
+    assert abs(toloka.client.server_time() - pool.created).total_seconds() < 60
 
 
 def test_clones(toloka: Any) -> None:
@@ -375,6 +391,35 @@ def test_answers_are_read_from_one_on(toloka: Any) -> None:
     ids = [answer.id for answer in toloka.client.list_assignments(pool_id=pool.id)]
     pages = toloka.client.assignment_pages(pool.id, page_size=2, after=ids[0])
     assert [[row["id"] for row in page] for page in pages] == [ids[i : i + 2] for i in range(1, len(ids), 2)]
+
+
+def test_whether_there_are_answers(toloka: Any) -> None:
+    pool = labelled(toloka)
+    last = max(answer.raw["submitted"] for answer in toloka.client.list_assignments(pool_id=pool.id))
+    assert toloka.client.has_answers(pool.id)
+    assert toloka.client.has_answers(pool.id, since=read_date(last))
+    assert not toloka.client.has_answers(pool.id, before=read_date("2000-01-01T00:00:00"))
+    assert not toloka.client.has_answers(pool.id, since=toloka.client.server_time() + timedelta(days=1))
+    assert not toloka.client.has_answers(new_pool(toloka, tasks=1).id)
+
+
+def test_the_clock_of_an_answer_is_that_of_what_is_answered(toloka: Any) -> None:
+    assert toloka.client.server_time() is None
+    for _ in range(2):
+        toloka.clock.advance(3600)
+        operation = toloka.client.start_analytics(new_pool(toloka, tasks=1).id, ["spent_budget"])
+        assert abs(toloka.client.server_time() - operation.submitted) < timedelta(seconds=1)
+
+
+def test_what_is_not_reviewed_yet(toloka: Any) -> None:
+    """The three numbers from which it follows how many answers are neither accepted nor rejected."""
+    pool = labelled(toloka, auto_accept_solutions=False)
+    ids = [answer.id for answer in toloka.client.list_assignments(pool_id=pool.id, status="SUBMITTED")]
+    toloka.client.patch_assignment(ids[0], status="ACCEPTED")
+    toloka.client.patch_assignment(ids[1], status="REJECTED")
+    names = ["submitted_assignments_count", "approved_assignments_count", "rejected_assignments_count"]
+    measured = read_metrics(finished(toloka, toloka.client.start_analytics(pool.id, names)))
+    assert measured == dict(zip(names, [len(ids), 1, 1], strict=True))
 
 
 def test_what_does_not_exist(toloka: Any) -> None:

@@ -44,4 +44,4 @@ def test_the_test_passes(files: dict[str, str], tmp_path: Path) -> None:
     shell = ["bash", "-euo", "pipefail", "-c", commands]
     done = subprocess.run(shell, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
-    assert "2 passed" in done.stdout
+    assert "4 passed" in done.stdout

@@ -9,8 +9,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from airflow.sdk import DAG, task_group
 
 from toloka_airflow import timetables
+from toloka_airflow.windows import pool_window
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "windows.md").read_text()
@@ -27,6 +29,13 @@ def test_the_dag_is_the_example() -> None:
     assert code == blocks("python")[0]
 
 
+def test_each_element_of_a_mapped_group_has_a_window() -> None:
+    with DAG("dag", schedule=None) as dag:
+        exec(blocks("python")[1], {"task_group": task_group, "pool_window": pool_window})
+    assert {"each.window.check", "each.window.close"} <= dag.task_dict.keys()
+    assert dag.get_task("each.window.close").get_closest_mapped_task_group() is not None
+
+
 def test_the_preview_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     [command], [shown] = blocks("sh"), blocks("text")
     python, dash_m, module, *arguments = shlex.split(command)
@@ -38,8 +47,8 @@ def test_the_preview_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_result_has_the_fields_that_are_documented() -> None:
     [result] = blocks("json")
     text = (ROOT / "toloka_airflow" / "windows.py").read_text()
-    [fields] = re.findall(r"``window\.result`` is ``\{(.*?)\}``", text)
-    assert {f'"{key}"' for key in json.loads(result)} == set(fields.split(", "))
+    [fields] = re.findall(r"``window\.result`` is ``\{(.*?)\}``", text, re.DOTALL)
+    assert {f'"{key}"' for key in json.loads(result)} == set(re.split(r",\s+", fields))
 
 
 def test_the_picture_is_one() -> None:

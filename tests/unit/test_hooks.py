@@ -23,7 +23,7 @@ from airflow.providers.common.compat.sdk import (
     Connection,
 )
 
-from tests.support import TOKEN, ScriptedHandler, ScriptedServer, operation
+from tests.support import TOKEN, ScriptedHandler, ScriptedServer, operation, scripted_server
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import (
     TolokaApiError,
@@ -35,10 +35,11 @@ from toloka_airflow.api.errors import (
     TolokaRetryableError,
     TolokaTimeoutError,
 )
+from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.get_provider_info import get_provider_info
-from toloka_airflow.hooks import TolokaHook, client_from_connection, settings_from_connection, task_errors
+from toloka_airflow.hooks import TolokaHook, client_from_connection, settings_from_connection, task_error, task_errors
 
 REQUESTER = {"id": "r-1", "balance": 121.3, "public_name": {"EN": "Jack Smith"}}
 FIELDS = get_provider_info()["connection-types"][0]["conn-fields"]
@@ -270,6 +271,7 @@ class TestSettings:
             auth_scheme="ApiKey",
             account_id="acc-1",
             timeout=(10.0, 5.0),
+            total_timeout=10.0,
             verify=False,
             proxies={"http": proxy, "https": proxy},
             allow_http=True,
@@ -350,6 +352,55 @@ class TestExtra:
             client.get_requester()
         assert server.unexpected == ["GET http://toloka.lan/api/v1/requester"]
         server.unexpected.clear()
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
+    """A proxy that the environment names for everything; what comes to it, it notes as unexpected."""
+    with scripted_server() as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        yield proxy
+
+
+class TestProxies:
+    """The token goes unencrypted to another machine only if the connection has `allow_http`."""
+
+    @pytest.mark.parametrize("extra", [{}, {"allow_http": True}])
+    @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+    def test_a_loopback_address_is_reached_without_those_of_the_environment(
+        self, server: ScriptedServer, proxy: ScriptedServer, name: str, extra: dict[str, Any]
+    ) -> None:
+        server.answer("GET", "/requester", json=REQUESTER)
+        made(host=server.url.replace("127.0.0.1", name), extra=extra).get_requester()
+        assert len(server.seen) == 1
+        assert proxy.unexpected == []
+
+    def test_another_machine_is_reached_through_that_of_the_environment(self, proxy: ScriptedServer) -> None:
+        client = made(host="http://toloka.lan", extra={"allow_http": True})
+        with pytest.raises(TolokaApiError, match="NOT_SCRIPTED"):
+            client.get_requester()
+        assert proxy.unexpected == ["GET http://toloka.lan/api/v1/requester"]
+
+    def test_the_connection_may_name_one_for_a_loopback_address(
+        self, server: ScriptedServer, proxy: ScriptedServer
+    ) -> None:
+        client = made(host=server.url, extra={"allow_http": True, "proxies": proxy.url})
+        with pytest.raises(TolokaApiError, match="NOT_SCRIPTED"):
+            client.get_requester()
+        assert proxy.unexpected == [f"GET {server.url}/api/v1/requester"]
+
+    @pytest.mark.parametrize(
+        "proxies", ["proxy.lan:3128", {"all": "http://proxy.lan"}, {"http://localhost": "http://p"}]
+    )
+    def test_but_not_without_a_word(self, proxies: Any) -> None:
+        with pytest.raises(ValueError, match=r"proxies: .* unencrypted from http://localhost:1 .* allow_http"):
+            made(host="http://localhost:1", extra={"proxies": proxies})
+
+    def test_one_for_https_does_not_concern_a_plain_address(self) -> None:
+        made(host="http://localhost:1", extra={"proxies": {"https": "http://proxy.lan"}})
 
 
 @pytest.fixture(scope="module")
@@ -480,6 +531,8 @@ class TestHook:
             ({"host": "http://toloka.lan", "password": TOKEN}, "unencrypted"),
             ({"password": TOKEN, "extra": {"verify": "/no/such/file"}}, "verify is '/no/such/file'"),
             ({"password": TOKEN, "extra": {"proxies": "http://user:sesame@"}}, "proxies"),
+            ({"password": TOKEN, "extra": {"proxies": "http://user:sesame@a..b:80"}}, "proxies"),
+            ({"host": "https://a..b", "password": TOKEN}, "host is"),
             ({"password": TOKEN, "extra": {"enviroment": "sandbox"}}, "unknown fields"),
         ],
     )
@@ -522,37 +575,59 @@ class TestTaskErrors:
     """Which errors Airflow may try again, and which it must not."""
 
     FAILED = Operation.from_api(operation("FAIL"))
-
-    @pytest.mark.parametrize(
-        "error",
-        [
-            TolokaConnectionError("no answer", may_have_been_received=True),
-            TolokaRetryableError("GET /x", status=503),
-            TolokaQuotaError("GET /x", status=429),
-            TolokaOperationError(FAILED),
-            TolokaTimeoutError("too late"),
-        ],
+    TRANSIENT = (
+        TolokaConnectionError("no answer", may_have_been_received=True),
+        TolokaRetryableError("GET /x", status=503, retry_after=7.0),
+        TolokaQuotaError("GET /x", status=429, payload={"interval": "DAY"}),
+        TolokaOperationError(FAILED),
+        TolokaTimeoutError("too late"),
     )
-    def test_may_pass(self, error: TolokaError) -> None:
-        with pytest.raises(AirflowException) as caught, task_errors():
+    PERMANENT = (TolokaApiError("GET /x", status=401), TolokaError("no list"))
+    CONFLICT = TolokaConflictError("POST /x", status=409, code="EMPTY_POOL")
+
+    def raised(self, error: Exception, **arguments: Any) -> AirflowException:
+        """Return what a task raises: Airflow's and ours, with the facts of ours, and a name that can be imported."""
+        with pytest.raises(AirflowException) as caught, task_errors(**arguments):
             raise error
-        assert not isinstance(caught.value, AirflowFailException)
-        assert str(caught.value) == str(error)
         assert caught.value.__cause__ is error
+        assert isinstance(caught.value, type(error))
+        assert (str(caught.value), repr(vars(caught.value))) == (str(error), repr(vars(error)))
+        assert traceback.format_exception_only(caught.value) == traceback.format_exception_only(error)
+        return caught.value
 
-    @pytest.mark.parametrize(
-        "error",
-        [
-            TolokaApiError("GET /x", status=401),
-            TolokaConflictError("POST /x", status=409, code="EMPTY_POOL"),
-            TolokaError("no list"),
-        ],
-    )
+    @pytest.mark.parametrize("must_be_done", [False, True])
+    @pytest.mark.parametrize("error", TRANSIENT)
+    def test_may_pass(self, error: TolokaError, must_be_done: bool) -> None:
+        assert not isinstance(self.raised(error, must_be_done=must_be_done), AirflowFailException)
+
+    @pytest.mark.parametrize("error", [*PERMANENT, CONFLICT])
     def test_is_final(self, error: TolokaError) -> None:
-        with pytest.raises(AirflowFailException) as caught, task_errors():
-            raise error
-        assert str(caught.value) == str(error)
-        assert caught.value.__cause__ is error
+        assert isinstance(self.raised(error), AirflowFailException)
+
+    @pytest.mark.parametrize("error", PERMANENT)
+    def test_is_not_final_for_what_must_be_done(self, error: TolokaError) -> None:
+        assert not isinstance(self.raised(error, must_be_done=True), AirflowFailException)
+
+    def test_the_state_of_a_pool_is_final_for_what_must_be_done(self) -> None:
+        assert isinstance(self.raised(self.CONFLICT, must_be_done=True), AirflowFailException)
+
+    def test_what_was_decided_is_not_decided_again(self) -> None:
+        with pytest.raises(TolokaApiError) as caught, task_errors():
+            raise task_error(TolokaApiError("GET /x", status=409), AirflowException)
+        assert not isinstance(caught.value, AirflowFailException)
+
+    @pytest.mark.parametrize("must_be_done", [False, True])
+    def test_an_argument(self, must_be_done: bool) -> None:
+        with pytest.raises(ValueError, match="pool_id is '1/2'") as caught, task_errors(must_be_done=must_be_done):
+            checked_id("pool_id", "1/2")
+        assert isinstance(caught.value, AirflowException)
+        assert isinstance(caught.value, AirflowFailException) != must_be_done
+        assert traceback.format_exception_only(caught.value)[0].startswith("ValueError: ")
+
+    def test_a_value_error_of_others(self) -> None:
+        with pytest.raises(ValueError) as caught, task_errors():
+            int("much")
+        assert type(caught.value) is ValueError
 
     def test_others_are_left_alone(self) -> None:
         with pytest.raises(ZeroDivisionError), task_errors():

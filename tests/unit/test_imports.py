@@ -29,9 +29,9 @@ RULES = """
 module or package       | of ours                                                  | at import        | later
 ------------------------|----------------------------------------------------------|------------------|-----------------
 windows                 | hooks operators sensors                                  | airflow          |
-operators               | _internal api assets hooks links storage transfer        | airflow          |
+operators               | _internal api assets hooks links storage transfer        | airflow pendulum |
                         | triggers triggers.__init__                               |                  |
-transfer                | _internal api hooks links storage                        | airflow          |
+transfer                | _internal api links storage                              | airflow          |
 sensors                 | _internal api assets hooks links triggers                | airflow          |
                         | triggers.__init__ triggers.close_on_kill                 |                  |
 triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |
@@ -42,6 +42,7 @@ triggers.pool_closed    | _internal api triggers triggers.lists                 
 triggers.lists          | api triggers.shared_polling                              |                  |
 triggers.shared_polling | triggers (api)                                           | airflow          |
 triggers                | _internal api hooks                                      | airflow          |
+retries                 | _internal api                                            |                  | airflow
 assets                  | api                                                      |                  | airflow
 hooks                   | api get_provider_info                                    | airflow          | wtforms
 plugin                  | _internal.startup links timetables                       | airflow          |
@@ -54,23 +55,30 @@ storage                 |                                                       
 get_provider_info       |                                                          |                  |
 __init__                |                                                          |                  |
 
-api                     |                                                          |                  | requests urllib3
+api                     | api.timed_session                                        |                  | requests urllib3
+api.timed_session       |                                                          | requests         |
 
 emulator.__init__       |                                                          |                  |
 emulator.__main__       | emulator.people emulator.server                          |                  |
 emulator.pytest_plugin  | emulator.server                                          | pytest           |
-emulator.server         | emulator.rules emulator.runner emulator.world            |                  |
-                        | emulator.world.seed emulator.world.snapshot              |                  |
+emulator.server         | emulator.http emulator.http.guard emulator.rules         |                  |
+                        | emulator.runner emulator.world emulator.world.seed       |                  |
+                        | emulator.world.snapshot                                  |                  |
                         | emulator.world.world (emulator.people)                   |                  |
-emulator.runner         | emulator.http (emulator.world.world)                     | uvicorn          | starlette
-emulator.http           | emulator.courier emulator.forms emulator.rules           | starlette        |
-                        | emulator.world emulator.world.seed                       |                  |
+emulator.runner         | emulator.http (emulator.http.guard)                      | uvicorn          | starlette
+                        | (emulator.world.world)                                   |                  |
+emulator.http           | emulator.courier emulator.forms emulator.http.guard      | starlette        |
+                        | emulator.rules emulator.world emulator.world.seed        |                  |
                         | emulator.world.snapshot (emulator.world.world)           |                  |
+emulator.http.guard     |                                                          |                  | starlette
 emulator.world.world    | emulator.courier emulator.people emulator.rules          |                  |
                         | emulator.world emulator.world.seed                       |                  |
 emulator.world.seed     | emulator.forms emulator.rules emulator.world             |                  |
                         | emulator.world.snapshot (emulator.world.world)           |                  |
-emulator.world.snapshot | emulator.rules emulator.world (emulator.world.world)     |                  |
+emulator.world.snapshot | emulator.forms emulator.people emulator.rules            |                  |
+                        | emulator.world emulator.world.stored                     |                  |
+                        | (emulator.world.world)                                   |                  |
+emulator.world.stored   | emulator.people emulator.rules emulator.world            |                  |
 emulator.people         | emulator.rules emulator.world (emulator.world.world)     |                  |
 emulator.rules          | emulator.courier emulator.forms emulator.world           |                  |
                         | (emulator.world.world)                                   |                  |

@@ -20,11 +20,13 @@ from toloka_airflow import __version__
 from toloka_airflow.get_provider_info import get_provider_info
 from toloka_airflow.hooks import TolokaHook
 
+ROOT = Path(__file__).resolve().parents[2]
 INFO = get_provider_info()
 [CONNECTION_TYPE] = INFO["connection-types"]
 FIELDS = CONNECTION_TYPE["conn-fields"]
 READS_PROVIDER_INFO = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 2)
 
+MAIN = "from airflow.__main__ import main; main()"
 FORM = """
 import json
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
@@ -80,6 +82,13 @@ from airflow.listeners.listener import get_listener_manager
 print("\\n" + json.dumps([get_listener_manager().has_listeners, "toloka_airflow.plugin" in sys.modules]))
 """
 
+EXAMPLES = """
+import os
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "True"
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+print("bundles:", *(bundle.name for bundle in DagBundlesManager().get_all_dag_bundles()))
+"""
+
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[ForkedAirflow]:
@@ -90,7 +99,7 @@ def process() -> Iterator[ForkedAirflow]:
 
 def listed(process: ForkedAirflow, *command: str) -> Any:
     """Return what a command of Airflow lists."""
-    return process.ask("from airflow.__main__ import main; main()", *command, "-o", "json")
+    return process.ask(MAIN, *command, "-o", "json")
 
 
 @cache
@@ -213,10 +222,22 @@ class TestManager:
         assert ours["package_name"] == "airflow-toloka"
         assert ours["hook_name"] == "Toloka"
 
+    def test_airflow_knows_the_options(self, process: ForkedAirflow) -> None:
+        code = f"import os; os.environ.pop('AIRFLOW__TOLOKA__DEFER_AFTER')\n{MAIN}"
+        done = process.run(code, "config", "get-value", "toloka", "defer_after")
+        assert (done.code, done.out.splitlines()[-1]) == (0, "5")
+
     def test_airflow_lists_the_plugin(self, process: ForkedAirflow) -> None:
         [ours] = [row for row in listed(process, "plugins") if row["name"] == "toloka"]
         assert "airflow-toloka" in ours["source"]
         assert "TolokaLink" in str(ours)
+
+    def test_airflow_finds_nothing_wrong_when_it_looks_for_example_dags(self, process: ForkedAirflow) -> None:
+        """And none of ours: beside a copy, which somebody has edited, it would be a second DAG of the same id."""
+        output = process.run(EXAMPLES)
+        assert "bundles:" in output.out
+        assert "example_dags" in output.out
+        assert "toloka" not in (output.out + output.err).replace(str(ROOT), "").lower()
 
 
 class TestBeginning:

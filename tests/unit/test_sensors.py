@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from airflow.providers.common.compat.sdk import (
@@ -14,11 +17,27 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation, pool, run_task
+from tests.support import (
+    ABSURD,
+    NO_ANSWERS,
+    NO_OPERATIONS,
+    ONE_ANSWER,
+    ScriptedServer,
+    TaskInstance,
+    connect,
+    operation,
+    pool,
+    run_task,
+)
 from tests.virtual_time import VirtualTime
 from toloka_airflow.api.models import CloseReason
+from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+from toloka_airflow.operators.lifecycle import OpenPoolOperator
+from toloka_airflow.operators.tasks import CreateTasksOperator
 from toloka_airflow.sensors import OperationSensor, PoolSensor
+from toloka_airflow.triggers import PoolClosedTrigger, PoolTrigger
 from toloka_airflow.triggers.events import FINISHED, WaitEvent
+from toloka_airflow.windows import pool_window
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"deferrable": False, "mode": "poke"},
@@ -36,6 +55,7 @@ pytestmark = pytest.mark.usefixtures("connection")
 def pool_page(server: ScriptedServer, request: pytest.FixtureRequest) -> None:
     """Answer the reading of the pool that makes the link of an operation's task; there is no operation under way."""
     server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("GET", "/assignments", ONE_ANSWER)
     if "pool" not in request.node.name:
         server.default("GET", "/pools/21", pool("OPEN", None))
 
@@ -54,6 +74,39 @@ def test_success(server: ScriptedServer, mode: str, looks: int) -> None:
     outcome = run_task(wait(mode))
     assert outcome.result == "op-1"
     assert len(outcome.triggers) == int(mode == "deferred" and looks > 0)
+
+
+@every_mode
+@at_every_look
+def test_an_answer_that_drips_does_not_hold_up_the_wait(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, mode: str, looks: int
+) -> None:
+    """A byte comes every 0.3 s, so no pause is longer than the time-out of the connection, but the answer is."""
+    connect(monkeypatch, server.url, timeout=0.4)
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"), times=looks)
+    server.answer("GET", "/operations/op-1", json=operation("FAIL"), drip=0.3)
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    assert run_task(wait(mode)).result == "op-1"
+
+
+@every_mode
+@pytest.mark.parametrize("absurd", ABSURD)
+def test_absurd_answers_are_survived(server: ScriptedServer, virtual: VirtualTime, mode: str, absurd: str) -> None:
+    server.answer("GET", "/operations/op-1", **ABSURD[absurd])
+    server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
+    server.answer("GET", "/operations/op-1", **ABSURD[absurd])
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    assert run_task(wait(mode, timeout=3600), triggerer=virtual.run).result == "op-1"
+
+
+@every_mode
+def test_a_proxy_that_cannot_be_parsed_is_survived(
+    monkeypatch: pytest.MonkeyPatch, virtual: VirtualTime, mode: str
+) -> None:
+    connect(monkeypatch, "https://toloka.example")
+    monkeypatch.setenv("HTTPS_PROXY", "http://a..b:80")
+    with pytest.raises(AirflowSensorTimeout):
+        run_task(wait(mode, timeout=0.05), triggerer=virtual.run)
 
 
 @every_mode
@@ -170,8 +223,27 @@ def test_pool_is_done_when_closed_for_an_expected_reason(server: ScriptedServer,
         "close_reason": "COMPLETED",
         "closed_at": "2026-01-31T18:00:00.500000+00:00",
         "stopped_by": "closed",
+        "has_answers": True,
     }
+    assert "GET /assignments" not in server.calls()
     assert outcome.xcoms["toloka_link"] == f"{server.url}/requester/project/10/pool/21"
+
+
+@pytest.mark.parametrize("kind", ["finished", "time_is_up"])
+@pytest.mark.parametrize("extra", [None, {"timeout": "soon"}])
+def test_a_wait_that_has_ended_needs_no_connection(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str, extra: dict[str, Any] | None
+) -> None:
+    """Only who answered, and how far the pool is, is then not known."""
+    monkeypatch.delenv("AIRFLOW_CONN_TOLOKA_DEFAULT")
+    if extra is not None:
+        connect(monkeypatch, "http://127.0.0.1:9", **extra)
+    sensor = wait("deferred", pool_id="21", expected_reasons="MANUAL", progress_interval=60)
+    event = {"kind": kind, "deadline": 9e9, "subject": pool("CLOSED", "MANUAL"), "version": 1}
+    context: Any = {"ti": TaskInstance(), "outlet_events": {}}
+    result = sensor.resume_execution("execute_complete", {"event": event}, context)
+    assert (result["close_reason"], result["has_answers"], result["progress"]) == ("MANUAL", None, None)
+    assert "Whether anybody answered, and how far the pool is, is not known" in capsys.readouterr().out
 
 
 @every_mode
@@ -275,6 +347,7 @@ def test_pool_is_waited_for_until_a_time(server: ScriptedServer, virtual: Virtua
         "close_reason": None,
         "closed_at": None,
         "stopped_by": "until",
+        "has_answers": True,
     }
 
 
@@ -283,7 +356,7 @@ def test_pool_is_looked_at_once_when_the_time_is_over(server: ScriptedServer, mo
     server.default("GET", "/pools/21", pool("OPEN", None))
     outcome = run_task(wait(mode, pool_id="21", until=LONG_AGO))
     assert (outcome.result["stopped_by"], outcome.triggers) == ("until", [])
-    assert server.calls() == ["GET /pools/21"]
+    assert server.calls() == ["GET /pools/21", "GET /assignments"]
 
 
 @every_mode
@@ -389,7 +462,8 @@ def test_pool_is_not_waited_for_until_a_time_that_is_none(server: ScriptedServer
 
 def measured(percent: int, **more: Any) -> dict[str, Any]:
     """Return an operation that measured a pool; two of the three results are plain numbers."""
-    metrics = {"completion_percentage": {"value": percent}, "submitted_assignments_count": 75, "spent_budget": 1.5}
+    counts = {"submitted_assignments_count": 75, "approved_assignments_count": 70, "rejected_assignments_count": 5}
+    metrics = {"completion_percentage": {"value": percent}, "spent_budget": 1.5, **counts}
     values = [{"request": {"name": name}, "result": result} for name, result in metrics.items()]
     return operation(type="ANALYTICS", id="measure-1", details={"value": values}, **more)
 
@@ -407,7 +481,7 @@ def test_progress_is_measured_now_and_then_and_at_the_end(
     server.answer("GET", "/operations/measure-1", json=measured(100))
     outcome = run_task(wait(mode, pool_id="21", progress_interval=3600))
     last = 40 if mode == "reschedule" else 100
-    assert outcome.result["progress"] == {"percent": last, "answers": 75, "spent": 1.5}
+    assert outcome.result["progress"] == {"percent": last, "answers": 75, "spent": 1.5, "committed": 0}
     assert server.calls("POST") == [ANALYTICS] * (1 if mode == "reschedule" else 2)
 
 
@@ -439,7 +513,7 @@ def test_progress_that_cannot_be_measured_harms_nothing(server: ScriptedServer, 
     result = run_task(wait(mode, pool_id="21", progress_interval=0.0001)).result
     assert (result["stopped_by"], result["progress"]) == (
         "closed",
-        {"percent": None, "answers": None, "spent": None} if trouble == "nonsense" else None,
+        {"percent": None, "answers": None, "spent": None, "committed": None} if trouble == "nonsense" else None,
     )
 
 
@@ -449,6 +523,50 @@ def test_progress_is_not_measured_unless_wanted(server: ScriptedServer, mode: st
     server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
     assert "progress" not in run_task(wait(mode, pool_id="21")).result
     assert server.calls("POST") == []
+
+
+@pytest.mark.parametrize("sensor", [{"pool_id": "21"}, {"operation_id": "op-1"}])
+@pytest.mark.parametrize("backoff", [{"exponential_backoff": True}, {"max_wait": 600}, {"max_wait": timedelta(0)}])
+def test_a_wait_in_the_triggerer_refuses_a_back_off(sensor: dict[str, str], backoff: dict[str, Any]) -> None:
+    """It polls at its interval only, together with others."""
+    with pytest.raises(ValueError, match="exponential_backoff and max_wait are for polls in a worker"):
+        wait("deferred", **sensor, **backoff)
+    assert wait("poke", **sensor, **backoff)
+    assert wait("reschedule", **sensor, **backoff)
+
+
+@every_mode
+def test_times_may_be_timedeltas(server: ScriptedServer, mode: str) -> None:
+    """Also in the arguments of a trigger, which are stored as JSON."""
+    spans = {"poke_interval": timedelta(milliseconds=10), "timeout": timedelta(minutes=1)}
+    server.answer("GET", "/pools/21", json=pool("OPEN", None))
+    server.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    server.default("POST", "/api/staging/analytics-2", measured(40))
+    sensor = PoolSensor(task_id="wait", pool_id="21", progress_interval=timedelta(hours=1), **spans, **MODES[mode])
+    assert run_task(sensor).result["progress"]["percent"] == 40
+    trigger = PoolTrigger(
+        pool_id="21", toloka_conn_id="toloka_default", deadline=1e10, poll_interval=timedelta(hours=1)
+    )
+    assert json.loads(json.dumps(trigger.serialize()[1]))["poll_interval"] == 3600
+
+
+@pytest.mark.parametrize(
+    "taker",
+    [AggregateSolutionsOperator, CreateTasksOperator, OpenPoolOperator, PoolClosedTrigger, PoolSensor, pool_window],
+    ids=lambda taker: taker.__name__,
+)
+def test_type_checkers_take_timedeltas(taker: Any) -> None:
+    """The package is typed, so what it takes has to be in its annotations."""
+    classes = taker.__mro__ if isinstance(taker, type) else ()
+    spans = {
+        name: parameter.annotation
+        for owner in (taker, *classes)
+        if owner.__module__.startswith("toloka_airflow.")
+        for name, parameter in inspect.signature(owner).parameters.items()
+        if name.endswith(("interval", "timeout")) or name in ("min_open", "grace")
+    }
+    assert spans
+    assert all("timedelta" in annotation for annotation in spans.values()), spans
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("inf"), float("nan")])
@@ -477,3 +595,30 @@ def test_what_it_waits_for_is_logged_when_it_changed(
     run_task(wait(mode))
     logged = re.findall(r"Waiting for operation op-1: it is (\w+)", capsys.readouterr().out)
     assert logged == ["PENDING", "RUNNING"]
+
+
+@every_mode
+@pytest.mark.parametrize("until", [LONG_AGO, None], ids=["until", "closed"])
+def test_a_wait_without_answers_says_so(
+    server: ScriptedServer, capsys: pytest.CaptureFixture[str], mode: str, until: datetime | None
+) -> None:
+    status = "CLOSED" if until is None else "OPEN"
+    server.default("GET", "/pools/21", pool(status, "EXPIRED", last_started="2026-03-02T09:00:00.250"))
+    server.default("GET", "/assignments", NO_ANSWERS)
+    result = run_task(wait(mode, pool_id="21", until=until, expected_reasons=["EXPIRED"])).result
+    assert result["has_answers"] is False
+    assert "Pool 21 got no answers at all since 2026-03-02 09:00:00.250000+00:00" in capsys.readouterr().out
+    assert parse_qs(server.seen[-1].query) == {
+        "pool_id": ["21"],
+        "status": ["SUBMITTED,ACCEPTED,REJECTED"],
+        "submitted_gte": ["2026-03-02T09:00:00.250"],
+        "sort": ["id"],
+        "limit": ["1"],
+    }
+
+
+@every_mode
+def test_whether_there_are_answers_may_stay_unknown(server: ScriptedServer, mode: str) -> None:
+    server.default("GET", "/pools/21", pool("CLOSED", "EXPIRED"))
+    server.error("GET", "/assignments", 503, "DOWN")
+    assert run_task(wait(mode, pool_id="21", expected_reasons=["EXPIRED"])).result["has_answers"] is None

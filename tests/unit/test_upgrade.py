@@ -18,7 +18,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, fire, operation, pool
+from tests.support import NO_OPERATIONS, ONE_ANSWER, ScriptedServer, TaskInstance, fire, operation, pool
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.lifecycle import ClosePoolOperator, OpenPoolOperator
 from toloka_airflow.sensors import OperationSensor, PoolSensor
@@ -58,6 +58,7 @@ def prepare(server: ScriptedServer, name: str) -> None:
     """Let Toloka be in the state in which the wait ends."""
     kinds = {"close pool": "POOL.CLOSE", "aggregate": "SOLUTION.AGGREGATE"}
     server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("GET", "/assignments", ONE_ANSWER)
     server.default("GET", "/operations/op-1", operation("SUCCESS", kinds.get(name, "POOL.OPEN")))
     server.default("GET", "/operations/op-9", operation("SUCCESS", "POOL.CLOSE", id="op-9"))
     server.default("GET", "/pools/21", OPEN if "until" in name or "spent" in name else CLOSED)

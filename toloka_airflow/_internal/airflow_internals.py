@@ -7,7 +7,7 @@ A new Airflow may change any of it without notice. Each name has a test in
 Called, by the functions of this module only:
 
 - ``airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states``: private; the only way in which a task
-  or a trigger learns the states of tasks (`task_states`)
+  or a trigger learns the states of tasks (`task_states`, `states_in_other_runs`)
 - ``airflow.providers.common.compat.connection.get_async_connection``: young; reads a connection without blocking the
   event loop on every Airflow 3 (`fetch_connection`)
 - ``airflow.triggers.base.BaseEventTrigger.asset_state_store``: since Airflow 3.3; where a trigger that watches an asset
@@ -15,6 +15,9 @@ Called, by the functions of this module only:
 - ``airflow.sdk.bases.operator.TRIGGER_FAIL_REPR``: private, and stored in Airflow's database (`TRIGGER_FAILED`)
 - ``airflow.jobs.scheduler_job_runner``, ``airflow.jobs.triggerer_job_runner``: private; a process that has imported one
   of them is a scheduler or a triggerer (`is_scheduler`, `is_triggerer`)
+
+- ``airflow.sdk.RetryPolicy``, ``airflow.sdk.RetryDecision``: since Airflow 3.3; decide when a task that failed is tried
+  again (`RetryPolicy`, `retry_decision`)
 
 Overridden or read by a subclass, because Airflow calls or sets it:
 
@@ -42,11 +45,22 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import airflow.sdk
+
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.common.compat.sdk import Connection
+    from airflow.sdk import RetryDecision
+    from airflow.sdk import RetryPolicy as RetryPolicy
+else:
+    # Airflow before 3.3 has none, and there is nobody who could ask one.
+    RetryPolicy = getattr(airflow.sdk, "RetryPolicy", object)
 
 TRIGGER_FAILED = "__fail__"
 """The method with which Airflow resumes a task whose trigger has failed, or was not done in time."""
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States in which Airflow does nothing more for a task."""
 SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
 
@@ -71,6 +85,22 @@ def task_states(ti: Any, task_ids: Sequence[str]) -> dict[str, str | None]:
     return {task_id: None if state is None else str(state) for task_id, state in found.items()}
 
 
+def states_in_other_runs(ti: Any, task_ids: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """
+    Return the states of tasks in all other runs of the DAG, by the id of the run.
+
+    The name of a mapped task instance is that of its task with the map index behind, such as ``window.close_2``.
+    """
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids))
+    return {
+        run_id: {name: None if state is None else str(state) for name, state in found.items()}
+        for run_id, found in states.items()
+        if run_id != ti.run_id
+    }
+
+
 async def fetch_connection(toloka_conn_id: str) -> Connection:
     """
     Return an Airflow connection without blocking the event loop.
@@ -89,6 +119,20 @@ def asset_state_store(trigger: Any) -> Any | None:
     Its methods ``aget(key)`` and ``aset(key, value)`` raise a `ValueError` if several assets have an equal watcher.
     """
     return getattr(trigger, "asset_state_store", None)
+
+
+def notifies_triggers() -> bool:
+    """Return whether this Airflow notifies a trigger when its task is killed, as it does since 3.3."""
+    from airflow.triggers.base import BaseTrigger
+
+    return hasattr(BaseTrigger, "on_kill")
+
+
+def retry_decision(delay: timedelta | None = None, reason: str | None = None) -> RetryDecision:
+    """Return the answer of a retry policy: to try again after a delay, or as the task itself says if there is none."""
+    from airflow.sdk import RetryDecision
+
+    return RetryDecision.default() if delay is None else RetryDecision.retry(delay, reason)
 
 
 def is_scheduler() -> bool:

@@ -38,20 +38,22 @@ def parse_optional_datetime(name: str, value: object, *, allow_empty: bool = Fal
     return parse_datetime(name, value)
 
 
-def parse_seconds(name: str, value: object) -> float:
+def parse_seconds(name: str, value: object, *, allow_zero: bool = False) -> float:
     """
     Return a positive number of seconds.
 
     :param value: The number, or a `timedelta`.
+    :param allow_zero: Whether 0 will do.
     :raises ValueError: If it is anything else.
     """
     given = value.total_seconds() if isinstance(value, timedelta) else value
     try:
-        number = 0.0 if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
+        number = -1.0 if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{name} is {given!r}; it must be a positive number of seconds")
+        number = -1.0
+    if not (0 < number < float("inf") or (allow_zero and number == 0)):
+        wanted = "0 or a positive number" if allow_zero else "a positive number"
+        raise ValueError(f"{name} is {given!r}; it must be {wanted} of seconds")
     return number
 
 
@@ -73,6 +75,6 @@ def parse_money(name: str, value: object) -> Decimal | None:
     :raises ValueError: If it is no such amount.
     """
     amount = None if isinstance(value, bool) else read_decimal(value)
-    if value is not None and (amount is None or not amount.is_finite() or amount < 0):
+    if value is not None and (amount is None or amount < 0):
         raise ValueError(f"{name} is {value!r}; it must be an amount of US dollars such as 12.50")
     return amount

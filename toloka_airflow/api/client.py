@@ -50,6 +50,8 @@ WEB_HOSTS = {PRODUCTION: "https://platform.toloka.ai", SANDBOX: "https://platfor
 PAGE_SIZE = 300
 OPERATIONS_PAGE_SIZE = 500
 """As the official client takes it; where the API refuses it, 300 are requested."""
+MIN_POLL_TIMEOUT = 5.0
+"""Seconds that the answer to a poll has at least, also shortly before the time is up: its last chance is one, too."""
 
 _RANGES = ("_gt", "_gte", "_lt", "_lte")
 _POOL_FILTERS = {"status", "project_id"}, {"id", "created", "last_started"}
@@ -85,8 +87,10 @@ class TolokaClient:
     are repeated only if the server cannot have received them.
 
     :param settings: The account, where its API is served, time limits and retries.
-    :param session: A `requests.Session` to use instead of an own one; or one that is made later, of another client.
+    :param session: A `requests.Session` to use instead of an own one, which then has only the time limits that
+        `requests` has; or one that is made later, of another client.
     :param retries: Whether to send a request again after a transient error; if not, that is left to the caller.
+    :param deadline: Monotonic time by which all its requests must have ended.
     """
 
     def __init__(
@@ -95,18 +99,24 @@ class TolokaClient:
         *,
         session: requests.Session | LazySession | None = None,
         retries: bool = True,
+        deadline: float = float("inf"),
     ) -> None:
         self.settings = settings
         self._session = session if isinstance(session, LazySession) else LazySession(session)
         self._retries = retries
-        self._transport = Transport(settings, self._session, retries=retries)
+        self._transport = Transport(settings, self._session, retries=retries, deadline=deadline)
 
     def __repr__(self) -> str:
         return f"TolokaClient(base_url={self.base_url!r})"
 
-    def without_retries(self) -> TolokaClient:
-        """Return the same client, one that leaves trying again to its caller."""
-        return TolokaClient(self.settings, session=self._session, retries=False)
+    def without_retries(self, *, timeout: float = float("inf")) -> TolokaClient:
+        """
+        Return the same client, one that leaves trying again to its caller.
+
+        :param timeout: Seconds from now in which all its requests must have ended.
+        """
+        deadline = time.monotonic() + timeout
+        return TolokaClient(self.settings, session=self._session, retries=False, deadline=deadline)
 
     def with_own_session(self) -> TolokaClient:
         """Return the same client with connections of its own: a `requests.Session` belongs to one thread."""
@@ -116,6 +126,14 @@ class TolokaClient:
     def base_url(self) -> str:
         """Where the API is served."""
         return self.settings.base_url
+
+    def server_time(self) -> datetime | None:
+        """
+        Return what Toloka's clock shows, to the second, by the ``Date`` of the last answer that this client got.
+
+        ``None`` without an answer, or if it said nothing.
+        """
+        return self._transport.server_time()
 
     def web_url(self, pool: Training) -> str:
         """Return the address of a pool's or training's page for requesters."""
@@ -233,6 +251,24 @@ class TolokaClient:
         wanted = checked_id("training_id", training_id)
         pools = (pool for status in pool_rules.NOT_ARCHIVED for pool in self.list_pools(status=status))
         return (pool for pool in pools if pool.training_id == wanted)
+
+    def find_open_pool_requiring(self, training_id: str) -> Pool | None:
+        """Return a main pool of a training that is not closed for good, or is being opened; ``None`` if all are."""
+        pools = self.pools_requiring(training_id)
+        under_way = (OperationStatus.PENDING, OperationStatus.RUNNING)
+        operations = (operation for status in under_way for operation in self.list_operations(status=status))
+        opening = {str(each.parameters.get("pool_id")) for each in operations if each.type == "POOL.OPEN"}
+        for listed in pools:
+            if listed.id in opening or pool_rules.why_not_closed(listed):
+                pool = self.get_settled_pool(listed.id)  # a list may be older
+                if pool_rules.why_not_closed(pool) and not self._is_being_archived(pool):
+                    return pool
+        return None
+
+    def _is_being_archived(self, pool: Pool) -> bool:
+        """Return whether a pool is locked by what archives it, so that it was closed before."""
+        types = ["POOL.ARCHIVE"]
+        return pool_rules.is_locked(pool) and bool(self.find_unfinished_operation(types=types, pool_id=pool.id))
 
     # Tasks
 
@@ -380,7 +416,7 @@ class TolokaClient:
         :raises TolokaError: If polls fail in a way that is permanent.
         """
         deadline = time.monotonic() + timeout
-        client, failures = self.without_retries(), FailureCount()
+        failures = FailureCount()
         while not operation.is_done:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -389,6 +425,7 @@ class TolokaClient:
                     f"after {timeout:.0f} s; it continues at Toloka"
                 )
             time.sleep(min(poll_interval, left))
+            client = self.without_retries(timeout=max(MIN_POLL_TIMEOUT, deadline - time.monotonic()))
             try:
                 operation = client.get_operation(operation.id)
             except TolokaError as exc:
@@ -443,6 +480,17 @@ class TolokaClient:
         """
         given = {"pool_id": checked_id("pool_id", pool_id), "id_gt": after, **filters}
         return self._list_pages("/assignments", given, limit=page_size)
+
+    def has_answers(self, pool_id: str, *, since: datetime | None = None, before: datetime | None = None) -> bool:
+        """
+        Return whether anybody has submitted an answer, in one request.
+
+        :param since: Count only what was submitted at this time or later.
+        :param before: Count only what was submitted before this time.
+        """
+        answered = [AssignmentStatus.SUBMITTED, AssignmentStatus.ACCEPTED, AssignmentStatus.REJECTED]
+        filters: dict[str, Any] = {"status": answered, "submitted_gte": since, "submitted_lt": before}
+        return any(self.assignment_pages(pool_id, page_size=1, **filters))
 
     def get_assignment(self, assignment_id: str) -> Assignment:
         """Return an answer."""

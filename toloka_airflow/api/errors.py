@@ -5,7 +5,7 @@ TolokaError
     TolokaConnectionError       no answer came, so nobody knows what the server did
     TolokaApiError              the API answered with an error
         TolokaConflictError     409: not possible in the present state
-        TolokaRetryableError    408, 429, 5xx or not JSON: the same request may succeed later
+        TolokaRetryableError    408, 429, 5xx (but 501, 505) or not JSON: the same request may succeed later
             TolokaQuotaError    429 for a quota that returns in an hour or a day
     TolokaOperationError        an operation ended as FAIL, or in a way this version does not know
     TolokaTimeoutError          an operation was not done in time
@@ -29,7 +29,11 @@ MAX_SHOWN = 500
 MAX_FIELDS_SHOWN = 20
 MAX_VALUE_SHOWN = 80
 
-_LONG_QUOTAS = {"HOUR": timedelta(hours=1), "DAY": timedelta(days=1)}
+_FOR_EVER = (501, 505)
+"""Not implemented, HTTP version not supported: the same request is never answered otherwise."""
+QUOTA_INTERVALS = {"MIN": timedelta(minutes=1), "HOUR": timedelta(hours=1), "DAY": timedelta(days=1)}
+"""When the quota of a call returns at the latest, by the name that the API gives the interval."""
+_LONG_QUOTAS = {name: interval for name, interval in QUOTA_INTERVALS.items() if name != "MIN"}
 
 _ADVICE_BY_CODE = {
     "AUTHENTICATION_ERROR": "Check the token (the password of the Airflow connection) and its environment: "
@@ -220,7 +224,7 @@ def error_class(status: int, payload: Any, *, is_json: bool) -> type[TolokaApiEr
     """Return the class for an error answer."""
     if status == 429 and quota_interval(payload) in _LONG_QUOTAS:
         return TolokaQuotaError
-    if not is_json or status in (408, 429) or status >= 500:
+    if (not is_json or status in (408, 429) or status >= 500) and status not in _FOR_EVER:
         return TolokaRetryableError
     return TolokaConflictError if status == 409 else TolokaApiError
 
@@ -263,7 +267,7 @@ def _find_value(sent: Any, path: str) -> tuple[bool, Any]:
     for step in path.split("."):
         if isinstance(sent, dict) and step in sent:
             sent = sent[step]
-        elif isinstance(sent, list) and step.isdecimal() and int(step) < len(sent):
+        elif isinstance(sent, list) and step.isdecimal() and len(step) < 10 and int(step) < len(sent):
             sent = sent[int(step)]
         else:
             return False, None

@@ -179,6 +179,12 @@ class Pool(Training):
         training_id = requirement.get("training_pool_id")
         return None if training_id is None else str(training_id)
 
+    @property
+    def highest_reward(self) -> Decimal:
+        """What an answer costs at the most, in US dollars, without Toloka's fee: with dynamic pricing it depends."""
+        offers = [self.raw, *_objects(_object(self.raw, "dynamic_pricing_config"), "intervals")]
+        return max(read_decimal(offer.get("reward_per_assignment")) or Decimal(0) for offer in offers)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -314,11 +320,12 @@ def read_date(text: object) -> datetime | None:
 
 
 def read_decimal(number: object) -> Decimal | None:
-    """Read an amount of money without the noise of binary fractions."""
+    """Read an amount of money without the noise of binary fractions; ``None`` for what is no finite number."""
     try:
-        return None if number is None else Decimal(str(number))
+        amount = None if number is None else Decimal(str(number))
     except InvalidOperation:
         return None
+    return amount if amount is not None and amount.is_finite() else None
 
 
 def read_metrics(operation: Operation) -> dict[str, float | None]:

@@ -14,6 +14,7 @@ from toloka_airflow.api.pool_rules import why_not_closed
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
+    from toloka_airflow.api.pool_rules import PoolOpening
 
 CLOSE_TIMEOUT = 60.0
 """Seconds to wait until no other operation blocks a close, and again until the close is done."""
@@ -44,22 +45,27 @@ def send_if_free(send: Callable[[], AnswerT]) -> AnswerT | Blocked:
         return Blocked(exc)
 
 
-def close_and_wait(client: TolokaClient, pool_id: str) -> Pool:
+def close_and_wait(client: TolokaClient, pool_id: str, opening: PoolOpening) -> Pool:
     """
-    Close a pool that must not stay open, whoever opened it, and return it.
+    Close a pool, unless it was opened again by another run, and return it as it is then.
 
+    :param opening: The opening that is to end.
     :raises TolokaTimeoutError: If other operations block it, or its own is not done, for a minute.
     :raises TolokaError: If it is not closed, or closed for update only.
     """
     give_up = time.monotonic() + CLOSE_TIMEOUT
-    while isinstance(answer := send_if_free(partial(client.close_pool, pool_id)), Blocked):
+    # Before each try, as what blocks the close may be the operation with which another run opens the pool.
+    while not opening.was_followed_by(pool := client.get_pool(pool_id)):
+        answer = send_if_free(partial(client.close_pool, pool_id))
+        if not isinstance(answer, Blocked):
+            if answer is not None:
+                client.ensure_success(client.wait_operation(answer, timeout=CLOSE_TIMEOUT))
+            pool = client.get_pool(pool_id)
+            break
         if time.monotonic() > give_up:
             raise TolokaTimeoutError(f"Pool {pool_id} was still locked after {CLOSE_TIMEOUT:.0f} s: {answer.refusal}")
         time.sleep(PAUSE)
-    if answer is not None:
-        client.ensure_success(client.wait_operation(answer, timeout=CLOSE_TIMEOUT))
-    pool = client.get_pool(pool_id)
-    if why := why_not_closed(pool):
+    if (why := why_not_closed(pool)) and not opening.was_followed_by(pool):
         raise PoolNotClosedError(f"Pool {pool_id} was closed, but it is {why}")
     return pool
 

@@ -29,6 +29,11 @@ def is_open(pool: Training) -> bool:
     return pool.status == PoolStatus.OPEN
 
 
+def is_locked(pool: Training) -> bool:
+    """Return whether an operation is changing the pool."""
+    return pool.status == PoolStatus.LOCKED
+
+
 def is_closed(pool: Training) -> bool:
     """Return whether the pool is CLOSED, for good or for update: it can be changed, opened and archived."""
     return pool.status == PoolStatus.CLOSED
@@ -110,9 +115,19 @@ def has_closed_since(pool: Training, since: datetime) -> bool:
     return pool.status != PoolStatus.LOCKED and pool.last_stopped is not None and pool.last_stopped > since
 
 
+def may_have_been_opened_since(pool: Training, since: datetime) -> bool:
+    """Return whether the pool may have been opened at a time or later; a LOCKED one does not say so yet."""
+    return pool.status == PoolStatus.LOCKED or pool.last_started is None or pool.last_started >= since
+
+
 def last_close_was_for_update(pool: Training) -> bool:
     """Return whether the last close of the pool was a pause; it may be open again."""
     return pool.last_close_reason == CloseReason.FOR_UPDATE
+
+
+def was_completed(pool: Training) -> bool:
+    """Return whether the last close of the pool was because all its tasks had their answers; it may be open again."""
+    return pool.last_close_reason == CloseReason.COMPLETED
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from toloka_airflow.api.ids import checked_id
@@ -15,6 +16,8 @@ PRODUCTION = "https://toloka.dev"
 SANDBOX = "https://sandbox.toloka.dev"
 AUTH_SCHEMES = ("auto", "OAuth", "ApiKey")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# `requests` takes a proxy from the environment for whatever is not in the mapping, and none for what is None there.
+NO_PROXIES = {"http": None, "https": None, "all": None}
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class ClientSettings:
     :param auth_scheme: ``OAuth``, ``ApiKey``, or ``auto``: recognised by the shape of the token.
     :param account_id: Requester to act for, if access is shared (``X-Act-Under-Account-ID``).
     :param timeout: Seconds to wait for a connection, and between two bytes of an answer.
+    :param total_timeout: Seconds for one request with its whole answer, however steadily that comes.
     :param retry_budget: Seconds that one call may spend on being repeated; 0 to leave that to the caller.
     :param first_pause: Seconds before the first repetition, at the most; every further pause is twice as long.
     :param verify: Whether to check certificates, or the path of a CA bundle or folder.
-    :param proxies: Proxy address per scheme, as `requests` takes it.
-    :param allow_http: Whether the token may travel unencrypted to another machine.
+    :param proxies: Proxy address per scheme, as `requests` takes it; those of the environment are used besides, but
+        never for a loopback address.
+    :param allow_http: Whether the token may travel unencrypted to another machine, be it Toloka's or a proxy.
     :raises ValueError: If one of them cannot be used. The error names the host, not ``base_url``, as the field of an
         Airflow connection from which it comes.
     """
@@ -44,6 +49,7 @@ class ClientSettings:
     auth_scheme: str = "auto"
     account_id: str | None = None
     timeout: tuple[float, float] = (10.0, 60.0)
+    total_timeout: float = 120.0
     retry_budget: float = 90.0
     first_pause: float = 1.0
     verify: bool | str = True
@@ -57,6 +63,8 @@ class ClientSettings:
         for seconds in self.timeout:
             if not 0 < seconds < float("inf"):
                 raise ValueError(f"timeout is {self.timeout!r}; it must be two positive numbers of seconds")
+        if not 0 < self.total_timeout < float("inf"):
+            raise ValueError(f"total_timeout is {self.total_timeout!r}; it must be a positive number of seconds")
         for name in ("retry_budget", "first_pause"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be a number of seconds, or 0")
@@ -66,11 +74,32 @@ class ClientSettings:
             account_id=account_id,
             proxies=_checked_proxies(self.proxies or {}),
         )
+        if self._is_unencrypted_to_proxy():
+            raise ValueError(
+                f"proxies: the token would travel unencrypted from {self.base_url} to a proxy; leave the proxy out, "
+                "or set allow_http in the extra of the connection if this network is yours"
+            )
 
     def _set(self, **values: object) -> None:
         """Put normalised values into their fields, which are frozen from then on."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def _is_unencrypted_to_proxy(self) -> bool:
+        parts = urlsplit(self.base_url)
+        if self.allow_http or parts.scheme != "http":
+            return False
+        return any(key.partition("://")[0] in ("http", "all") for key in self.proxies or {})
+
+    def request_proxies(self) -> dict[str, Any]:
+        """
+        Return a mapping for one request, into which `requests` puts the proxies of the environment.
+
+        What is on this machine is reached without them: a proxy elsewhere would get the token, and reach its own
+        machine.
+        """
+        is_here = urlsplit(self.base_url).hostname in LOOPBACK
+        return {**(NO_PROXIES if is_here else {}), **(self.proxies or {})}
 
     @cached_property
     def authorization(self) -> str:
@@ -142,6 +171,7 @@ def _address(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # a port that is no number, half an IPv6 address, an empty part of a name
         return None
     return parts if usable and not re.search(r"[\s?#]", url) else None

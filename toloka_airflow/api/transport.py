@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
+import math
 import os
 import random
 import re
 import ssl
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from itertools import chain, count
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 30.0
+MAX_RETRY_AFTER = 24 * 3600.0
+"""Seconds of a Retry-After header that are believed: no quota returns later than in a day."""
+MAX_DEPTH = 100
+"""How deep an answer may be nested."""
+_TOO_DEEP = f"JSON that is nested deeper than {MAX_DEPTH} levels"
+_PASSWORD = re.compile(r"(?<=//)[^/\s]*@")
+"""The credentials in an address, such as that of a proxy."""
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
 """How OpenSSL finds a certificate in a folder."""
 
@@ -57,9 +66,9 @@ class LazySession:
         if self._session is None:
             with self._lock:
                 if self._session is None:
-                    import requests
+                    from toloka_airflow.api.timed_session import timed_session
 
-                    self._session = requests.Session()
+                    self._session = timed_session()
         return self._session
 
 
@@ -69,16 +78,27 @@ class Transport:
 
     :param session: The connections, which other transports may share.
     :param retries: Whether to spend the retry budget of the settings.
+    :param deadline: Monotonic time by which all its requests must have ended.
     """
 
-    def __init__(self, settings: ClientSettings, session: LazySession, *, retries: bool = True) -> None:
-        self._settings, self._session = settings, session
+    def __init__(
+        self, settings: ClientSettings, session: LazySession, *, retries: bool = True, deadline: float = float("inf")
+    ) -> None:
+        self._settings, self._session, self._deadline = settings, session, deadline
         self._retry_budget = settings.retry_budget if retries else 0.0
         self._authorization = settings.authorization
         self._secret = self._authorization.split(" ", 1)[1]
         self._headers = {"User-Agent": f"airflow-toloka/{__version__}", "Accept": "application/json"}
         if settings.account_id:
             self._headers["X-Act-Under-Account-ID"] = settings.account_id
+        self._server_time: tuple[datetime, float] | None = None
+
+    def server_time(self) -> datetime | None:
+        """Return what the server's clock shows, to the second, by its last answer; ``None`` if that did not say."""
+        if self._server_time is None:
+            return None
+        date, answered = self._server_time
+        return date + timedelta(seconds=time.monotonic() - answered)
 
     def request(
         self,
@@ -100,7 +120,7 @@ class Transport:
         :raises TolokaApiError: If the API answered with an error.
         """
         give_up = time.monotonic() + self._retry_budget
-        for attempt in itertools.count(1):
+        for attempt in count(1):
             try:
                 return self._send(method, path, params, body)
             except TolokaQuotaError:
@@ -115,24 +135,36 @@ class Transport:
         raise AssertionError("unreachable")
 
     def _send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Any:
-        request = f"{method} {path}"
+        request, base_url = f"{method} {path}", self._settings.base_url
         headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
+        data = json.dumps(body) if not isinstance(body, bytes | None) else body
+        seconds = min(self._settings.total_timeout, self._deadline - time.monotonic())
+        if seconds <= 0:
+            raise TolokaConnectionError(f"{request} was not sent: the time is up", may_have_been_received=False)
+        session = self._session.get()  # before the clock starts: the first time, it imports `requests`
+        from toloka_airflow.api.timed_session import ends_by
+
+        deadline = time.monotonic() + seconds
+        connect, read = self._settings.timeout
         try:
-            answer = self._session.get().request(
-                method,
-                self._settings.base_url + (path if path.startswith("/api/") else f"/api/v1{path}"),
-                params=params,
-                data=json.dumps(body) if not isinstance(body, bytes | None) else body,
-                headers=headers,
-                auth=self._authorize,
-                timeout=self._settings.timeout,
-                allow_redirects=False,
-                verify=self._verify,
-                # A copy, into which `requests` puts those of the environment.
-                proxies=dict(self._settings.proxies or {}),
-            )
-        except OSError as exc:  # what requests raises, and what a missing CA bundle raises through it
-            text = self._without_secret(f"{request} got no answer from {self._settings.base_url}: {exc}")
+            with ends_by(deadline):
+                answer = session.request(
+                    method,
+                    base_url + (path if path.startswith("/api/") else f"/api/v1{path}"),
+                    params=params,
+                    data=data,
+                    headers=headers,
+                    auth=self._authorize,
+                    timeout=(min(connect, seconds), read),
+                    allow_redirects=False,
+                    verify=self._verify,
+                    # A copy, into which `requests` puts those of the environment.
+                    proxies=self._settings.request_proxies(),
+                )
+        except Exception as exc:  # mostly an OSError; but a proxy that cannot be parsed, for one, is a ValueError
+            late = f"no complete answer in {seconds:.3g} s; " if time.monotonic() >= deadline else ""
+            why = _PASSWORD.sub("***@", str(exc) or repr(exc))
+            text = self._without_secret(f"{request} got no answer from {base_url}: {late}{why}")
             # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
             raise TolokaConnectionError(text, may_have_been_received=not _never_sent(exc)) from None
         return self._read(request, answer, body)
@@ -147,6 +179,8 @@ class Transport:
         return request
 
     def _read(self, request: str, answer: requests.Response, sent: Any) -> Any:
+        date = _http_date(answer.headers.get("Date"))
+        self._server_time = None if date is None else (date, time.monotonic())
         if answer.status_code == 204:
             return None
         if 300 <= answer.status_code < 400:
@@ -154,24 +188,27 @@ class Transport:
             where = self._without_secret(answer.headers.get("Location", "nowhere"))
             advice = "Set the host of the connection to the address that the API is served at."
             raise TolokaApiError(request, status=answer.status_code, message=f"redirect to {where}", advice=advice)
+        is_success = 200 <= answer.status_code < 300
         try:
-            content = json.loads(answer.content) if answer.content else None
-            is_json = content is not None or answer.status_code >= 400
-        except ValueError:
-            content, is_json = None, False
-        if answer.ok and is_json:
+            content = _parsed(answer.content) if answer.content else None
+            problem = "not JSON" if is_success and content is None else None
+        except ValueError as exc:
+            content, problem = None, str(exc)
+        if is_success and problem is None:
             return content
-        raise self._error(request, answer, content, is_json, sent)
+        raise self._error(request, answer, content, problem, sent)
 
-    def _error(self, request: str, answer: requests.Response, content: Any, is_json: bool, sent: Any) -> TolokaApiError:
+    def _error(
+        self, request: str, answer: requests.Response, content: Any, problem: str | None, sent: Any
+    ) -> TolokaApiError:
         body = self._without_secret(content) if isinstance(content, dict) else {}
-        text = f"not JSON: {shortened(self._without_secret(answer.text))!r}"
+        text = self._without_secret(answer.content.decode(errors="replace"))
         code, payload = body.get("code"), body.get("payload")
-        return error_class(answer.status_code, payload, is_json=is_json)(
+        return error_class(answer.status_code, payload, is_json=problem is None)(
             request,
             status=answer.status_code,
             code=None if code is None else str(code),
-            message=str(body.get("message") or "") if is_json else text,
+            message=str(body.get("message") or "") if problem is None else f"{problem}: {shortened(text)!r}",
             request_id=body.get("request_id"),
             payload=payload,
             retry_after=_seconds(answer.headers.get("Retry-After")),
@@ -210,7 +247,33 @@ def _certificates(verify: bool | str) -> bool | str:
         return verify
 
 
-def _never_sent(exc: OSError) -> bool:
+def _parsed(content: bytes) -> Any:
+    """
+    Return the JSON of an answer; a number that JSON does not have, such as NaN, is as good as none.
+
+    :raises ValueError: If it is no JSON, or so deep that no function that calls itself gets through it.
+    """
+    try:
+        parsed = json.loads(content, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except ValueError:
+        raise ValueError("not JSON") from None
+    level = [parsed] if isinstance(parsed, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return parsed
+        values = chain.from_iterable(node.values() if type(node) is dict else node for node in level)
+        level = [value for value in values if type(value) is dict or type(value) is list]
+    raise ValueError(_TOO_DEEP)
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _never_sent(exc: Exception) -> bool:
     """Return whether the connection could not even be made."""
     import requests
     from urllib3.exceptions import NewConnectionError
@@ -225,9 +288,19 @@ def _seconds(retry_after: str | None) -> float | None:
     """Read a Retry-After header, which holds seconds or a date."""
     if not retry_after:
         return None
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+        if retry_after.strip().isdecimal():
+            seconds = float(retry_after)
+        else:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(0.0, seconds), MAX_RETRY_AFTER)
+
+
+def _http_date(text: str | None) -> datetime | None:
+    """Read a Date header, which is always in GMT."""
+    try:
+        return None if text is None else parsedate_to_datetime(text).replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None

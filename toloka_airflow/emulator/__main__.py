@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         server = _server(options)
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         parser.error(str(exc))
     with _signals() as leave:
         try:
@@ -72,6 +72,8 @@ def _server(options: argparse.Namespace) -> EmulatorServer:
         balance=options.balance,
         quotas=options.quotas,
         seed_file=options.seed_file,
+        allow_remote=options.allow_remote,
+        allow_hosts=options.allow_host,
     )
     if options.snapshot:
         server.restore(json.loads(Path(options.snapshot).read_text()))
@@ -85,7 +87,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen at")
+    add("--host", default="127.0.0.1", help="address to listen at; other than loopback with --allow-remote only")
+    add(
+        "--allow-remote",
+        action="store_true",
+        help="let everybody who reaches --host read, change and steer everything: there is no password",
+    )
+    add("--allow-host", action="append", default=[], metavar="NAME", help="name under which clients reach the emulator")
     add("--port", type=_port, default=0, help="port to listen at; 0 takes a free one")
     add("--seed", type=int, default=0, help="the same seed gives the same people, answers and ids")
     add("--speed", type=float, default=1.0, help="virtual seconds per real second")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from contextlib import suppress
@@ -18,8 +19,10 @@ from toloka_airflow.emulator.http.app import DROP, create_app
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from toloka_airflow.emulator.http.guard import Guard
     from toloka_airflow.emulator.world.world import World
 
+LOG = logging.getLogger(__name__)
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 5.0
 BACKLOG = 128
@@ -68,9 +71,9 @@ class Runner:
     which would cost every test of a user up to 0.3 s.
     """
 
-    def __init__(self, world: World, listener: socket.socket) -> None:
+    def __init__(self, world: World, listener: socket.socket, guard: Guard) -> None:
         self._world = world
-        self._app = create_app(world)
+        self._app = create_app(world, guard)
         self._listener = listener
         self._state = ServerState()
         self._leave = asyncio.Event()
@@ -120,8 +123,13 @@ class Runner:
         with self._world.clock.alarm.heard_by(partial(loop.call_soon_threadsafe, alarm.set)):
             while True:
                 alarm.clear()
-                with self._world.up_to_date() as world:
-                    pause = world.pause()
+                try:
+                    with self._world.up_to_date() as world:
+                        pause = world.pause()
+                except Exception:
+                    # A snapshot may hold a world that contradicts itself: what else it planned happens all the same.
+                    LOG.exception("Something that was planned could not happen")
+                    pause = 0
                 with suppress(TimeoutError):
                     await asyncio.wait_for(alarm.wait(), pause)
                 await asyncio.sleep(TICK)

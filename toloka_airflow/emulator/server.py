@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from toloka_airflow.emulator.http.app import API_ROUTES
+from toloka_airflow.emulator.http.guard import Guard, is_loopback
 from toloka_airflow.emulator.rules import webhooks
 from toloka_airflow.emulator.rules.pools import summary
 from toloka_airflow.emulator.runner import Runner, listen
@@ -34,7 +36,7 @@ class EmulatorServer:
     It accepts requests when `start` returns and is gone when `stop` returns. What can be steered over HTTP
     can be steered from Python too, from any thread.
 
-    :param host: Address to listen at.
+    :param host: Address to listen at. Other machines reach none but loopback addresses only with `allow_remote`.
     :param port: Port to listen at; 0 takes a free one.
     :param seed: The same seed gives the same people, answers and ids.
     :param speed: Virtual seconds per real second.
@@ -45,6 +47,10 @@ class EmulatorServer:
     :param seed_file: A JSON file that tells what there is at the beginning and after a reset.
     :param quotas: Refuse calls beyond the documented quotas with 429. Quotas of methods pass in virtual time; 300
         requests per second are the most while the clock runs at real speed, and no limit if it is faster or frozen.
+    :param allow_remote: Whether everybody who reaches the address may read, change and steer everything: the emulator
+        asks for no password.
+    :param allow_hosts: Names under which clients reach the emulator, besides addresses and `localhost`.
+    :raises ValueError: If one of them cannot be used.
     """
 
     def __init__(
@@ -60,12 +66,22 @@ class EmulatorServer:
         balance: Decimal | float = 1000,
         quotas: bool = True,
         seed_file: str | Path | None = None,
+        allow_remote: bool = False,
+        allow_hosts: Sequence[str] = (),
     ) -> None:
+        if not (allow_remote or is_loopback(host)):
+            raise ValueError(
+                f"host is {host!r}, which other machines may reach, and all of them could steer the emulator; "
+                "set allow_remote (--allow-remote) if they may, or listen at 127.0.0.1"
+            )
+        self._guard = Guard(allow_remote, tuple(allow_hosts))
         clock = Clock(start=start, speed=speed, frozen=frozen)
         data = None if seed_file is None else json.loads(Path(seed_file).read_text())
         self.url = ""
         with _value_errors():
-            self._world = World(seed=seed, clock=clock, crowd=crowd, balance=balance, quotas=quotas, data=data)
+            self._world = World(
+                seed=seed, clock=clock, crowd=crowd, balance=balance, quotas=quotas, data=data, routes=API_ROUTES
+            )
         self._address = (host, port)
         self._runner: Runner | None = None
 
@@ -121,7 +137,7 @@ class EmulatorServer:
         return courier.wait(timeout)
 
     def reset(self) -> None:
-        """Begin anew with the same seed, seed file and settings; the clock runs on as it is."""
+        """Begin anew with the same seed, seed file and settings; the clock, too."""
         self._world.reset()
 
     def load(self, document: dict[str, Any]) -> dict[str, list[str]]:
@@ -169,7 +185,7 @@ class EmulatorServer:
             if self._world.courier.is_stopped:
                 self._world.courier.start()
                 webhooks.resume(self._world)
-        self._runner = Runner(self._world, listener)
+        self._runner = Runner(self._world, listener, self._guard)
         self._runner.start()
         return self
 

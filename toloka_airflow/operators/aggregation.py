@@ -17,7 +17,7 @@ from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaOperati
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus
 from toloka_airflow.api.pool_actions import Blocked, send_if_free
-from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.hooks import TolokaHook, task_error, task_errors
 from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.storage.paths import storage_path
@@ -129,10 +129,10 @@ class AggregateSolutionsOperator(WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the aggregation or find the one that runs, wait for it, and write its results."""
-        pool_id = checked_id("pool_id", self.pool_id)
-        self._check_fields()
-        file = self._file(context)
         with task_errors():
+            pool_id = checked_id("pool_id", self.pool_id)
+            self._check_fields()
+            file = self._file(context)
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, {"pool_id": pool_id})
             return self._act(context, client, file, time.time() + self.timeout)
@@ -232,7 +232,7 @@ class AggregateSolutionsOperator(WaitingOperator):
             if exc.code != EXPIRED:
                 raise
             file.discard()
-            raise AirflowException(f"The next attempt starts another aggregation: {exc}") from exc
+            raise task_error(exc, AirflowException, f"The next attempt starts another aggregation: {exc}") from exc
         facts = {"pool_id": str(self.pool_id), "operation_id": operation.id, "path": str(self.path)}
         return {**facts, "solutions": 0, **file.finish()}
 

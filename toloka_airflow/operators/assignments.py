@@ -60,7 +60,7 @@ class GetAssignmentsOperator(BaseOperator):
     SUBMITTED, ACCEPTED and REJECTED together, the time of its submission counts. ``until`` itself is in the next span.
 
     It returns ``{"pool_id", "path", "assignments", "answers"}``, the last two being counts. Assets among its outlets
-    get these as the extra of their event.
+    get the same as the extra of their event, so a DAG that the event starts finds the file.
 
     :param pool_id: The pool or training (templated).
     :param path: The file to write (templated); gzip if its name ends with ``.gz``. One that is there is replaced.
@@ -105,23 +105,23 @@ class GetAssignmentsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the file."""
-        pool_id = checked_id("pool_id", self.pool_id)
-        check_outlets(self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id)
-        statuses = self._statuses()
-        path = storage_path("path", self.path)
-        wanted = {"status": statuses, **period_filters(statuses, self.since, self.until)}
-        # Another download, such as one with an edited filter, does not resume this one's parts.
-        key = TaskIdentity.of(context).uuid("answers", pool_id, self.rows, wanted)[:8]
-        file = RowFile(path, key=key, max_age=RESUMABLE_FOR if self.until is None else float("inf"))
         with task_errors():
+            pool_id = checked_id("pool_id", self.pool_id)
+            check_outlets(self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id)
+            statuses = self._statuses()
+            path = storage_path("path", self.path)
+            wanted = {"status": statuses, **period_filters(statuses, self.since, self.until)}
+            # Another download, such as one with an edited filter, does not resume this one's parts.
+            key = TaskIdentity.of(context).uuid("answers", pool_id, self.rows, wanted)[:8]
+            file = RowFile(path, key=key, max_age=RESUMABLE_FOR if self.until is None else float("inf"))
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, {"pool_id": pool_id})
             self._download(client, pool_id, wanted, file)
             if not file.counts["assignments"]:
                 _ensure_it_exists(client, pool_id)
-        counts = {"assignments": 0, "answers": 0, **file.finish()}
-        report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=counts)
-        return {"pool_id": pool_id, "path": str(self.path), **counts}
+        result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **file.finish()}
+        report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=result)
+        return result
 
     def _download(self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile) -> None:
         if file.cursor is not None:
@@ -206,10 +206,10 @@ class ReviewAssignmentsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Decide what is not decided yet."""
-        pool_id = checked_id("pool_id", self.pool_id)
-        for _ in self._given():
-            pass  # every one of them is checked
         with task_errors():
+            pool_id = checked_id("pool_id", self.pool_id)
+            for _ in self._given():
+                pass  # every one of them is checked
             client = TolokaHook(self.toloka_conn_id).get_conn()
             pool = client.get_pool(pool_id)
             store_link(context, client, pool)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
-from toloka_airflow.api.models import SET_BY_TOLOKA, read_date, read_decimal
+from toloka_airflow.api.models import SET_BY_TOLOKA, read_date
 from toloka_airflow.api.pool_rules import is_open
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Money:
 
     def _cost(self, client: TolokaClient, pool: Pool, log: Any) -> tuple[Decimal, str] | None:
         """Return what the answers still wanted cost, and how that was found; ``None`` if it is nothing, or unknown."""
-        reward = _highest_reward(pool)
+        reward = pool.highest_reward
         if not reward:
             return None
         answers = _answers_to_pay(client, pool.id)
@@ -75,13 +75,6 @@ class Money:
             return None
         cost = reward * answers * (1 + self.fee)
         return cost, f"about {answers} more answers for {reward} USD and a fee of {self.fee:.0%} are {cost} USD"
-
-
-def _highest_reward(pool: Pool) -> Decimal:
-    """Return what an answer costs at the most, without the fee."""
-    pricing = pool.raw.get("dynamic_pricing_config") or {}
-    offers = [pool.raw, *(pricing.get("intervals") or [])]
-    return max(read_decimal(offer.get("reward_per_assignment")) or Decimal(0) for offer in offers)
 
 
 def _answers_to_pay(client: TolokaClient, pool_id: str) -> int | None:
@@ -93,29 +86,61 @@ def _answers_to_pay(client: TolokaClient, pool_id: str) -> int | None:
     return max(0, int(wanted) - int(metrics[APPROVED] or 0) - int(metrics[REJECTED] or 0))
 
 
-def skip_if_late(what: str, not_after: datetime | None) -> None:
+def skip_if_late(what: str, not_after: datetime | None, client: TolokaClient) -> None:
     """
     Skip the task if it is too late to open something.
 
+    :param client: What got an answer from Toloka just now.
     :raises AirflowSkipException: If so.
+    :raises AirflowFailException: If it is too late by Toloka's clock only.
     """
-    if not_after is not None and datetime.now(UTC) > not_after:
+    if not_after is None:
+        return
+    if datetime.now(UTC) > not_after:
         raise AirflowSkipException(f"{what} was not opened: it is too late, not_after is {not_after.isoformat()}")
+    fail_if_over(what, "not_after", not_after, client)
+
+
+def fail_if_over(what: str, name: str, limit: datetime, client: TolokaClient) -> None:
+    """
+    Refuse to open something if Toloka's clock has passed a time that the worker's clock has not.
+
+    Toloka closes pools by its own clock: this one would close at once, and be opened again by each retry.
+
+    :param client: What got an answer from Toloka just now.
+    :raises AirflowFailException: If so.
+    """
+    there = client.server_time()
+    if there is not None and there >= limit:
+        raise AirflowFailException(
+            f"{what} was not opened: {name} is {limit.isoformat()}, which is over by Toloka's clock. It shows "
+            f"{there.isoformat(timespec='seconds')}, the clock of this worker "
+            f"{datetime.now(UTC).isoformat(timespec='seconds')}. Set the clock that is wrong, or give a later time"
+        )
 
 
 def let_expire(client: TolokaClient, pool: Pool, will_expire: datetime | None, log: Any) -> None:
-    """Make a closed pool expire at a time, should nobody close it before; one that is open cannot be changed."""
+    """
+    Make a closed pool expire at a time, should nobody close it before; one that is open cannot be changed.
+
+    :param client: What got the pool from Toloka just now.
+    :raises AirflowFailException: If it would expire at once by Toloka's clock.
+    :raises ValueError: If it would by the worker's.
+    """
     present = read_date(pool.raw.get("will_expire"))
+    if not is_open(pool):
+        if will_expire is not None and will_expire <= datetime.now(UTC):
+            raise ValueError(
+                f"will_expire is {will_expire.isoformat()}, which is in the past: the pool would close at once"
+            )
+        if expires := will_expire or present:
+            fail_if_over(f"Pool {pool.id}", "will_expire", expires, client)
     if will_expire is None or (present is not None and abs((present - will_expire).total_seconds()) < 1):
         return
     if is_open(pool):
         if present is None or present > will_expire:
             log.warning("Pool %s is open, so it still expires at %s, not at %s", pool.id, present, will_expire)
         return
-    if will_expire <= datetime.now(UTC):
-        raise ValueError(
-            f"will_expire is {will_expire.isoformat()}, which is in the past: the pool would close at once"
-        )
     body = {key: value for key, value in pool.raw.items() if key not in SET_BY_TOLOKA}
     utc = will_expire.astimezone(UTC).replace(tzinfo=None)
     client.update_pool(pool.id, {**body, "will_expire": utc.isoformat(timespec="milliseconds")})

@@ -6,22 +6,21 @@ import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowException
-
-from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime
+from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus
-from toloka_airflow.api.pool_actions import Blocked, send_if_free
+from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if_free
 from toloka_airflow.api.pool_rules import PoolOpening, is_open, why_not_closed, why_unknown, would_be_opened
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link
+from toloka_airflow.operators.expiry import let_expire_in, warn_if_left_open
 from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, let_expire, skip_if_late
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.triggers.events import WaitEvent
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Training
+    from toloka_airflow.api.models import Pool, Training
 
 LIFECYCLE = ("OPEN", "CLOSE", "ARCHIVE")
 
@@ -70,8 +69,8 @@ class LifecycleOperator(WaitingOperator):
 
     def execute(self, context: Context) -> str | None:
         """Send the call and wait for its operation."""
-        self._id()
         with task_errors(must_be_done=self.must_be_done):
+            self._id()
             client = TolokaHook(self.toloka_conn_id).get_conn()
             return self._act(context, client, time.time() + self.timeout)
 
@@ -230,12 +229,17 @@ class OpenPoolOperator(PoolOperator):
     Open a pool, so that people get its tasks and are paid for them.
 
     The guards, which are off by default, are checked right before the pool is opened. They do not matter for a pool
-    that is open already, such as after an attempt whose answer was lost.
+    that is open already, such as after an attempt whose answer was lost. Times are compared with the clocks of both the
+    worker and Toloka; if they are over by Toloka's only, the task fails without a retry and names both.
 
     :param pool_id: The pool (templated).
     :param not_after: Never open the pool later than this, a time with a zone (templated). The task is skipped then.
     :param will_expire: When the pool expires should nobody close it before, a time with a zone (templated). The pool's
         own date, in its parameters, is replaced by it, and stays so.
+    :param expires_in: A timedelta or seconds (templated) after which the pool expires, counted from when it is opened,
+        should nobody close it before, such as a run that ``dagrun_timeout`` has ended without its teardowns. The pool's
+        own date is only replaced if it is later, and counts again at the next opening with ``expires_in``; it is an
+        error if it is over. See `toloka_airflow.operators.expiry`.
     :param min_balance: US dollars that must be on the account (templated).
     :param check_budget: Whether there must be, besides, what the pool still may cost: the answers that are not paid
         yet, as Toloka estimates their number, times the highest reward, and the fee. It is a minimum for a pool with
@@ -246,7 +250,14 @@ class OpenPoolOperator(PoolOperator):
     Further arguments are those of `LifecycleOperator`.
     """
 
-    template_fields: Sequence[str] = ("pool_id", "not_after", "will_expire", "min_balance", "toloka_conn_id")
+    template_fields: Sequence[str] = (
+        "pool_id",
+        "not_after",
+        "will_expire",
+        "expires_in",
+        "min_balance",
+        "toloka_conn_id",
+    )
     operation_type = "POOL.OPEN"
 
     def __init__(
@@ -254,6 +265,7 @@ class OpenPoolOperator(PoolOperator):
         *,
         not_after: datetime | str | None = None,
         will_expire: datetime | str | None = None,
+        expires_in: timedelta | float | str | None = None,
         min_balance: float | str | None = None,
         check_budget: bool = False,
         fee: float = 0.3,
@@ -263,27 +275,39 @@ class OpenPoolOperator(PoolOperator):
         super().__init__(**kwargs)
         if on_low_balance not in ON_LOW_BALANCE:
             raise ValueError(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
+        if will_expire is not None and expires_in is not None:
+            raise ValueError("will_expire and expires_in say both when the pool expires; give only one of them")
         parse_money("fee", fee)
         self.not_after = not_after
         self.will_expire = will_expire
+        self.expires_in = expires_in
         self.min_balance = min_balance
         self.check_budget = check_budget
         self.fee = fee
         self.on_low_balance = on_low_balance
 
+    def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
+        answer = super()._submit(context, client)
+        warn_if_left_open(context, client, self._id(), self.log)
+        return answer
+
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         not_after = parse_optional_datetime("not_after", self.not_after)
         will_expire = parse_optional_datetime("will_expire", self.will_expire)
+        expires_in = None if self.expires_in is None else parse_seconds("expires_in", self.expires_in)
         fee = parse_money("fee", self.fee) or Decimal(0)
         skip = self.on_low_balance == "skip"
         money = Money(parse_money("min_balance", self.min_balance), self.check_budget, fee, skip)
-        if not_after or will_expire or money.least is not None or money.check_budget:
+        if not_after or will_expire or expires_in or money.least is not None or money.check_budget:
             pool = client.get_settled_pool(object_id)
             if would_be_opened(pool):
-                skip_if_late(self._name, not_after)
+                skip_if_late(self._name, not_after, client)
                 money.ensure(client, pool, self.log)
             if would_be_opened(pool) or is_open(pool):
-                let_expire(client, pool, will_expire, self.log)
+                if expires_in is None:
+                    let_expire(client, pool, will_expire, self.log)
+                else:
+                    let_expire_in(client, pool, expires_in, self.log)
         return client.open_pool(object_id)
 
 
@@ -355,7 +379,7 @@ class OpenTrainingOperator(_TrainingOperator):
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         not_after = parse_optional_datetime("not_after", self.not_after)
         if not_after is not None and would_be_opened(client.get_training(object_id)):
-            skip_if_late(self._name, not_after)
+            skip_if_late(self._name, not_after, client)
         return client.open_training(object_id)
 
 
@@ -363,7 +387,9 @@ class CloseTrainingOperator(_TrainingOperator):
     """
     Close a training, so that nobody gets its tasks any more.
 
-    It fails, to be tried again, for a training that was closed for update and would reopen by itself, or is open again.
+    It does not close a training while a main pool that requires it is open, because several pools may share one: then
+    it is left to whoever closes the last of them. It fails, to be tried again, for a training that was closed for
+    update and would reopen by itself, or is open again.
 
     :param training_id: The training (templated).
     :param opened_before: Do not close the training if it was opened at this time or later (templated): another run
@@ -381,14 +407,24 @@ class CloseTrainingOperator(_TrainingOperator):
         self.opened_before = opened_before
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
-        opening = _opening(self.opened_before)
-        if opening.began_before is not None and opening.was_followed_by(training := client.get_training(object_id)):
+        training = client.get_training(object_id)
+        if _opening(self.opened_before).was_followed_by(training):
             self.log.info("%s was not closed: another run opened it at %s", self._name, training.last_started)
+            return None
+        if pool := _open_pool_requiring(client, training):
+            self.log.info(
+                "%s was not closed: pool %s, which requires it, is %s", self._name, pool.id, pool.status.value
+            )
             return None
         return client.close_training(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        _ensure_closed(self._name, client.get_training(self._id()), _opening(self.opened_before))
+        training = client.get_training(self._id())
+        try:
+            _ensure_closed(self._name, training, _opening(self.opened_before))
+        except PoolNotClosedError:
+            if why_unknown(training) or not _open_pool_requiring(client, training):
+                raise
 
 
 class ArchiveTrainingOperator(_TrainingOperator):
@@ -424,4 +460,8 @@ def _ensure_closed(name: str, pool: Training, opening: PoolOpening) -> None:
     """
     why = why_not_closed(pool)
     if why and (why_unknown(pool) or not opening.was_followed_by(pool)):
-        raise AirflowException(f"{name} was closed, but it is {why}. Try again to close it")
+        raise PoolNotClosedError(f"{name} was closed, but it is {why}. Try again to close it")
+
+
+def _open_pool_requiring(client: TolokaClient, training: Training) -> Pool | None:
+    return client.find_open_pool_requiring(training.id) if why_not_closed(training) else None

@@ -11,6 +11,7 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import SET_BY_TOLOKA
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.creation import CreateOperator, merged, part, with_value
+from toloka_airflow.operators.expiry import without_limit
 from toloka_airflow.storage.config_files import read_config
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class ClonePoolOperator(_PoolCreator):
     :param changes: What shall be different: a dict or a path, as ``config`` of `CreatePoolOperator`. Objects are merged
         key by key, ``None`` removes a parameter, everything else, lists too, is replaced.
     :param expires_in: As for `CreatePoolOperator`. Without it, ``will_expire``, and such a change, the copy expires
-        when the original does; that must be in the future.
+        when the original does by itself, whatever `OpenPoolOperator` has limited it to; that must be in the future.
     :param will_expire: As for `CreatePoolOperator` (templated).
 
     Further arguments are those of `CreateOperator`.
@@ -164,7 +165,7 @@ class ClonePoolOperator(_PoolCreator):
         changes = _changes(self.changes)
         if changes.get("will_expire") is None and (self.expires_in, self.will_expire) != (None, None):
             changes["will_expire"] = None
-        return _copy(original, changes)
+        return _copy(without_limit(original), changes)
 
     def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
         return _expiring(f"pool {self.pool_id}", body, expires_in=self.expires_in, will_expire=self.will_expire)

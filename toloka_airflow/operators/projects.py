@@ -70,6 +70,9 @@ class ArchiveProjectOperator(LifecycleOperator):
         # Unlike for pools, the API does not say what it answers for an archived project.
         if _is_archived(client, object_id):
             return None
+        # And it may begin another operation beside that of a previous attempt.
+        if (operation := self._unfinished(client)) is not None:
+            return operation
         try:
             return client.archive_project(object_id)
         except TolokaConflictError:

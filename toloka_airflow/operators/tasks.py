@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_int
-from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.triggers.events import WaitEvent
@@ -79,7 +80,7 @@ class CreateTasksOperator(WaitingOperator):
         allow_defaults: bool = True,
         chunk_size: int = 5000,
         in_flight: int = 4,
-        timeout: float = 6 * 3600.0,
+        timeout: float | timedelta = 6 * 3600.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(timeout=timeout, **{"multiple_outputs": True, **kwargs})
@@ -112,9 +113,9 @@ class CreateTasksOperator(WaitingOperator):
         self, act: Callable[..., dict[str, Any]], context: Context, read_deadline: Callable[[], float]
     ) -> dict[str, Any]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.transfer.uploading import Order, Upload, upload_errors
+        from toloka_airflow.transfer.uploading import Order, Upload
 
-        with upload_errors():
+        with task_errors():
             deadline = read_deadline()
             options = Order(**{name: getattr(self, name) for name in Order.__dataclass_fields__})
             client = TolokaHook(self.toloka_conn_id).get_conn()

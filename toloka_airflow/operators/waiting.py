@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from toloka_airflow._internal.arguments import parse_seconds
+from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
 from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.hooks import TolokaHook
@@ -27,8 +30,11 @@ class WaitingOperator(BaseOperator):
 
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     :param deferrable: Whether to wait in the triggerer instead of a worker.
-    :param poll_interval: Seconds between two polls.
-    :param timeout: Seconds to wait in all.
+    :param defer_after: How long to wait in the worker before that, in seconds. Most operations take seconds, and a task
+        that resumes while Airflow still handles its deferral may lose an attempt. 0 defers at once; the default is the
+        option ``defer_after`` in the section ``[toloka]`` of the Airflow configuration, 5 seconds.
+    :param poll_interval: Seconds, or a timedelta, between two polls.
+    :param timeout: Seconds, or a timedelta, to wait in all.
     """
 
     def __init__(
@@ -36,13 +42,15 @@ class WaitingOperator(BaseOperator):
         *,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 5.0,
-        timeout: float = 600.0,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.toloka_conn_id = toloka_conn_id
         self.deferrable = deferrable
+        self.defer_after = parse_defer_after(defer_after)
         self.poll_interval = parse_seconds("poll_interval", poll_interval)
         self.timeout = parse_seconds("timeout", timeout)
 
@@ -52,6 +60,8 @@ class WaitingOperator(BaseOperator):
         """
         Wait in the worker and return the operation, or in the triggerer and resume with another method.
 
+        What is done soon is returned even so.
+
         :param deadline: Unix time at which to give up.
         :param resume: A method of the operator; it reads the event that it gets with `awaited_operation`.
         """
@@ -60,6 +70,11 @@ class WaitingOperator(BaseOperator):
         left = max(0.0, deadline - time.time())
         if not self.deferrable:
             return client.wait_operation(operation, timeout=left, poll_interval=self.poll_interval)
+        if self.defer_after:
+            soon, interval = min(left, self.defer_after), min(self.poll_interval, BRIEF_POLL_INTERVAL)
+            with suppress(TolokaTimeoutError):
+                return client.wait_operation(operation, timeout=soon, poll_interval=interval)
+            left = max(0.0, deadline - time.time())
         self.defer(
             trigger=OperationTrigger(
                 operation_id=operation.id,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.paths import storage_path
@@ -53,28 +54,48 @@ def _text(name: str, source: Any) -> str:
 def _parsed(what: str, text: str, *, is_json: bool) -> Any:
     kind = "JSON" if is_json else "YAML"
     try:
-        return _from_json(text) if is_json else _from_yaml(what, text)
-    except json.JSONDecodeError as exc:
-        raise ValueError(f"{what}, line {exc.lineno}: no JSON: {exc.msg}") from None
-    except _YamlError:
-        raise
+        return _from_json(what, text) if is_json else _from_yaml(what, text)
     except RecursionError:
         raise ValueError(f"{what}: no {kind} that can be read: it is nested too deep") from None
-    except ValueError as exc:
-        raise ValueError(f"{what}: no {kind}: {exc}") from None
 
 
-def _from_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_object, parse_float=_float, parse_constant=_float)
+def _from_json(what: str, text: str) -> Any:
+    try:
+        json.loads(text, parse_int=str)  # its numbers are checked below, where the line is known
+        _check_json(text)
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"{what}, line {exc.lineno}: no JSON: {exc.msg}") from None
+    return json.loads(text)
 
 
-def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"{key!r} is there twice in one object")
-        result[key] = value
-    return result
+_TOKENS = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")(?P<key>\s*:)?|(?P<bracket>[\[\]{}])|(?P<word>[^\s\[\]{}:,"]+)')
+
+
+def _check_json(text: str) -> None:
+    """
+    Check what the parser lets pass.
+
+    :raises json.JSONDecodeError: For a key that is there twice in one object, and a number that JSON does not have.
+    """
+    keys: list[set[str]] = []
+    for token in _TOKENS.finditer(text):
+        try:
+            if token["key"]:
+                _add_key(keys[-1], json.loads(token["text"]))
+            elif token["bracket"] in ("{", "["):
+                keys.append(set())
+            elif token["bracket"]:
+                keys.pop()
+            elif token["word"] not in (None, "true", "false", "null"):
+                (int if re.fullmatch(r"-?[0-9]+", token["word"]) else _float)(token["word"])
+        except ValueError as exc:
+            raise json.JSONDecodeError(str(exc), text, token.start()) from None
+
+
+def _add_key(keys: set[Any], key: Any) -> None:
+    if key in keys:
+        raise ValueError(f"{key!r} is there twice in one object")
+    keys.add(key)
 
 
 def _float(text: str) -> float:
@@ -88,10 +109,6 @@ _TAGS = "tag:yaml.org,2002:"
 _NUMBERS: dict[str, Callable[[str], float]] = {f"{_TAGS}int": int, f"{_TAGS}float": _float}
 
 
-class _YamlError(ValueError):
-    """Content that is no configuration, with the place where it is."""
-
-
 def _from_yaml(what: str, text: str) -> Any:
     import yaml
 
@@ -99,15 +116,13 @@ def _from_yaml(what: str, text: str) -> Any:
         return yaml.load(text, _yaml_1_2())  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as exc:
         line = f", line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
-        raise _YamlError(f"{what}{line}: no YAML: {exc.problem}") from None
+        raise ValueError(f"{what}{line}: no YAML: {exc.problem}") from None
     except yaml.YAMLError as exc:
-        raise _YamlError(f"{what}: no YAML: {exc}") from None
+        raise ValueError(f"{what}: no YAML: {exc}") from None
 
 
 def _yaml_1_2() -> Any:
     """Return a loader with the core schema of YAML 1.2; PyYAML itself follows 1.1, and knows more than JSON."""
-    import re
-
     import yaml
 
     def construct(loader: Any, node: Any) -> Any:
@@ -115,11 +130,10 @@ def _yaml_1_2() -> Any:
         try:
             if isinstance(node, yaml.MappingNode):
                 # Before those that are merged in, as a key may replace one of them.
-                _object(
-                    (loader.construct_object(key, deep=True), None)
-                    for key, _ in node.value
-                    if key.tag != f"{_TAGS}merge"
-                )
+                keys: set[Any] = set()
+                for key, _ in node.value:
+                    if key.tag != f"{_TAGS}merge":
+                        _add_key(keys, loader.construct_object(key, deep=True))
                 return loader.construct_mapping(node, deep=True)
             return _NUMBERS[node.tag](node.value)
         except (ValueError, TypeError) as exc:

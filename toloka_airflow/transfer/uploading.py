@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.batches import Batch, BatchKey, PreviousUpload, encode_task, split_into_batches
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaTimeoutError
@@ -20,7 +18,6 @@ from toloka_airflow.api.models import Operation, Training
 from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.api.uploads import BatchResult, ChangedError, Uploader
-from toloka_airflow.hooks import task_errors
 from toloka_airflow.links import store_link
 from toloka_airflow.storage.task_files import FileSource, SourceError, Specs, task_source
 from toloka_airflow.transfer.client_threads import ClientThreads
@@ -95,7 +92,7 @@ class Upload:
 
         :param is_retry: Whether an earlier attempt may have sent something; if the first piece is there, one did.
         :param wait: Waits for an operation that holds the pool.
-        :raises AirflowFailException: Before anything is sent, if what was uploaded is not what the source says now.
+        :raises TolokaError: Before anything is sent, if what was uploaded is not what the source says now.
         """
         is_retry = is_retry or not self._uploader.is_new(self.client)
         with self._uploads_told():
@@ -127,7 +124,7 @@ class Upload:
         created, invalid = results.counts["created"], results.counts["invalid"]
         if invalid and not (skips and created):
             shown = "; ".join(f"{self._source.unit} {line}" for line in results.examples(SHOWN_INVALID))
-            raise AirflowFailException(
+            raise TolokaError(
                 f"{self._source.name}: the API found {invalid} of {total} tasks invalid, and {created} were created. "
                 f"{shown}. {results.report()} {_ADVICE}"
             )
@@ -291,7 +288,7 @@ class Upload:
         try:
             yield
         except ChangedError as exc:
-            raise AirflowFailException(
+            raise TolokaError(
                 f"{self._place(piece)}: not what an earlier attempt of this task uploaded: {exc}. Nothing is uploaded "
                 "twice: restore what was uploaded and chunk_size, and give what is new, and repaired what was skipped "
                 "as invalid, to a task of its own"
@@ -316,13 +313,3 @@ class Upload:
     def _report(self, text: str, *facts: Any) -> None:
         if self._pace.is_due():
             self._log.info(text, *facts)
-
-
-@contextmanager
-def upload_errors() -> Iterator[None]:
-    """Raise what goes wrong with an upload as Airflow's exceptions; tasks that cannot be read are not tried again."""
-    with task_errors():
-        try:
-            yield
-        except SourceError as exc:
-            raise AirflowFailException(str(exc)) from exc

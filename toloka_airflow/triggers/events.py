@@ -29,6 +29,7 @@ class WaitEvent:
     :param subject: The operation or pool as the API answered it, for the first three kinds.
     :param message: Why there is no subject, for the other two.
     :param version: Of this vocabulary; 0 is that of events without a version.
+    :param opened_at: When the opening of the pool began that the wait was about, if that is known.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class WaitEvent:
     subject: Raw | None = None
     message: str = ""
     version: int = VERSION
+    opened_at: str | None = None
 
     def payload(self) -> dict[str, Any]:
         """Return the event as JSON values."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -54,7 +54,9 @@ class PoolClosedTrigger(SharedPollingTrigger):
 
     poller_type = PoolPoller
 
-    def __init__(self, *, pool_id: str, toloka_conn_id: str = "toloka_default", poll_interval: float = 60.0) -> None:
+    def __init__(
+        self, *, pool_id: str, toloka_conn_id: str = "toloka_default", poll_interval: float | timedelta = 60.0
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.pool_id = checked_id("pool_id", pool_id)
         self.toloka_conn_id = toloka_conn_id

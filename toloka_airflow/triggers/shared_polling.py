@@ -340,9 +340,9 @@ class SharedWaitTrigger(SharedPollingTrigger, WaitTrigger[SubjectT]):
         now = time.monotonic()
         is_due = self.tracker.measures_in() == 0 or now >= self._fetch_at or not self.tracker.trusts_lists()
         if now < self._not_before or not is_due:
-            return await poller.cached(self.wait.subject_id, self.tracker.fetch)
+            return await poller.cached(self.wait.subject_id, self._fetch)
         self._fetch_at = next_fetch()
-        return await poller.fetch(self.tracker.fetch)
+        return await poller.fetch(self._fetch)
 
 
 def idle_interval(poll_interval: float) -> float:

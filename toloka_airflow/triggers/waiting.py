@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -16,10 +16,15 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from toloka_airflow.api.errors import FailureCount, TolokaError
 from toloka_airflow.triggers.events import REFUSED, TIMED_OUT, WaitEvent
 from toloka_airflow.triggers.poller import Poller
-from toloka_airflow.triggers.waits import SubjectT, Tracker, Wait
+from toloka_airflow.triggers.waits import SubjectT, Tracker, Wait, poll_timeout
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.client import TolokaClient
 
 OVERDUE_POLL_INTERVAL = 30.0
 """Seconds between two polls, at the most, while a wait should be over and Toloka does not answer."""
+MAX_RETRY_PAUSE = 600.0
+"""Seconds that a wait does not poll because of Retry-After, at the most: it may be wrong, and its subject done."""
 CONNECTION_MISSING_TIMEOUT = 120.0
 """Seconds to keep trying to read a connection: while a secrets backend is down, Airflow says that there is none."""
 
@@ -52,9 +57,12 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the event that says how the wait ended, polling by id."""
         poller = Poller.of(self.wait.toloka_conn_id)
-        while not (event := await self._poll(partial(poller.fetch, self.tracker.fetch))):
+        while not (event := await self._poll(partial(poller.fetch, self._fetch))):
             await asyncio.sleep(self._pause())
         yield TriggerEvent(event.payload())
+
+    def _fetch(self, client: TolokaClient) -> SubjectT:
+        return self.tracker.fetch(client.without_retries(timeout=poll_timeout(self.wait)))
 
     async def _poll(self, fetch: Callable[[], Awaitable[SubjectT | None]]) -> WaitEvent | None:
         """Fetch, decide, and return how the wait ended; ``None`` to wait on, as if there is nothing new."""
@@ -71,7 +79,8 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             self._connection_missing_since = None
             if subject is not None:
                 if kind := self.tracker.decide(subject, requested_at):
-                    return WaitEvent(kind, self.wait.deadline, subject=self.wait.facts(subject))
+                    facts, opened_at = self.wait.facts(subject), self.tracker.opened_at
+                    return WaitEvent(kind, self.wait.deadline, subject=facts, opened_at=opened_at)
                 # The task has logged the first one; once more for ten thousand waits at once would take long.
                 if self._last_known not in (None, subject.status.value):
                     self.log.info("Waiting for %s: it is %s", self.wait.name, subject.status.value)
@@ -97,7 +106,7 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             give_up = self._connection_missing_since + CONNECTION_MISSING_TIMEOUT
             return now >= give_up or bool(time.time() >= self.wait.deadline)
         if isinstance(exc, TolokaError) and exc.is_transient:
-            self._not_before = time.monotonic() + (exc.retry_after or 0.0)
+            self._not_before = time.monotonic() + min(exc.retry_after or 0.0, MAX_RETRY_PAUSE)
         return not isinstance(exc, TimeoutError) and self._failures.is_final(exc)
 
 

@@ -9,14 +9,17 @@ process learns from one poll to the next; whether the task polls or the triggere
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from toloka_airflow.api.client import MIN_POLL_TIMEOUT
 from toloka_airflow.api.models import Operation, Pool, read_date
 from toloka_airflow.api.pool_rules import PoolOpening, has_stopped
 from toloka_airflow.triggers.events import FINISHED, SPENT, TIME_IS_UP
-from toloka_airflow.triggers.progress import Progress
+from toloka_airflow.triggers.progress import Progress, cost
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -37,6 +40,10 @@ class Tracker(Protocol[SubjectT]):
 
     def decide(self, subject: SubjectT, requested_at: float) -> str | None:
         """Return the kind of `WaitEvent` with which the wait ends; ``None`` if it does not end yet."""
+
+    @property
+    def opened_at(self) -> str | None:
+        """When the opening of the pool began that the wait is about, if that is known; ``None`` for an operation."""
 
     def trusts_lists(self) -> bool:
         """Return whether what a list says of it is enough by now."""
@@ -71,7 +78,7 @@ class Wait(Generic[SubjectT]):
         for name, value in arguments.items():
             name = _RENAMED.get(name, name)
             if name in names:
-                known[name] = value
+                known[name] = value.total_seconds() if isinstance(value, timedelta) else value
             else:
                 log.warning("This version of toloka_airflow does not know the trigger argument %s; it is ignored", name)
         return cls(**known)
@@ -91,6 +98,7 @@ class OperationWait(Wait[Operation]):
 
     operation_id: str
     until: ClassVar[float | None] = None
+    opened_at: ClassVar[str | None] = None
 
     @property
     def subject_id(self) -> str:
@@ -136,9 +144,10 @@ class PoolWait(Wait[Pool]):
     :param pool_id: The pool.
     :param until: Unix time at which the wait ends with what there is.
     :param progress_interval: Seconds between two lines of progress in the log; ``None`` for none.
-    :param max_spend: US dollars with which the wait ends, once the progress says that they are spent.
+    :param max_spend: US dollars with which the wait ends, once the progress says that they are spent or committed.
     :param close_on_kill: Whether to close the pool if a person ends the wait (mark failed, mark success, delete the
         run); see `toloka_airflow.triggers.close_on_kill` for when it is not closed.
+    :param training_id: The training to close after the pool then.
     :param ignore_close_for_update: Whether to wait on while the pool is closed for update.
     :param last_started: When the pool was opened, as the API says it, if that is known already.
     """
@@ -150,6 +159,7 @@ class PoolWait(Wait[Pool]):
     close_on_kill: bool = False
     ignore_close_for_update: bool = False
     last_started: str | None = None
+    training_id: str | None = None
 
     @property
     def subject_id(self) -> str:
@@ -161,16 +171,16 @@ class PoolWait(Wait[Pool]):
         """What is waited for, in words."""
         return f"pool {self.pool_id}"
 
-    def decide(self, pool: Pool, *, requested_at: float, spent: float | None) -> str | None:
+    def decide(self, pool: Pool, *, requested_at: float, cost: float | None) -> str | None:
         """
         Return the kind of event with which the wait ends; ``None`` if it does not end yet.
 
         :param requested_at: Unix time of the poll.
-        :param spent: US dollars that are known to be spent for it.
+        :param cost: US dollars that are known to be spent or committed for it.
         """
         if has_stopped(pool, ignore_close_for_update=self.ignore_close_for_update):
             return FINISHED
-        if self.max_spend is not None and spent is not None and spent >= self.max_spend:
+        if self.max_spend is not None and cost is not None and cost >= self.max_spend:
             return SPENT
         if self.until is not None and requested_at >= self.until:
             return TIME_IS_UP
@@ -186,6 +196,13 @@ class PoolWait(Wait[Pool]):
         return {key: pool.raw[key] for key in _POOL_FACTS if key in pool.raw}
 
 
+def poll_timeout(wait: OperationWait | PoolWait) -> float:
+    """Return the seconds that a poll may take: until the wait may end, when another one decides."""
+    now = time.time()
+    left = [end - now for end in (wait.until, wait.deadline) if end is not None and end > now]
+    return max(MIN_POLL_TIMEOUT, min(left, default=0.0))
+
+
 class PoolTracker:
     """Poll a pool, its progress beside it, and remember which of its openings the wait is about."""
 
@@ -199,13 +216,18 @@ class PoolTracker:
         pool = client.get_settled_pool(self._wait.pool_id)
         self.opening = self.opening.updated(pool)  # before anything else is requested, should this task be killed
         if not has_stopped(pool):
-            self.progress.poll(client)
+            self.progress.poll(client, pool)
         return pool
 
     def decide(self, pool: Pool, requested_at: float) -> str | None:
         """Return the kind of event with which the wait ends; ``None`` if it does not end yet."""
         self.opening = self.opening.updated(pool)
-        return self._wait.decide(pool, requested_at=requested_at, spent=self.progress.spent)
+        return self._wait.decide(pool, requested_at=requested_at, cost=cost(self.progress.facts))
+
+    @property
+    def opened_at(self) -> str | None:
+        """When the opening of the pool began that the wait is about, if that is known."""
+        return None if self.opening.started is None else self.opening.started.isoformat()
 
     def trusts_lists(self) -> bool:
         """Return whether the opening is known, of which a list may be too old to know, or does not matter."""

@@ -79,6 +79,12 @@ def is_a_store(name: str) -> None:
         asyncio.run(resolve(accessors)(inlets=[], outlets=[]).aget("key"))
 
 
+def is_asked_by_the_worker(name: str) -> None:
+    assert resolve(name) is internals.RetryPolicy
+    takes("self", "exception", "try_number", "max_tries", "context")(f"{name}.evaluate")
+    assert "policy.evaluate(" in inspect.getsource(task_runner)
+
+
 def keeps_the_scheduler_from_making_a_run(name: str) -> None:
     parameters = inspect.signature(resolve(name)).parameters
     assert list(parameters)[:4] == ["self", "run_type", "run_after", "data_interval"]
@@ -109,6 +115,8 @@ CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
     "airflow.sdk.bases.operator.TRIGGER_FAIL_REPR": (is_the_method_of_failed_triggers, (3, 0)),
     internals.SCHEDULER_MODULE: (has_module, (3, 0)),
     internals.TRIGGERER_MODULE: (has_module, (3, 0)),
+    "airflow.sdk.RetryPolicy": (is_asked_by_the_worker, (3, 3)),
+    "airflow.sdk.RetryDecision": (takes("action", "retry_delay", "reason"), (3, 3)),
     f"{EVENT_TRIGGER}.shared_stream_key": (takes("self"), (3, 3)),
     f"{EVENT_TRIGGER}.open_shared_stream": (takes("kwargs"), (3, 3)),
     f"{EVENT_TRIGGER}.filter_shared_stream": (takes("self", "shared_stream"), (3, 3)),
@@ -174,3 +182,11 @@ class TestTaskStates:
     def test_of_a_run_that_is_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Airflow(), raising=False)
         assert internals.task_states(TaskInstance(), ["a"]) == {}
+
+    def test_of_other_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms := Airflow(a_0="success", a_1=None), raising=False)
+        assert internals.states_in_other_runs(TaskInstance(run_id="manual__2"), ["a"]) == {
+            "manual__1": {"a_0": "success", "a_1": None}
+        }
+        assert internals.states_in_other_runs(TaskInstance(run_id="manual__1"), ["a"]) == {}
+        assert [(asked.run_ids, asked.map_index) for asked in comms.asked] == [(None, None)] * 2

@@ -232,9 +232,12 @@ NOT_ONE_REQUEST = {
     "finished_operation_pages",
     "with_own_session",
     "without_retries",
+    "has_answers",
+    "server_time",
     "web_url",
     "get_settled_pool",
     "pools_requiring",
+    "find_open_pool_requiring",
     "wait_operation",
     "ensure_success",
     "measure",
@@ -944,6 +947,29 @@ class TestSearches:
             server.answer("GET", "/pools", json={"items": items, "has_more": False})
         assert [found.id for found in client(server).pools_requiring("7")] == ["1", "3"]
         assert {query(server, index)["status"] for index in range(3)} == {"OPEN", "CLOSED", "LOCKED"}
+
+    @pytest.mark.parametrize(
+        ("listed", "found", "opening", "is_open"),
+        [
+            ("OPEN", pool("OPEN", id="1"), False, True),
+            ("OPEN", pool("CLOSED", id="1"), False, False),  # the list is older
+            ("OPEN", pool("CLOSED", "FOR_UPDATE", id="1"), False, True),
+            ("CLOSED", pool("CLOSED", id="1"), False, False),
+            ("CLOSED", pool("CLOSED", id="1"), True, True),
+            ("CLOSED", pool("OPEN", id="1"), True, True),
+        ],
+    )
+    def test_a_training_is_required_by_an_open_pool(
+        self, server: ScriptedServer, listed: str, found: dict[str, Any], opening: bool, is_open: bool
+    ) -> None:
+        needs = {"quality_control": {"training_requirement": {"training_pool_id": "7"}}}
+        under_way = [operation("RUNNING", parameters={"pool_id": "1"})] if opening else []
+        server.default("GET", "/operations", {"items": under_way, "has_more": False})
+        server.default("GET", "/pools", {"items": [], "has_more": False})
+        server.answer("GET", "/pools", json={"items": [pool(listed, id="1", **needs)], "has_more": False})
+        server.default("GET", "/pools/1", {**found, **needs})
+        required_by = client(server).find_open_pool_requiring("7")
+        assert (required_by.id if required_by else None) == ("1" if is_open else None)
 
 
 class TestWebUrl:

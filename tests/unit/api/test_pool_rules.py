@@ -263,6 +263,7 @@ def test_for_update_is_a_state_only_while_the_pool_is_closed(status: str, reason
     pool = answered(status, reason, "9", "10")
     assert pool_rules.is_closed_for_update(pool) == (status == "CLOSED" and reason == "FOR_UPDATE")
     assert pool_rules.last_close_was_for_update(pool) == (reason == "FOR_UPDATE")
+    assert pool_rules.was_completed(pool) == (reason == "COMPLETED")
 
 
 @pytest.mark.parametrize(
@@ -281,6 +282,16 @@ def test_a_close_is_known_by_its_time(status: str, stopped: str, since: str, exp
     limit = at(since)
     assert limit is not None
     assert pool_rules.has_closed_since(answered(status, "MANUAL", "8", stopped), limit) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "started", "expected"),
+    [("OPEN", "8", False), ("OPEN", "9", True), ("OPEN", "10", True), ("OPEN", "-", True), ("LOCKED", "8", True)],
+)
+def test_an_opening_is_known_by_its_time(status: str, started: str, expected: bool) -> None:
+    since = at("9")
+    assert since is not None
+    assert pool_rules.may_have_been_opened_since(answered(status, "-", started), since) is expected
 
 
 def test_a_pool_that_is_being_opened_is_locked() -> None:

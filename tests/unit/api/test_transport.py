@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import subprocess
@@ -9,8 +10,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import TOKEN, ScriptedHandler, ScriptedServer, operation, pool
+from tests.support import ABSURD, TOKEN, ScriptedHandler, ScriptedServer, nested, operation, pool
 from tests.virtual_time import VirtualTime, utc
 from toloka_airflow import __version__
 from toloka_airflow.api.client import TolokaClient
@@ -30,7 +31,7 @@ from toloka_airflow.api.errors import (
     TolokaQuotaError,
     TolokaRetryableError,
 )
-from toloka_airflow.api.models import AssignmentStatus
+from toloka_airflow.api.models import AssignmentStatus, Operation
 from toloka_airflow.api.settings import ClientSettings
 
 PAGE = b"<html><body>" + b"Bad gateway. " * 200 + b"</body></html>"
@@ -167,6 +168,26 @@ def raw_server(answer: bytes) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread.join()
+
+
+@contextmanager
+def one_connection(serve: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """Accept a connection, and give the address; the event is set when the block has ended."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                serve(connection, over)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
 
 
 class TestHeaders:
@@ -334,7 +355,7 @@ class TestRepetition:
         assert f"it returns by {returns:%Y-%m-%d %H:%M}" in str(caught.value)
         assert len(server.seen) == 1
 
-    @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422])
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 501, 505])
     @pytest.mark.parametrize("call", ["get", "open", "pool", "tasks, by id"])
     def test_a_refusal_is_final(self, server: ScriptedServer, call: str, status: int) -> None:
         method, path, send, _ = EVERY[call]
@@ -358,6 +379,54 @@ class TestRepetition:
         with pytest.raises(TolokaConnectionError, match="Read timed out") as caught:
             client(server, timeout=(60.0, 0.2)).without_retries().get_pool("21")
         assert caught.value.may_have_been_received
+
+    @pytest.mark.parametrize("call", EVERY)
+    def test_an_answer_that_drips_is_left(self, server: ScriptedServer, call: str) -> None:
+        """No pause is as long as the read time-out, and the whole answer would take half a minute."""
+        method, path, send, good = EVERY[call]
+        server.answer(method, path, json=good, drip=30 / len(json.dumps(good)))
+        with pytest.raises(TolokaConnectionError, match=r"no complete answer in 0\.4 s") as caught:
+            send(client(server, total_timeout=0.4).without_retries())
+        assert caught.value.may_have_been_received
+        assert caught.value.is_transient
+
+    @pytest.mark.parametrize(
+        ("begin", "again"), [("", "X-Drip: 1\r\n"), ("Transfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n")]
+    )
+    def test_headers_and_chunks_that_drip(self, begin: str, again: str) -> None:
+        def serve(connection: socket.socket, over: threading.Event) -> None:
+            connection.recv(65536)
+            connection.sendall(f"HTTP/1.1 200 OK\r\n{begin}".encode())
+            while not over.wait(0.1):
+                connection.sendall(again.encode())
+
+        with one_connection(serve) as url, pytest.raises(TolokaConnectionError, match=r"no complete answer in 0\.4 s"):
+            TolokaClient(ClientSettings(TOKEN, base_url=url, total_timeout=0.4, retry_budget=0.0)).get_pool("21")
+
+    def test_a_server_that_takes_a_body_slowly_is_left(self) -> None:
+        def serve(connection: socket.socket, over: threading.Event) -> None:
+            while not over.wait(0.1):
+                connection.recv(65536)
+
+        settings = {"total_timeout": 0.4, "retry_budget": 0.0}
+        with one_connection(serve) as url, pytest.raises(TolokaConnectionError, match="no complete answer") as caught:
+            TolokaClient(ClientSettings(TOKEN, base_url=url, **settings)).create_tasks_async(b"[" * 20_000_000)
+        assert caught.value.may_have_been_received
+
+    def test_after_its_deadline_a_client_sends_nothing(self, server: ScriptedServer) -> None:
+        late = client(server).without_retries(timeout=0)
+        with pytest.raises(TolokaConnectionError, match="GET /pools/21 was not sent: the time is up") as caught:
+            late.get_pool("21")
+        assert not caught.value.may_have_been_received
+        assert not server.seen
+
+    def test_a_wait_for_an_operation_survives_an_answer_that_drips(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/operations/op-1", json=operation(), drip=0.3)
+        server.answer("GET", "/operations/op-1", json=operation())
+        waiting = client(server, total_timeout=0.4)
+        pending = Operation.from_api(operation("PENDING"))
+        assert waiting.wait_operation(pending, timeout=20, poll_interval=0.01).status == "SUCCESS"
+        assert len(server.seen) == 2
 
     @pytest.mark.parametrize("fault", PASSING)
     def test_without_retries(self, server: ScriptedServer, fault: str) -> None:
@@ -385,6 +454,52 @@ class TestRepetition:
             client(server, retry_budget=1.9).get_pool("21")
         assert virtual.now - began == pytest.approx(1)
         assert len(server.seen) == 2
+
+
+class TestPromise:
+    """Whatever comes from the network is a `TolokaConnectionError` or a `TolokaApiError`."""
+
+    @pytest.mark.parametrize("absurd", ABSURD)
+    def test_absurd_answers(self, server: ScriptedServer, virtual: VirtualTime, absurd: str) -> None:
+        server.answer("GET", "/operations/op-1", times=100, **ABSURD[absurd])
+        with pytest.raises(TolokaRetryableError) as caught:
+            client(server).get_operation("op-1")
+        assert 0 < len(str(caught.value)) < 2000
+        assert caught.value.retry_after is None or caught.value.retry_after <= 24 * 3600
+
+    def test_what_is_as_deep_as_anybody_needs_is_read(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/operations/op-1", json=operation(details={"a": nested(90)}))
+        assert client(server).get_operation("op-1").details == {"a": nested(90)}
+
+    @pytest.mark.parametrize("step", ["9" * 5000, "٣" * 3, "-1", "²"])
+    def test_the_path_of_a_field_that_was_not_sent(self, server: ScriptedServer, step: str) -> None:
+        payload = {f"tasks.{step}": {"code": "X"}}
+        server.error("POST", "/projects", 400, "VALIDATION_ERROR", payload=payload)
+        with pytest.raises(TolokaApiError, match="VALIDATION_ERROR"):
+            client(server).create_project({"tasks": [1]})
+
+    @pytest.mark.parametrize("balance", ["NaN", "Infinity", "-Infinity", "1e999", '"NaN"', '"sNaN"', '"inf"'])
+    def test_a_balance_that_is_no_number(self, server: ScriptedServer, balance: str) -> None:
+        server.answer("GET", "/requester", body=f'{{"id": "r-1", "balance": {balance}}}'.encode())
+        assert client(server).get_requester().balance is None
+
+    def test_numbers_that_json_does_not_have_go_no_further(self, server: ScriptedServer) -> None:
+        """A database that Airflow stores an event in may refuse them."""
+        body = json.dumps(operation(details={"a": float("nan"), "b": [float("inf"), 1e-5]}))
+        server.answer("GET", "/operations/op-1", body=body.encode())
+        assert client(server).get_operation("op-1").raw["details"] == {"a": None, "b": [None, 1e-5]}
+
+    @pytest.mark.parametrize(
+        "host",
+        ["a..b:80", f"{'a' * 64}.example:80", ".:80", "[bad", "host:99999", "%zz:80", "ho st:80", "\u2028host:1"],
+    )
+    def test_a_proxy_of_the_environment_that_cannot_be_parsed(
+        self, monkeypatch: pytest.MonkeyPatch, virtual: VirtualTime, caplog: pytest.LogCaptureFixture, host: str
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:sesame@{host}")
+        with pytest.raises(TolokaConnectionError) as caught:
+            TolokaClient(ClientSettings(TOKEN, base_url="https://toloka.example")).get_pool("21")
+        assert "sesame" not in str(caught.value) + caplog.text
 
 
 @contextmanager
@@ -674,3 +789,31 @@ def test_a_client_imports_requests_for_its_first_request_only() -> None:
         "client.without_retries(), client.with_own_session(); print('requests' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+class TestServerTime:
+    def test_it_goes_on_since_the_last_answer(self, server: ScriptedServer, virtual: VirtualTime) -> None:
+        server.date = "Thu, 01 Jan 2098 12:00:00 GMT"
+        server.default("GET", "/pools/21", pool())
+        toloka = client(server)
+        assert toloka.server_time() is None
+        toloka.get_pool("21")
+        virtual.advance(90.5)
+        assert toloka.server_time() == datetime(2098, 1, 1, 12, 1, 30, 500_000, tzinfo=UTC)
+
+    def test_an_error_has_a_date_too(self, server: ScriptedServer) -> None:
+        server.date = "Thu, 01 Jan 2098 12:00:00 GMT"
+        server.error("GET", "/pools/21", 404, "DOES_NOT_EXIST")
+        toloka = client(server)
+        with pytest.raises(TolokaApiError):
+            toloka.get_pool("21")
+        assert toloka.server_time() is not None
+
+    @pytest.mark.parametrize("date", ["", "soon", "Thu, 99 Jan 2098 12:00:00 GMT", "0"])
+    def test_an_answer_that_does_not_say_it(self, server: ScriptedServer, date: str) -> None:
+        server.default("GET", "/pools/21", pool())
+        toloka = client(server)
+        toloka.get_pool("21")
+        server.date = date
+        toloka.get_pool("21")
+        assert toloka.server_time() is None

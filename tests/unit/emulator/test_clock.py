@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from toloka_airflow.emulator.world.clock import Clock, format_date, parse_date
+from toloka_airflow.emulator.world.clock import DAY, Clock, format_date, parse_date
 
 
 class Watch:
@@ -71,3 +71,22 @@ def test_impossible_advance(clock, seconds):
 )
 def test_dates_of_the_documentation(text, canonical):
     assert format_date(parse_date(text)) == canonical
+
+
+def test_reset_goes_back_to_the_beginning(clock, watch):
+    watch.seconds += 60
+    clock.change(speed=2, frozen=True)
+    clock.advance(3600)
+    clock.reset()
+    assert clock.view() == {"now": "2030-01-01T00:00:00.000", "speed": 60, "frozen": False}
+    watch.seconds += 1
+    assert format_date(clock.now()) == "2030-01-01T00:01:00.000"
+
+
+def test_reset_goes_back_to_the_real_time(watch):
+    clock = Clock(frozen=True, monotonic=watch)
+    began = clock.now()
+    clock.advance(7 * 86400)
+    clock.reset()
+    assert clock.view()["frozen"]
+    assert began <= clock.now() < began + DAY

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 import requests
 
 from tests.virtual_time import VirtualTime
-from toloka_airflow.emulator.http.app import create_app
+from toloka_airflow.emulator.http.app import API_ROUTES, create_app
 from toloka_airflow.emulator.world.faults import Fault
 
 OPEN = "/api/v1/pools/{id}/open"
@@ -168,3 +169,37 @@ def test_in_the_journal(api):
 def test_impossible_fault(wrong, name):
     with pytest.raises(ValueError, match=name):
         Fault(**({"method": "GET", "path": "/x"} | wrong))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "nearest"),
+    [
+        ("GET", "/pools/{id}", "GET /api/v1/pools/{id}"),
+        ("POST", "/api/v1/pool/{id}/open", "POST /api/v1/pools/{id}/open"),
+        ("PUT", "/api/v1/pools/7/open", "POST /api/v1/pools/{id}/open"),
+        ("GET", "/api/v1/operation/7", "GET /api/v1/operations/{id}"),
+        ("GET", "/api/v1/operations?status=PENDING", "GET /api/v1/operations"),
+        ("POST", "/api/v1/staging/analytics-2", "POST /api/staging/analytics-2"),
+        ("GET", "/_emulator/clock", "GET /api/v1/"),
+    ],
+)
+def test_a_fault_that_could_never_happen(api, method, path, nearest):
+    with pytest.raises(
+        ValueError, match=f"no route {re.escape(f'{method} {path}')}, .*nearest is {re.escape(nearest)}"
+    ):
+        api.server.faults.add(method, path, status=503)
+    fault = {"method": method, "path": path, "status": 503}
+    answer = requests.post(f"{api.server.url}/_emulator/faults", json=fault, timeout=60)
+    assert answer.status_code == 400
+    assert f"the nearest is {nearest}" in answer.json()["message"]
+    with pytest.raises(ValueError, match="no route"):
+        api.server.load({"faults": [fault]})
+    assert len(api.server.faults) == 0
+
+
+def test_every_route_can_have_faults(api):
+    for method, path in API_ROUTES:
+        for fault_path in (path, path.replace("{id}", "7"), f"{path}/", path.replace("{id}", "{pool_id}")):
+            api.server.faults.remove(api.server.faults.add(method, fault_path, status=503))
+    api.server.faults.add("GET", "/api/v1/{noun}/{id}", status=503)
+    assert api("GET", "/pools/7").status_code == 503

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-LIST = b"GET /api/v1/tasks?pool_id=POOL_ID&limit=100000 HTTP/1.1\r\nHost: x\r\nAuthorization: OAuth x\r\n\r\n"
+LIST = b"GET /api/v1/tasks?pool_id=POOL_ID&limit=100000 HTTP/1.1\r\nHost: [::1]\r\nAuthorization: OAuth x\r\n\r\n"
 MANY = 30
 HANG = 60.0
 """After how many seconds a test is given up; nothing that works takes a tenth of it, however busy the machine is."""
@@ -22,7 +22,7 @@ HANG = 60.0
 
 def request(method: str, path: str, body: Any = None) -> bytes:
     content = b"" if body is None else json.dumps(body).encode()
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: OAuth x\r\nContent-Type: application/json\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: [::1]\r\nAuthorization: OAuth x\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
@@ -35,8 +35,8 @@ LAST_WORDS = {
     "half the headers": PROJECT[: PROJECT.index(b"Content-Type")],
     "headers without the body": PROJECT[: PROJECT.index(b"\r\n\r\n") + 4],
     "half the body": PROJECT[:-500],
-    "half a chunk": b"POST /api/v1/projects HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{",
-    "waiting for 100": b"PUT /api/v1/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    "half a chunk": b"POST /api/v1/projects HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{",
+    "waiting for 100": b"PUT /api/v1/x HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
     "nonsense": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
     "a whole request": PROJECT,
     "one and a half requests": PROJECT + PROJECT[:-500],

@@ -5,13 +5,16 @@ from collections import Counter
 import pytest
 import requests
 
+from toloka_airflow.emulator.http.steering import STEERING
+
 STEER = "/_emulator"
+JSON = {"Content-Type": "application/json"}
 DECIDED = ("created", "submitted", "accepted")
 
 
 def steer(api, method, path, body=None):
     """Steer without a token."""
-    return requests.request(method, f"{api.server.url}{STEER}{path}", json=body, timeout=5)
+    return requests.request(method, f"{api.server.url}{STEER}{path}", json=body, headers=JSON, timeout=5)
 
 
 def test_clock(api):
@@ -115,6 +118,29 @@ def test_reset(api):
     assert api.add_pool() == pool_id
 
 
+def test_reset_puts_the_clock_back(api):
+    before = steer(api, "GET", "/clock").json()
+    assert steer(api, "PATCH", "/clock", {"advance": 30 * 86400, "speed": 60, "frozen": False}).json() != before
+    assert steer(api, "POST", "/reset").status_code == 204
+    assert steer(api, "GET", "/clock").json() == before
+    assert api("GET", "/pools").headers["Date"] == "Tue, 01 Jan 2030 00:00:00 GMT"
+
+
+def test_every_answer_has_the_date_of_the_virtual_clock(api):
+    steer(api, "PATCH", "/clock", {"advance": 3600.75})
+    api.server.faults.add("GET", "/api/v1/pools", status=503, times=1)
+    for path in (
+        "/api/v1/pools",
+        "/api/v1/pools",
+        "/api/v1/pools/404",
+        "/api/v1/user-bonuses",
+        "/nowhere",
+        f"{STEER}/clock",
+    ):
+        answer = requests.get(api.server.url + path, headers={"Authorization": "OAuth secret"}, timeout=5)
+        assert answer.headers["Date"] == "Tue, 01 Jan 2030 01:00:00 GMT", path
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "named"),
     [
@@ -166,3 +192,18 @@ def test_settle(api):
 def test_unknown_steering_route(api):
     assert steer(api, "GET", "/nothing").status_code == 404
     assert steer(api, "DELETE", "/clock").status_code == 405
+
+
+CHANGING = [(method, path.replace("{id}", "1")) for method, path in STEERING if method != "GET"]
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGING)
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_steering_is_sent_as_json(api, method, path, content_type):
+    """A form of a page on another site can send any other type without being asked."""
+    pool_id = api.add_pool(tasks=1)
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    answer = requests.request(method, f"{api.server.url}{STEER}{path}", headers=headers, timeout=5)
+    assert (answer.status_code, answer.json()["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert "application/json" in answer.json()["message"]
+    assert api.get(f"/pools/{pool_id}")

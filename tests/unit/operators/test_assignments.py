@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, Asset
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, Asset, AssetAlias
 from airflow.sdk import ObjectStoragePath
 
 from tests.support import TOKEN, ScriptedServer, connect, pool, run_task
 from tests.virtual_time import VirtualTime, utc
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
+from toloka_airflow.assets import pool_asset
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
 
@@ -97,6 +98,25 @@ def test_what_a_row_says(server: ScriptedServer, connection: str, tmp_path: Path
         {**facts, "task_id": "t-1", "input_values": {"n": 1}, "output_values": values},
         {**facts, "task_id": "t-2", "input_values": {}, "output_values": {}, "known_solutions": known},
     ]
+
+
+@pytest.mark.parametrize("rows", ["answers", "assignments"])
+@pytest.mark.parametrize("folder", ["", "empty"])
+def test_the_asset_event_has_all_that_is_returned(
+    toloka: EmulatorServer, tmp_path: Path, rows: Any, folder: str
+) -> None:
+    """So the DAG that it starts finds the file."""
+    pool_id = answered(toloka) if not folder else toloka.add_pool()
+    path = ObjectStoragePath(f"file://{tmp_path / folder / 'rows.jsonl'}")
+    outlets = [pool_asset(pool_id), Asset("labels"), AssetAlias("any pool")]
+    task = GetAssignmentsOperator(task_id="get", pool_id=pool_id, path=path, rows=rows, outlets=outlets)
+    outcome = run_task(task)
+    assert set(outcome.result) == {"pool_id", "path", "assignments", "answers"}
+    events = outcome.outlet_events
+    assert [events[asset].extra for asset in outlets[:2]] == [outcome.result] * 2
+    assert [event.extra for event in events[outlets[2]].asset_alias_events] == [outcome.result]
+    assert json.loads(json.dumps(outcome.result)) == outcome.result
+    assert ObjectStoragePath(events[outlets[0]].extra["path"]).exists()
 
 
 def test_a_row_for_each_assignment_is_what_the_api_answers(toloka: EmulatorServer, tmp_path: Path) -> None:

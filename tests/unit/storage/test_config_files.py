@@ -67,10 +67,19 @@ def test_a_mapping_is_copied() -> None:
         ("pool.yaml", b"", r"pool\.yaml holds a NoneType"),
         ("pool.yaml", b"a: !!python/object:os.system x", r"line 1: no YAML: could not determine a constructor"),
         ("pool.yaml", b"a: \x00", r"pool\.yaml: no YAML: unacceptable character"),
-        ("pool.json", b'{"a": {"b": 1, "c": 2, "b": 3}}', r"pool\.json: no JSON: 'b' is there twice"),
-        ("pool.json", b'{"a": NaN}', r"pool\.json: no JSON: NaN is no number that JSON has"),
+        ("pool.json", b'{"a": {"b": 1,\n"c": 2,\n"b": 3}}', r"pool\.json, line 3: no JSON: 'b' is there twice"),
+        (
+            "pool.json",
+            b'{"a": [{"b": "\\"{"}, {"b": 1}],\n"\\u0061" : 1}',
+            r"pool\.json, line 2: no JSON: 'a' is there twice",
+        ),
+        (
+            "pool.json",
+            b'{"a": "NaN: 1e999",\n"b": NaN}',
+            r"pool\.json, line 2: no JSON: NaN is no number that JSON has",
+        ),
         ("pool.json", b'{"a": 1e999}', "1e999 is no number that JSON has"),
-        ("pool.json", b'{"a": %s}' % (b"1" * 5000), r"pool\.json: no JSON: Exceeds the limit"),
+        ("pool.json", b'{"a": %s}' % (b"1" * 5000), r"pool\.json, line 1: no JSON: Exceeds the limit"),
         ("pool.json", b"[" * 100_000, r"pool\.json: no JSON that can be read: it is nested too deep"),
         ("pool.yaml", b"[" * 2_000, r"pool\.yaml: no YAML that can be read: it is nested too deep"),
         ("pool.yaml", b"a: 1\nb: 2\na: 3", r"pool\.yaml, line 1: no YAML: 'a' is there twice"),
@@ -88,6 +97,7 @@ def test_what_is_no_configuration(tmp_path: Path, name: str, content: bytes, rea
     with pytest.raises(ValueError, match=reason) as caught:
         read_config("config", str(tmp_path / name))
     assert str(caught.value).startswith("config")
+    assert type(caught.value) is ValueError  # a public name
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,11 +22,12 @@ from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation
 from tests.virtual_time import VirtualTime
 from toloka_airflow.sensors import PoolSensor
 from toloka_airflow.triggers import PoolTrigger
-from toloka_airflow.triggers.close_on_kill import CloseLimits
+from toloka_airflow.triggers.close_on_kill import IN_TRIGGERER, IN_WORKER, CloseLimits
 from toloka_airflow.triggers.poller import MAX_CONCURRENT_REQUESTS, threads
 
 EARLIER, SEEN, LATER, LATEST = (f"2026-01-31T{hour}:00:00.250" for hour in ("08", "09", "10", "11"))
-CLOSE = "POST /pools/21/close"
+CLOSE, CLOSE_TRAINING = "POST /pools/21/close", "POST /trainings/7/close"
+NEEDS = {"quality_control": {"training_requirement": {"training_pool_id": "7"}}}
 BUSY = ["cleared", "scheduled", "queued", "running", "deferred", "restarting", "up_for_retry", "up_for_reschedule"]
 # Airflow before 3.3 does not tell triggers.
 KILLED = ["trigger", "worker"] if hasattr(BaseTrigger, "on_kill") else ["worker"]
@@ -44,6 +46,8 @@ class Airflow:
         self._monkeypatch = monkeypatch
         self.states: dict[str, dict[str, str | None]] = {"manual__1": {"wait": "failed"}}
         self.asked: list[Any] = []
+        self.asked_at: list[float] = []
+        self.refuses_until = 0.0
         self.answers = threading.Event()
         self.answers.set()
 
@@ -54,7 +58,10 @@ class Airflow:
     def send(self, msg: Any) -> Any:
         if isinstance(msg, GetTaskStates):
             self.asked.append(msg)
+            self.asked_at.append(time.time())
             self.answers.wait(60)
+            if time.time() < self.refuses_until:
+                raise RuntimeError("API_SERVER_ERROR")
         return TaskStatesResult(task_states=self.states)
 
 
@@ -70,6 +77,8 @@ def toloka(server: ScriptedServer) -> None:
     """Nothing is under way at Toloka."""
     server.default("GET", "/operations", NO_OPERATIONS)
     server.default("GET", "/operations/op-1", operation("SUCCESS", "POOL.CLOSE"))
+    server.default("GET", "/pools", NO_OPERATIONS)
+    server.default("GET", "/trainings/7", pool("OPEN", None, id="7"))
 
 
 def kill(
@@ -79,6 +88,7 @@ def kill(
     *,
     map_index: int = -1,
     wanted: bool = True,
+    training_id: str | None = None,
     limits: CloseLimits = LIMITS,
 ) -> list[str]:
     """
@@ -89,28 +99,33 @@ def kill(
     ti = TaskInstance(task_id="wait", map_index=map_index)
     with VirtualTime(None, START) as virtual:
         if side == "worker":
-            sensor = PoolSensor(task_id="wait", pool_id="21", close_on_kill=wanted)
+            sensor = PoolSensor(task_id="wait", pool_id="21", close_on_kill=wanted, training_id=training_id)
             sensor.close_limits = limits
             assert not sensor.poke({"ti": ti})  # type: ignore[typeddict-item]
             airflow.connect()
             sensor.on_kill()
         else:
             airflow.connect()
-            virtual.run(kill_wholly(server, ti, wanted, limits))
+            virtual.run(kill_wholly(server, ti, wanted, limits, training_id))
     return server.calls("POST")
 
 
-async def kill_wholly(server: ScriptedServer, ti: TaskInstance, wanted: bool, limits: CloseLimits) -> None:
-    trigger = await kill_trigger(server, ti, wanted)
+async def kill_wholly(
+    server: ScriptedServer, ti: TaskInstance, wanted: bool, limits: CloseLimits, training_id: str | None
+) -> None:
+    trigger = await kill_trigger(server, ti, wanted, training_id)
     trigger.close_limits = limits
     await trigger.on_kill()
 
 
-async def kill_trigger(server: ScriptedServer, ti: TaskInstance, wanted: bool = True) -> PoolTrigger:
+async def kill_trigger(
+    server: ScriptedServer, ti: TaskInstance, wanted: bool = True, training_id: str | None = None
+) -> PoolTrigger:
     """Kill a wait that has polled the pool, and return it for its ``on_kill`` to be called."""
     first = PoolTrigger(
         pool_id="21",
         close_on_kill=wanted,
+        training_id=training_id,
         last_started=SEEN,
         toloka_conn_id="toloka_default",
         poll_interval=60.0,
@@ -199,6 +214,75 @@ def test_a_pool_that_was_opened_again_is_not_closed(server: ScriptedServer, airf
     seen_once(server)
     server.default("GET", "/pools/21", pool("OPEN", "MANUAL", last_started=LATER))
     assert kill(side, server, airflow) == []
+
+
+@every_side
+@pytest.mark.parametrize("status", ["OPEN", "CLOSED"])
+def test_the_training_is_closed_after_the_pool(
+    server: ScriptedServer, airflow: Airflow, side: str, status: str
+) -> None:
+    seen_once(server)
+    # The list says that the pool is open, but is older than the close.
+    server.answer("GET", "/pools", json={"items": [pool("OPEN", None, **NEEDS)], "has_more": False})
+    server.answer("GET", "/pools/21", json=pool(status, None, last_started=SEEN, **NEEDS))
+    server.default("GET", "/pools/21", pool("CLOSED", last_started=SEEN, **NEEDS))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    server.error("POST", "/trainings/7/close", 503, "REMOTE_SERVICE_UNAVAILABLE")
+    server.answer("POST", "/trainings/7/close", 202, operation("PENDING", "TRAINING.CLOSE"))
+    expected = [CLOSE] * (status == "OPEN") + [CLOSE_TRAINING] * 2
+    assert kill(side, server, airflow, training_id="7") == expected
+    assert server.unexpected == []
+
+
+@every_side
+@pytest.mark.parametrize("status", ["OPEN", "LOCKED", "FROZEN"])
+def test_a_training_that_another_pool_needs_is_not_closed(
+    server: ScriptedServer, airflow: Airflow, side: str, status: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = pool(status, None, id="22", **NEEDS)
+    server.answer("GET", "/pools", json={"items": [other], "has_more": False})
+    server.default("GET", "/pools/22", other)
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN, **NEEDS))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill(side, server, airflow, training_id="7") == [CLOSE]
+    assert f"Training 7 was not closed: pool 22, which requires it, is {status}" in capsys.readouterr().out
+
+
+@every_side
+def test_a_newer_attempt_keeps_its_training_even_if_the_pool_is_closed_by_now(
+    server: ScriptedServer, airflow: Airflow, side: str
+) -> None:
+    airflow.states = {"manual__1": {"wait": "queued"}}
+    seen_once(server)
+    server.default("GET", "/pools/21", pool("CLOSED", last_started=SEEN, **NEEDS))
+    assert kill(side, server, airflow, training_id="7") == []
+
+
+@every_side
+@pytest.mark.parametrize("why", ["newer attempt", "another run"])
+def test_a_training_stays_open_with_its_pool(server: ScriptedServer, airflow: Airflow, side: str, why: str) -> None:
+    if why == "newer attempt":
+        airflow.states = {"manual__1": {"wait": "queued"}}
+    seen_once(server)
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=LATER if why == "another run" else SEEN))
+    assert kill(side, server, airflow, training_id="7") == []
+    assert "GET /trainings/7" not in server.calls()
+
+
+@every_side
+def test_a_training_that_cannot_be_closed_is_said(
+    server: ScriptedServer, airflow: Airflow, side: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    server.error("POST", "/trainings/7/close", 401, "OAUTH_AUTHENTICATION_ERROR", times=100)
+    assert CLOSE in kill(side, server, airflow, training_id="7")
+    assert "Training 7 may stay OPEN, close it by hand" in capsys.readouterr().out
+
+
+def test_a_training_without_close_on_kill_is_refused() -> None:
+    with pytest.raises(ValueError, match="training_id is '7', which does nothing without close_on_kill=True"):
+        PoolSensor(task_id="wait", pool_id="21", training_id="7")
 
 
 @every_side
@@ -360,6 +444,54 @@ def test_a_trigger_waits_for_an_airflow_that_is_slow(server: ScriptedServer, air
 
 
 @every_side
+@pytest.mark.parametrize(("state", "sent"), [("queued", []), ("failed", [CLOSE])])
+def test_an_airflow_that_refuses_to_answer_is_asked_again(
+    server: ScriptedServer, airflow: Airflow, side: str, state: str, sent: list[str]
+) -> None:
+    airflow.states = {"manual__1": {"wait": state}}
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    seconds, limits = (900, IN_TRIGGERER) if side == "trigger" else (1, IN_WORKER)
+    airflow.refuses_until = START.timestamp() + seconds
+    assert kill(side, server, airflow, limits=limits) == sent
+    pauses = [later - earlier for earlier, later in pairwise(airflow.asked_at)]
+    assert pauses == sorted(pauses)
+    assert 1 <= len(pauses) < 50
+
+
+@pytest.mark.skipif("trigger" not in KILLED, reason="Airflow before 3.3 does not tell triggers")
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_pool_is_closed_without_an_answer_after_twenty_minutes_and_of_a_run_that_is_gone_at_once(
+    server: ScriptedServer, airflow: Airflow, is_gone: bool
+) -> None:
+    """And what then keeps it from being closed has as long to pass as ever."""
+    airflow.states = {}
+    airflow.refuses_until = 0.0 if is_gone else float("inf")
+    began = START.timestamp() + (0 if is_gone else 1200)
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+    server.error("POST", "/pools/21/close", 503, "REMOTE_SERVICE_UNAVAILABLE", times=20)
+    server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
+    assert kill("trigger", server, airflow, limits=IN_TRIGGERER) == [CLOSE] * 21
+    assert airflow.asked_at[20 if is_gone else -21] == pytest.approx(began, abs=30)
+
+
+@pytest.mark.skipif("trigger" not in KILLED, reason="Airflow before 3.3 does not tell triggers")
+def test_an_answer_that_is_late_is_used_and_not_asked_for_twice(server: ScriptedServer, airflow: Airflow) -> None:
+    airflow.answers.clear()
+    airflow.states = {"manual__1": {"wait": "deferred"}}
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+
+    def answer_to_the_fourth_try() -> None:
+        while len(server.calls("GET")) < 5 and not airflow.answers.wait(0.005):
+            pass
+        airflow.answers.set()
+
+    threading.Thread(target=answer_to_the_fourth_try, daemon=True).start()
+    assert kill("trigger", server, airflow, limits=IN_TRIGGERER) == []
+    assert len(airflow.asked) == 1
+
+
+@every_side
 def test_nothing_is_closed_that_nobody_asked_to_close(server: ScriptedServer, airflow: Airflow, side: str) -> None:
     server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
     assert kill(side, server, airflow, wanted=False) == []
@@ -402,7 +534,10 @@ def test_a_sensor_that_is_killed_after_its_wait_in_the_triggerer(
     answer = pool("OPEN" if kind == "spent" else "CLOSED", "COMPLETED", last_started=SEEN)
     server.default("GET", "/pools/21", answer)
     server.answer("POST", "/pools/21/close", 202, operation("PENDING", "POOL.CLOSE"))
-    sensor = PoolSensor(task_id="wait", pool_id="21", close_on_kill=True, progress_interval=60, deferrable=True)
+    server.answer("POST", "/trainings/7/close", 202, operation("PENDING", "TRAINING.CLOSE"))
+    sensor = PoolSensor(
+        task_id="wait", pool_id="21", close_on_kill=True, training_id="7", progress_interval=60, deferrable=True
+    )
     send = requests.Session.request
 
     def interrupted(session: Any, method: str, url: str, **arguments: Any) -> Any:
@@ -418,7 +553,7 @@ def test_a_sensor_that_is_killed_after_its_wait_in_the_triggerer(
         sensor.resume_execution("execute_complete", {"event": event}, context)
     airflow.connect()
     sensor.on_kill()
-    assert server.calls("POST") == ([CLOSE] if kind == "spent" else [])
+    assert server.calls("POST") == ([CLOSE, CLOSE_TRAINING] if kind == "spent" else [])
 
 
 def test_a_sensor_that_begins_anew_has_nothing_to_close_yet(server: ScriptedServer) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from airflow.triggers.base import TriggerEvent
 
-from tests.support import operation
+from tests.support import NO_OPERATIONS, ScriptedServer, operation, pool
 from toloka_airflow.api.errors import TolokaError
+from toloka_airflow.sensors import PoolSensor
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger
 from toloka_airflow.triggers.events import FINISHED, KINDS, KINDS_WITH_SUBJECT, VERSION, WaitEvent
 
@@ -25,6 +28,22 @@ def test_an_event_is_read_as_it_was_sent(kind: str) -> None:
     subject = operation() if kind in KINDS_WITH_SUBJECT else None
     event = WaitEvent(kind, 1e9, subject, "why")
     assert WaitEvent.read(json.loads(json.dumps(event.payload()))) == event
+
+
+@pytest.mark.usefixtures("connection")
+def test_no_event_ends_its_task_without_running_it(server: ScriptedServer) -> None:
+    """Airflow does so for the events of a ``BaseTaskEndEvent``, where nobody closes or reports anything."""
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.default("GET", "/pools/21", pool("CLOSED"))
+    server.answer("GET", "/operations/op-1", json=operation("FAIL"))
+
+    async def first(trigger: Any) -> Any:
+        return await anext(aiter(trigger.run()))
+
+    for trigger in (PoolTrigger(pool_id="21", **COMMON), OperationTrigger(operation_id="op-1", **COMMON)):
+        assert type(asyncio.run(first(trigger))) is TriggerEvent
+    with pytest.raises(TypeError, match="end_from_trigger"):
+        PoolSensor(task_id="wait", pool_id="21", deferrable=True, end_from_trigger=True)
 
 
 def test_what_a_newer_version_adds_to_an_event_is_ignored() -> None:

@@ -49,6 +49,7 @@ def test_waits_until_the_operation_ends(server: ScriptedServer, virtual: Virtual
         "message": "",
         "deadline": began + 20,
         "version": 1,
+        "opened_at": None,
     }
     assert len(server.seen) == polls + 1
 
@@ -93,6 +94,16 @@ def test_what_may_pass_is_tolerated(server: ScriptedServer) -> None:
     server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
     assert wait()["kind"] == "finished"
     assert len(server.seen) == 11
+
+
+@pytest.mark.parametrize("retry_after", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_what_is_done_is_seen_though_the_server_wants_no_request_for_years(
+    server: ScriptedServer, virtual: VirtualTime, retry_after: str
+) -> None:
+    server.error("GET", "/operations/op-1", 503, "BUSY", headers={"Retry-After": retry_after})
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    event = virtual.run(fire(OPERATION, stored(seconds=7 * 86400)))
+    assert event["kind"] == "finished"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
@@ -237,7 +248,7 @@ def test_the_stored_form_makes_the_same_trigger(trigger: Any) -> None:
         started = "2026-01-31T09:00:00.250"
         more = {"until": 9e8, "progress_interval": 60.0, "max_spend": 12.5, "close_on_kill": True}
         more["ignore_close_for_update"] = True
-        subject = {"pool_id": "21", **more, "last_started": started}
+        subject = {"pool_id": "21", **more, "last_started": started, "training_id": "7"}
     first = trigger(**subject, toloka_conn_id="toloka_default", poll_interval=5.0, deadline=1e9)
     path, arguments = first.serialize()
     assert path == f"toloka_airflow.triggers.{trigger.__name__}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from toloka_airflow.emulator.forms.documents import must
 from toloka_airflow.emulator.forms.schema import Field, Form, checked, examine
 from toloka_airflow.emulator.world.clock import MAX_ADVANCE_SECONDS
 from toloka_airflow.emulator.world.errors import invalid, problem
@@ -59,7 +60,16 @@ FAULT: Form = {
     "delay": NUMBER,
 }
 SETTLE: Form = {"timeout": Field("number", minimum=0, maximum=60)}
-SNAPSHOT: Form = {"version": Field("any"), "clock": OBJECT, "things": Field("array", required=True)}
+SNAPSHOT: Form = {
+    "version": Field("any"),
+    "clock": Field(
+        "object",
+        required=True,
+        fields={"now": must(Field("date")), "speed": must(NUMBER), "frozen": must(FLAG)},
+    ),
+    "state": OBJECT,
+    "things": Field("array", required=True),
+}
 SEED: Form = {
     "balance": BALANCE,
     "crowd": Field("object"),

@@ -16,9 +16,11 @@ from starlette.routing import Route
 
 from toloka_airflow.emulator.http.api import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
 from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later
+from toloka_airflow.emulator.http.guard import Guard
 from toloka_airflow.emulator.http.openapi import document
 from toloka_airflow.emulator.http.pages import page_routes
 from toloka_airflow.emulator.http.steering import STEERING
+from toloka_airflow.emulator.world.clock import SECOND, format_http_date
 from toloka_airflow.emulator.world.errors import DEFAULT_CODES, Refusal, SilentRefusal, error_body, invalid, problem
 
 if TYPE_CHECKING:
@@ -38,20 +40,23 @@ POLLED = f"{API}/operations/{{id}}"
 # json.dumps would make an encoder for each answer.
 ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 AUTH_SCHEMES = ("oauth", "apikey")
+REFUSED = [(method, path) for path, methods in NOT_EMULATED.items() for method in methods]
+API_ROUTES = (*((method, API + path) for method, path in HANDLERS), *STAGING_HANDLERS, *REFUSED)
+"""Method and path of all that the API has, whether the emulator models it or not."""
 
 
-def create_app(world: World) -> Starlette:
-    """Return the ASGI application over a world."""
+def create_app(world: World, guard: Guard | None = None) -> Starlette:
+    """Return the ASGI application over a world; without a guard, for programs on this machine."""
     modelled = {(method, API + path): _counted(method, path, handler) for (method, path), handler in HANDLERS.items()}
     modelled |= STAGING_HANDLERS
     steering = {(method, STEERING_PREFIX + path): handler for (method, path), handler in STEERING.items()}
     steering["GET", f"{STEERING_PREFIX}/openapi.json"] = _get_document
     api = [_route(ApiEndpoint, world, path, methods) for path, methods in _by_path(_with_refused(modelled))]
-    steer = [_route(Endpoint, world, path, methods) for path, methods in _by_path(steering)]
+    steer = [_route(SteeringEndpoint, world, path, methods) for path, methods in _by_path(steering)]
     rest = [_route(ApiEndpoint, world, "/api/{rest:path}", {}), _route(Endpoint, world, "/{rest:path}", {})]
     return Starlette(
         routes=[*api, *steer, *page_routes(world), *rest],
-        middleware=[Middleware(TrailingSlash)],
+        middleware=[Middleware(Guarded, world=world, guard=guard or Guard()), Middleware(TrailingSlash)],
         exception_handlers={Exception: partial(_crashed, world)},
     )
 
@@ -62,9 +67,7 @@ async def _crashed(world: World, request: Request, exc: Exception) -> Response:
 
 def _with_refused(modelled: Mapping[tuple[str, str], Handler]) -> dict[tuple[str, str], Handler]:
     refused: dict[tuple[str, str], Handler] = {
-        (method, path): partial(_refuse, route=f"{method} {path}")
-        for path, methods in NOT_EMULATED.items()
-        for method in methods
+        (method, path): partial(_refuse, route=f"{method} {path}") for method, path in REFUSED
     }
     return {**modelled, **refused}
 
@@ -99,6 +102,26 @@ def _route(endpoint: type[Endpoint], world: World, path: str, methods: dict[str,
     return Route(path, endpoint(world, methods))
 
 
+class Guarded:
+    """Refuse requests that the guard objects to, before anything is done."""
+
+    def __init__(self, app: ASGIApp, world: World, guard: Guard) -> None:
+        self.app = app
+        self.world = world
+        self.guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        objection = self.guard.objection(scope) if scope["type"] == "http" else None
+        if objection is None:
+            await self.app(scope, receive, send)
+            return
+        with self.world.lock:
+            refusal = Refusal("ACCESS_DENIED", objection)
+            response = _json(refusal.status, refusal.body(self.world.ids.request()))
+        await response(scope, receive, send)
+
+
 class TrailingSlash:
     """Treat `/pools/` like `/pools`: clients send both."""
 
@@ -131,7 +154,12 @@ class Endpoint:
             response = self.respond(request, raw)
         if isinstance(response, Later):
             response = await self.wait(response, request)
+        self.date(response)
         await response(request.scope, request.receive, send)
+
+    def date(self, response: Response) -> None:
+        """Say when the answer was given, in virtual time."""
+        response.raw_headers.append((b"date", format_http_date(self.world.now // SECOND).encode()))
 
     async def wait(self, later: Later, request: Request) -> Response:
         """Wait until the answer is ready, but neither too long nor for a client that is gone."""
@@ -170,6 +198,18 @@ class Endpoint:
         return self.methods[request.method](self.world, call)
 
 
+class SteeringEndpoint(Endpoint):
+    """A path that steers: what changes anything is JSON, with or without a body, which no form of a page can send."""
+
+    def answer(self, request: Request, raw: bytes) -> Answer | Later:
+        """Let the handler work for whoever sends JSON."""
+        if request.method in self.methods and request.method != "GET" and not _is_json(request):
+            raise Refusal(
+                "UNSUPPORTED_MEDIA_TYPE", "Send the header 'Content-Type: application/json', with no body, too"
+            )
+        return super().answer(request, raw)
+
+
 class ApiEndpoint(Endpoint):
     """A path of the API: it wants a token, suffers faults and is written down in the journal."""
 
@@ -186,6 +226,7 @@ class ApiEndpoint(Endpoint):
         if isinstance(response, Later):
             response = await self.wait(response, request)
             self._write_down(request, response, fault)
+        self.date(response)
         await _deliver(response, fault, request, send)
 
     def answer(self, request: Request, raw: bytes) -> Answer | Later:
@@ -223,10 +264,14 @@ def _header(request: Request, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), "")
 
 
+def _is_json(request: Request) -> bool:
+    return _header(request, b"content-type").partition(";")[0].strip().lower() == "application/json"
+
+
 def _body(request: Request, raw: bytes) -> Any:
     if not raw:
         return None
-    if _header(request, b"content-type").partition(";")[0].strip().lower() != "application/json":
+    if not _is_json(request):
         raise Refusal("UNSUPPORTED_MEDIA_TYPE")
     try:
         return json.loads(raw, parse_constant=_no_constant, parse_float=_finite)

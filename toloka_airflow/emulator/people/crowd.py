@@ -108,8 +108,11 @@ class Crowd:
         self._begin: int | None = None
         self._answers: dict[str, Json] = {}
         self._grow()
+
+    def listen(self) -> None:
+        """Take note of everything that makes work."""
         for event in MAKE_WORK:
-            world.listen(event, self._work_appeared)
+            self._world.listen(event, self._work_appeared)
 
     @property
     def user_ids(self) -> list[str]:
@@ -143,7 +146,7 @@ class Crowd:
             if person.idle:
                 person.idle = False
                 delay = self._random.random() * self._pace(person)
-                self._world.at(self._world.now + round(delay * SECOND), _look_for_work, person)
+                self._world.at(self._world.now + round(delay * SECOND), _look_for_work, person=person)
 
     def _rest(self) -> bool:
         rest = self.settings.rest(self._world.now)
@@ -195,7 +198,7 @@ class Crowd:
             self._later(seconds, _submit, person, assignment)
 
     def _later(self, seconds: float, action: Action, person: Person, assignment: Assignment) -> None:
-        self._world.at(self._world.now + max(1, round(seconds * SECOND)), action, person, assignment)
+        self._world.at(self._world.now + max(1, round(seconds * SECOND)), action, person=person, assignment=assignment)
 
     def answers(self, person: Person, assignment: Assignment) -> list[Json]:
         """Return a person's answers, right as often as the person's accuracy says."""

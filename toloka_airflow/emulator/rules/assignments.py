@@ -67,7 +67,7 @@ def submit(world: World, assignment: Assignment, solutions: list[Json]) -> None:
         _accept_by_default(world, assignment)
     else:
         days = pool.body.get("auto_accept_period_day", REVIEW_DAYS)
-        world.at(world.now + days * DAY, _accept_by_default, assignment)
+        world.at(world.now + days * DAY, _accept_by_default, assignment=assignment)
     dynamic_overlap.consider(world, assignment)
     pools.check_complete(world, pool)
 

@@ -64,8 +64,8 @@ def _plan(world: World, operation: Operation) -> None:
     if duration == 0:
         finish(world, operation)
         return
-    world.at(world.now + duration // 5, _run, operation)
-    world.at(operation.due, finish, operation)
+    world.at(world.now + duration // 5, _run, operation=operation)
+    world.at(operation.due, finish, operation=operation)
 
 
 def _run(world: World, operation: Operation) -> None:

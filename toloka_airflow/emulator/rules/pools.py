@@ -160,7 +160,7 @@ def move(world: World, pool: Pool, call: str) -> Operation | None:
         raise wrong_status(*transition.appropriate)
     for condition in transition.conditions:
         condition(world, pool)
-    effect = partial(_moved, effect=transition.effect, pool=pool)
+    effect = partial(_moved, transition=transition, pool=pool)
     parameters = {"training_id" if pool.is_training else "pool_id": pool.id}
     details: Json | None = {} if pool.is_training else None
     return operations.start(
@@ -168,8 +168,8 @@ def move(world: World, pool: Pool, call: str) -> Operation | None:
     )
 
 
-def _moved(world: World, operation: Operation, *, effect: Callable[[World, Pool], None], pool: Pool) -> None:
-    effect(world, pool)
+def _moved(world: World, operation: Operation, *, transition: Transition, pool: Pool) -> None:
+    transition.effect(world, pool)
 
 
 def check_can_open(world: World, pool: Pool) -> None:
@@ -210,7 +210,8 @@ def open_now(world: World, pool: Pool) -> None:
     pool.status, pool.last_started = OPEN, world.now
     world.emit(f"{pool.kind.lower()}.opened", pool_id=pool.id)
     if "will_expire" in pool.body:
-        world.at(max(parse_date(pool.body["will_expire"]), world.now), _expire, pool, pool.last_started)
+        moment = max(parse_date(pool.body["will_expire"]), world.now)
+        world.at(moment, _expire, pool=pool, started=pool.last_started)
     check_complete(world, pool)
 
 
@@ -238,7 +239,7 @@ def check_assignments_limit(world: World, pool: Pool) -> None:
 
 def _close_for_update(world: World, pool: Pool) -> None:
     close_now(world, pool, "FOR_UPDATE")
-    world.at(world.now + REOPEN_AFTER, _reopen, pool, world.now)
+    world.at(world.now + REOPEN_AFTER, _reopen, pool=pool, stopped=world.now)
 
 
 def _reopen(world: World, pool: Pool, stopped: int) -> None:
@@ -263,7 +264,7 @@ def check_complete(world: World, pool: Pool) -> None:
         return
     delay = pool.body["auto_close_after_complete_delay_seconds"] * SECOND
     pool.completes_at = world.now + delay
-    world.at(pool.completes_at, _complete, pool)
+    world.at(pool.completes_at, _complete, pool=pool)
 
 
 def _complete(world: World, pool: Pool) -> None:

@@ -67,12 +67,13 @@ def _examined(world: World, body: object) -> tuple[Json, Problems]:
     readable = clean.keys() - problems.keys()
     if "pool_id" in readable and clean["pool_id"] not in world.pools:
         problems["pool_id"] = problem("ENTITY_DOES_NOT_EXIST", "Entity does not exist")
-    if "webhook_url" in readable and not _is_url(clean["webhook_url"]):
+    if "webhook_url" in readable and not is_url(clean["webhook_url"]):
         problems["webhook_url"] = problem("INVALID_URL_SYNTAX", "Value must be an address, http or https")
     return clean, problems
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Say whether a notification can be sent there."""
     try:
         address = urlsplit(text)
         return URL.fullmatch(text) is not None and bool(address.hostname) and address.port != 0
@@ -175,7 +176,7 @@ def _settle(world: World, subscription: Subscription, notification: Notification
         else:
             notification.is_under_way = False
             moment = world.now + BACK_OFF[notification.attempt - 1]
-            world.at(moment, _repeat, subscription, notification)
+            world.at(moment, _repeat, subscription=subscription, notification=notification)
             facts["next_attempt"] = format_date(moment)
         world.journal.add("delivery", world.now, facts)
 

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,12 @@ def format_dates(**moments: int | None) -> dict[str, str]:
     return {name: format_date(moment) for name, moment in moments.items() if moment is not None}
 
 
+@lru_cache(maxsize=10)  # many answers in a second
+def format_http_date(second: int) -> str:
+    """Write a second since 1970 as the header `Date` does."""
+    return formatdate(second, usegmt=True)
+
+
 def parse_date(text: str) -> int:
     """Read a date in any of the forms the documentation shows; raise ValueError for others."""
     moment = datetime.fromisoformat(text)
@@ -45,8 +52,8 @@ class Clock:
     """
     Tell virtual time: it starts at the real time and may run faster, stand still and be advanced.
 
-    It never goes back, except to a snapshot. A change of speed does not make it jump. Whoever sleeps until some
-    moment listens to `alarm`, and then asks again how long.
+    It never goes back, except to a snapshot or by a reset. A change of speed does not make it jump. Whoever sleeps
+    until some moment listens to `alarm`, and then asks again how long.
     """
 
     def __init__(
@@ -60,10 +67,10 @@ class Clock:
         self.alarm = Signal()
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._base = parse_date(start) if start else time.time_ns() // 1_000_000
-        self._since = monotonic()
-        self._speed = _checked_speed(speed)
-        self._frozen = frozen
+        self._start = parse_date(start) if start else None
+        self._first_speed, self._first_frozen = _checked_speed(speed), frozen
+        self._base, self._since = self._first_moment(), monotonic()
+        self._speed, self._frozen = self._first_speed, frozen
 
     def now(self) -> int:
         """Return the current virtual moment."""
@@ -85,6 +92,10 @@ class Clock:
             self._base, self._since = now, self._monotonic()
             self._speed, self._frozen = speed, frozen
         self.alarm.fire()
+
+    def reset(self) -> None:
+        """Begin anew: at the first moment or the real time, as fast as at the beginning."""
+        self.set(self._first_moment(), speed=self._first_speed, frozen=self._first_frozen)
 
     def freeze(self) -> None:
         """Stop time; only `advance` moves it then."""
@@ -125,6 +136,9 @@ class Clock:
         """Return what the steering API shows."""
         with self._lock:
             return {"now": format_date(self._now()), "speed": self._speed, "frozen": self._frozen}
+
+    def _first_moment(self) -> int:
+        return time.time_ns() // 1_000_000 if self._start is None else self._start
 
     def _now(self) -> int:
         if self._frozen:

@@ -7,6 +7,7 @@ from typing import Any
 CODES: dict[str, tuple[int, str]] = {
     "VALIDATION_ERROR": (400, "Validation failed"),
     "AUTHENTICATION_ERROR": (401, "Authentication failed: send the header 'Authorization: OAuth <token>'"),
+    "ACCESS_DENIED": (403, "The emulator does not take requests from there"),
     "DOES_NOT_EXIST": (404, "There are no results for such parameters"),
     "NOT_FOUND": (404, "There is no such route"),
     "METHOD_NOT_ALLOWED": (405, "The route does not support this method"),

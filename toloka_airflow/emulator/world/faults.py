@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from random import Random
 from typing import Any
 
-from toloka_airflow.emulator.world.paths import pattern
+from toloka_airflow.emulator.world.paths import may_meet, pattern
 
 KINDS = ("status", "html", "drop", "lost_answer", "half_body", "delay")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -96,19 +98,43 @@ class Fault:
 
 
 class Faults:
-    """Keep faults in a queue; the first one that fits a request and that luck does not spare it is used."""
+    """
+    Keep faults in a queue; the first one that fits a request and that luck does not spare it is used.
 
-    def __init__(self, seed: int = 0) -> None:
+    :param routes: Methods and paths of the API; if there are any, a fault must fit one.
+    """
+
+    def __init__(self, seed: int = 0, routes: Collection[tuple[str, str]] = ()) -> None:
         self._lock = threading.Lock()
         self._seed = seed
+        self._routes = routes
         self.clear()
 
     def add(self, method: str, path: str, **kind: Any) -> Fault:
-        """Queue a fault, see `Fault`."""
+        """
+        Queue a fault, see `Fault`.
+
+        :raises ValueError: If there is no such fault, or no route that it could be for.
+        """
         fault = Fault(method, path, **kind)
+        self._check_route(fault)
         with self._lock:
             self._queue.append(fault)
         return fault
+
+    def _check_route(self, fault: Fault) -> None:
+        if not self._routes or any(
+            fault.method == method and may_meet(fault.path, path) for method, path in self._routes
+        ):
+            return
+        given = f"{fault.method} {fault.path}"
+
+        def likeness(route: str) -> float:
+            is_as_deep = route.count("/") == given.count("/")
+            return SequenceMatcher(None, route, given).ratio() + 0.1 * is_as_deep
+
+        nearest = max((f"{method} {path}" for method, path in self._routes), key=likeness)
+        raise ValueError(f"path: there is no route {given}, so the fault would never happen; the nearest is {nearest}")
 
     def remove(self, fault: Fault) -> None:
         """Take a fault out of the queue, used up or not."""

@@ -86,19 +86,22 @@ class Journal:
         """Return the attempts to deliver webhooks."""
         return self.after(0, kind="delivery")
 
-    def replace(self, entries: list[Entry]) -> None:
-        """Forget everything and go on from these entries, as `entries` returned them."""
+    def state(self) -> dict[str, Any]:
+        """Return all that a snapshot has to keep: how many were forgotten, and moment, kind and facts of the others."""
+        with self._lock:
+            kept = [
+                (moment, kind, dict(zip(names, values, strict=True))) for moment, kind, names, *values in self._kept
+            ]
+            return {"forgotten": self._forgotten, "kept": kept}
+
+    def resume(self, forgotten: int, kept: list[tuple[int, str, Entry]]) -> None:
+        """Forget everything and go on from a state."""
         with self._lock:
             self._kept.clear()
-            self._forgotten = entries[0]["seq"] - 1 if entries else 0
-            for entry in entries:
-                facts = {name: value for name, value in entry.items() if name not in ("seq", "at", "kind")}
-                self._append(entry["kind"], entry["at"], facts)
-
-    def entries(self) -> list[Entry]:
-        """Return everything, the moments as numbers."""
-        return self._from(0)
+            self._forgotten = forgotten
+            for moment, kind, facts in kept:
+                self._append(kind, moment, facts)
 
     def clear(self) -> None:
         """Forget everything and count from 1 again."""
-        self.replace([])
+        self.resume(0, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing", "Task", "Suite")
 
 
+@dataclass(eq=False)
 class Shelf(Generic[Thing]):
     """
     Give each person what this person has not had and what is still to be given.
@@ -19,10 +21,9 @@ class Shelf(Generic[Thing]):
     per answer. What comes back is added again at the end, where everybody will pass.
     """
 
-    def __init__(self) -> None:
-        self._things: list[Thing] = []
-        self._exhausted = 0
-        self._positions: dict[str, int] = {}
+    _things: list[Thing] = field(default_factory=list)
+    _exhausted: int = 0
+    _positions: dict[str, int] = field(default_factory=dict)
 
     def add(self, thing: Thing) -> None:
         """Put something at the end."""
@@ -46,11 +47,11 @@ class Shelf(Generic[Thing]):
             self._exhausted += 1
 
 
+@dataclass(eq=False)
 class Supply(Generic[Thing]):
     """Hold shelves; each thing says which one it belongs on, and may change its mind."""
 
-    def __init__(self) -> None:
-        self._shelves: dict[float, Shelf[Thing]] = {}
+    _shelves: dict[float, Shelf[Thing]] = field(default_factory=dict)
 
     def add(self, thing: Thing) -> None:
         """Put something where it belongs."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.courier import Courier
@@ -18,7 +19,7 @@ from toloka_airflow.emulator.world import seed as seed_data
 from toloka_airflow.emulator.world.account import Account
 from toloka_airflow.emulator.world.clock import Clock
 from toloka_airflow.emulator.world.faults import Faults
-from toloka_airflow.emulator.world.ids import Ids
+from toloka_airflow.emulator.world.ids import Ids, id_key
 from toloka_airflow.emulator.world.journal import Journal
 from toloka_airflow.emulator.world.news import Signal
 from toloka_airflow.emulator.world.progression import Progressions
@@ -38,23 +39,6 @@ class World:
     looks at the world does so inside `up_to_date()`, which first lets everything happen that is due.
     """
 
-    # Given from outside, or bound to this process, or with a state that is kept apart: all else is the state.
-    _LASTING = frozenset(
-        {
-            "lock",
-            "clock",
-            "faults",
-            "news",
-            "journal",
-            "courier",
-            "_crowd_settings",
-            "_balance",
-            "_quotas",
-            "_data",
-            "_alarm",
-        }
-    )
-
     def __init__(
         self,
         *,
@@ -64,10 +48,11 @@ class World:
         balance: Decimal | float = 1000,
         quotas: bool = True,
         data: Json | None = None,
+        routes: Collection[tuple[str, str]] = (),
     ) -> None:
         self.lock = threading.RLock()
         self.clock = clock or Clock()
-        self.faults = Faults(seed)
+        self.faults = Faults(seed, routes)
         self.news = Signal()
         self.journal = Journal(self.news)
         self.courier = Courier(self.news)
@@ -100,15 +85,20 @@ class World:
         # In the order that lists have: the ids of operations do not grow with time.
         self.operations_by_id: list[Operation] = []
         self.subscriptions: dict[str, Subscription] = {}
-        self._plans: list[tuple[int, int, Action, tuple[Any, ...]]] = []
+        self._plans: list[tuple[int, int, partial[None]]] = []
         self._turns = 0
-        self._listeners: defaultdict[str, list[Action]] = defaultdict(list)
         self.crowd = Crowd(self, self._crowd_settings)
+        self._connect()
+
+    def _connect(self) -> None:
+        self._listeners: defaultdict[str, list[Action]] = defaultdict(list)
+        self.crowd.listen()
         webhooks.listen(self)
 
     def reset(self) -> None:
-        """Begin anew with the same seed, data and settings; the clock runs on as it is."""
+        """Begin anew with the same seed, data and settings; the clock, too."""
         with self.lock:
+            self.clock.reset()
             self.faults.clear()
             self.journal.clear()
             self._build()
@@ -119,15 +109,11 @@ class World:
         self.projects = dict(sorted(self.projects.items(), key=lambda item: int(item[0])))
         self.pools = dict(sorted(self.pools.items(), key=lambda item: int(item[0])))
 
-    def state(self) -> Json:
-        """Return all that a snapshot has to keep."""
-        return {name: value for name, value in vars(self).items() if name not in self._LASTING}
-
-    def resume(self, state: Json) -> None:
-        """Go on from a state."""
-        if state.keys() != self.state().keys():
-            raise ValueError("the snapshot was taken by another version")
-        vars(self).update(state)
+    def resume(self) -> None:
+        """Go on from another state, which was put into the attributes."""
+        heapq.heapify(self._plans)
+        self.operations_by_id = sorted(self.operations.values(), key=lambda operation: id_key(operation.id))
+        self._connect()
 
     def set_balance(self, balance: Decimal | float) -> None:
         """Set the money on the requester's account."""
@@ -148,17 +134,17 @@ class World:
             webhooks.send_waiting(self)
             self._set_alarm()
 
-    def at(self, moment: int, action: Action, *args: Any) -> None:
-        """Plan `action(world, *args)`; plans for one moment are kept in the order they were made."""
+    def at(self, moment: int, action: Action, **arguments: Any) -> None:
+        """Plan `action(world, **arguments)`; plans for one moment are kept in the order they were made."""
         self._turns += 1
-        heapq.heappush(self._plans, (moment, self._turns, action, args))
+        heapq.heappush(self._plans, (moment, self._turns, partial(action, **arguments)))
 
     def _catch_up(self) -> None:
         until = max(self.clock.now(), self.now)
         while self._plans and self._plans[0][0] <= until:
-            moment, _, action, args = heapq.heappop(self._plans)
+            moment, _, plan = heapq.heappop(self._plans)
             self.now = max(self.now, moment)
-            action(self, *args)
+            plan(self)
         self.now = until
 
     def pause(self) -> float | None:
