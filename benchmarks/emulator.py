@@ -39,6 +39,7 @@ from toloka_airflow.emulator.world.progression import Progression
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from toloka_airflow.emulator.http.guard import Guard
     from toloka_airflow.emulator.world.world import World
 
 BATCH = 5_000
@@ -322,11 +323,11 @@ async def _caller(host: str, port: int, turn: Iterator[bytes], until: float) -> 
     return count
 
 
-def _with_empty_route(world: World) -> Starlette:
+def _with_empty_route(world: World, guard: Guard) -> Starlette:
     async def empty(request: Any) -> Response:
         return Response(b"{}", media_type="application/json")
 
-    app = create_app(world)
+    app = create_app(world, guard)
     app.router.routes.insert(0, Route("/empty", empty))
     return app
 

@@ -56,6 +56,8 @@ def shared_airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAi
         "PYTHONPATH": str(ROOT),
         # The default of 15 seconds is what a wait takes longer to time out.
         "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "3",
+        # The default of a minute is what a task is put off whose DAG cannot be read.
+        "AIRFLOW__WORKERS__MISSING_DAG_RETRY_DELAY": "5",
     }
     with LocalAirflow(folder / "home", folder / "dags", env=env) as local:
         local.start()
