@@ -19,6 +19,7 @@ EXAMPLES = ["label_digits.py", "pool_lifecycle.py"]
 
 SHORT = [
     "test_live.py::test_a_run_survives_the_death_of_the_triggerer",
+    "test_live.py::test_an_opening_of_a_second_is_not_deferred",
     "test_live.py::test_a_refusal_is_told_and_linked",
     "test_live.py::test_the_token_is_in_no_file_of_airflow",
     "test_live_waiting.py::test_marking_a_wait_closes_its_pool",

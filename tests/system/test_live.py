@@ -98,6 +98,13 @@ def test_a_run_survives_the_death_of_the_triggerer(
     assert link(airflow, "label_digits", survivor.run_id, "wait_for_people") == page
 
 
+def test_an_opening_of_a_second_is_not_deferred(airflow: LocalAirflow, survivor: Survivor) -> None:
+    """A worker was started once for it, though it may wait in the triggerer."""
+    lines = (airflow.home / "processes" / "scheduler.log").read_text().splitlines()
+    name = f"task_id='open_pool', run_id='{survivor.run_id}'"
+    assert sum("Received executor event with state success" in line and name in line for line in lines) == 1
+
+
 def test_an_opening_that_is_given_up_does_not_leave_the_pool_open(
     airflow: LocalAirflow, toloka: EmulatorServer, tmp_path: Path
 ) -> None:
