@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
 
+from toloka_airflow._internal.supervision import ensure_supervised
 from toloka_airflow.api.client import TolokaClient
-from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
+from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaNotSentError, TolokaOperationError
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, ClientSettings
 from toloka_airflow.get_provider_info import get_provider_info
 
@@ -50,9 +51,12 @@ class TolokaHook(BaseHook):
         """
         Return a client for the connection.
 
+        In a task whose supervisor has ended, it sends nothing that changes Toloka (`TolokaNotSentError`): Airflow tries
+        that task again, and both attempts would act.
+
         :raises ValueError: If a field of the connection cannot be used; nothing is sent.
         """
-        return client_from_connection(self.get_connection(self.toloka_conn_id))
+        return client_from_connection(self.get_connection(self.toloka_conn_id), before_change=ensure_supervised)
 
     def test_connection(self) -> tuple[bool, str]:
         """Fetch whose token it is (``GET /requester``), for the *Test* button of the connection form."""
@@ -119,13 +123,14 @@ def settings_from_connection(conn: Connection) -> ClientSettings:
         raise ValueError(f"Connection {conn.conn_id!r}: {exc}") from None
 
 
-def client_from_connection(conn: Connection) -> TolokaClient:
+def client_from_connection(conn: Connection, *, before_change: Callable[[], None] | None = None) -> TolokaClient:
     """
     Return a client for a connection; see `settings_from_connection`.
 
+    :param before_change: See `TolokaClient`.
     :raises ValueError: If a field of the connection cannot be used.
     """
-    return TolokaClient(settings_from_connection(conn))
+    return TolokaClient(settings_from_connection(conn), before_change=before_change)
 
 
 @contextmanager
@@ -141,7 +146,7 @@ def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
 
     :param must_be_done: Whether only the state of a pool (409) is a reason not to try again.
     :raises AirflowException: For what may be different the next time: no answer, 408, 429, most of 5xx, an operation
-        that failed or was not done in time.
+        that failed or was not done in time, a request that an orphan did not send.
     :raises AirflowFailException: For what will not change by itself: other answers, arguments and files of
         configuration, the fields of the connection. The task fails without a retry.
     """
@@ -150,8 +155,8 @@ def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
     except AirflowException:  # one of both has been decided about
         raise
     except TolokaError as exc:
-        # An operation that failed stays so, but the next attempt starts another.
-        may_succeed = exc.is_transient or isinstance(exc, TolokaOperationError)
+        # An operation that failed stays so, but the next attempt starts another, and is no orphan.
+        may_succeed = exc.is_transient or isinstance(exc, TolokaOperationError | TolokaNotSentError)
         try_again = may_succeed or (must_be_done and not isinstance(exc, TolokaConflictError))
         raise task_error(exc, AirflowException if try_again else AirflowFailException) from exc
     except ValueError as exc:

@@ -30,6 +30,7 @@ from toloka_airflow.api.errors import (
     TolokaConflictError,
     TolokaConnectionError,
     TolokaError,
+    TolokaNotSentError,
     TolokaOperationError,
     TolokaQuotaError,
     TolokaRetryableError,
@@ -581,6 +582,7 @@ class TestTaskErrors:
         TolokaQuotaError("GET /x", status=429, payload={"interval": "DAY"}),
         TolokaOperationError(FAILED),
         TolokaTimeoutError("too late"),
+        TolokaNotSentError("an orphan"),
     )
     PERMANENT = (TolokaApiError("GET /x", status=401), TolokaError("no list"))
     CONFLICT = TolokaConflictError("POST /x", status=409, code="EMPTY_POOL")

@@ -44,7 +44,7 @@ triggers.shared_polling | triggers (api)                                        
 triggers                | _internal api hooks                                      | airflow          |
 retries                 | _internal api                                            |                  | airflow
 assets                  | api                                                      |                  | airflow
-hooks                   | api get_provider_info                                    | airflow          | wtforms
+hooks                   | _internal api get_provider_info                          | airflow          | wtforms
 plugin                  | _internal.startup links timetables                       | airflow          |
 links                   | api                                                      | airflow          |
 _internal.startup       | _internal triggers.__init__                              |                  | requests

@@ -8,6 +8,8 @@ Called, by the functions of this module only:
 
 - ``airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states``: private; the only way in which a task
   or a trigger learns the states of tasks (`task_states`, `states_in_other_runs`)
+- ``airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS``, ``airflow.sdk.execution_time.comms.CommsDecoder.socket``:
+  private; the connection of a task process with its supervisor, which closes with that (`supervisor_socket`)
 - ``airflow.providers.common.compat.connection.get_async_connection``: young; reads a connection without blocking the
   event loop on every Airflow 3 (`fetch_connection`)
 - ``airflow.triggers.base.BaseEventTrigger.asset_state_store``: since Airflow 3.3; where a trigger that watches an asset
@@ -48,6 +50,7 @@ from typing import TYPE_CHECKING, Any
 import airflow.sdk
 
 if TYPE_CHECKING:
+    import socket
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Connection
@@ -61,6 +64,7 @@ TRIGGER_FAILED = "__fail__"
 """The method with which Airflow resumes a task whose trigger has failed, or was not done in time."""
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 """States in which Airflow does nothing more for a task."""
+TASK_RUNNER_MODULE = "airflow.sdk.execution_time.task_runner"
 SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
 
@@ -99,6 +103,18 @@ def states_in_other_runs(ti: Any, task_ids: Sequence[str]) -> dict[str, dict[str
         for run_id, found in states.items()
         if run_id != ti.run_id
     }
+
+
+def supervisor_socket() -> socket.socket | None:
+    """
+    Return the connection of this process with its supervisor; ``None`` if it has none.
+
+    A task has one with every executor, and so has the Python that a task of `PythonVirtualenvOperator` starts. Plain
+    Python has none, nor has ``dag.test()``, where the task and what stands for its supervisor are one process.
+    """
+    comms = getattr(sys.modules.get(TASK_RUNNER_MODULE), "SUPERVISOR_COMMS", None)
+    connection: socket.socket | None = getattr(comms, "socket", None)
+    return connection
 
 
 async def fetch_connection(toloka_conn_id: str) -> Connection:

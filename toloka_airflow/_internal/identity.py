@@ -33,8 +33,12 @@ class TaskIdentity:
     def of(cls, context: Context) -> TaskIdentity:
         """Return the identity of the task that runs in this context."""
         ti = context["ti"]
-        parts = [conf.get("toloka", "namespace", fallback=""), ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)]
-        return cls(name="/".join(parts))
+        return cls(name=f"{_run(context)}{ti.task_id}/{ti.map_index}")
+
+    @classmethod
+    def of_creator(cls, context: Context, raw: Mapping[str, Any]) -> TaskIdentity | None:
+        """Return the identity of the task that created an object of the API, if that is one of this run."""
+        return next((cls(name) for name in _names(raw) if name.startswith(_run(context))), None)
 
     @property
     def tag(self) -> dict[str, list[str]]:
@@ -43,8 +47,7 @@ class TaskIdentity:
 
     def marks(self, raw: Mapping[str, Any]) -> bool:
         """Return whether an object of the API carries the tag."""
-        metadata = raw.get("metadata")
-        return isinstance(metadata, Mapping) and self.name in (metadata.get(TAG) or ())
+        return self.name in _names(raw)
 
     @property
     def key(self) -> str:
@@ -54,3 +57,16 @@ class TaskIdentity:
     def uuid(self, *parts: object) -> str:
         """Return a UUID for a part of this task's work; equal parts give equal UUIDs in every attempt."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join([self.name, *map(str, parts)])))
+
+
+def _run(context: Context) -> str:
+    """Return how the names of all tasks of a run begin."""
+    ti = context["ti"]
+    return f"{conf.get('toloka', 'namespace', fallback='')}/{ti.dag_id}/{ti.run_id}/"
+
+
+def _names(raw: Mapping[str, Any]) -> list[str]:
+    """Return the names in the tag of an object of the API."""
+    metadata = raw.get("metadata")
+    names = metadata.get(TAG) if isinstance(metadata, Mapping) else None
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

@@ -91,6 +91,8 @@ class TolokaClient:
         `requests` has; or one that is made later, of another client.
     :param retries: Whether to send a request again after a transient error; if not, that is left to the caller.
     :param deadline: Monotonic time by which all its requests must have ended.
+    :param before_change: Called right before each sending of a request that is no GET; it raises `TolokaNotSentError`
+        if this process may not change anything at Toloka any more.
     """
 
     def __init__(
@@ -100,11 +102,14 @@ class TolokaClient:
         session: requests.Session | LazySession | None = None,
         retries: bool = True,
         deadline: float = float("inf"),
+        before_change: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self._session = session if isinstance(session, LazySession) else LazySession(session)
-        self._retries = retries
-        self._transport = Transport(settings, self._session, retries=retries, deadline=deadline)
+        self._retries, self._before_change = retries, before_change
+        self._transport = Transport(
+            settings, self._session, retries=retries, deadline=deadline, before_change=before_change
+        )
 
     def __repr__(self) -> str:
         return f"TolokaClient(base_url={self.base_url!r})"
@@ -116,11 +121,17 @@ class TolokaClient:
         :param timeout: Seconds from now in which all its requests must have ended.
         """
         deadline = time.monotonic() + timeout
-        return TolokaClient(self.settings, session=self._session, retries=False, deadline=deadline)
+        return TolokaClient(
+            self.settings,
+            session=self._session,
+            retries=False,
+            deadline=deadline,
+            before_change=self._before_change,
+        )
 
     def with_own_session(self) -> TolokaClient:
         """Return the same client with connections of its own: a `requests.Session` belongs to one thread."""
-        return TolokaClient(self.settings, retries=self._retries)
+        return TolokaClient(self.settings, retries=self._retries, before_change=self._before_change)
 
     @property
     def base_url(self) -> str:

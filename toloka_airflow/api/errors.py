@@ -9,6 +9,7 @@ TolokaError
             TolokaQuotaError    429 for a quota that returns in an hour or a day
     TolokaOperationError        an operation ended as FAIL, or in a way this version does not know
     TolokaTimeoutError          an operation was not done in time
+    TolokaNotSentError          this process may not change anything at Toloka any more
 
 Each knows what its callers decide by: `is_transient`, `may_have_been_received` and `retry_after`. `FailureCount` says
 when a permanent error is believed.
@@ -191,6 +192,12 @@ class TolokaTimeoutError(TolokaError):
     """Report an operation that was not done in time; it continues at Toloka."""
 
     is_transient = True
+
+
+class TolokaNotSentError(TolokaError):
+    """Report a request that was not sent, as this process may not change anything at Toloka any more."""
+
+    may_have_been_received = False
 
 
 class FailureCount:

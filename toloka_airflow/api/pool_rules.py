@@ -54,6 +54,11 @@ def is_archived(pool: Training | Project) -> bool:
     return pool.status in (PoolStatus.ARCHIVED, ProjectStatus.ARCHIVED)
 
 
+def was_never_open(pool: Training) -> bool:
+    """Return whether the pool is as it was created, so that nobody can have worked in it."""
+    return is_closed(pool) and pool.last_close_reason is None and pool.last_started is None
+
+
 def would_be_opened(pool: Training) -> bool:
     """Return whether opening the pool would change it, so that what must hold before has to be checked."""
     return has_stopped(pool) and not is_archived(pool)

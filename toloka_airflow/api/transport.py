@@ -10,7 +10,7 @@ import random
 import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -79,12 +79,21 @@ class Transport:
     :param session: The connections, which other transports may share.
     :param retries: Whether to spend the retry budget of the settings.
     :param deadline: Monotonic time by which all its requests must have ended.
+    :param before_change: Called right before each sending of a request that is no GET, also after each pause; what it
+        raises keeps the request from being sent.
     """
 
     def __init__(
-        self, settings: ClientSettings, session: LazySession, *, retries: bool = True, deadline: float = float("inf")
+        self,
+        settings: ClientSettings,
+        session: LazySession,
+        *,
+        retries: bool = True,
+        deadline: float = float("inf"),
+        before_change: Callable[[], None] | None = None,
     ) -> None:
         self._settings, self._session, self._deadline = settings, session, deadline
+        self._before_change = before_change
         self._retry_budget = settings.retry_budget if retries else 0.0
         self._authorization = settings.authorization
         self._secret = self._authorization.split(" ", 1)[1]
@@ -118,6 +127,7 @@ class Transport:
             cannot have been received.
         :raises TolokaConnectionError: If no answer came within the retry budget.
         :raises TolokaApiError: If the API answered with an error.
+        :raises TolokaNotSentError: If this process may not change anything at Toloka any more.
         """
         give_up = time.monotonic() + self._retry_budget
         for attempt in count(1):
@@ -146,6 +156,8 @@ class Transport:
 
         deadline = time.monotonic() + seconds
         connect, read = self._settings.timeout
+        if self._before_change is not None and method != "GET":
+            self._before_change()
         try:
             with ends_by(deadline):
                 answer = session.request(

@@ -88,7 +88,8 @@ class CreateOperator(BaseOperator):
         first = self._find(client, identity, body) or made
         if first.id != made.id:
             self.log.warning(
-                "Two attempts of this task ran at once and created %s %s and %s; it returns the first: archive %s",
+                "Two attempts of this task ran at once and created %s %s and %s; it returns the first. Archive %s, "
+                "unless an operator of this run archives the first: it archives both",
                 *(self.noun, first.id, made.id, made.id),
             )
         return first

@@ -20,6 +20,7 @@ from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if
 from toloka_airflow.api.pool_rules import PoolOpening, is_open, why_not_closed, why_unknown, would_be_opened
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link
+from toloka_airflow.operators.duplicates import Created, find_duplicates, is_stray
 from toloka_airflow.operators.expiry import let_expire_in, warn_if_left_open
 from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, let_expire, skip_if_late
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
@@ -78,8 +79,10 @@ class LifecycleOperator(WaitingOperator):
         """Resume after the triggerer waited for the operation of this task."""
         with task_errors(must_be_done=self.must_be_done):
             operation = awaited_operation(WaitEvent.read(event))
-            if operation.status != OperationStatus.SUCCESS:
-                TolokaHook(self.toloka_conn_id).get_conn().ensure_success(operation)
+            if operation.status != OperationStatus.SUCCESS or self.must_be_done:
+                client = TolokaHook(self.toloka_conn_id).get_conn()
+                client.ensure_success(operation)
+                self._ensure_it_stays(client)
             return operation.id
 
     def first_step_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
@@ -127,7 +130,8 @@ class LifecycleOperator(WaitingOperator):
                 break
         self.log.info("%s: Toloka has begun operation %s (%s)", self._name, answer.id, answer.type)
         if answer.is_done or self.wait_for_completion:
-            return client.ensure_success(self._wait(client, answer, deadline, self.execute_complete)).id
+            client.ensure_success(self._wait(client, answer, deadline, self.execute_complete))
+            self._ensure_it_stays(client)
         return answer.id
 
     def _nothing_to_do(self, context: Context, client: TolokaClient, adopted: str | None) -> str | None:
@@ -181,7 +185,7 @@ class LifecycleOperator(WaitingOperator):
         """Send the call, or a step that must come first; ``None`` means that nothing had to change."""
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        """Raise if the wanted state, which was there already, ends by itself."""
+        """Raise if the wanted state, which was there already or was brought about, is over or ends by itself."""
 
     def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         """Return what must be archived before this can be."""
@@ -222,6 +226,58 @@ class _TrainingOperator(LifecycleOperator):
     def __init__(self, *, training_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.training_id = training_id
+
+
+class ArchiveOperator(LifecycleOperator):
+    """
+    Archive something, and before it what its task has created besides, which nobody uses.
+
+    A task creates one thing, but two attempts of it may have run at once: see `toloka_airflow.operators.duplicates`.
+    What is not certain to be left over, such as a copy that a person made, is only named in a warning.
+    """
+
+    def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
+        return self._archive_stray(context, client) or super()._submit(context, client)
+
+    def _archive_stray(self, context: Context, client: TolokaClient) -> FirstStep | None:
+        """Return the operation that archives the first of what is left over, be it that of an earlier attempt."""
+        own = self._fetch(client)
+        noun = self.id_name.removesuffix("_id")
+        for other in find_duplicates(context, own, partial(self._list, client, own)):
+            operation = client.find_unfinished_operation(**{self.id_name: other.id})
+            if operation is None and is_stray(own, other) and not self._has_content(client, other):
+                operation = self._archive(client, other.id)
+            elif operation is None or operation.type != self.operation_type:
+                self.log.warning(
+                    "%s was created by the task that created %s %s, or is a copy. It is not archived, as it is not "
+                    "certain that nobody needs it: archive it by hand if so",
+                    *(f"{noun.capitalize()} {other.id}", noun, own.id),
+                )
+                continue
+            if operation is not None:
+                self.log.warning(
+                    "Two attempts of the task that created %s %s ran at once: operation %s archives %s %s, too, which "
+                    "nobody uses",
+                    *(noun, own.id, operation.id, noun, other.id),
+                )
+                return FirstStep(operation)
+        return None
+
+    @abstractmethod
+    def _fetch(self, client: TolokaClient) -> Created:
+        """Return what is to be archived."""
+
+    @abstractmethod
+    def _list(self, client: TolokaClient, own: Created) -> Iterable[Created]:
+        """Return what was created like it since."""
+
+    @abstractmethod
+    def _has_content(self, client: TolokaClient, other: Created) -> bool:
+        """Return whether there is anything in it."""
+
+    @abstractmethod
+    def _archive(self, client: TolokaClient, object_id: str) -> Operation | None:
+        """Send the call that archives one of them."""
 
 
 class OpenPoolOperator(PoolOperator):
@@ -343,9 +399,11 @@ class ClosePoolOperator(PoolOperator):
         _ensure_closed(self._name, client.get_pool(self._id()), _opening(self.opened_before))
 
 
-class ArchivePoolOperator(PoolOperator):
+class ArchivePoolOperator(ArchiveOperator, PoolOperator):
     """
     Archive a closed pool; it can never be opened again, nor its answers reviewed.
+
+    If two attempts of the task that created it ran at once, what the other one has left empty is archived, too.
 
     :param pool_id: The pool (templated).
 
@@ -356,6 +414,17 @@ class ArchivePoolOperator(PoolOperator):
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         return client.archive_pool(object_id)
+
+    _archive = _call
+
+    def _fetch(self, client: TolokaClient) -> Pool:
+        return client.get_pool(self._id())
+
+    def _list(self, client: TolokaClient, own: Created) -> Iterable[Pool]:
+        return client.list_pools(project_id=own.raw["project_id"], created_gte=own.created)
+
+    def _has_content(self, client: TolokaClient, other: Created) -> bool:
+        return any(client.list_tasks(other.id))
 
 
 class OpenTrainingOperator(_TrainingOperator):
@@ -427,9 +496,11 @@ class CloseTrainingOperator(_TrainingOperator):
                 raise
 
 
-class ArchiveTrainingOperator(_TrainingOperator):
+class ArchiveTrainingOperator(ArchiveOperator, _TrainingOperator):
     """
     Archive a closed training whose main pools are all archived.
+
+    If two attempts of the task that created it ran at once, what the other one has left empty is archived, too.
 
     :param training_id: The training (templated).
 
@@ -440,6 +511,17 @@ class ArchiveTrainingOperator(_TrainingOperator):
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         return client.archive_training(object_id)
+
+    _archive = _call
+
+    def _fetch(self, client: TolokaClient) -> Training:
+        return client.get_training(self._id())
+
+    def _list(self, client: TolokaClient, own: Created) -> Iterable[Training]:
+        return client.list_trainings(project_id=own.raw["project_id"], created_gte=own.created)
+
+    def _has_content(self, client: TolokaClient, other: Created) -> bool:
+        return any(client.list_tasks(other.id))
 
     def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         return client.pools_requiring(self._id())

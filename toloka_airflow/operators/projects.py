@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.api.errors import TolokaConflictError
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.operators.creation import CreateOperator
-from toloka_airflow.operators.lifecycle import LifecycleOperator
+from toloka_airflow.operators.lifecycle import ArchiveOperator
 from toloka_airflow.storage.config_files import read_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from os import PathLike
 
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Operation, Training
+    from toloka_airflow.api.models import Operation, Project, Training
     from toloka_airflow.operators.creation import Calls
+    from toloka_airflow.operators.duplicates import Created
 
 
 class CreateProjectOperator(CreateOperator):
@@ -48,9 +49,11 @@ class CreateProjectOperator(CreateOperator):
         return client.list_projects, client.create_project
 
 
-class ArchiveProjectOperator(LifecycleOperator):
+class ArchiveProjectOperator(ArchiveOperator):
     """
     Archive a project whose pools and trainings are all archived.
+
+    If two attempts of the task that created it ran at once, what the other one has left empty is archived, too.
 
     :param project_id: The project (templated).
 
@@ -82,8 +85,24 @@ class ArchiveProjectOperator(LifecycleOperator):
             raise
 
     def _blockers(self, client: TolokaClient) -> Iterable[Training]:
-        pools = chain(client.list_pools(project_id=self._id()), client.list_trainings(project_id=self._id()))
-        return (pool for pool in pools if not is_archived(pool))
+        return (pool for pool in _pools(client, self._id()) if not is_archived(pool))
+
+    def _fetch(self, client: TolokaClient) -> Project:
+        return client.get_project(self._id())
+
+    def _list(self, client: TolokaClient, own: Created) -> Iterable[Project]:
+        return client.list_projects(created_gte=own.created)
+
+    def _has_content(self, client: TolokaClient, other: Created) -> bool:
+        return any(_pools(client, other.id))
+
+    def _archive(self, client: TolokaClient, object_id: str) -> Operation | None:
+        return client.archive_project(object_id)
+
+
+def _pools(client: TolokaClient, project_id: str) -> Iterator[Training]:
+    """Iterate over the pools and trainings of a project."""
+    return chain(client.list_pools(project_id=project_id), client.list_trainings(project_id=project_id))
 
 
 def _is_archived(client: TolokaClient, project_id: str) -> bool:

@@ -53,6 +53,19 @@ def has_module(name: str) -> None:
     assert find_spec(name) is not None, f"Airflow {airflow.__version__} has no module {name} any more"
 
 
+def is_what_each_task_process_has(name: str) -> None:
+    source = inspect.getsource(task_runner.main)
+    assert "global SUPERVISOR_COMMS" in source, f"Airflow {airflow.__version__} does not set {name} any more"
+    assert "CommsDecoder" in task_runner.__annotations__["SUPERVISOR_COMMS"]
+
+
+def is_only_where_there_are_two_processes(name: str) -> None:
+    resolve(name)
+    from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
+
+    assert not hasattr(InProcessSupervisorComms(supervisor=object()), name.rpartition(".")[2])
+
+
 def is_a_coroutine(name: str) -> None:
     assert inspect.iscoroutinefunction(resolve(name)), f"Airflow {airflow.__version__}: {name} is no coroutine any more"
 
@@ -110,6 +123,8 @@ RUNS = "dag_id", "map_index", "task_ids", "task_group_id", "logical_dates", "run
 # What checks a name, and the Airflow that has it first.
 CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
     "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states": (takes(*RUNS), (3, 0)),
+    "airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS": (is_what_each_task_process_has, (3, 0)),
+    "airflow.sdk.execution_time.comms.CommsDecoder.socket": (is_only_where_there_are_two_processes, (3, 0)),
     "airflow.providers.common.compat.connection.get_async_connection": (is_a_coroutine, (3, 0)),
     f"{EVENT_TRIGGER}.asset_state_store": (is_a_store, (3, 3)),
     "airflow.sdk.bases.operator.TRIGGER_FAIL_REPR": (is_the_method_of_failed_triggers, (3, 0)),

@@ -36,8 +36,17 @@ def test_two_deployments_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None
     assert identity().uuid("a") != before.uuid("a")
 
 
+def test_the_task_of_a_run_that_created_something() -> None:
+    context: Any = {"ti": TaskInstance(task_id="archive")}
+    made = identity(task_id="group.make", map_index=2)
+    assert TaskIdentity.of_creator(context, {"metadata": {"batch": ["7"], **made.tag}}) == made
+    for other in (identity(dag_id="a"), identity(run_id="manual__11")):
+        assert TaskIdentity.of_creator(context, {"metadata": other.tag}) is None
+
+
 @pytest.mark.parametrize("raw", [{}, {"metadata": None}, {"metadata": {}}, {"metadata": {"airflow_task": None}}])
 def test_what_it_does_not_mark(raw: dict[str, Any]) -> None:
     assert not identity().marks(raw)
+    assert TaskIdentity.of_creator({"ti": TaskInstance()}, raw) is None  # type: ignore[typeddict-item]
     assert not identity().marks({"metadata": identity(map_index=3).tag})
     assert identity().marks({"metadata": {"batch": ["7"], **identity().tag}})

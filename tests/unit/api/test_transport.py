@@ -28,6 +28,7 @@ from toloka_airflow.api.errors import (
     TolokaConflictError,
     TolokaConnectionError,
     TolokaError,
+    TolokaNotSentError,
     TolokaQuotaError,
     TolokaRetryableError,
 )
@@ -454,6 +455,35 @@ class TestRepetition:
             client(server, retry_budget=1.9).get_pool("21")
         assert virtual.now - began == pytest.approx(1)
         assert len(server.seen) == 2
+
+
+class TestBeforeChange:
+    """Whoever may not change anything any more is kept from it right before each sending."""
+
+    @pytest.mark.parametrize("name", REPEATED)
+    def test_it_is_asked_again_after_each_pause(self, server: ScriptedServer, name: str) -> None:
+        method, path, call, answer = REPEATED[name]
+        server.answer(method, path, 503)
+        server.answer(method, path, 200, answer)
+        asked: list[int] = []
+        settings = ClientSettings(TOKEN, base_url=server.url, first_pause=0.01)
+        call(TolokaClient(settings, before_change=lambda: asked.append(len(server.seen))))
+        assert asked == ([] if method == "GET" else [0, 1])
+
+    @pytest.mark.parametrize("name", EVERY)
+    def test_what_it_raises_keeps_the_request_from_being_sent(self, server: ScriptedServer, name: str) -> None:
+        method, path, call, answer = EVERY[name]
+        server.answer(method, path, 200, answer)
+
+        def refuse() -> None:
+            raise TolokaNotSentError("an orphan")
+
+        refusing = TolokaClient(ClientSettings(TOKEN, base_url=server.url), before_change=refuse)
+        for each in (refusing, refusing.without_retries(), refusing.with_own_session()):
+            with suppress(TolokaNotSentError) if method == "GET" else pytest.raises(TolokaNotSentError):
+                call(each)
+                server.answer(method, path, 200, answer)
+        assert {seen.method for seen in server.seen} <= {"GET"}
 
 
 class TestPromise:

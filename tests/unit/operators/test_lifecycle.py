@@ -387,6 +387,36 @@ def test_what_was_opened_again_is_not_closed(server: ScriptedServer, operator: A
     assert not isinstance(caught.value, AirflowFailException)
 
 
+@both_ways
+@pytest.mark.parametrize(("operator", "noun"), [(ClosePoolOperator, "pool"), (CloseTrainingOperator, "training")])
+@pytest.mark.parametrize("limit", [None, "2026-01-31T12:00:00+00:00"])
+@pytest.mark.parametrize("first", ["SUCCESS", "RUNNING"])
+def test_what_is_open_again_when_it_has_been_closed_is_closed_by_the_next_attempt(
+    server: ScriptedServer, operator: Any, noun: str, first: str, deferrable: bool, limit: str | None
+) -> None:
+    """An opening of the same run was on its way, when the attempt that sent it was given up."""
+    server.default("GET", f"/{noun}s/77", pool("OPEN", "MANUAL", last_started="2026-01-31T09:00:00"))
+    server.answer("POST", f"/{noun}s/77/close", 202, operation(first))
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    task = make(operator, noun, value="77", deferrable=deferrable, defer_after=0, opened_before=limit)
+    with pytest.raises(AirflowException, match=r"was closed, but it is OPEN by now\. Try again") as caught:
+        run_task(task)
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@both_ways
+@pytest.mark.parametrize(("operator", "noun"), [(ClosePoolOperator, "pool"), (CloseTrainingOperator, "training")])
+def test_what_another_run_has_opened_when_it_has_been_closed_is_left_to_it(
+    server: ScriptedServer, operator: Any, noun: str, deferrable: bool
+) -> None:
+    server.answer("GET", f"/{noun}s/77", json=pool("OPEN", "MANUAL", last_started="2026-01-31T09:00:00"))
+    server.default("GET", f"/{noun}s/77", pool("OPEN", "MANUAL", last_started="2026-01-31T13:00:00"))
+    server.answer("POST", f"/{noun}s/77/close", 202, operation("RUNNING"))
+    server.answer("GET", "/operations/op-1", json=operation("SUCCESS"))
+    limit = "2026-01-31T12:00:00+00:00"
+    assert run_task(make(operator, noun, value="77", deferrable=deferrable, opened_before=limit)).result == "op-1"
+
+
 @pytest.mark.parametrize(("operator", "noun"), [(ClosePoolOperator, "pool"), (CloseTrainingOperator, "training")])
 @pytest.mark.parametrize("limit", [None, "2020-01-01T00:00:00+00:00"])
 def test_a_state_that_is_not_known_is_not_closed(
@@ -438,7 +468,7 @@ def test_an_event_of_nobody_is_no_success(event: Any, method: str) -> None:
         getattr(make(OpenPoolOperator), method)({}, event)
 
 
-@every_operator
+@pytest.mark.parametrize(("operator", "noun", "verb"), [each for each in OPERATORS if each[2] != "close"])
 def test_going_on_after_a_success_reads_no_connection_and_sends_nothing(
     server: ScriptedServer, operator: Any, noun: str, verb: str
 ) -> None:

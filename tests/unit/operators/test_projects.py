@@ -70,7 +70,7 @@ class TestAnswers:
     def test_another_attempt_is_waited_for(self, server: ScriptedServer, deferrable: bool) -> None:
         """It is not archived yet when this attempt looks, but it is when it sends the call."""
         running = operation("RUNNING", type="PROJECT.ARCHIVE", id="first", parameters={"project_id": "10"})
-        server.answer("GET", "/projects/10", json=project("ARCHIVED"), times=2)
+        server.default("GET", "/projects/10", project("ARCHIVED"))
         server.answer("GET", "/operations", json={"items": [running], "has_more": False})
         server.answer("GET", "/operations/first", json={**running, "status": "SUCCESS"})
         assert archive(deferrable=deferrable) == "first"
