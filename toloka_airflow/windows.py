@@ -11,9 +11,9 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.sdk import TaskGroup
 
 from toloka_airflow.hooks import TolokaHook
-from toloka_airflow.operators.lifecycle import OpenPoolOperator, OpenTrainingOperator
+from toloka_airflow.operators.lifecycle import OpenTrainingOperator
 from toloka_airflow.operators.window_teardowns import CloseWindowPoolOperator, CloseWindowTrainingOperator
-from toloka_airflow.operators.windows import CheckWindowOperator, WindowResultOperator
+from toloka_airflow.operators.windows import CheckWindowOperator, OpenWindowPoolOperator, WindowResultOperator
 from toloka_airflow.sensors import PoolSensor
 
 if TYPE_CHECKING:
@@ -167,10 +167,11 @@ def pool_window(
         for key in ("not_after", "closes_at", "over_at", "spent_before")
     )
     open_pool = _own_task(
-        OpenPoolOperator,
+        OpenWindowPoolOperator,
         *OF_OPENING,
         task_id="open",
         pool_id=pool_id,
+        min_open=min_open,
         not_after=f"{{{{ {not_after} }}}}",
         will_expire=f"{{{{ {over_at} }}}}" if move_expiry else None,
         min_balance=min_balance,

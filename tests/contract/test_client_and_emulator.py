@@ -344,6 +344,17 @@ def test_answers_are_aggregated(toloka: Any) -> None:
     ]
 
 
+def test_pools_are_measured_together(toloka: Any) -> None:
+    """By one operation, which a list names with its results."""
+    done, fresh = labelled(toloka), new_pool(toloka, tasks=1)
+    operation = finished(toloka, toloka.client.start_analytics_of([done.id, fresh.id], ["submitted_assignments_count"]))
+    [listed] = [each for page in toloka.client.analytics_pages(operation.submitted) for each in page]
+    assert listed.raw == operation.raw
+    assert read_metrics(listed, done.id) == {"submitted_assignments_count": 6}
+    assert read_metrics(listed, fresh.id) == {"submitted_assignments_count": 0}
+    assert read_metrics(listed, "9") == {}
+
+
 def test_a_pool_is_measured(toloka: Any) -> None:
     pool = labelled(toloka)
     metrics = ["completion_percentage", "submitted_assignments_count", "spent_budget"]

@@ -35,7 +35,9 @@ transfer                | _internal api links storage                           
 sensors                 | _internal api assets hooks links triggers                | airflow          |
                         | triggers.__init__ triggers.close_on_kill                 |                  |
 triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |
-                        | triggers.pool_closed triggers.shared_polling             |                  |
+                        | triggers.measuring triggers.pool_closed                  |                  |
+                        | triggers.shared_polling                                  |                  |
+triggers.measuring      | api triggers                                             |                  |
 triggers.close_on_kill  | _internal api triggers                                   |                  |
 triggers.pool_closed    | _internal api triggers triggers.lists                    | airflow          |
                         | triggers.shared_polling                                  |                  |

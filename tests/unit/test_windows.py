@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.window_teardowns import CloseWindowPoolOperator
-from toloka_airflow.operators.windows import CheckWindowOperator, WindowResultOperator
+from toloka_airflow.operators.windows import CheckWindowOperator, OpenWindowPoolOperator, WindowResultOperator
 from toloka_airflow.timetables import PoolWindowTimetable
 from toloka_airflow.windows import INHERITED, OF_OPENING, pool_window
 
@@ -265,10 +266,12 @@ def test_a_window_has_ended_when_another_run_has_opened_its_pool(server: Scripte
 class TestAPersonEndsTheWait:
     """It has no result then, but a state."""
 
-    def result(self, monkeypatch: pytest.MonkeyPatch, toloka: EmulatorServer, **states: str | None) -> Any:
+    def result(
+        self, monkeypatch: pytest.MonkeyPatch, toloka: EmulatorServer, left: Any = None, **states: str | None
+    ) -> Any:
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", States(manual__1=states), raising=False)
         ended = EndOfWindow()
-        ended.left = {}  # type: ignore[misc]
+        ended.left = left or {}  # type: ignore[misc]
         return run_task(result_task(toloka.add_pool()), ended).result
 
     @pytest.mark.parametrize("state", ["success", "skipped"])
@@ -276,8 +279,17 @@ class TestAPersonEndsTheWait:
         assert self.result(monkeypatch, toloka, begin="success", watch=state)["stopped_by"] == "person"
 
     def test_it_was_not_opened(self, monkeypatch: pytest.MonkeyPatch, toloka: EmulatorServer) -> None:
-        with pytest.raises(AirflowSkipException, match="The window was not opened"):
+        with pytest.raises(AirflowSkipException, match="The window was not opened, the log of the task begin says why"):
             self.result(monkeypatch, toloka, begin="skipped", watch="skipped")
+
+    def test_it_was_not_opened_as_too_little_was_left(
+        self, monkeypatch: pytest.MonkeyPatch, toloka: EmulatorServer
+    ) -> None:
+        times = {"not_after": "2030-01-31T17:55:00+01:00", "closes_at": "2030-01-31T18:00:00+01:00"}
+        left = {("decide", name): value for name, value in {**times, "min_open": "0:05:00"}.items()}
+        why = "after 2030-01-31T17:55:00+01:00, as 0:05:00 must be left until 2030-01-31T18:00:00+01:00 (min_open)"
+        with pytest.raises(AirflowSkipException, match=re.escape(why)):
+            self.result(monkeypatch, toloka, left, begin="skipped", watch="skipped")
 
     def test_it_failed(self, monkeypatch: pytest.MonkeyPatch, toloka: EmulatorServer) -> None:
         with pytest.raises(AirflowFailException, match="the task watch is failed"):
@@ -305,6 +317,7 @@ class TestCheck:
             "not_after": "2030-01-31T17:55:00+01:00",
             "closes_at": "2030-01-31T18:00:00+01:00",
             "over_at": "2030-01-31T19:00:00+01:00",
+            "min_open": "0:05:00",
         }
 
     def test_what_was_spent_before(self, toloka: EmulatorServer) -> None:
@@ -331,15 +344,24 @@ class TestCheck:
 
     @pytest.mark.parametrize("left", [-HOUR, timedelta(minutes=4)])
     def test_too_late(self, toloka: EmulatorServer, left: timedelta) -> None:
-        pool_id = toloka.add_pool()
-        with pytest.raises(
-            AirflowSkipException, match=f"Pool {pool_id} was not opened: it is too late, as the window closes at"
-        ):
-            check(pool_id, now() + left)
+        pool_id, closes_at = toloka.add_pool(), now() + left
+        why = f"it is too late, as the window closes at {closes_at} and 0:05:00 of it must be left (min_open)"
+        with pytest.raises(AirflowSkipException, match=re.escape(f"Pool {pool_id} was not opened: {why}")):
+            check(pool_id, closes_at)
         assert toloka.journal.requests("POST") == []
 
-    def test_what_is_open_must_be_closed_however_late_it_is(self, toloka: EmulatorServer) -> None:
+    def test_what_is_open_must_be_closed_however_late_it_is(
+        self, toloka: EmulatorServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert check(toloka.add_pool(open=True), now() - HOUR / 2)["closes_at"]
+        assert "although less than 0:05:00 (min_open) is left until" in capsys.readouterr().out
+
+    def test_what_became_too_late_after_the_check_names_what_must_be_left(self, toloka: EmulatorServer) -> None:
+        late = {"pool_id": toloka.add_pool(), "not_after": now() - HOUR, "min_open": HOUR / 2}
+        why = "it is too late, not_after, which is closes_at less min_open (0:30:00), is "
+        with pytest.raises(AirflowSkipException, match=re.escape(why)):
+            run_task(OpenWindowPoolOperator(task_id="open", **late))
+        assert toloka.journal.requests("POST") == []
 
     def test_what_is_being_opened_must_be_closed_however_late_it_is(self, toloka: EmulatorServer) -> None:
         pool_id = toloka.add_pool()

@@ -50,6 +50,8 @@ WEB_HOSTS = {PRODUCTION: "https://platform.toloka.ai", SANDBOX: "https://platfor
 PAGE_SIZE = 300
 OPERATIONS_PAGE_SIZE = 500
 """As the official client takes it; where the API refuses it, 300 are requested."""
+MAX_METRICS = 10
+"""Of one operation of analytics; so the official client."""
 MIN_POLL_TIMEOUT = 5.0
 """Seconds that the answer to a poll has at least, also shortly before the time is up: its last chance is one, too."""
 
@@ -383,6 +385,12 @@ class TolokaClient:
                 raise TolokaError(f"GET /operations says there is more but does not get further: {params}")
             params["finished_lte"] = _text(end + timedelta(milliseconds=1))  # digits behind milliseconds are cut off
 
+    def analytics_pages(self, since: datetime) -> Iterator[list[Operation]]:
+        """Iterate over the operations of analytics that were submitted at a time or later, 500 at once."""
+        filters = {"type": "ANALYTICS", "submitted_gte": since}
+        pages = self._list_pages("/operations", filters, limit=OPERATIONS_PAGE_SIZE)
+        return ([Operation.from_api(raw) for raw in page] for page in pages)
+
     def get_operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         """Return the steps of an operation that created tasks; other types have no log (409)."""
         steps = self._get(_path("/operations", "log", operation_id=operation_id))
@@ -569,10 +577,18 @@ class TolokaClient:
 
         The results are in the ``details`` of the operation once it succeeded; `read_metrics` reads them.
 
-        :param metrics: Names of up to 10 metrics.
+        :param metrics: Names of up to `MAX_METRICS` metrics.
         """
-        subject = {"subject": "POOL", "subject_id": checked_id("pool_id", pool_id)}
-        body = [{"name": metric, **subject} for metric in metrics]
+        return self.start_analytics_of([checked_id("pool_id", pool_id)], metrics)
+
+    def start_analytics_of(self, pool_ids: Sequence[str], metrics: Sequence[str]) -> Operation:
+        """
+        Start an operation that measures several pools; see `start_analytics`.
+
+        :param metrics: Their names; times the number of pools, they are `MAX_METRICS` at the most.
+        """
+        subjects = [{"subject": "POOL", "subject_id": checked_id("pool_ids", pool_id)} for pool_id in pool_ids]
+        body = [{"name": metric, **subject} for subject in subjects for metric in metrics]
         # Sent again if need be: measuring twice changes nothing.
         return Operation.from_api(self._transport.request("POST", "/api/staging/analytics-2", body=body))
 

@@ -328,19 +328,22 @@ def read_decimal(number: object) -> Decimal | None:
     return amount if amount is not None and amount.is_finite() else None
 
 
-def read_metrics(operation: Operation) -> dict[str, float | None]:
+def read_metrics(operation: Operation, subject_id: str | None = None) -> dict[str, float | None]:
     """
     Return what an operation of analytics measured, by the name of the metric.
 
     ``None`` stands for what is no finite number, such as the estimate for a pool of infinite overlap; what the answer
     does not hold in the documented shape is left out.
+
+    :param subject_id: What was measured, if the operation measured several pools; ``None`` if it was one.
     """
     values = operation.details.get("value")
     metrics: dict[str, float | None] = {}
     for value in values if isinstance(values, list) else ():
         request = value.get("request") if isinstance(value, Mapping) else None
-        name = request.get("name") if isinstance(request, Mapping) else None
-        if isinstance(name, str):
+        request = request if isinstance(request, Mapping) else {}
+        name = request.get("name")
+        if isinstance(name, str) and (subject_id is None or str(request.get("subject_id")) == subject_id):
             metrics[name] = _metric(value.get("result"))
     return metrics
 

@@ -86,10 +86,11 @@ def _answers_to_pay(client: TolokaClient, pool_id: str) -> int | None:
     return max(0, int(wanted) - int(metrics[APPROVED] or 0) - int(metrics[REJECTED] or 0))
 
 
-def skip_if_late(what: str, not_after: datetime | None, client: TolokaClient) -> None:
+def skip_if_late(what: str, name: str, not_after: datetime | None, client: TolokaClient) -> None:
     """
     Skip the task if it is too late to open something.
 
+    :param name: What the last time to open it is called.
     :param client: What got an answer from Toloka just now.
     :raises AirflowSkipException: If so.
     :raises AirflowFailException: If it is too late by Toloka's clock only.
@@ -97,8 +98,8 @@ def skip_if_late(what: str, not_after: datetime | None, client: TolokaClient) ->
     if not_after is None:
         return
     if datetime.now(UTC) > not_after:
-        raise AirflowSkipException(f"{what} was not opened: it is too late, not_after is {not_after.isoformat()}")
-    fail_if_over(what, "not_after", not_after, client)
+        raise AirflowSkipException(f"{what} was not opened: it is too late, {name} is {not_after.isoformat()}")
+    fail_if_over(what, name, not_after, client)
 
 
 def fail_if_over(what: str, name: str, limit: datetime, client: TolokaClient) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Operation, OperationStatus
+from toloka_airflow.api.models import Operation, OperationStatus, Project
 from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if_free
 from toloka_airflow.api.pool_rules import PoolOpening, is_open, why_not_closed, why_unknown, would_be_opened
 from toloka_airflow.hooks import TolokaHook, task_errors
@@ -245,7 +245,7 @@ class ArchiveOperator(LifecycleOperator):
         noun = self.id_name.removesuffix("_id")
         for other in find_duplicates(context, own, partial(self._list, client, own)):
             operation = client.find_unfinished_operation(**{self.id_name: other.id})
-            if operation is None and is_stray(own, other) and not self._has_content(client, other):
+            if operation is None and is_stray(own, other) and not self._may_be_needed(client, own, other):
                 operation = self._archive(client, other.id)
             elif operation is None or operation.type != self.operation_type:
                 self.log.warning(
@@ -274,6 +274,18 @@ class ArchiveOperator(LifecycleOperator):
     @abstractmethod
     def _has_content(self, client: TolokaClient, other: Created) -> bool:
         """Return whether there is anything in it."""
+
+    def _may_be_needed(self, client: TolokaClient, own: Created, other: Created) -> bool:
+        return self._has_content(client, other) or self._is_copy(client, own, other)
+
+    def _is_copy(self, client: TolokaClient, own: Created, other: Created) -> bool:
+        """Return whether Toloka's own call may have copied it, together with the tag; it copies no projects."""
+        if isinstance(own, Project):
+            return False
+        copying = client.list_operations(
+            type=self.operation_type.replace("ARCHIVE", "CLONE"), submitted_gte=own.created
+        )
+        return any(operation.details.get(self.id_name) in (None, other.id) for operation in copying)
 
     @abstractmethod
     def _archive(self, client: TolokaClient, object_id: str) -> Operation | None:
@@ -342,6 +354,11 @@ class OpenPoolOperator(PoolOperator):
         self.fee = fee
         self.on_low_balance = on_low_balance
 
+    @property
+    def name_of_not_after(self) -> str:
+        """What messages call the last time to open the pool."""
+        return "not_after"
+
     def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
         answer = super()._submit(context, client)
         warn_if_left_open(context, client, self._id(), self.log)
@@ -357,7 +374,7 @@ class OpenPoolOperator(PoolOperator):
         if not_after or will_expire or expires_in or money.least is not None or money.check_budget:
             pool = client.get_settled_pool(object_id)
             if would_be_opened(pool):
-                skip_if_late(self._name, not_after, client)
+                skip_if_late(self._name, self.name_of_not_after, not_after, client)
                 money.ensure(client, pool, self.log)
             if would_be_opened(pool) or is_open(pool):
                 if expires_in is None:
@@ -376,6 +393,7 @@ class ClosePoolOperator(PoolOperator):
     :param pool_id: The pool (templated).
     :param opened_before: Do not close the pool if it was opened at this time or later (templated): another run needs
         it then, such as the next one of a DAG whose teardown comes late. A time with a zone.
+        Without it, the task fails if the pool is open again when it has been closed, and its next attempt closes it.
 
     Further arguments are those of `LifecycleOperator`.
     """
@@ -448,7 +466,7 @@ class OpenTrainingOperator(_TrainingOperator):
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         not_after = parse_optional_datetime("not_after", self.not_after)
         if not_after is not None and would_be_opened(client.get_training(object_id)):
-            skip_if_late(self._name, not_after, client)
+            skip_if_late(self._name, "not_after", not_after, client)
         return client.open_training(object_id)
 
 

@@ -19,6 +19,7 @@ from toloka_airflow.api.pool_rules import PoolOpening, may_have_been_opened_sinc
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, store_link
 from toloka_airflow.operators.guards import fail_if_over
+from toloka_airflow.operators.lifecycle import OpenPoolOperator
 from toloka_airflow.operators.window_end import log_end, pull, stopped_by, window_cost
 from toloka_airflow.operators.window_times import ensure_window, with_interval
 from toloka_airflow.triggers.progress import cost, had_answers, measure
@@ -35,7 +36,8 @@ class CheckWindowOperator(BaseOperator):
     Decide whether to open a window, and compute its times; the first task of a `pool_window`.
 
     It is skipped if it is too late, and then nothing was sent that changes anything. The times are its XComs
-    ``not_after``, ``closes_at`` and ``over_at``, and ``began_at``, when it was checked, by Toloka's clock. If it is
+    ``not_after``, ``closes_at`` and ``over_at``, and ``began_at``, when it was checked, by Toloka's clock. ``min_open``
+    is what must be left, in words, which is why ``not_after`` is before ``closes_at``. If it is
     measured, there are also ``spent`` and ``committed``, US dollars of before (see `PoolSensor`), and their sum,
     ``spent_before``.
 
@@ -95,6 +97,7 @@ class CheckWindowOperator(BaseOperator):
             facts: dict[str, Any] = {name: time.isoformat() for name, time in times.items()}
             if self.measure_spending:
                 facts |= self._spent(client, pool_id)
+        facts["min_open"] = str(self.min_open)
         for name, value in facts.items():
             context["ti"].xcom_push(key=name, value=value)
 
@@ -109,12 +112,18 @@ class CheckWindowOperator(BaseOperator):
         is_late, why = datetime.now(UTC) > not_after, why_not_closed(pool)
         if why is None and is_late:
             raise AirflowSkipException(
-                f"Pool {pool.id} was not opened: it is too late, as the window closes at {closes_at}"
+                f"Pool {pool.id} was not opened: it is too late, as the window closes at {closes_at} and "
+                f"{self.min_open} of it must be left (min_open)"
             )
         if why is None:
-            fail_if_over(f"Pool {pool.id}", "the last time to open it", not_after, client)
+            last = f"the last time to open it, which is closes_at less min_open ({self.min_open}),"
+            fail_if_over(f"Pool {pool.id}", last, not_after, client)
         elif is_late:
-            self.log.warning("Pool %s has to be closed, as it is %s, although it is too late to open it", pool.id, why)
+            self.log.warning(
+                "Pool %s has to be closed, as it is %s, although less than %s (min_open) is left until %s, too late to "
+                "open it",
+                *(pool.id, why, self.min_open, closes_at),
+            )
 
     def _spent(self, client: TolokaClient, pool_id: str) -> dict[str, Any]:
         facts = measure(client, pool_id, self.log)
@@ -123,6 +132,23 @@ class CheckWindowOperator(BaseOperator):
                 f"Pool {pool_id} was not opened: what was spent for it until now did not become known"
             )
         return {"spent": facts["spent"], "committed": facts["committed"], "spent_before": spent_before}
+
+
+class OpenWindowPoolOperator(OpenPoolOperator):
+    """
+    Open the pool of a window.
+
+    :param min_open: Why ``not_after`` is before the end of the window, to say so if it is too late.
+    """
+
+    def __init__(self, *, min_open: timedelta, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.min_open = min_open
+
+    @property
+    def name_of_not_after(self) -> str:
+        """What messages call the last time to open the pool, with the reason for it."""
+        return f"not_after, which is closes_at less min_open ({self.min_open}),"
 
 
 class WindowResultOperator(BaseOperator):
@@ -163,7 +189,7 @@ class WindowResultOperator(BaseOperator):
         waited = pull(ti, self.wait_task_id)
         ended = reason, state = stopped_by(ti, self.open_task_id, self.wait_task_id, waited)
         if reason is None:
-            self._follow(state)
+            self._follow(ti, state)
         with task_errors():
             client = TolokaHook(self.toloka_conn_id).get_conn()
             pool = client.get_pool(checked_id("pool_id", self.pool_id))
@@ -188,10 +214,17 @@ class WindowResultOperator(BaseOperator):
             "has_answers": had_answers(client.without_retries(), pool.id, began or started, self.log, before=over_at),
         }
 
-    def _follow(self, state: str | None) -> None:
+    def _follow(self, ti: Any, state: str | None) -> None:
         """End as the waiting did."""
         if state == "skipped":
-            raise AirflowSkipException("The window was not opened")
+            not_after, closes_at, min_open = (
+                pull(ti, self.check_task_id, key) for key in ("not_after", "closes_at", "min_open")
+            )
+            limit = f"; it is not opened after {not_after}, as {min_open} must be left until {closes_at} (min_open)"
+            raise AirflowSkipException(
+                f"The window was not opened, the log of the task {self.open_task_id} says why"
+                f"{limit if min_open else ''}"
+            )
         raise AirflowFailException(f"The window has no result: the task {self.wait_task_id} is {state}")
 
     def _ensure_closed(self, pool: Pool, over_at: datetime | None) -> None:

@@ -1,8 +1,9 @@
 """
 Waiting in the triggerer.
 
-`waiting` is the plain wait, and `waits` says what is waited for; `shared_polling` makes ten thousand waits cheap, and
-`close_on_kill` makes a killed one safe. Their class paths are stored in databases of Airflow.
+`waiting` is the plain wait, and `waits` says what is waited for; `shared_polling` makes ten thousand waits cheap,
+`measuring` those with a budget, and `close_on_kill` makes a killed one safe. Their class paths are stored in databases
+of Airflow.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from toloka_airflow.api.models import Operation, Pool
 from toloka_airflow.triggers.close_on_kill import ClosesPoolOnKill
 from toloka_airflow.triggers.lists import OperationPoller, PoolPoller
+from toloka_airflow.triggers.measuring import MeasuresWithOthers
 from toloka_airflow.triggers.pool_closed import PoolClosedTrigger
 from toloka_airflow.triggers.shared_polling import SharedWaitTrigger
 from toloka_airflow.triggers.waits import OperationWait, PoolWait
@@ -24,7 +26,7 @@ class OperationTrigger(SharedWaitTrigger[Operation]):
     poller_type = OperationPoller
 
 
-class PoolTrigger(ClosesPoolOnKill, SharedWaitTrigger[Pool]):
+class PoolTrigger(ClosesPoolOnKill, MeasuresWithOthers, SharedWaitTrigger[Pool]):
     """Wait until a pool stops; the arguments are those of `toloka_airflow.triggers.waits.PoolWait`."""
 
     wait_type = PoolWait

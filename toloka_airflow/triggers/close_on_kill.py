@@ -6,7 +6,9 @@ A wait may be killed long after another attempt took over. So the pool is not cl
 - it was opened again since, by another run or attempt (`toloka_airflow.api.pool_rules.PoolOpening`); or
 - a newer attempt of the waiting task is under way: when it was cleared, the opening of the new attempt finds the pool
   open and does nothing, so ``last_started`` stays the same. Only Airflow knows, so nothing is closed before it has
-  answered, or has been silent for longer than anything of it takes to come back.
+  answered, or has been silent for longer than anything of it takes to come back;
+- the supervisor of the worker's task has ended, too, as when all processes of a worker are ended: nobody has ended this
+  wait but its worker, and the next attempt continues.
 
 Whoever needs the pool needs its training, too. Otherwise the training is closed after the pool, unless another main
 pool that requires it is open: several may share one.
@@ -28,7 +30,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.airflow_internals import ENDED, task_states
-from toloka_airflow.api.errors import TolokaConflictError, TolokaError, is_transient
+from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaNotSentError, is_transient
 from toloka_airflow.api.models import Operation, Pool
 from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.api.pool_rules import PoolOpening, why_not_closed, would_be_closed
@@ -128,6 +130,9 @@ class CloseOnKill:
 
     def failed(self, exc: Exception) -> float | None:
         """Take note of why a step failed, and return the same."""
+        if isinstance(exc, TolokaNotSentError):
+            self._log_not_closed(str(exc))
+            return None
         if not is_transient(exc):
             self._operation = None
         if isinstance(exc, _NoAnswerError):
@@ -254,7 +259,7 @@ class ClosesPoolOnKill(WaitTrigger[Pool]):
             while pause is not None:
                 await asyncio.sleep(pause)
                 try:
-                    pause = await poller.fetch(close.step)
+                    pause = await poller.fetch(close.step, self.close_limits.pause)
                 except Exception as exc:  # whoever waited for this may have been cancelled
                     pause = close.failed(exc)
         except asyncio.CancelledError:  # not the trigger alone: the triggerer stops

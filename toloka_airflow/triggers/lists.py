@@ -13,6 +13,7 @@ from toloka_airflow.triggers.shared_polling import SharedPoller, Snapshot, idle_
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.settings import ClientSettings
 
 MAX_GAP = 300.0
 """Seconds without lists after which they begin anew, as what ended meanwhile may be many pages."""
@@ -33,6 +34,7 @@ class OperationPoller(SharedPoller[Operation]):
 
     def __init__(self, toloka_conn_id: str, poll_interval: float) -> None:
         super().__init__(toloka_conn_id, poll_interval)
+        self._listed_with: ClientSettings | None = None
         self._newest_end: datetime | None = None
         self._unfinished: frozenset[str] = frozenset()
         self._cost_of_unfinished = 0
@@ -40,8 +42,9 @@ class OperationPoller(SharedPoller[Operation]):
 
     def fetch_lists(self, not_listed: int, client: TolokaClient) -> Snapshot[Operation]:
         """Return unfinished and finished operations."""
-        if time.monotonic() - self._listed_at > MAX_GAP:
-            self._newest_end, self._list_unfinished_at = None, 0.0
+        # Here and not when the change is noticed, as lists of before may still be on their way then.
+        if client.settings != self._listed_with or time.monotonic() - self._listed_at > MAX_GAP:
+            self._listed_with, self._newest_end, self._list_unfinished_at = client.settings, None, 0.0
         # What ends while the unfinished are listed may be more than a page.
         finished = self._finished(client) if self._newest_end is None else {}
         if not_listed >= self._cost_of_unfinished or time.monotonic() >= self._list_unfinished_at:

@@ -84,7 +84,7 @@ class PoolClosedTrigger(SharedPollingTrigger):
         """Yield an event for each close, polling by id."""
         poller = Poller.of(self.toloka_conn_id)
         while True:
-            async for event in self._events(partial(poller.fetch, self._get)):
+            async for event in self._events(partial(poller.fetch, self._get, self.poll_interval)):
                 yield event
             await asyncio.sleep(max(self.poll_interval, self._not_before - time.monotonic()))
 
@@ -142,7 +142,7 @@ class PoolClosedTrigger(SharedPollingTrigger):
         if time.monotonic() < self._fetch_at:
             return await poller.cached(self.pool_id, self._get)
         self._fetch_at = next_fetch()
-        return await poller.fetch(self._get)
+        return await poller.fetch(self._get, self.poll_interval)
 
     def _get(self, client: Any) -> Pool:
         pool: Pool = client.get_pool(self.pool_id)

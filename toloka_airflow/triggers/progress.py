@@ -68,6 +68,16 @@ class Progress:
             self._operation = None
             self.log.warning("The progress of pool %s is not known: %s", self.pool_id, exc)
             return
+        self._note(facts)
+
+    def take(self, result: Mapping[str, float | None] | Exception, pool: Pool) -> None:
+        """Take the metrics that others have measured, or the reason why they are not known, and log what changed."""
+        if isinstance(result, Exception):
+            self.log.warning("The progress of pool %s is not known: %s", self.pool_id, str(result) or repr(result))
+        else:
+            self._note(_facts(result, lambda: pool))
+
+    def _note(self, facts: Facts | None) -> None:
         if facts and facts != self.facts:
             self.facts = facts
             self.log.info("Progress of pool %s: %s", self.pool_id, in_words(facts))

@@ -12,12 +12,15 @@ Invariants:
   are requested by id. A failed list is as good as an empty one.
 - **Who notifies whom.** After each list the poller notifies the subscribers of a subject that is listed and has changed
   since the list before, or that is neither listed nor known to be unfinished; and it notifies all of them when it ends.
-  A notified subscriber fetches, which gives the cached answer if there is one. It fetches unnotified, too: when it is
-  time for its progress, and at the latest after ``MAX_TRUST`` seconds, so that no list is believed for ever.
+  A notified subscriber fetches, which gives the cached answer if there is one. It fetches unnotified, too, when it is
+  time for its progress. At the latest after ``MAX_TRUST`` seconds it requests by id, so that no list is believed for
+  ever.
 - **Which clock.** The waits' deadlines and ``until`` are wall-clock times; close to them, each wait leaves the stream
   and polls by id by its own clock. All else (intervals, ages of lists, pauses) is monotonic.
 - **What a restart loses:** nothing but the lists, which are fetched anew. A poller that nobody keeps running forgets
   its lists, so that whoever comes next does not take what is old for new; how often that happened is ``ends``.
+- **A list is of the connection as it is.** When that has changed, which is noticed before a list is fetched, the lists
+  of before are forgotten, and so is one that arrives late: they may be of another account. Subscriptions stay.
 - All of it belongs to one event loop; only the requests themselves run in threads.
 """
 
@@ -37,7 +40,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from toloka_airflow.triggers.poller import Poller
+from toloka_airflow.triggers.poller import LEAST_PAUSE, Poller
 from toloka_airflow.triggers.waiting import WaitTrigger
 from toloka_airflow.triggers.waits import SubjectT
 
@@ -175,7 +178,7 @@ class SharedPoller(Poller, Generic[SubjectT]):
                     await self._turn()
                 if not self.is_listed(subject_id):
                     self._not_listed += 1
-                    return await self._send(request)
+                    return await self._send(request, await self._connected(self.poll_interval))
         return self._snapshot.subjects.get(subject_id) if self._snapshot else None
 
     @asynccontextmanager
@@ -201,7 +204,7 @@ class SharedPoller(Poller, Generic[SubjectT]):
         self._running += 1
         try:
             while True:
-                end = time.monotonic() + self.poll_interval * random.uniform(0.9, 1.0)
+                end = time.monotonic() + self.poll_interval * random.uniform(LEAST_PAUSE, 1.0)
                 reading = reading or asyncio.create_task(self._read_lists(thread))
                 await asyncio.wait({reading}, timeout=end - time.monotonic())
                 if reading.done():
@@ -214,7 +217,8 @@ class SharedPoller(Poller, Generic[SubjectT]):
             self._running -= 1
             if not self._running:
                 self.ends += 1
-                self._snapshot, self._before, self._listed_at = None, Snapshot(), time.monotonic()
+                self._listed_at = time.monotonic()
+                self._forget()
             if reading is not None:
                 reading.cancel()
             thread.shutdown(wait=False)
@@ -224,13 +228,18 @@ class SharedPoller(Poller, Generic[SubjectT]):
     async def _read_lists(self, thread: Executor) -> None:
         not_listed, self._not_listed = self._not_listed, 0
         try:
-            snapshot = await self._send(partial(self.fetch_lists, not_listed), thread)
+            client = await self._connected(self.poll_interval)
+            snapshot = await self._send(partial(self.fetch_lists, not_listed), client, thread)
         except Exception as exc:  # whatever it is, nobody's wait may end because of it
             self._failed(str(exc) or repr(exc))
         else:
             if self._failures:
                 log.info("The lists of connection %s answer again", self.toloka_conn_id)
-            self._snapshot, self._listed_at, self._failures = snapshot, time.monotonic(), 0
+            if client is await self._connected(self.poll_interval):
+                self._snapshot, self._listed_at, self._failures = snapshot, time.monotonic(), 0
+
+    def _forget(self) -> None:
+        self._snapshot, self._before = None, Snapshot()
 
     def _failed(self, why: str) -> None:
         self._snapshot = Snapshot()
@@ -322,8 +331,8 @@ class SharedWaitTrigger(SharedPollingTrigger, WaitTrigger[SubjectT]):
     def _notification_timeout(self) -> float:
         """Return for how many seconds to wait for a notification."""
         interval = self.wait.poll_interval
-        trust = max(interval, min(self._fetch_at - time.monotonic(), self.tracker.measures_in()))
-        return float(min(self._time_to_share(), idle_interval(interval), trust))
+        trust = max(interval, self._fetch_at - time.monotonic())
+        return float(min(self._time_to_share(), idle_interval(interval), trust, self.tracker.measures_in()))
 
     async def _poll_shared(self, poller: SharedPoller[SubjectT]) -> WaitEvent | None:
         """Poll while the clock of others will do, unless it is too soon and nothing is listed."""
@@ -338,11 +347,10 @@ class SharedWaitTrigger(SharedPollingTrigger, WaitTrigger[SubjectT]):
     async def _fetch_shared(self, poller: SharedPoller[SubjectT]) -> SubjectT | None:
         """Return what is cached or requested by id; ``None`` if it is known to be unfinished."""
         now = time.monotonic()
-        is_due = self.tracker.measures_in() == 0 or now >= self._fetch_at or not self.tracker.trusts_lists()
-        if now < self._not_before or not is_due:
+        if now < self._not_before or (now < self._fetch_at and self.tracker.trusts_lists()):
             return await poller.cached(self.wait.subject_id, self._fetch)
         self._fetch_at = next_fetch()
-        return await poller.fetch(self._fetch)
+        return await poller.fetch(self._fetch, self.wait.poll_interval)
 
 
 def idle_interval(poll_interval: float) -> float:

@@ -15,7 +15,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from toloka_airflow.api.errors import FailureCount, TolokaError
 from toloka_airflow.triggers.events import REFUSED, TIMED_OUT, WaitEvent
-from toloka_airflow.triggers.poller import Poller
+from toloka_airflow.triggers.poller import LEAST_PAUSE, Poller
 from toloka_airflow.triggers.waits import SubjectT, Tracker, Wait, poll_timeout
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the event that says how the wait ended, polling by id."""
         poller = Poller.of(self.wait.toloka_conn_id)
-        while not (event := await self._poll(partial(poller.fetch, self._fetch))):
+        while not (event := await self._poll(partial(poller.fetch, self._fetch, self.wait.poll_interval))):
             await asyncio.sleep(self._pause())
         yield TriggerEvent(event.payload())
 
@@ -94,7 +94,7 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         """Return the seconds until the next poll: earlier at the deadline, and when the wait may end by its time."""
         now = time.time()
         # A tenth less now and then, lest those that begin together, as after a restart, poll together for ever.
-        pause = max(self.wait.poll_interval * random.uniform(0.9, 1.0), self._not_before - time.monotonic())
+        pause = max(self.wait.poll_interval * random.uniform(LEAST_PAUSE, 1.0), self._not_before - time.monotonic())
         left = float("inf") if self.wait.until is None else self.wait.until - now
         return float(min(pause, self.wait.deadline - now, left if left > 0 else OVERDUE_POLL_INTERVAL))
 

@@ -49,7 +49,7 @@ class Tracker(Protocol[SubjectT]):
         """Return whether what a list says of it is enough by now."""
 
     def measures_in(self) -> float:
-        """Return in how many seconds it has to be requested to measure its progress."""
+        """Return in how many seconds it has to be polled to measure its progress."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,7 +231,8 @@ class PoolTracker:
 
     def trusts_lists(self) -> bool:
         """Return whether the opening is known, of which a list may be too old to know, or does not matter."""
-        return self.opening.started is not None or not self._wait.close_on_kill
+        is_to_be_closed = self._wait.close_on_kill or self._wait.max_spend is not None
+        return self.opening.started is not None or not is_to_be_closed
 
     def measures_in(self) -> float:
         """Return in how many seconds it is time to start or read a measurement."""

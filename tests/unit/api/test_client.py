@@ -226,8 +226,17 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         operation(type="ANALYTICS"),
         Operation,
     ),
+    "start_analytics_of": (
+        lambda c: c.start_analytics_of(["21", "22"], ["spent_budget"]),
+        "POST /api/staging/analytics-2",
+        [{"name": "spent_budget", "subject": "POOL", "subject_id": each} for each in ("21", "22")],
+        200,
+        operation(type="ANALYTICS"),
+        Operation,
+    ),
 }
 NOT_ONE_REQUEST = {
+    "analytics_pages",
     "operation_pages",
     "finished_operation_pages",
     "with_own_session",

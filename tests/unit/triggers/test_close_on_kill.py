@@ -18,12 +18,13 @@ from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 from airflow.triggers.base import BaseTrigger
 
-from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, operation, pool
+from tests.support import NO_OPERATIONS, ScriptedServer, TaskInstance, connect, operation, pool, scripted_server
 from tests.virtual_time import VirtualTime
 from toloka_airflow.sensors import PoolSensor
 from toloka_airflow.triggers import PoolTrigger
 from toloka_airflow.triggers.close_on_kill import IN_TRIGGERER, IN_WORKER, CloseLimits
-from toloka_airflow.triggers.poller import MAX_CONCURRENT_REQUESTS, threads
+from toloka_airflow.triggers.connections import threads
+from toloka_airflow.triggers.poller import MAX_CONCURRENT_REQUESTS
 
 EARLIER, SEEN, LATER, LATEST = (f"2026-01-31T{hour}:00:00.250" for hour in ("08", "09", "10", "11"))
 CLOSE, CLOSE_TRAINING = "POST /pools/21/close", "POST /trainings/7/close"
@@ -500,6 +501,26 @@ def test_nothing_is_closed_that_nobody_asked_to_close(server: ScriptedServer, ai
 
 class KilledError(BaseException):
     """What a signal handler of Airflow raises."""
+
+
+@pytest.mark.skipif(len(KILLED) < 2, reason="Airflow before 3.3 does not notify triggers")
+def test_the_pool_is_closed_with_the_connection_as_it_is(
+    server: ScriptedServer, airflow: Airflow, virtual: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+
+    async def run(other: ScriptedServer) -> None:
+        trigger = await kill_trigger(server, TaskInstance(task_id="wait"))
+        connect(monkeypatch, other.url)
+        await asyncio.sleep(LIMITS.pause)
+        await trigger.on_kill()
+
+    with scripted_server() as other:
+        other.default("GET", "/pools/21", pool("OPEN", None, last_started=SEEN))
+        other.answer("POST", "/pools/21/close", 202, operation("SUCCESS", "POOL.CLOSE"))
+        airflow.connect()
+        virtual.run(run(other))
+        assert (server.calls("POST"), other.calls("POST"), other.unexpected) == ([], [CLOSE], [])
 
 
 @pytest.mark.parametrize("killed_in", ["the pool", "its progress"])

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import TOKEN, ScriptedServer, connect, let_time_pass, operation, pool
+from tests.support import TOKEN, ScriptedServer, connect, let_time_pass, operation, pool, scripted_server
 from tests.virtual_time import VirtualTime
 from tests.worlds import small_pool
 from toloka_airflow.api.client import TolokaClient
@@ -461,6 +461,65 @@ def test_the_token_may_be_changed_while_everybody_waits(
         toloka.clock.advance(120)
 
     assert in_a_triggerer(act).ends() == {"finished": 1}
+
+
+@pytest.fixture
+def other() -> Iterator[ScriptedServer]:
+    """The server that the connection leads to later."""
+    with scripted_server() as script:
+        yield script
+    assert not script.unexpected
+
+
+@pytest.mark.parametrize("noun", ["operation", "pool"])
+def test_lists_of_a_connection_that_was_changed_are_not_trusted(
+    server: ScriptedServer,
+    other: ScriptedServer,
+    connection: str,
+    virtual: VirtualTime,
+    monkeypatch: pytest.MonkeyPatch,
+    noun: str,
+) -> None:
+    """In the account of before, what is waited for is unfinished and listed so; in that of now it has ended."""
+    for each in (server, other):
+        each.default("GET", "/pools", NOTHING)
+        each.default("GET", "/operations", NOTHING)
+    server.default("GET", f"/{noun}s", listed(operation("RUNNING") if noun == "operation" else pool("OPEN", None)))
+    other.default("GET", "/operations/op-1", operation("SUCCESS"))
+    other.default("GET", "/pools/21", pool("CLOSED", "COMPLETED"))
+    trigger = waiting_for("op-1") if noun == "operation" else waiting_for_pool("21")
+    trigger = type(trigger)(**{**trigger.serialize()[1], "poll_interval": 60.0, "deadline": virtual.now + 86400})
+
+    async def act(triggerer: Triggerer) -> None:
+        [wait] = triggerer.start(trigger)
+        await asyncio.sleep(200)
+        connect(monkeypatch, other.url)
+        changed_at, polled = virtual.now, len(server.seen)
+        await wait
+        assert virtual.now - changed_at <= 61
+        assert len(server.seen) == polled
+
+    assert in_a_triggerer(act, virtual.run).ends() == {"finished": 1}
+
+
+def test_a_list_that_arrives_after_the_connection_was_changed_is_not_trusted(
+    server: ScriptedServer, other: ScriptedServer, connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrives = threading.Event()
+    server.answer("GET", "/operations", json=listed(operation("FAIL")), held=arrives)
+    server.default("GET", "/operations", listed(operation("FAIL")))
+    other.default("GET", "/operations", NOTHING)
+    other.default("GET", "/operations/op-1", operation("SUCCESS"))
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(waiting_for("op-1"))
+        await until(lambda: bool(server.seen))
+        connect(monkeypatch, other.url)
+        await asyncio.sleep(INTERVAL)
+        arrives.set()
+
+    triggerer = in_a_triggerer(act)
+    assert [event["subject"]["status"] for [event] in triggerer.events.values()] == ["SUCCESS"]
 
 
 def test_equal_keys_are_for_equal_connections_and_intervals() -> None:

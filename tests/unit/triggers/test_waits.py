@@ -91,9 +91,11 @@ def test_a_tracker_learns_which_opening_it_is_about() -> None:
     assert tracker.trusts_lists()
 
 
-@pytest.mark.parametrize("close_on_kill", [True, False])
-def test_the_opening_matters_only_to_who_closes_the_pool(close_on_kill: bool) -> None:
-    assert PoolWait(pool_id="21", close_on_kill=close_on_kill, **COMMON).tracker(LOG).trusts_lists() != close_on_kill
+@pytest.mark.parametrize(
+    ("closes", "matters"), [({"close_on_kill": True}, True), ({"max_spend": 0.0}, True), ({}, False)]
+)
+def test_the_opening_matters_only_to_who_closes_the_pool(closes: dict[str, Any], matters: bool) -> None:
+    assert PoolWait(pool_id="21", **closes, **COMMON).tracker(LOG).trusts_lists() != matters
 
 
 def test_a_stored_opening_is_known_from_the_beginning() -> None:
