@@ -15,7 +15,7 @@ MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-CODE := toloka_airflow airflow_toloka.py dags_examples demo tests benchmarks constraints docs
+CODE := toloka_airflow airflow_toloka.py dags_examples demo fleet tests benchmarks constraints docs
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13),$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
@@ -23,8 +23,10 @@ OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13
 
 FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
 WAITING := .venv/waiting-python-$(PYTHON_VERSION)
+FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
-.PHONY: help install demo test lint unit contract system live-short test-kills kills-in-shared-airflow \
+.PHONY: help install demo fleet fleet-down test-fleet fleet-short test lint unit contract system live-short \
+    test-kills kills-in-shared-airflow \
     kills-in-own-airflow test-fidelity test-matrix bench \
     bench-attempts bench-emulator bench-transfer bench-wait bench-worker docs constraints wheel clean
 .DEFAULT_GOAL := help
@@ -85,6 +87,27 @@ $(FIDELITY)/.ready: constraints/fidelity.txt
 	$(FIDELITY)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/fidelity.txt
 	touch $@
 
+fleet: $(FLEET)/.ready  ## a whole deployment on this machine: Celery, PostgreSQL, Redis (OPTIONS='--speed 1 ...', --help)
+	$(FLEET)/bin/python -m fleet up $(OPTIONS)
+
+fleet-down:  ## end it and remove everything of it (OPTIONS='--keep FOLDER' for logs and files)
+	@if [ -e $(FLEET)/bin/python ]; then $(FLEET)/bin/python -m fleet down $(OPTIONS); fi
+
+test-fleet: $(FLEET)/.ready  ## examples, disturbed rounds and killed supervisors in a fleet of its own; half an hour
+	$(FLEET)/bin/python -m pytest tests/fleet -m fleet
+
+fleet-short: $(FLEET)/.ready  ## the short form of test-fleet; 5 minutes
+	$(FLEET)/bin/python -m pytest tests/fleet -m 'fleet and not long'
+
+# An environment of its own, in which the product is not installed: a fleet runs any checkout of it.
+$(FLEET)/.ready: $(READY) constraints/fleet.in constraints/fleet-$(AIRFLOW).txt
+	@echo "Installing Airflow $(AIRFLOW) with Celery and PostgreSQL's drivers into $(FLEET)/ ..."
+	$(PYTHON) -m venv --clear $(FLEET)
+	$(VENV)/bin/uv pip install --quiet --system-certs --compile-bytecode --python $(FLEET)/bin/python \
+	    -c constraints/airflow-$(AIRFLOW).txt -c constraints/fleet-$(AIRFLOW).txt \
+	    -r setup.cfg --extra dev -r constraints/fleet.in
+	touch $@
+
 test-matrix:  ## all tests on Airflow 3.1, 3.2 and 3.3, and make test on every other Python 3.11 to 3.13 found
 	@set -e; for airflow in 3.1 3.2 3.3; do \
 	    echo "== Airflow $$airflow, $(PYTHON)"; $(MAKE) unit contract system test-kills AIRFLOW=$$airflow; \
@@ -129,9 +152,13 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    -c constraints/airflow-3.3.txt \
 	    --custom-compile-command='make constraints' --output-file=constraints/waiting.txt constraints/waiting.in
+	for airflow in 3.1 3.3; do $(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal \
+	    --python-version=3.11 --no-annotate -c constraints/airflow-$$airflow.txt \
+	    --custom-compile-command='make constraints' --output-file=constraints/fleet-$$airflow.txt \
+	    constraints/fleet.in || exit 1; done
 
 wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build
 
-clean:  ## remove everything that was installed or made
-	rm -rf .venv .demo build dist *.egg-info
+clean: fleet-down  ## remove everything that was installed or made
+	rm -rf .venv .demo .fleet build dist *.egg-info

@@ -36,11 +36,12 @@ class Processes:
     Run commands whose output goes to files and which all end with this process.
 
     :param logs: The directory of the log files, one for each name.
+    :param mark: What marks them; by default something new. Whoever knows it can `end_all` should the guard be gone.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, mark: str | None = None) -> None:
         self.logs = logs
-        self._mark = uuid.uuid4().hex
+        self._mark = mark or uuid.uuid4().hex
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         logs.mkdir(parents=True, exist_ok=True)
         with self.log_file("guard").open("ab") as log:
@@ -103,11 +104,15 @@ class Processes:
             end = self.tail(name, lines=200)
             raise ProcessError(f"{name} had not ended {timeout:.0f} s after {sig.name}. Its log ends:\n{end}") from exc
 
+    def ended(self) -> dict[str, int]:
+        """Return the exit codes of the processes that have ended and that were not killed by `kill`."""
+        codes = {name: process.poll() for name, process in self._running.items()}
+        return {name: code for name, code in codes.items() if code is not None}
+
     def check(self) -> None:
         """Raise `ProcessError` if a process has ended that nobody killed."""
-        for name, process in self._running.items():
-            if (code := process.poll()) is not None:
-                raise ProcessError(f"{name} ended with {code}. The end of its log:\n{self.tail(name)}")
+        for name, code in self.ended().items():
+            raise ProcessError(f"{name} ended with {code}. The end of its log:\n{self.tail(name)}")
 
     def running(self) -> set[str]:
         """The names of the processes that have not ended."""
@@ -115,7 +120,7 @@ class Processes:
 
     def alive(self) -> list[psutil.Process]:
         """Every process that was started here or descends from one, orphans included."""
-        return _marked(self._mark)
+        return marked(self._mark)
 
     def log_file(self, name: str) -> Path:
         """Where the output of a command goes."""
@@ -146,7 +151,8 @@ def _abort(process: psutil.Process) -> None:
             each.wait(GRACE)
 
 
-def _marked(mark: str) -> list[psutil.Process]:
+def marked(mark: str) -> list[psutil.Process]:
+    """Return every process that carries a mark."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -157,11 +163,11 @@ def _marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-def _end_all(mark: str) -> None:
+def end_all(mark: str) -> None:
     """SIGTERM to everything that carries the mark; SIGKILL to what is still there after the grace."""
     deadline = time.monotonic() + GRACE
     terminated: set[psutil.Process] = set()
-    while left := _marked(mark):
+    while left := marked(mark):
         for process in left:
             try:
                 if time.monotonic() > deadline:
@@ -178,4 +184,4 @@ if __name__ == "__main__":
     for stubborn in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stubborn, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    _end_all(sys.argv[1])
+    end_all(sys.argv[1])
