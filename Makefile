@@ -130,8 +130,9 @@ bench-wait: $(READY) $(FIDELITY)/.ready $(WAITING)/.ready  ## waiting beside the
 	$(VENV)/bin/python -m benchmarks.waiting --write \
 	    --providers-python $(WAITING)/bin/python --kit-python $(FIDELITY)/bin/python
 
-bench-worker: $(READY)  ## what a deferred step costs the workers, in a real Airflow
+bench-worker: $(READY) $(FLEET)/.ready  ## what a deferred step costs the workers, also those of Celery (BEFORE=another checkout)
 	$(VENV)/bin/python -m benchmarks.worker_runs
+	$(FLEET)/bin/python -m benchmarks.worker_celery $(if $(BEFORE),--before $(BEFORE))
 
 bench-attempts: $(READY)  ## what a task takes that waits for a second, in a busy Airflow
 	$(VENV)/bin/python -m benchmarks.attempts

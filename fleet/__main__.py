@@ -67,7 +67,7 @@ def bring_up(home: Path, options: Options) -> None:
     if take_down(home):
         print(f"Removed what an earlier fleet had left in {home}", flush=True)
     product = Path(options.product)
-    _describe(product)
+    describe(product)
     fleet = _set_up(home, options)
     print(f"Bringing up a fleet in {home}, which takes a minute or two ...", flush=True)
     log = fleet.log / "supervisor.log"
@@ -122,7 +122,7 @@ def _set_up(home: Path, options: Options) -> Fleet:
     return fleet
 
 
-def _describe(product: Path) -> None:
+def describe(product: Path) -> None:
     """Write the metadata by which Airflow finds the plugin in a checkout; it is not installed, so it can be any."""
     command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "--quiet", "egg_info"]
     done = subprocess.run(command, cwd=product, capture_output=True, text=True, check=False)

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import IO, Any, Self
 
 
@@ -30,10 +31,17 @@ class Output:
 
 
 class ForkedAirflow:
-    """A process with Airflow; use it in a ``with`` block."""
+    """
+    A process with Airflow; use it in a ``with`` block.
+
+    :param modules: What else it has imported.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", __name__]
+        command = [sys.executable, "-m", __name__, *self._modules]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self
 
@@ -62,8 +70,8 @@ def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         _print_to(out, err)
-        import airflow  # noqa: F401
-
+        for module in ("airflow", *sys.argv[1:]):
+            import_module(module)
         begun = _printed(out), _printed(err)
     for line in sys.stdin:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
 from toloka_airflow._internal import startup
 from toloka_airflow.links import TolokaLink
-
-log = logging.getLogger(__name__)
 
 
 class TolokaPlugin(AirflowPlugin):
@@ -22,12 +19,7 @@ class TolokaPlugin(AirflowPlugin):
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:
         """Prepare the process; a listener could, too, but beside any listener `end_from_trigger` breaks a DAG."""
-        try:
-            startup.prepare()
-        except Exception:  # it only saves time, and without the plugin there is no timetable
-            log.exception(
-                "This process is not prepared, so tasks of Toloka that fork from it import what they need themselves"
-            )
+        startup.prepare()
 
     @property
     def timetables(self) -> list[Any]:  # type: ignore[override]

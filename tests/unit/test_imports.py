@@ -47,9 +47,11 @@ triggers                | _internal api hooks                                   
 retries                 | _internal api                                            |                  | airflow
 assets                  | api                                                      |                  | airflow
 hooks                   | _internal api get_provider_info                          | airflow          | wtforms
+preload                 | _internal.startup                                        |                  |
 plugin                  | _internal.startup links timetables                       | airflow          |
 links                   | api                                                      | airflow          |
-_internal.startup       | _internal triggers.__init__                              |                  | requests
+_internal.startup       | _internal api.timed_session operators triggers.__init__  |                  | requests
+                        | windows                                                  |                  |
 _internal               | api                                                      | airflow          |
 timetables              |                                                          | airflow pendulum |
 storage                 |                                                          |                  | airflow fsspec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -260,15 +259,6 @@ class TestBeginning:
         assert output.code == 0
         assert "is not prepared" in output.out + output.err
         assert "this requests is broken" in output.out + output.err
-
-    def test_airflow_imports_the_settings_of_the_documentation(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        page = Path(__file__).parents[2] / "docs" / "performance.md"
-        [settings] = re.findall(r"```python\n(import requests.*?)```", page.read_text(), re.DOTALL)
-        (tmp_path / "airflow_local_settings.py").write_text(settings)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        assert json.loads(printed("import airflow" + BEGINNING).splitlines()[-1]) == [False, [True] * 3, False]
 
     def test_there_are_no_listeners(self, process: ForkedAirflow) -> None:
         """Beside one, Airflow refuses every DAG that has a task with ``end_from_trigger=True``."""

@@ -17,6 +17,11 @@ Called, by the functions of this module only:
 - ``airflow.sdk.bases.operator.TRIGGER_FAIL_REPR``: private, and stored in Airflow's database (`TRIGGER_FAILED`)
 - ``airflow.jobs.scheduler_job_runner``, ``airflow.jobs.triggerer_job_runner``: private; a process that has imported one
   of them is a scheduler or a triggerer (`is_scheduler`, `is_triggerer`)
+- ``airflow.executors.executor_loader.ExecutorLoader.get_executor_names``,
+  ``airflow.executors.executor_loader.ExecutorLoader.import_executor_cls``: private; which executors a scheduler has
+  (`configured_executors`)
+- ``airflow.executors.base_executor.ExecutorConf``: young, since Airflow 3.2; the options of a team
+  (`celery_settings`)
 
 - ``airflow.sdk.RetryPolicy``, ``airflow.sdk.RetryDecision``: since Airflow 3.3; decide when a task that failed is tried
   again (`RetryPolicy`, `retry_decision`)
@@ -45,6 +50,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import airflow.sdk
@@ -53,6 +59,7 @@ if TYPE_CHECKING:
     import socket
     from datetime import timedelta
 
+    from airflow.executors.base_executor import BaseExecutor
     from airflow.providers.common.compat.sdk import Connection
     from airflow.sdk import RetryDecision
     from airflow.sdk import RetryPolicy as RetryPolicy
@@ -67,6 +74,8 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 TASK_RUNNER_MODULE = "airflow.sdk.execution_time.task_runner"
 SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
+CELERY_EXECUTOR = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
+CELERY_DEFAULT = "airflow.providers.celery.executors.default_celery.DEFAULT_CELERY_CONFIG"
 
 
 def task_states(ti: Any, task_ids: Sequence[str]) -> dict[str, str | None]:
@@ -159,3 +168,41 @@ def is_scheduler() -> bool:
 def is_triggerer() -> bool:
     """Return whether this process is a triggerer, from which the one that runs triggers forks."""
     return TRIGGERER_MODULE in sys.modules
+
+
+def configured_executors() -> list[tuple[type[BaseExecutor], str | None]]:
+    """
+    Return the executors of a scheduler, each with the team whose it is; most have none.
+
+    :raises AirflowException: If Airflow cannot make anything of ``[core] executor``.
+    """
+    from airflow.executors.executor_loader import ExecutorLoader
+
+    names = ExecutorLoader.get_executor_names()
+    return [(ExecutorLoader.import_executor_cls(name)[0], name.team_name) for name in names]
+
+
+def is_celery_executor(executor: type[BaseExecutor]) -> bool:
+    """Return whether an executor hands tasks to workers of Celery."""
+    return any(f"{parent.__module__}.{parent.__qualname__}" == CELERY_EXECUTOR for parent in executor.__mro__)
+
+
+def celery_settings(team: str | None) -> str:
+    """
+    Return a text with all that the configuration adds to Airflow's settings of Celery, or has instead of them.
+
+    :param team: The team that the workers belong to, if they are not everybody's.
+    """
+    from airflow.providers.common.compat.sdk import conf
+
+    settings = conf
+    if team is not None:
+        from airflow.executors.base_executor import ExecutorConf
+
+        settings = ExecutorConf(team)
+    found = [settings.get("celery", "extra_celery_config", fallback="")]
+    path = settings.get("celery", "celery_config_options", fallback="")
+    if path not in ("", CELERY_DEFAULT):
+        module, _, name = path.rpartition(".")
+        found.append(getattr(import_module(module), name))
+    return str(found)

@@ -118,7 +118,14 @@ def is_read_from_an_instance(name: str) -> None:
     assert "in plugin.timetables" in inspect.getsource(import_module("airflow.plugins_manager"))
 
 
+def names_executors(name: str) -> None:
+    [executor] = resolve(name)()
+    assert (executor.module_path, executor.team_name) == ("airflow.executors.local_executor.LocalExecutor", None)
+    assert resolve(executor.module_path).is_local
+
+
 TRIGGER, EVENT_TRIGGER = "airflow.triggers.base.BaseTrigger", "airflow.triggers.base.BaseEventTrigger"
+EXECUTORS = "airflow.executors"
 RUNS = "dag_id", "map_index", "task_ids", "task_group_id", "logical_dates", "run_ids"
 # What checks a name, and the Airflow that has it first.
 CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
@@ -130,6 +137,9 @@ CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
     "airflow.sdk.bases.operator.TRIGGER_FAIL_REPR": (is_the_method_of_failed_triggers, (3, 0)),
     internals.SCHEDULER_MODULE: (has_module, (3, 0)),
     internals.TRIGGERER_MODULE: (has_module, (3, 0)),
+    f"{EXECUTORS}.executor_loader.ExecutorLoader.get_executor_names": (names_executors, (3, 0)),
+    f"{EXECUTORS}.executor_loader.ExecutorLoader.import_executor_cls": (takes("executor_name"), (3, 0)),
+    f"{EXECUTORS}.base_executor.ExecutorConf": (takes("team_name"), (3, 2)),
     "airflow.sdk.RetryPolicy": (is_asked_by_the_worker, (3, 3)),
     "airflow.sdk.RetryDecision": (takes("action", "retry_delay", "reason"), (3, 3)),
     f"{EVENT_TRIGGER}.shared_stream_key": (takes("self"), (3, 3)),
