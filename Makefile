@@ -28,7 +28,7 @@ FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short test lint unit contract system live-short \
     test-kills kills-in-shared-airflow \
     kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-attempts bench-emulator bench-transfer bench-wait bench-worker docs constraints wheel clean
+    bench-attempts bench-emulator bench-fleet bench-transfer bench-wait bench-worker docs constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -134,6 +134,15 @@ bench-worker: $(READY) $(FLEET)/.ready  ## what a deferred step costs the worker
 	$(VENV)/bin/python -m benchmarks.worker_runs
 	$(FLEET)/bin/python -m benchmarks.worker_celery $(if $(BEFORE),--before $(BEFORE))
 
+bench-fleet: $(FLEET)/.with-http  ## many waits in a whole deployment, beside Airflow's own trigger (OPTIONS='--write ...', --help)
+	$(FLEET)/bin/python -m benchmarks.fleet $(OPTIONS)
+
+# The provider that ours is compared with.
+$(FLEET)/.with-http: $(FLEET)/.ready constraints/waiting.txt
+	$(VENV)/bin/uv pip install --quiet --system-certs --compile-bytecode --python $(FLEET)/bin/python \
+	    -c constraints/waiting.txt -c constraints/airflow-$(AIRFLOW).txt apache-airflow-providers-http
+	touch $@
+
 bench-attempts: $(READY)  ## what a task takes that waits for a second, in a busy Airflow
 	$(VENV)/bin/python -m benchmarks.attempts
 
@@ -162,4 +171,4 @@ wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build
 
 clean: fleet-down  ## remove everything that was installed or made
-	rm -rf .venv .demo .fleet build dist *.egg-info
+	rm -rf .venv .demo .fleet .fleet-bench build dist *.egg-info

@@ -8,13 +8,13 @@ import os
 import socket
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from airflow.sdk.execution_time.comms import ConnectionResult
@@ -261,6 +261,29 @@ def run_task(
             kwargs = {"event": event}
             method = deferred.method_name
             step = lambda m=method, k=kwargs: task.resume_execution(m, k, context)  # noqa: E731
+
+
+class Secrets:
+    """
+    A secrets backend that has nothing, and counts what is read; Airflow asks it before the environment.
+
+    Airflow keeps the first backend that a process was configured with, so there is one for all tests. ``delays`` are
+    the seconds that its next answers take.
+    """
+
+    reads: ClassVar[Counter[str]] = Counter()
+    delays: ClassVar[list[float]] = []
+
+    def _set_connection_class(self, connection_class: type) -> None:
+        pass
+
+    def get_connection(self, conn_id: str) -> None:
+        self.reads[conn_id] += 1
+
+    async def aget_connection(self, conn_id: str) -> None:
+        if self.delays:
+            await asyncio.sleep(self.delays.pop(0))
+        self.get_connection(conn_id)
 
 
 async def fire(path: str, arguments: dict[str, Any]) -> Any:

@@ -141,6 +141,7 @@ class SharedPoller(Poller, Generic[SubjectT]):
         self._subscriptions: set[Subscription] = set()
         self._not_listed = 0
         self._listed_at = time.monotonic()
+        self._requested_at = float("inf")
         self._failures = 0
         self._running = 0
 
@@ -209,7 +210,7 @@ class SharedPoller(Poller, Generic[SubjectT]):
                 await asyncio.wait({reading}, timeout=end - time.monotonic())
                 if reading.done():
                     reading = None
-                elif time.monotonic() - self._listed_at > max(LIST_TIMEOUT, 2 * self.poll_interval):
+                elif time.monotonic() - self._requested_at > max(LIST_TIMEOUT, 2 * self.poll_interval):
                     self._failed("no answer yet")
                 await self._notify()
                 await asyncio.sleep(end - time.monotonic())
@@ -227,8 +228,12 @@ class SharedPoller(Poller, Generic[SubjectT]):
 
     async def _read_lists(self, thread: Executor) -> None:
         not_listed, self._not_listed = self._not_listed, 0
+        # Airflow may take long to read the connection, most of all when a triggerer asks for the first time. Meanwhile
+        # nothing can be requested by id either.
+        self._requested_at = float("inf")
         try:
             client = await self._connected(self.poll_interval)
+            self._requested_at = time.monotonic()
             snapshot = await self._send(partial(self.fetch_lists, not_listed), client, thread)
         except Exception as exc:  # whatever it is, nobody's wait may end because of it
             self._failed(str(exc) or repr(exc))

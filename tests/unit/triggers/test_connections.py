@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from tests.support import NO_OPERATIONS, ScriptedServer, connect, fire, operation, pool, scripted_server
+from tests.support import NO_OPERATIONS, ScriptedServer, Secrets, connect, fire, operation, pool, scripted_server
 from tests.virtual_time import VirtualTime
 
 OPERATION = "toloka_airflow.triggers.OperationTrigger"
@@ -19,24 +19,12 @@ INTERVAL = 60.0
 pytestmark = pytest.mark.usefixtures("connection")
 
 
-class CountingSecrets:
-    """A secrets backend that has nothing, and counts what is read; Airflow asks it before the environment."""
-
-    reads: ClassVar[Counter[str]] = Counter()
-
-    def _set_connection_class(self, connection_class: type) -> None:
-        pass
-
-    def get_connection(self, conn_id: str) -> None:
-        self.reads[conn_id] += 1
-
-
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each connection was read; the backend stays in this process, where it does no harm."""
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", f"{__name__}.CountingSecrets")
-    CountingSecrets.reads.clear()
-    return CountingSecrets.reads
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "tests.support.Secrets")
+    Secrets.reads.clear()
+    return Secrets.reads
 
 
 @pytest.fixture

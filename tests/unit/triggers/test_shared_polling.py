@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import TOKEN, ScriptedServer, connect, let_time_pass, operation, pool, scripted_server
+from tests.support import TOKEN, ScriptedServer, Secrets, connect, let_time_pass, operation, pool, scripted_server
 from tests.virtual_time import VirtualTime
 from tests.worlds import small_pool
 from toloka_airflow.api.client import TolokaClient
@@ -26,7 +26,7 @@ from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.triggers import OperationTrigger, PoolClosedTrigger, PoolTrigger
 from toloka_airflow.triggers.lists import MAX_GAP, OperationPoller, PoolPoller
-from toloka_airflow.triggers.shared_polling import REQUESTS_PER_SECOND, Subscription
+from toloka_airflow.triggers.shared_polling import LIST_TIMEOUT, REQUESTS_PER_SECOND, Subscription
 
 shared_stream = pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow 3.3 has shared streams")
 
@@ -705,6 +705,25 @@ def test_nothing_is_requested_by_id_before_the_first_list(server: ScriptedServer
 
     in_a_triggerer(act)
     assert "GET /pools/21" in server.calls()
+
+
+def test_lists_have_not_failed_while_the_connection_is_being_read(
+    server: ScriptedServer, connection: str, virtual: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By id nothing could be requested either, so all would be, at once, as soon as the connection is known."""
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "tests.support.Secrets")
+    monkeypatch.setattr(Secrets, "delays", [LIST_TIMEOUT + 5])
+    server.default("GET", "/operations", listed(operation("RUNNING")))
+    wait = waiting_for("op-1", poll_interval=5.0, deadline=virtual.now + 86400)
+
+    async def act(triggerer: Triggerer) -> None:
+        triggerer.start(wait)
+        await asyncio.sleep(60)
+        stop(triggerer)
+
+    in_a_triggerer(act, virtual.run)
+    assert set(server.calls()) == {"GET /operations"}
+    assert not Secrets.delays
 
 
 def test_a_watcher_whose_first_look_failed_tells_the_next_closing(server: ScriptedServer, connection: str) -> None:
