@@ -2,6 +2,8 @@
 # AIRFLOW=3.1, 3.2 or 3.3 chooses the lane, PYTHON=python3.12 the interpreter.
 
 PYTHON ?= python3
+MINUTES ?= 20
+SEED ?= 1
 AIRFLOW ?= 3.3
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV := .venv/airflow-$(AIRFLOW)-python-$(PYTHON_VERSION)
@@ -11,6 +13,8 @@ IN_LANE := TOLOKA_AIRFLOW_LANE=$(AIRFLOW) $(VENV)/bin
 AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 # An example DAG mostly waits, so more of them than there are cores go on at once.
 MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
+# Each process has an Airflow that the tests of its files share; more would be more than two cores can do.
+AN_AIRFLOW_EACH := --numprocesses=2 --dist=loadfile
 # Which lines the tests run through is the same in every lane, so it is counted in one.
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
@@ -25,9 +29,8 @@ FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
 WAITING := .venv/waiting-python-$(PYTHON_VERSION)
 FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
-.PHONY: help install demo fleet fleet-down test-fleet fleet-short test lint unit contract system live-short \
-    test-kills kills-in-shared-airflow \
-    kills-in-own-airflow test-fidelity test-matrix bench \
+.PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
+    test-kills test-fidelity test-matrix bench \
     bench-attempts bench-emulator bench-fleet bench-transfer bench-wait bench-worker docs constraints wheel clean
 .DEFAULT_GOAL := help
 
@@ -70,13 +73,7 @@ live-short: $(READY)  ## the short tests in a real Airflow, which tests/system/c
 
 test-kills: $(READY)  ## what takes long: thousands of cases, and a real Airflow whose processes are killed
 	$(IN_LANE)/python -m pytest tests/unit tests/system tests/docs -m 'long and not live' $(AT_ONCE)
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target kills-in-shared-airflow kills-in-own-airflow
-
-kills-in-shared-airflow: $(READY)
-	$(IN_LANE)/python -m pytest tests/system -m 'long and live and not own_airflow'
-
-kills-in-own-airflow: $(READY)
-	$(IN_LANE)/python -m pytest tests/system -m 'long and live and own_airflow'
+	$(IN_LANE)/python -m pytest tests/system -m 'long and live' $(AN_AIRFLOW_EACH)
 
 test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
 	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
@@ -98,6 +95,10 @@ test-fleet: $(FLEET)/.ready  ## examples, disturbed rounds and killed supervisor
 
 fleet-short: $(FLEET)/.ready  ## the short form of test-fleet; 5 minutes
 	$(FLEET)/bin/python -m pytest tests/fleet -m 'fleet and not long'
+
+# make chaos MINUTES=20 SEED=1
+chaos: $(FLEET)/.ready  ## rounds in a fleet that is disturbed for MINUTES, by SEED; judged and drawn in .chaos/
+	$(FLEET)/bin/python -m fleet.chaos --minutes $(MINUTES) --seed $(SEED) $(OPTIONS)
 
 # An environment of its own, in which the product is not installed: a fleet runs any checkout of it.
 $(FLEET)/.ready: $(READY) constraints/fleet.in constraints/fleet-$(AIRFLOW).txt
@@ -171,4 +172,4 @@ wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build
 
 clean: fleet-down  ## remove everything that was installed or made
-	rm -rf .venv .demo .fleet .fleet-bench build dist *.egg-info
+	rm -rf .venv .demo .fleet .fleet-bench .chaos build dist *.egg-info

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -37,6 +37,7 @@ class Run:
     :param state: What Airflow says of it.
     :param tasks: How many it was to upload, each to be answered `overlap` times.
     :param folder: Where its files are.
+    :param is_whole: Whether its pool was open until all was answered; what a window closes may come in later.
     """
 
     name: str
@@ -44,17 +45,19 @@ class Run:
     tasks: int
     folder: Path
     overlap: int = 2
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
 class Toloka:
-    """What there is at Toloka, and how often each thing was opened and closed (by event and id)."""
+    """What there is at Toloka, how often each thing was opened and closed (by event and id), and its `openings`."""
 
     client: TolokaClient
     projects: Sequence[Project]
     pools: Sequence[Pool]
     trainings: Sequence[Training]
     events: Counter[tuple[str, str]]
+    openings: Counter[str]
 
     @classmethod
     def read(cls, url: str, token: str) -> Self:
@@ -62,7 +65,25 @@ class Toloka:
         client = TolokaClient(ClientSettings(token, base_url=url))
         lists = list(client.list_projects()), list(client.list_pools()), list(client.list_trainings())
         events = journal(url, kind="event")
-        return cls(client, *lists, Counter((event["event"], str(event.get("pool_id"))) for event in events))
+        counts = Counter((event["event"], str(event.get("pool_id"))) for event in events)
+        return cls(client, *lists, counts, openings(events))
+
+
+def openings(events: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """
+    Count how often each pool was opened while there was something to do in it.
+
+    A task that is killed right after its opening opens the pool again, and people may have answered all until then.
+    Nobody gets a task by that, and Toloka closes the pool at once.
+    """
+    counts, complete = Counter[str](), set[str]()
+    for event in events:
+        pool_id = str(event.get("pool_id"))
+        if event["event"] == "pool.opened" and pool_id not in complete:
+            counts[pool_id] += 1
+        if event["event"] == "pool.closed" and event["reason"] == "COMPLETED":
+            complete.add(pool_id)
+    return counts
 
 
 def journal(url: str, after: int = 0, **filters: str) -> list[dict[str, Any]]:
@@ -100,7 +121,7 @@ def doubled(run: Run, toloka: Toloka) -> Iterator[str]:
         if len(used) > 1:
             yield f"{len(used)} {noun}s: {', '.join(each.id for each in used)}"
     for pool in _named(run, toloka.pools):
-        if (times := toloka.events["pool.opened", pool.id]) > 1:
+        if (times := toloka.openings[pool.id]) > 1:
             yield f"pool {pool.id} was opened {times} times"
         texts = Counter(json.dumps(task.input_values, sort_keys=True) for task in toloka.client.list_tasks(pool.id))
         if count := sum(each > 1 for each in texts.values()):
@@ -133,7 +154,7 @@ def missing(run: Run, toloka: Toloka) -> Iterator[str]:
         if (count := sum(1 for _ in toloka.client.list_tasks(pool.id))) != run.tasks:
             yield f"pool {pool.id} has {count} tasks, not {run.tasks}"
         answers = list(toloka.client.list_assignments(pool_id=pool.id))
-        if count := sum(answer.status == AssignmentStatus.SUBMITTED for answer in answers):
+        if run.is_whole and (count := sum(answer.status == AssignmentStatus.SUBMITTED for answer in answers)):
             yield f"{count} answers of pool {pool.id} are not reviewed"
         paid = [answer for answer in answers if answer.status == AssignmentStatus.ACCEPTED]
         accepted.update((answer.id, task.id) for answer in paid for task in answer.tasks)
@@ -142,7 +163,7 @@ def missing(run: Run, toloka: Toloka) -> Iterator[str]:
 
 def _missing_in_files(run: Run, accepted: Answers) -> Iterator[str]:
     per_task = Counter(task for _, task in accepted)
-    if len(per_task) != run.tasks or set(per_task.values()) != {run.overlap}:
+    if run.is_whole and (len(per_task) != run.tasks or set(per_task.values()) != {run.overlap}):
         yield f"{len(per_task)} tasks are answered, so often: {dict(Counter(per_task.values()))}"
     written = answers_file(run)
     if written != accepted:

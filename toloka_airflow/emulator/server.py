@@ -125,6 +125,10 @@ class EmulatorServer:
         """Set the money on the requester's account."""
         self._world.set_balance(balance)
 
+    def accept_tokens(self, *tokens: str) -> None:
+        """Refuse all other tokens from now on with 401, as if the token was changed; accept any if none is given."""
+        self._world.accept_only(tokens)
+
     def pool(self, pool_id: str) -> dict[str, Any]:
         """Return status, close reason, answers, people and money of a pool or a training."""
         with self._world.up_to_date() as world:

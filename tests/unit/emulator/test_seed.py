@@ -11,6 +11,7 @@ from toloka_airflow.emulator.server import EmulatorServer
 HOOK = {"webhook_url": "http://127.0.0.1:9/", "event_type": "POOL_CLOSED", "pool_id": "21", "secret_key": "12345"}
 SEED = {
     "balance": 12.5,
+    "tokens": ["secret"],
     "crowd": {"size": 7, "accuracy": [1, 1]},
     "truth": [{"match": {"text": "Task 1"}, "output_values": {"label": "no"}}],
     "projects": [
@@ -45,6 +46,10 @@ def test_everything(api):
     added = answer.json()
     assert (added["projects"][0], added["pools"][0], added["trainings"]) == ("10", "21", ["31"])
     assert api.get("/requester")["balance"] == 12.5
+    assert (
+        requests.get(f"{api.server.url}/api/v1/pools", headers={"Authorization": "OAuth old"}, timeout=5).status_code
+        == 401
+    )
     assert api.server.crowd.settings.size == 7
     assert api.get("/projects/10")["public_name"] == "Cats"
     assert api.get("/trainings/31")["private_name"] == "School"

@@ -44,6 +44,27 @@ def test_requester(api):
     assert api.get("/requester")["balance"] == 12.5
 
 
+def test_tokens(api):
+    refused = (401, "AUTHENTICATION_ERROR")
+    assert steer(api, "PUT", "/tokens", ["secret", "new"]).json() == {"accepted": 2}
+    assert api.get("/requester")
+    assert steer(api, "PUT", "/tokens", ["new"]).json() == {"accepted": 1}
+    assert api.code("GET", "/requester") == refused
+    assert api.server.journal.requests()[-1]["status"] == 401
+    document = api.server.snapshot()
+    assert "new" not in str(document["state"]["world"]["account"])
+    assert steer(api, "PUT", "/tokens", []).json() == {"accepted": "any"}
+    assert api.get("/requester")
+    api.server.restore(document)
+    assert api.code("GET", "/requester") == refused
+    api.session.headers["Authorization"] = "ApiKey new"
+    assert api.get("/requester")
+    api.server.accept_tokens("another")
+    assert api.code("GET", "/requester") == refused
+    api.server.reset()
+    assert api.get("/requester")
+
+
 def test_operations(api):
     pool_id = api.add_pool(tasks=1)
     setting = {"type": "POOL.OPEN", "pool_id": pool_id, "looks": 1}
@@ -159,6 +180,9 @@ def test_every_answer_has_the_date_of_the_virtual_clock(api):
         ("PATCH", "/crowd", {"accuracy": [0.9, 0.1]}, "accuracy"),
         ("PATCH", "/requester", {}, "balance"),
         ("PATCH", "/requester", {"balance": -1}, "balance"),
+        ("PUT", "/tokens", {"token": "new"}, "tokens"),
+        ("PUT", "/tokens", ["new", "with a space"], "tokens"),
+        ("PUT", "/tokens", ["\N{BROKEN HEART}"], "tokens"),
         ("PUT", "/operations", {"second": 1}, "second"),
         ("PUT", "/operations", {"seconds": 1, "looks": 1}, "looks"),
         ("PUT", "/operations", {"fail": {"message": "x"}}, "fail.code"),

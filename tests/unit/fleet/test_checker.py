@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.checker import Run, Toloka, check
+from fleet.checker import Run, Toloka, check, openings
 from tests.support import TOKEN
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
@@ -109,6 +109,13 @@ def test_a_run_of_which_nothing_is_there_is_falsely_green(finished: Round) -> No
     assert "falsely green: there is no pool" in finished.check()
 
 
+def test_of_a_window_some_answers_may_come_later(finished: Round) -> None:
+    finished.run = replace(finished.run, overlap=3)
+    assert any("tasks are answered" in found for found in finished.check())
+    finished.run = replace(finished.run, is_whole=False)
+    assert finished.check() == []
+
+
 def test_a_run_that_has_not_ended_is_named(finished: Round) -> None:
     finished.run = replace(finished.run, state="running")
     assert finished.check() == ["it has not ended: running"]
@@ -122,3 +129,22 @@ def test_a_copy_that_was_archived_unopened_is_no_fault(finished: Round) -> None:
         finished.client.archive_project(project.id)
     finished.toloka.clock.advance(60)
     assert not any("pools" in found or "projects" in found for found in finished.check())
+
+
+OPENED = {"event": "pool.opened", "pool_id": "1"}
+
+
+@pytest.mark.parametrize(("reason", "times"), [("COMPLETED", 1), ("MANUAL", 2), ("EXPIRED", 2)])
+def test_an_opening_counts_if_there_is_something_to_do(reason: str, times: int) -> None:
+    closed = {"event": "pool.closed", "pool_id": "1", "reason": reason}
+    assert openings([OPENED, closed, OPENED, {"event": "task.created"}]) == {"1": times}
+
+
+def test_a_pool_that_is_opened_again_is_found(finished: Round) -> None:
+    pool_id = finished.add_pool("OPEN")
+    for _ in range(2):
+        finished.client.close_pool(pool_id)
+        finished.toloka.clock.advance(1)
+        finished.client.open_pool(pool_id)
+        finished.toloka.clock.advance(1)
+    assert any(f"pool {pool_id} was opened" in found for found in finished.check())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from toloka_airflow.emulator.forms.documents import must
@@ -10,6 +11,7 @@ from toloka_airflow.emulator.world.clock import MAX_ADVANCE_SECONDS
 from toloka_airflow.emulator.world.errors import invalid, problem
 from toloka_airflow.emulator.world.progression import Progression
 
+TOKEN = re.compile("[!-~]+")
 TEXT = Field("string")
 FLAG = Field("boolean")
 NUMBER = Field("number")
@@ -72,6 +74,7 @@ SNAPSHOT: Form = {
 }
 SEED: Form = {
     "balance": BALANCE,
+    "tokens": Field("array"),
     "crowd": Field("object"),
     "truth": Field("array"),
     "operations": OBJECTS,
@@ -90,6 +93,15 @@ def crowd(body: object) -> dict[str, Any]:
                 raise invalid({name: problem("ARRAY_SIZE_OUT_OF_BOUNDS", "Value must be [low, high]")})
             change[name] = tuple(change[name])
     return change
+
+
+def tokens(body: object) -> list[str]:
+    """Return the tokens that are to be accepted; what is wrong with them does not name them."""
+    if not isinstance(body, list):
+        raise invalid({"tokens": problem("ARRAY_EXPECTED", "Value must be an array")})
+    if not all(isinstance(token, str) and TOKEN.fullmatch(token) for token in body):
+        raise invalid({"tokens": problem("STRING_EXPECTED", "Each value must be a text of ASCII without spaces")})
+    return body
 
 
 def progression(body: object) -> tuple[Progression, dict[str, Any]]:

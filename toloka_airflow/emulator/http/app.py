@@ -232,7 +232,8 @@ class ApiEndpoint(Endpoint):
     def answer(self, request: Request, raw: bytes) -> Answer | Later:
         """Let the handler work for whoever has a token."""
         scheme, _, token = _header(request, b"authorization").partition(" ")
-        if scheme.lower() not in AUTH_SCHEMES or not token.strip():
+        token = token.strip()
+        if scheme.lower() not in AUTH_SCHEMES or not token or not self.world.account.accepts(token):
             raise Refusal("AUTHENTICATION_ERROR")
         self.world.quotas.charge_request(real_time=self.world.clock.is_real_time)
         return super().answer(request, raw)

@@ -69,6 +69,12 @@ def _patch_requester(world: World, call: Call) -> Answer:
     return Answer(200, {"balance": float(world.account.balance), "reserved": float(world.account.reserved)})
 
 
+def _put_tokens(world: World, call: Call) -> Answer:
+    tokens = settings.tokens(call.body)
+    world.accept_only(tokens)
+    return Answer(200, {"accepted": len(tokens) or "any"})
+
+
 def _put_operations(world: World, call: Call) -> Answer:
     progression, scope = _attempt(settings.progression, call.body)
     world.progressions.set(progression, **scope)
@@ -158,6 +164,7 @@ STEERING: dict[tuple[str, str], Handler] = {
     ("GET", "/crowd"): _get_crowd,
     ("PATCH", "/crowd"): _patch_crowd,
     ("PATCH", "/requester"): _patch_requester,
+    ("PUT", "/tokens"): _put_tokens,
     ("PUT", "/operations"): _put_operations,
     ("POST", "/faults"): _post_fault,
     ("DELETE", "/faults"): _delete_faults,

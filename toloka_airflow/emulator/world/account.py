@@ -1,8 +1,10 @@
-"""The requester's money."""
+"""The requester's account: money, and the tokens that open it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
+from hashlib import sha256
 
 # Inferred: what Toloka added to a reward was 30 % for most accounts; no documented call shows it.
 FEE = Decimal("0.30")
@@ -14,11 +16,24 @@ def price_of(reward: float) -> Decimal:
 
 
 class Account:
-    """Hold the balance: `reserved` is the part promised for answers that are not decided yet."""
+    """
+    Hold the balance: `reserved` is the part promised for answers that are not decided yet.
+
+    Of the accepted tokens only hashes are kept, as snapshots are shown and stored; none stands for any token.
+    """
 
     def __init__(self, balance: Decimal) -> None:
         self.balance = balance
         self.reserved = Decimal(0)
+        self._accepted: list[str] = []
+
+    def accept_only(self, tokens: Iterable[str]) -> None:
+        """Refuse all other tokens from now on; accept any if there are none."""
+        self._accepted = [_hash(token) for token in tokens]
+
+    def accepts(self, token: str) -> bool:
+        """Say whether requests with this token are answered."""
+        return not self._accepted or _hash(token) in self._accepted
 
     def can_pay(self, price: Decimal) -> bool:
         """Say whether one more answer can be promised."""
@@ -35,3 +50,7 @@ class Account:
     def pay(self, price: Decimal) -> None:
         """Pay for an answer; the balance ends at zero, whatever it was set to in between."""
         self.balance = max(self.balance - price, Decimal(0))
+
+
+def _hash(token: str) -> str:
+    return sha256(token.encode()).hexdigest()

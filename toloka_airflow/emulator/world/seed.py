@@ -59,6 +59,8 @@ def add_pool(
 def _load(world: World, document: Json) -> Json:
     if "balance" in document:
         world.set_balance(document["balance"])
+    if "tokens" in document:
+        world.accept_only(settings.tokens(document["tokens"]))
     if "crowd" in document:
         with _at("crowd"):
             world.crowd.change(**settings.crowd(document["crowd"]))

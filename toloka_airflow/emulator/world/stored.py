@@ -116,7 +116,7 @@ WORLD = Part(
         "seed": Whole,
         "ids": IDS,
         "requester_id": str,
-        "account": Part(TABLE, {"balance": Decimal, "reserved": Decimal}),
+        "account": Part(TABLE, {"balance": Decimal, "reserved": Decimal, "_accepted": list[str]}),
         "progressions": Part(TABLE, {"_settings": dict[tuple[str | None, str | None], Progression]}),
         "quotas": QUOTAS,
         "projects": dict[str, Project],

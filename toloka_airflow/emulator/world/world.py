@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
@@ -119,6 +119,11 @@ class World:
         """Set the money on the requester's account."""
         with self.up_to_date():
             self.account.balance = Decimal(str(balance))
+
+    def accept_only(self, tokens: Iterable[str]) -> None:
+        """Refuse all other tokens from now on; accept any if there are none."""
+        with self.lock:
+            self.account.accept_only(tokens)
 
     @property
     def owner(self) -> Json:
