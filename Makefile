@@ -13,8 +13,6 @@ IN_LANE := TOLOKA_AIRFLOW_LANE=$(AIRFLOW) $(VENV)/bin
 AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 # An example DAG mostly waits, so more of them than there are cores go on at once.
 MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
-# Each process has an Airflow that the tests of its files share; more would be more than two cores can do.
-AN_AIRFLOW_EACH := --numprocesses=2 --dist=loadfile
 # Which lines the tests run through is the same in every lane, so it is counted in one.
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
@@ -30,7 +28,7 @@ WAITING := .venv/waiting-python-$(PYTHON_VERSION)
 FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
-    test-kills test-fidelity test-matrix bench \
+    test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
     bench-attempts bench-emulator bench-fleet bench-transfer bench-wait bench-worker docs constraints wheel clean
 .DEFAULT_GOAL := help
 
@@ -73,7 +71,13 @@ live-short: $(READY)  ## the short tests in a real Airflow, which tests/system/c
 
 test-kills: $(READY)  ## what takes long: thousands of cases, and a real Airflow whose processes are killed
 	$(IN_LANE)/python -m pytest tests/unit tests/system tests/docs -m 'long and not live' $(AT_ONCE)
-	$(IN_LANE)/python -m pytest tests/system -m 'long and live' $(AN_AIRFLOW_EACH)
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target kills-in-shared-airflow kills-in-own-airflow
+
+kills-in-shared-airflow: $(READY)
+	$(IN_LANE)/python -m pytest tests/system -m 'long and live and not own_airflow'
+
+kills-in-own-airflow: $(READY)
+	$(IN_LANE)/python -m pytest tests/system -m 'long and live and own_airflow'
 
 test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
 	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity

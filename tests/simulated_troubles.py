@@ -85,10 +85,11 @@ class Year:
         self._random = random.Random(seed)
         self._following = dict(pairwise(windows))
         self._free = self._random.sample(windows[:-LAST], len(windows) - LAST)
-        # An event of the triggerer is handled only when the pool has been opened again, in the next window.
+        # An event of the triggerer is handled only when the pool has been opened again, in the next window. It comes
+        # with the second poll, which is the first after people were at work.
         late = [(window, self._following[window]) for window in self._take_between(2, 0, DAY)]
         self._free = [window for window in self._free if window not in dict(late).values()]
-        unhandled = [(start + 7 * HOUR, (opens + closes) / 2) for (start, _), (opens, closes) in late]
+        unhandled = [(start + 2 * HOUR, (opens + closes) / 2) for (start, _), (opens, closes) in late]
         self.by_hand = [(opens + MINUTE, closes) for _, (opens, closes) in late]
         days_off = self._take_between(2, 3 * DAY, 30 * DAY)
         scheduler = self._spans(2, 0.5, 4) + self._spans(1, 24, 80)

@@ -270,7 +270,10 @@ def restart(airflow: LocalAirflow, name: str) -> None:
 
 @contextmanager
 def wrong_answers(accounts: list[Account], share: float = 0.01) -> Iterator[None]:
-    """Have a share of the looks at a single thing answered with any status."""
+    """Have the first look at a single thing, and a share of the others, answered with any status."""
+    for each in accounts:
+        for path in SINGLE:
+            each.toloka.faults.add("GET", f"/api/v1{path}", status=WRONG[0], times=1)
     faults = [
         (each.toloka, each.toloka.faults.add("GET", f"/api/v1{path}", status=status, probability=share / len(WRONG)))
         for each in accounts

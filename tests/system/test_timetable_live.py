@@ -97,8 +97,8 @@ def test_a_window_that_is_over_gets_no_run(airflow: LocalAirflow) -> None:
     past = {"from_date": str(opened - timedelta(days=7)), "to_date": str(this_minute())}
     try:
         airflow.api.call("POST", "/backfills", json={"dag_id": "over", **past})
-    except requests.HTTPError as refused:  # by 3.3; on 3.1 there is a backfill without runs
-        assert "No runs to create" in str(refused)  # noqa: PT017
+    except requests.HTTPError as refused:  # 3.3 says why, 3.2 does not; on 3.1 there is a backfill without runs
+        assert "No runs to create" in str(refused) or refused.response.status_code == 500  # noqa: PT017
     assert runs(airflow, "over") == []
 
     airflow.kill("scheduler")

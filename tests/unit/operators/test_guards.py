@@ -548,10 +548,9 @@ class TestClosing:
         """It was open before, and closed for update right before the time that counts."""
         limit = datetime(2026, 3, 2, 18, tzinfo=UTC)
         times = {"last_stopped": "2026-03-02T17:59:57.000", "last_started": "2026-03-02T18:14:57.000"}
-        server.default("GET", "/pools/21", pool("OPEN", "FOR_UPDATE", **times))
+        server.default("GET", "/pools/21", pool("CLOSED", "MANUAL", **times))
         server.answer("POST", "/pools/21/close", 202, operation("SUCCESS", "POOL.CLOSE"))
         server.answer("GET", "/pools/21", json=pool("OPEN", "FOR_UPDATE", **times))
-        server.answer("GET", "/pools/21", json=pool("CLOSED", "MANUAL", **times))
         run_task(ClosePoolOperator(task_id="close", pool_id="21", opened_before=limit, poll_interval=0.01))
         assert server.calls("POST") == ["POST /pools/21/close"]
 
