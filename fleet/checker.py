@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -50,40 +50,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Toloka:
-    """What there is at Toloka, how often each thing was opened and closed (by event and id), and its `openings`."""
+    """What there is at Toloka, and how often each thing was opened and closed, by event and id."""
 
     client: TolokaClient
     projects: Sequence[Project]
     pools: Sequence[Pool]
     trainings: Sequence[Training]
     events: Counter[tuple[str, str]]
-    openings: Counter[str]
 
     @classmethod
     def read(cls, url: str, token: str) -> Self:
         """List everything of an emulator."""
         client = TolokaClient(ClientSettings(token, base_url=url))
         lists = list(client.list_projects()), list(client.list_pools()), list(client.list_trainings())
-        events = journal(url, kind="event")
-        counts = Counter((event["event"], str(event.get("pool_id"))) for event in events)
-        return cls(client, *lists, counts, openings(events))
-
-
-def openings(events: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """
-    Count how often each pool was opened while there was something to do in it.
-
-    A task that is killed right after its opening opens the pool again, and people may have answered all until then.
-    Nobody gets a task by that, and Toloka closes the pool at once.
-    """
-    counts, complete = Counter[str](), set[str]()
-    for event in events:
-        pool_id = str(event.get("pool_id"))
-        if event["event"] == "pool.opened" and pool_id not in complete:
-            counts[pool_id] += 1
-        if event["event"] == "pool.closed" and event["reason"] == "COMPLETED":
-            complete.add(pool_id)
-    return counts
+        events = Counter((event["event"], str(event.get("pool_id"))) for event in journal(url, kind="event"))
+        return cls(client, *lists, events)
 
 
 def journal(url: str, after: int = 0, **filters: str) -> list[dict[str, Any]]:
@@ -121,7 +102,7 @@ def doubled(run: Run, toloka: Toloka) -> Iterator[str]:
         if len(used) > 1:
             yield f"{len(used)} {noun}s: {', '.join(each.id for each in used)}"
     for pool in _named(run, toloka.pools):
-        if (times := toloka.openings[pool.id]) > 1:
+        if (times := toloka.events["pool.opened", pool.id]) > 1:
             yield f"pool {pool.id} was opened {times} times"
         texts = Counter(json.dumps(task.input_values, sort_keys=True) for task in toloka.client.list_tasks(pool.id))
         if count := sum(each > 1 for each in texts.values()):

@@ -157,7 +157,7 @@ class SmallAirflow:
         end: float | None = 0.0
         while end is not None:
             keys = ((task_id, index) for index in self._map_indexes for task_id in self.dag.task_dict)
-            run.states, run.xcoms, run.is_disturbed = dict.fromkeys(keys), {}, False
+            run.states, run.xcoms, run.kept, run.is_disturbed = dict.fromkeys(keys), {}, {}, False
             work = [asyncio.create_task(self._element(run, index)) for index in self._map_indexes]
             try:
                 end = await self._disturbed(run, work)

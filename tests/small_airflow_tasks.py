@@ -28,6 +28,8 @@ from tests.support import TaskInstance, connection_result
 from tests.virtual_time import VirtualTime, sleep_until
 from toloka_airflow._internal.airflow_internals import notifies_triggers
 
+HAS_STATE_STORE = notifies_triggers()
+"""Both are there since Airflow 3.3."""
 SCHEDULER, TRIGGERER, PAUSED = "scheduler", "triggerer", "paused"
 HEARTBEAT_TIMEOUT = 300
 KILLED_AFTER = 10
@@ -101,6 +103,7 @@ class Run:
     :param timed_out_at: When it was ended by a ``dagrun_timeout``.
     :param notified: The waits whose trigger was notified that they were ended.
     :param forgotten: Those that no triggerer ran then.
+    :param kept: What task instances keep for their next attempts.
     """
 
     id: str
@@ -114,6 +117,7 @@ class Run:
     timed_out_at: float | None = None
     notified: list[Key] = field(default_factory=list)
     forgotten: list[Key] = field(default_factory=list)
+    kept: dict[Key, dict[str, Any]] = field(default_factory=dict)
 
     def is_waiting(self) -> bool:
         """Return whether all its tasks that are not done wait, and one is deferred."""
@@ -124,6 +128,19 @@ class Run:
         """Skip what is not done."""
         self.timed_out_at = time.time()
         self.states = {key: state if state in ENDED else "skipped" for key, state in self.states.items()}
+
+
+@dataclass
+class StateStore:
+    """What a task instance keeps for its next attempts, since Airflow 3.3."""
+
+    kept: dict[str, Any]
+
+    def get(self, key: str) -> Any:
+        return self.kept.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = value
 
 
 @dataclass
@@ -161,11 +178,18 @@ class TaskRunner:
 
     async def run(self, run: Run, task: Any, map_index: int) -> str:
         """Run a task, and again as often as it may be tried; return its last state."""
-        for _ in range(task.retries + 1):
+        for try_number in range(1, task.retries + 2):
             await self._latency()
             xcoms = run.xcoms[task.task_id, map_index] = {}
             instance = Instance(
-                dag_id=run.dag_id, run_id=run.id, task_id=task.task_id, map_index=map_index, xcoms=xcoms, run=run
+                dag_id=run.dag_id,
+                run_id=run.id,
+                task_id=task.task_id,
+                map_index=map_index,
+                try_number=try_number,
+                max_tries=task.retries,
+                xcoms=xcoms,
+                run=run,
             )
             state = run.states[instance.key] = await self._try(run, task, instance)
             if state != "up_for_retry":
@@ -205,6 +229,8 @@ class TaskRunner:
         """Do what a worker does."""
         fresh = task.prepare_for_execution()
         context = {**self._shared, "ti": instance, "task": fresh, "run_id": run.id, "dag_run": run, "outlet_events": {}}
+        if HAS_STATE_STORE:
+            context["task_state_store"] = StateStore(run.kept.setdefault(instance.key, {}))
         if run.interval:
             context |= {"data_interval_start": run.interval.start, "data_interval_end": run.interval.end}
         fresh.render_template_fields(context, self._templates)

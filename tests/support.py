@@ -160,9 +160,9 @@ class ScriptedHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def scripted_server() -> Iterator[ScriptedServer]:
-    """Serve on a free port."""
-    script = ScriptedServer()
+def scripted_server(script: ScriptedServer | None = None) -> Iterator[ScriptedServer]:
+    """Serve on a free port, by a script of its own or one that is given."""
+    script = script or ScriptedServer()
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), ScriptedHandler)
     httpd.daemon_threads = True
     httpd.script = script  # type: ignore[attr-defined]
@@ -205,6 +205,7 @@ class TaskInstance:
     task_id: str = "task"
     map_index: int = -1
     try_number: int = 1
+    max_tries: int = 0
     xcoms: dict[str, Any] = field(default_factory=dict)
     first_reschedule: datetime | None = None
 
@@ -241,6 +242,7 @@ def run_task(
     from airflow.sdk.execution_time.context import OutletEventAccessors
 
     instance = instance or TaskInstance(task_id=task.task_id)
+    instance.max_tries = max(instance.max_tries, task.retries)
     events = OutletEventAccessors()
     context = {"ti": instance, "outlet_events": events, **facts}
     triggers: list[tuple[str, dict[str, Any]]] = []

@@ -11,7 +11,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,12 +62,13 @@ class Scene:
         self._later.append((time.monotonic() + seconds, action))
 
     def end_due(self, *, all_of_them: bool = False) -> None:
-        """End what is due."""
+        """End what is due, all of it even if one of them fails."""
         now = time.monotonic()
         due = [each for each in self._later if all_of_them or each[0] <= now]
         self._later = [each for each in self._later if each not in due]
-        for _, action in due:
-            action()
+        with ExitStack() as ending:
+            for _, action in due:
+                ending.callback(action)
 
     def numbered(self, kind: str, choice: float) -> list[str]:
         """Return the components of a kind, the chosen one first."""

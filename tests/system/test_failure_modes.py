@@ -19,7 +19,10 @@ import requests
 
 from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
-from tests.system.disturbed import CLOSED, MANY, OPENED, PATIENCE, Connect, Window, insist
+from tests.support import TOKEN
+from tests.system.disturbed import CLOSED, MANY, OPENED, PATIENCE, Connect, Window, insist, worker
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
@@ -272,6 +275,25 @@ def test_a_window_survives_the_death_of_the_worker_that_opens_it(make: Make) -> 
     window.mark("success")
     assert window.ended() == "success"
     window.has_closed_once()
+
+
+def test_what_was_closed_before_the_next_attempt_is_not_opened_again(make: Make) -> None:
+    """The worker that opens it is lost, and a person closes the pool before Airflow tries again."""
+    window = make("window_with_retries")
+    hold = window.toloka.faults.add("POST", window.path("open"), delay=600, times=MANY)
+    window.start()
+    wait_until(lambda: hold.times != MANY, f"pool {window.pool_id} is opened", PATIENCE, 0.2)
+    window.pause(True)
+    worker(window.airflow, window.task("open")["id"]).kill()
+    window.toloka.faults.remove(hold)
+    wait_until(lambda: OPENED in window.happened(), f"pool {window.pool_id} is open", PATIENCE)
+    TolokaClient(ClientSettings(TOKEN, base_url=window.toloka.url)).close_pool(window.pool_id)
+    wait_until(lambda: CLOSED in window.happened(), f"pool {window.pool_id} is closed", PATIENCE)
+    window.pause(False)
+    assert window.ended() == "failed"
+    assert window.task("open")["try_number"] == 2
+    assert (window.happened(), window.requests("open")) == ([OPENED, CLOSED], 1)
+    assert "is not opened again" in window.api.log(window.dag_id, window.run_id, "window.open", 2)
 
 
 @among(WITHOUT_TRIGGERER)

@@ -14,6 +14,9 @@ Called, by the functions of this module only:
   event loop on every Airflow 3 (`fetch_connection`)
 - ``airflow.triggers.base.BaseEventTrigger.asset_state_store``: since Airflow 3.3; where a trigger that watches an asset
   keeps what a restart must not forget (`asset_state_store`)
+- ``airflow.sdk.execution_time.context.TaskStateStoreAccessor.get``,
+  ``airflow.sdk.execution_time.context.TaskStateStoreAccessor.set``: since Airflow 3.3; what a task instance keeps from
+  one attempt to the next (`task_state_store`)
 - ``airflow.sdk.bases.operator.TRIGGER_FAIL_REPR``: private, and stored in Airflow's database (`TRIGGER_FAILED`)
 - ``airflow.jobs.scheduler_job_runner``, ``airflow.jobs.triggerer_job_runner``: private; a process that has imported one
   of them is a scheduler or a triggerer (`is_scheduler`, `is_triggerer`)
@@ -144,6 +147,15 @@ def asset_state_store(trigger: Any) -> Any | None:
     Its methods ``aget(key)`` and ``aset(key, value)`` raise a `ValueError` if several assets have an equal watcher.
     """
     return getattr(trigger, "asset_state_store", None)
+
+
+def task_state_store(context: Any) -> Any | None:
+    """
+    Return where a task instance can keep a few values for its next attempts; ``None`` before Airflow 3.3.
+
+    Its methods are ``get(key)``, which returns ``None`` for what was never set, and ``set(key, value)``.
+    """
+    return context.get("task_state_store")
 
 
 def notifies_triggers() -> bool:

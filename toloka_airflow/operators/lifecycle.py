@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import islice
@@ -17,12 +17,20 @@ from toloka_airflow.api.errors import TolokaConflictError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus, Project
 from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if_free
-from toloka_airflow.api.pool_rules import PoolOpening, is_open, why_not_closed, why_unknown, would_be_opened
+from toloka_airflow.api.pool_rules import (
+    PoolOpening,
+    is_open,
+    was_opened_and_closed_since,
+    why_not_closed,
+    why_unknown,
+    would_be_opened,
+)
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.duplicates import Created, find_duplicates, is_stray
 from toloka_airflow.operators.expiry import let_expire_in, warn_if_left_open
 from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, let_expire, skip_if_late
+from toloka_airflow.operators.previous_attempts import attempts_began
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.triggers.events import WaitEvent
 
@@ -106,7 +114,7 @@ class LifecycleOperator(WaitingOperator):
         """
         Send the call until no other operation blocks it, and wait for its operation.
 
-        :param adopted: The operation of an earlier attempt that did the work, if there is nothing left to do.
+        :param adopted: The operation of a previous attempt that did the work, if there is nothing left to do.
         """
         self._deadline = deadline
         while True:
@@ -168,7 +176,7 @@ class LifecycleOperator(WaitingOperator):
         return operation
 
     def _adopted(self, operation: Operation | None) -> str | None:
-        """Return the id of an operation that did what this task is to do, such as that of an earlier attempt."""
+        """Return the id of an operation that did what this task is to do, such as that of a previous attempt."""
         if operation is None or operation.type != self.operation_type or operation.status != OperationStatus.SUCCESS:
             return None
         return operation.id
@@ -240,7 +248,7 @@ class ArchiveOperator(LifecycleOperator):
         return self._archive_stray(context, client) or super()._submit(context, client)
 
     def _archive_stray(self, context: Context, client: TolokaClient) -> FirstStep | None:
-        """Return the operation that archives the first of what is left over, be it that of an earlier attempt."""
+        """Return the operation that archives the first of what is left over, be it that of a previous attempt."""
         own = self._fetch(client)
         noun = self.id_name.removesuffix("_id")
         for other in find_duplicates(context, own, partial(self._list, client, own)):
@@ -292,7 +300,39 @@ class ArchiveOperator(LifecycleOperator):
         """Send the call that archives one of them."""
 
 
-class OpenPoolOperator(PoolOperator):
+class OpenOperator(LifecycleOperator):
+    """
+    Open something, once however often the task is tried.
+
+    What a previous attempt has opened, and what was closed since, by people who completed it or by whomever, is not
+    opened again. Clear the task to have it opened again.
+    """
+
+    def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
+        began = attempts_began(context, self.retries or 0)
+        if began is not None and self._was_opened_since(client, began):
+            return None
+        return super()._submit(context, client)
+
+    def _was_opened_since(self, client: TolokaClient, began: datetime) -> bool:
+        pool = self._fetch(client)
+        # By Toloka's clock, as that is what says when something was opened.
+        began += (client.server_time() or datetime.now(UTC)) - datetime.now(UTC)
+        if not was_opened_and_closed_since(pool, began):
+            return False
+        self.log.warning(
+            "%s is not opened again: since the first attempt of this task it was opened, at %s, and closed, at %s. "
+            "Clear the task to have it opened again",
+            *(self._name, pool.last_started, pool.last_stopped),
+        )
+        return True
+
+    @abstractmethod
+    def _fetch(self, client: TolokaClient) -> Training:
+        """Return what is to be opened."""
+
+
+class OpenPoolOperator(OpenOperator, PoolOperator):
     """
     Open a pool, so that people get its tasks and are paid for them.
 
@@ -363,6 +403,9 @@ class OpenPoolOperator(PoolOperator):
         answer = super()._submit(context, client)
         warn_if_left_open(context, client, self._id(), self.log)
         return answer
+
+    def _fetch(self, client: TolokaClient) -> Pool:
+        return client.get_settled_pool(self._id())
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         not_after = parse_optional_datetime("not_after", self.not_after)
@@ -445,7 +488,7 @@ class ArchivePoolOperator(ArchiveOperator, PoolOperator):
         return any(client.list_tasks(other.id))
 
 
-class OpenTrainingOperator(_TrainingOperator):
+class OpenTrainingOperator(OpenOperator, _TrainingOperator):
     """
     Open a training, so that people can qualify for its main pools.
 
@@ -468,6 +511,9 @@ class OpenTrainingOperator(_TrainingOperator):
         if not_after is not None and would_be_opened(client.get_training(object_id)):
             skip_if_late(self._name, "not_after", not_after, client)
         return client.open_training(object_id)
+
+    def _fetch(self, client: TolokaClient) -> Training:
+        return client.get_training(self._id())
 
 
 class CloseTrainingOperator(_TrainingOperator):

@@ -134,6 +134,11 @@ CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
     "airflow.sdk.execution_time.comms.CommsDecoder.socket": (is_only_where_there_are_two_processes, (3, 0)),
     "airflow.providers.common.compat.connection.get_async_connection": (is_a_coroutine, (3, 0)),
     f"{EVENT_TRIGGER}.asset_state_store": (is_a_store, (3, 3)),
+    "airflow.sdk.execution_time.context.TaskStateStoreAccessor.get": (takes("self", "key", "default"), (3, 3)),
+    "airflow.sdk.execution_time.context.TaskStateStoreAccessor.set": (
+        takes("self", "key", "value", "retention"),
+        (3, 3),
+    ),
     "airflow.sdk.bases.operator.TRIGGER_FAIL_REPR": (is_the_method_of_failed_triggers, (3, 0)),
     internals.SCHEDULER_MODULE: (has_module, (3, 0)),
     internals.TRIGGERER_MODULE: (has_module, (3, 0)),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.checker import Run, Toloka, check, openings
+from fleet.checker import Run, Toloka, check
 from tests.support import TOKEN
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
@@ -129,15 +129,6 @@ def test_a_copy_that_was_archived_unopened_is_no_fault(finished: Round) -> None:
         finished.client.archive_project(project.id)
     finished.toloka.clock.advance(60)
     assert not any("pools" in found or "projects" in found for found in finished.check())
-
-
-OPENED = {"event": "pool.opened", "pool_id": "1"}
-
-
-@pytest.mark.parametrize(("reason", "times"), [("COMPLETED", 1), ("MANUAL", 2), ("EXPIRED", 2)])
-def test_an_opening_counts_if_there_is_something_to_do(reason: str, times: int) -> None:
-    closed = {"event": "pool.closed", "pool_id": "1", "reason": reason}
-    assert openings([OPENED, closed, OPENED, {"event": "task.created"}]) == {"1": times}
 
 
 def test_a_pool_that_is_opened_again_is_found(finished: Round) -> None:

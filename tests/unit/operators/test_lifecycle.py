@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
-from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, operation, pool, run_task
+from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, TaskInstance, operation, pool, run_task
 from tests.virtual_time import VirtualTime
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
@@ -93,7 +93,7 @@ def test_the_operation_id_is_stored_before_the_wait(server: ScriptedServer) -> N
     server.answer("GET", "/operations/op-1", 404, {"code": "DOES_NOT_EXIST"}, times=3)
     instance: dict[str, Any] = {}
 
-    class Recorder:
+    class Recorder(TaskInstance):
         def xcom_push(self, key: str, value: Any) -> None:
             instance[key] = value
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from tests.support import NO_OPERATIONS, TOKEN, ScriptedHandler, ScriptedServer, connect, operation, pool
+from tests.support import NO_OPERATIONS, TOKEN, ScriptedServer, connect, operation, pool, scripted_server
 from tests.virtual_time import VirtualTime
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import read_date
@@ -208,22 +206,14 @@ class Measured(ScriptedServer):
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Measured]:
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), ScriptedHandler)
-    httpd.daemon_threads = True
-    httpd.script = script = Measured(f"http://127.0.0.1:{httpd.server_port}")  # type: ignore[attr-defined]
-    connect(monkeypatch, script.url)
-    script.default("GET", "/operations", NO_OPERATIONS)
-    script.default("GET", "/pools", NO_OPERATIONS)
-    for pool_id in ("21", "22", "23", "24"):
-        script.default("GET", f"/pools/{pool_id}", pool("OPEN", None, id=pool_id))
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    script = Measured()
+    with scripted_server(script):
+        connect(monkeypatch, script.url)
+        script.default("GET", "/operations", NO_OPERATIONS)
+        script.default("GET", "/pools", NO_OPERATIONS)
+        for pool_id in ("21", "22", "23", "24"):
+            script.default("GET", f"/pools/{pool_id}", pool("OPEN", None, id=pool_id))
         yield script
-    finally:
-        httpd.shutdown()
-        httpd.server_close()
-        thread.join()
 
 
 def ends_of(virtual: VirtualTime, *triggers: PoolTrigger, wait: Wait = alone, seconds: float = 600.0) -> list[Any]:
