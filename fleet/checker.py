@@ -49,7 +49,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Toloka:
+class Inventory:
     """What there is at Toloka, and how often each thing was opened and closed, by event and id."""
 
     client: TolokaClient
@@ -78,7 +78,7 @@ def journal(url: str, after: int = 0, **filters: str) -> list[dict[str, Any]]:
         return entries
 
 
-def check(run: Run, toloka: Toloka) -> list[str]:
+def check(run: Run, toloka: Inventory) -> list[str]:
     """Return what is wrong with a run, in words; nothing if all is well."""
     wrong = [*doubled(run, toloka), *left_open(run, toloka)]
     if run.state == "success":
@@ -88,7 +88,7 @@ def check(run: Run, toloka: Toloka) -> list[str]:
     return wrong
 
 
-def doubled(run: Run, toloka: Toloka) -> Iterator[str]:
+def doubled(run: Run, toloka: Inventory) -> Iterator[str]:
     """
     Yield what there is more than once.
 
@@ -112,7 +112,7 @@ def doubled(run: Run, toloka: Toloka) -> Iterator[str]:
             yield f"{count} rows of {name} are there more than once"
 
 
-def left_open(run: Run, toloka: Toloka) -> Iterator[str]:
+def left_open(run: Run, toloka: Inventory) -> Iterator[str]:
     """Yield the pools and trainings that are not closed now that the run has ended."""
     for noun in ("pool", "training"):
         for each in _nouns(run, toloka)[noun]:
@@ -120,7 +120,7 @@ def left_open(run: Run, toloka: Toloka) -> Iterator[str]:
                 yield f"{noun} {each.id} is {each.raw['status']}"
 
 
-def missing(run: Run, toloka: Toloka) -> Iterator[str]:
+def missing(run: Run, toloka: Inventory) -> Iterator[str]:
     """Yield what there would be if the run had done all of its work."""
     pools = _named(run, toloka.pools)
     if not pools:
@@ -174,7 +174,7 @@ def _twice(counts: Counter[Any]) -> int:
     return sum(count > 1 for count in counts.values())
 
 
-def _nouns(run: Run, toloka: Toloka) -> dict[str, list[Any]]:
+def _nouns(run: Run, toloka: Inventory) -> dict[str, list[Any]]:
     return {
         "project": _named(run, toloka.projects),
         "pool": _named(run, toloka.pools),

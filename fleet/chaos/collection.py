@@ -48,7 +48,7 @@ def collect(records: Records, lane: Lane, token: str, results: Path) -> None:
     :param token: A token that Toloka accepts.
     :param results: The folder with the files of the runs.
     """
-    toloka = checker.Toloka.read(lane.toloka_url, token)
+    toloka = checker.Inventory.read(lane.toloka_url, token)
     ends = {row["run_id"]: datetime.fromisoformat(row["value"]).timestamp() for row in _rows(lane, ENDS)}
     skipped = {row["run_id"] for row in _rows(lane, SKIPPED)}
     attempts = _attempts(lane)
@@ -61,7 +61,7 @@ def collect(records: Records, lane: Lane, token: str, results: Path) -> None:
     records.put("things", list(things(toloka)))
 
 
-def _checked(run: Run, toloka: checker.Toloka, results: Path) -> Run:
+def _checked(run: Run, toloka: checker.Inventory, results: Path) -> Run:
     has_window = run.dag_id == "round_window"
     asked = checker.Run(
         PREFIX + run.run_id, run.state, TASKS[run.dag_id], results / run.run_id, is_whole=not has_window
@@ -70,7 +70,7 @@ def _checked(run: Run, toloka: checker.Toloka, results: Path) -> Run:
     return replace(run, doubled=tuple(checker.doubled(asked, toloka)), wrong=wrong)
 
 
-def things(toloka: checker.Toloka) -> Iterator[Thing]:
+def things(toloka: checker.Inventory) -> Iterator[Thing]:
     """Yield the projects, pools and trainings there are; the id of the run is in their names."""
     for project in toloka.projects:
         yield _thing("project", project.id, project.raw["public_name"], project.raw["status"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SLACK = 5.0
 """Seconds by which clocks may differ: Airflow's of the end of a run, and Toloka's of the closing."""
 GRACE = 180.0
-"""Seconds after the end of a window at which its pool expires, as in ``fleet/dags/round_labelling.py``."""
+"""Seconds after the end of a window at which its pool expires, as in ``fleet/dags/chaos_rounds.py``."""
 ROUNDS_A_MINUTE = 1.5
 """Fewer rounds than that would prove little."""
 

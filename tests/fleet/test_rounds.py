@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from demo.airflow_api import wait_until
-from fleet.checker import Run, Toloka, check
+from fleet.checker import Inventory, Run, check
 from fleet.lane import Lane
 from fleet.settings import TOKEN
 
@@ -77,7 +77,7 @@ def test_rounds_are_exact_although_processes_are_killed(lane: Lane, count: int) 
     for kill in KILLS[count]:
         kill(lane)
     states = {run_id: lane.api.wait_for_run(DAG_ID, run_id, timeout=PATIENCE) for run_id in run_ids}
-    toloka = Toloka.read(lane.toloka_url, TOKEN)
+    toloka = Inventory.read(lane.toloka_url, TOKEN)
     runs = [Run(f"Round {run_id}", state, TASKS, lane.files / run_id) for run_id, state in states.items()]
     wrong = {run.name: found for run in runs if (found := check(run, toloka))}
     assert wrong == {}

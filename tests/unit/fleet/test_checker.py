@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.checker import Run, Toloka, check
+from fleet.checker import Inventory, Run, check
 from tests.support import TOKEN
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
@@ -59,7 +59,7 @@ class Round:
         return [json.loads(line) for line in (self.folder / f"{name}.jsonl").read_text().splitlines()]
 
     def check(self) -> list[str]:
-        return check(self.run, Toloka.read(self.toloka.url, TOKEN))
+        return check(self.run, Inventory.read(self.toloka.url, TOKEN))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from toloka_airflow.sensors import PoolSensor
 
 @pytest.fixture(scope="module")
 def module():
-    return runpy.run_path(str(ROOT / "fleet" / "dags" / "round_labelling.py"))
+    return runpy.run_path(str(ROOT / "fleet" / "dags" / "chaos_rounds.py"))
 
 
 @pytest.fixture(scope="module")
