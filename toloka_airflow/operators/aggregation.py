@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.sdk import AirflowException
 
 from toloka_airflow._internal.identity import TaskIdentity
-from toloka_airflow.api.answer_rows import raw_row
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaOperationError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus
@@ -22,6 +21,7 @@ from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
+from toloka_airflow.transfer.answer_rows import raw_row
 from toloka_airflow.transfer.downloading import download
 from toloka_airflow.triggers.events import WaitEvent
 

@@ -10,7 +10,6 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow._internal.identity import TaskIdentity
-from toloka_airflow.api.answer_rows import answer_rows, count_answers, raw_row
 from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
@@ -21,6 +20,7 @@ from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
+from toloka_airflow.transfer.answer_rows import answer_rows, count_answers, raw_row
 from toloka_airflow.transfer.downloading import download
 from toloka_airflow.transfer.periods import period_filters
 from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_list, read_mapping

@@ -1,1 +1,1 @@
-"""Files on object storage: tasks that are read, rows that are written."""
+"""Files on any object storage; knows nothing of Toloka."""

@@ -11,24 +11,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.identity import TaskIdentity
-from toloka_airflow.api.batches import Batch, BatchKey, PreviousUpload, encode_task, split_into_batches
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, Training
 from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.api.pool_rules import is_archived
-from toloka_airflow.api.uploads import BatchResult, ChangedError, Uploader
 from toloka_airflow.links import store_link
-from toloka_airflow.storage.task_files import FileSource, SourceError, Specs, task_source
+from toloka_airflow.transfer.batch_operations import BatchResult, ChangedError, Uploader
+from toloka_airflow.transfer.batches import Batch, BatchKey, PreviousUpload, encode_task, split_into_batches
 from toloka_airflow.transfer.client_threads import ClientThreads
 from toloka_airflow.transfer.pace import Pace
+from toloka_airflow.transfer.task_files import FileSource, SourceError, Specs, task_source
 from toloka_airflow.transfer.upload_results import UploadResults
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from toloka_airflow.api.batches import EncodedTask
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.transfer.batches import EncodedTask
 
 SHOWN_INVALID = 5
 _ADVICE = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toloka_airflow.api.batches import Batch
-from toloka_airflow.api.uploads import BatchResult, InvalidField
+from toloka_airflow.transfer.batch_operations import BatchResult, InvalidField
+from toloka_airflow.transfer.batches import Batch
 from toloka_airflow.transfer.upload_results import UploadResults
 
 

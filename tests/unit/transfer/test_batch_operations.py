@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.support import TOKEN, ScriptedServer, operation
-from toloka_airflow.api.batches import Batch, encode_task, split_into_batches
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.api.settings import ClientSettings
-from toloka_airflow.api.uploads import ChangedError, InvalidField, Uploader
+from toloka_airflow.transfer.batch_operations import ChangedError, InvalidField, Uploader
+from toloka_airflow.transfer.batches import Batch, encode_task, split_into_batches
 
 A, B = {"text": "a"}, {"text": "b"}
 REQUIRED = {"code": "VALUE_REQUIRED", "message": "Value must be present"}

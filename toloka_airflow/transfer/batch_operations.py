@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toloka_airflow.api.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation, OperationStatus
+from toloka_airflow.transfer.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient

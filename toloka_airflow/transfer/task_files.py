@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toloka_airflow.storage.columns import Columns
+from toloka_airflow.transfer.columns import Columns
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support import operation
-from toloka_airflow.api.batches import MAX_BYTES, EncodedTask, PreviousUpload, encode_task, split_into_batches
 from toloka_airflow.api.models import Operation
+from toloka_airflow.transfer.batches import MAX_BYTES, EncodedTask, PreviousUpload, encode_task, split_into_batches
 
 A = {"text": "a"}
 
