@@ -2,10 +2,10 @@
 # One would guess that the aggregations of crowd-kit take the same tables: what one method labels, another does as well,
 # and a column of labels may be of any type that pandas has for a small set of values.
 #
-# In crowd-kit 1.4.2 that depends on the method. Labels of pandas' type for categories, as Parquet with
-# dictionaries is read, are refused by all but GLAD and MACE, with an AttributeError from within pandas' `eval` that names
-# neither the column nor the type; for tasks and people that type is fine. True and False are labels for all but GLAD,
-# which takes the column for a mask of rows. MMSR raises if there are two people and they agree on everything.
+# In crowd-kit 1.4.2 that depends on the method. Labels of pandas' type for categories, as Parquet with dictionaries is
+# read, are refused by all but GLAD and MACE, with an AttributeError from within pandas' `eval` that names neither the
+# column nor the type; for tasks and people that type is fine. True and False are labels for all but GLAD, which takes
+# the column for a mask of rows. MMSR raises if there are two people and they agree on everything.
 #
 # Seen on 2026-11-28 with crowd-kit 1.4.2, pandas 3.1.1, Python 3.11.
 # Output seen:
