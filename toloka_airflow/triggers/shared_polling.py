@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 REQUESTS_PER_SECOND = 50
 """Polls by id that the waits of one stream may begin, so that several stay below what Toloka allows."""
-NOTIFIED_AT_ONCE = 20
+NOTIFIED_AT_ONCE = 10
 """How many waits are notified in one go, so that the event loop comes round to others in between."""
 LIST_TIMEOUT = 15.0
 """Seconds after which lists that do not answer are not waited for any longer."""
