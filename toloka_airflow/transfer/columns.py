@@ -9,7 +9,7 @@ from typing import Any
 
 from toloka_airflow.transfer.values import BadValuesError, Reader, read_overlap, value_reader, without_nulls
 
-INPUT, GOLDEN = "INPUT:", "GOLDEN:"
+INPUT, GOLDEN, _TASK, _NOWHERE = "INPUT:", "GOLDEN:", "TASK:", ""
 OTHERS = {"HINT:text": "message_on_unknown_solution", "TASK:overlap": "overlap"}
 LEFT_OUT = ("TASK:id", "TASK:remaining_overlap", "HINT:default_language")
 """Columns of the file that Toloka hands out which say nothing of a new task."""
@@ -53,7 +53,6 @@ class Columns:
         *,
         nested: bool = False,
     ) -> None:
-        self._names = names
         self._inputs = {name: value_reader(spec["type"]) for name, spec in input_spec.items()}
         inputs = {f"{INPUT}{name}": reader for name, reader in self._inputs.items()}
         goldens = {f"{GOLDEN}{name}": value_reader(spec["type"]) for name, spec in output_spec.items()}
@@ -72,9 +71,10 @@ class Columns:
         missing = [name for name in required if name not in names]
         if missing and "input_values" not in names:
             raise ValueError(f"missing columns: {', '.join(missing)}; the project requires them")
+        self._columns = [(name, *_part(name), self._readers.get(name, without_nulls)) for name in names]
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._columns)
 
     def _suggestion(self, name: str) -> str:
         known = {known.casefold(): known for known in self._readers}
@@ -90,41 +90,20 @@ class Columns:
 
         :raises BadValuesError: If cells cannot be read; names their columns.
         """
-        filled = [
-            (name, cell) for name, cell in zip(self._names, cells, strict=True) if cell != "" and not _is_null(cell)
-        ]
-        if not filled:
-            return None
-        task: dict[str, Any] = {"input_values": {}}
-        golden: dict[str, Any] = {}
+        parts: dict[str, dict[str, Any]] = {INPUT: {}, GOLDEN: {}, _TASK: {}, _NOWHERE: {}}
         problems: list[str] = []
-        for name, cell in filled:
+        for (name, part, field, read), cell in zip(self._columns, cells, strict=True):
+            if cell is None or cell == "" or (isinstance(cell, dict) and _is_null(cell)):
+                continue
             try:
-                self._add(task, golden, name, cell)
+                parts[part][field] = read(cell)
             except BadValuesError as exc:
                 problems += [f"column {name}.{problem}" for problem in exc.problems]
             except (ValueError, TypeError, RecursionError) as exc:
                 problems.append(f"column {name}: {exc}")
         if problems:
             raise BadValuesError(problems)
-        if golden:
-            task["known_solutions"] = [{"output_values": golden, "correctness_weight": 1}]
-            if "overlap" not in task:
-                task.setdefault("infinite_overlap", True)
-        return task
-
-    def _add(self, task: dict[str, Any], golden: dict[str, Any], name: str, cell: Any) -> None:
-        if name in LEFT_OUT:
-            return
-        value = self._readers[name](cell)
-        if name.startswith(INPUT):
-            task["input_values"][name.removeprefix(INPUT)] = value
-        elif name.startswith(GOLDEN):
-            golden[name.removeprefix(GOLDEN)] = value
-        elif value == math.inf:
-            task["infinite_overlap"] = True
-        else:
-            task[OTHERS.get(name, name)] = value
+        return _task(parts[INPUT], parts[GOLDEN], parts[_TASK]) if any(parts.values()) else None
 
     def _read_values(self, cell: Any) -> Any:
         """Return a struct of input values; which fields there are not, the API says."""
@@ -140,6 +119,26 @@ class Columns:
         if problems:
             raise BadValuesError(problems)
         return values
+
+
+def _part(name: str) -> tuple[str, str]:
+    """Return of which part of a task a column is, and the name of the field there."""
+    for prefix in (INPUT, GOLDEN):
+        if name.startswith(prefix):
+            return prefix, name.removeprefix(prefix)
+    return (_NOWHERE if name in LEFT_OUT else _TASK), OTHERS.get(name, name)
+
+
+def _task(values: dict[str, Any], golden: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    task = {"input_values": values, **others}
+    if task.get("overlap") == math.inf:
+        del task["overlap"]
+        task["infinite_overlap"] = True
+    if golden:
+        task["known_solutions"] = [{"output_values": golden, "correctness_weight": 1}]
+        if "overlap" not in task:
+            task.setdefault("infinite_overlap", True)
+    return task
 
 
 def _visible(name: str) -> str:

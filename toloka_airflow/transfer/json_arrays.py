@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from toloka_airflow.transfer import strict_json
+from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -29,7 +29,8 @@ class JsonArray:
         self.number = 0
         """Of the item that was returned last, or cannot be read, counted from 1."""
         self._read_bytes, self._max_size = read, max_size
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._json = StrictDecoder()
+        self._utf_8 = codecs.getincrementaldecoder("utf-8-sig")()
         self._text, self._position = "", 0
         self._bytes, self._is_all = 0, False
         # Of what was read before the text: lines, and characters of the last one.
@@ -54,7 +55,7 @@ class JsonArray:
         self._next_character()
         while True:
             try:
-                item, end = strict_json.decode_at(self._text, self._position)
+                item, end = self._json.decode_at(self._text, self._position)
             except (ValueError, RecursionError) as exc:
                 # It may be that only the text ends here, and not the item.
                 if len(self._text) - self._position > self._max_size or not self._read():
@@ -90,7 +91,7 @@ class JsonArray:
         self._bytes += len(block)
         self._is_all = not block
         try:
-            self._text += self._decoder.decode(block, final=self._is_all)
+            self._text += self._utf_8.decode(block, final=self._is_all)
         except UnicodeDecodeError as exc:
             number = self._bytes - len(exc.object) + exc.start + 1
             raise JsonArrayError(f"it is not UTF-8: byte {number} of the file is {exc.object[exc.start]:#04x}") from exc
@@ -101,7 +102,7 @@ class JsonArray:
         message, position = str(exc), self._position
         if isinstance(exc, json.JSONDecodeError):
             message, position = exc.msg, exc.pos
-        if not isinstance(exc, strict_json.DuplicateKeyError):
+        if not isinstance(exc, DuplicateKeyError):
             message = f"it is not JSON: {message}"
         lines = self._text.count("\n", 0, position)
         column = position - self._text.rfind("\n", 0, position) + (0 if lines else self._columns)

@@ -1,4 +1,4 @@
-"""JSON without what Python or msgspec let pass: NaN, infinity, numbers too large for a float, and keys twice."""
+"""JSON without what Python or msgspec let pass: NaN, infinity, numbers too large for a float, and keys there twice."""
 
 from __future__ import annotations
 
@@ -13,39 +13,53 @@ class DuplicateKeyError(ValueError):
     """Report an object that has a key twice: readers of JSON would take one value, and not all the same."""
 
 
-def loads(text: bytes) -> Any:
+class StrictDecoder:
     """
-    Return the value of a JSON text in UTF-8, without white space around it.
+    Decode JSON values; not for several threads.
 
-    :raises UnicodeDecodeError: If it is not UTF-8.
-    :raises json.JSONDecodeError: If it is not JSON.
-    :raises DuplicateKeyError: If an object has a key twice.
-    :raises ValueError: If a number is none that can be sent.
-    :raises RecursionError: If it is nested too deeply.
+    Its methods raise
+
+    - `UnicodeDecodeError` for what is not UTF-8,
+    - `json.JSONDecodeError` for what is not JSON,
+    - `DuplicateKeyError` for an object with a key twice,
+    - another `ValueError` for a number that JSON does not have or a float cannot be,
+    - `RecursionError` for too many layers.
     """
-    try:
-        value = _FAST.decode(text)
-    except (ValueError, RecursionError):
-        # It is wrong, and the other decoder says how; or it is half a surrogate pair, which only this one refuses.
-        return _decoded(text.decode())
-    # Of equal keys the last has won. There are none if no more colons follow quotes than there are keys; it counts only
-    # if no colon can follow a quote with white space between them.
-    if text.count(b'":') == _count_keys(value) and not any(space in text for space in _SPACES):
+
+    def __init__(self) -> None:
+        self.floats = 0
+        """How many numbers with a fraction or an exponent were read so far."""
+        self._fast = msgspec.json.Decoder(float_hook=self._float)
+        self._slow = json.JSONDecoder(parse_constant=_no_number, parse_float=self._float, object_pairs_hook=_unique)
+
+    def loads(self, text: bytes) -> Any:
+        """Return the value of a text without white space around it."""
+        try:
+            value = self._fast.decode(text)
+        except (ValueError, RecursionError):
+            # It is wrong, and the other decoder says how; or it is half a surrogate pair, which only this one refuses.
+            return self._decode_all(text.decode())
+        # Of equal keys the last has won. There are none if no more colons follow quotes than there are keys, which
+        # counts if no colon can follow a quote with white space between them.
+        if b" :" in text or b"\t" in text or b"\r" in text or b"\n" in text or text.count(b'":') != _count_keys(value):
+            return self._decode_all(text.decode())
         return value
-    return _decoded(text.decode())
 
+    def decode_at(self, text: str, start: int) -> tuple[Any, int]:
+        """Return the value that begins at a position, and where it ends."""
+        return self._slow.raw_decode(text, start)
 
-def decode_at(text: str, start: int) -> tuple[Any, int]:
-    """Return the value that begins at a position, and where it ends; raises the errors of `loads`."""
-    return _STRICT.raw_decode(text, start)
+    def _decode_all(self, text: str) -> Any:
+        # Not `decode`, which searches for white space around it with regular expressions and takes twice as long.
+        value, end = self._slow.raw_decode(text)
+        if end != len(text):
+            raise json.JSONDecodeError("Extra data", text, end)
+        return value
 
-
-def _decoded(text: str) -> Any:
-    # Not `decode`, which searches for white space around it with regular expressions and takes twice as long.
-    value, end = _STRICT.raw_decode(text)
-    if end != len(text):
-        raise json.JSONDecodeError("Extra data", text, end)
-    return value
+    def _float(self, text: str) -> float:
+        self.floats += 1
+        number = float(text)
+        return number if isfinite(number) else _no_number(text)
 
 
 def _count_keys(value: Any) -> int:
@@ -71,13 +85,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number that JSON has")
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    return number if isfinite(number) else _no_number(text)
-
-
-_SPACES = b" :", b"\t", b"\r", b"\n"
-_FAST = msgspec.json.Decoder()
-_STRICT = json.JSONDecoder(parse_constant=_no_number, parse_float=_float, object_pairs_hook=_unique)

@@ -14,9 +14,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toloka_airflow.transfer import strict_json
 from toloka_airflow.transfer.columns import Columns
 from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
+from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
 from toloka_airflow.transfer.values import BadValuesError, Specs, read_integers, without_numpy
 
 if TYPE_CHECKING:
@@ -115,18 +115,22 @@ class TaskSource:
             problems[MAX_PROBLEMS:] = [f"these are the first {MAX_PROBLEMS}, there may be more"]
         return self.error(first.number, "; ".join(problems))
 
-    def _json_entry(
-        self, number: int, task: Any, specs: Callable[[], Specs], text: bytes | None = None
-    ) -> Row | BadRow:
-        """Return a task that is as the API takes it, but for its integers."""
+    def _json_entry(self, number: int, task: Any, text: bytes | None = None) -> Row | BadRow:
+        """Return a task that is as the API takes it."""
         values = task.get("input_values") if isinstance(task, dict) else None
-        if not isinstance(values, dict):
-            what = f"input_values is {values!r:.100}" if isinstance(task, dict) else f"it is {task!r:.100}"
-            return BadRow(number, [f"{what}; {_HOW}"])
+        if isinstance(values, dict):
+            return Row(number, task, text)
+        what = f"input_values is {values!r:.100}" if isinstance(task, dict) else f"it is {task!r:.100}"
+        return BadRow(number, [f"{what}; {_HOW}"])
+
+    def _with_integers(self, entry: Row | BadRow, specs: Callable[[], Specs]) -> Row | BadRow:
+        """Return the same with integers where it had whole numbers with a fraction, such as 3.0, instead of them."""
         try:
-            return Row(number, task, None if read_integers(task, specs) else text)
+            if isinstance(entry, BadRow) or not read_integers(entry.task, specs):
+                return entry
         except BadValuesError as exc:
-            return BadRow(number, exc.problems)
+            return BadRow(entry.number, exc.problems)
+        return Row(entry.number, entry.task)
 
     def _log_once(self, level: int, text: str) -> None:
         """Log what every attempt says once, however often it reads the source."""
@@ -195,7 +199,7 @@ class ListSource(TaskSource):
 
     def _entries(self, specs: Callable[[], Specs]) -> Entries:
         for number, task in enumerate(self._tasks, 1):
-            yield self._json_entry(number, without_numpy(task), specs)
+            yield self._with_integers(self._json_entry(number, without_numpy(task)), specs)
 
 
 class FileSource(TaskSource):
@@ -274,7 +278,7 @@ class FileSource(TaskSource):
             yield BadRow(number, exc.problems)
         else:
             if task is not None:
-                yield self._json_entry(number, task, specs)
+                yield self._with_integers(self._json_entry(number, task), specs)
 
     def _text(self, number: int, line: bytes) -> str:
         try:
@@ -287,18 +291,19 @@ class JsonLinesSource(FileSource):
     """One JSON object a line, as the API takes tasks; empty lines are skipped."""
 
     def _entries(self, specs: Callable[[], Specs]) -> Entries:
+        decoder = StrictDecoder()
         with closing(self._lines()) as lines:
             for number, line in lines:
                 # What else Python takes for white space is none for JSON.
                 text = line.strip(b" \t\r\n")
                 if not text:
                     continue
+                floats = decoder.floats
                 try:
-                    task = strict_json.loads(text)
+                    entry = self._json_entry(number, decoder.loads(text), text)
                 except (ValueError, RecursionError) as exc:
-                    yield BadRow(number, [_no_json(exc)])
-                else:
-                    yield self._json_entry(number, task, specs, text)
+                    entry = BadRow(number, [_no_json(exc)])
+                yield entry if decoder.floats == floats else self._with_integers(entry, specs)
 
 
 class JsonSource(FileSource):
@@ -311,7 +316,7 @@ class JsonSource(FileSource):
             array = JsonArray(lambda: self._read(file, array.number), MAX_LINE)
             try:
                 while item := array.next_item():
-                    yield self._json_entry(array.number, item[0], specs, item[1].encode())
+                    yield self._with_integers(self._json_entry(array.number, item[0], item[1].encode()), specs)
             except JsonArrayError as exc:
                 if array.number:
                     raise self.error(array.number, str(exc)) from exc
@@ -331,10 +336,12 @@ class CsvSource(FileSource):
             for number, cells in records:
                 if columns is None:
                     columns = self._read_header(cells, specs())
-                elif len(cells) != len(columns) and any(map(str.strip, cells)):
-                    yield BadRow(number, [f"it has {len(cells)} cells, but the header has {len(columns)}"])
-                elif any(map(str.strip, cells)):
+                elif not any(map(str.strip, cells)):
+                    continue
+                elif len(cells) == len(columns):
                     yield from self._table_entry(columns, number, cells, specs)
+                else:
+                    yield BadRow(number, [f"it has {len(cells)} cells, but the header has {len(columns)}"])
         if columns is None:
             raise SourceError(f"{self.name} is empty; its first line must be a header like INPUT:image")
 
@@ -393,7 +400,7 @@ def _no_json(exc: Exception) -> str:
     """Return why a text cannot be read as JSON."""
     if isinstance(exc, UnicodeDecodeError):
         return f"it is not UTF-8: byte {exc.start + 1} is {exc.object[exc.start]:#04x}"
-    if isinstance(exc, strict_json.DuplicateKeyError):
+    if isinstance(exc, DuplicateKeyError):
         return str(exc)
     if isinstance(exc, json.JSONDecodeError):
         return f"it is not JSON: {exc.msg} (column {exc.colno})"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-from toloka_airflow.transfer import strict_json
+from toloka_airflow.transfer.strict_json import StrictDecoder
 
 Specs = tuple[Mapping[str, Any], Mapping[str, Any]]
 """What the project says of a task: the fields of its input, and those of its output."""
@@ -20,6 +20,7 @@ Reader = Callable[[Any], Any]
 _EXACT = 2**53
 _ITEM = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(,|\Z)|((?:\\,|[^,])*+)(,|\Z)')
 _COMMA = re.compile(r"(?<!\\)((?:\\\\)*)\\,")
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,30}(\.0*)?\s*")
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _COORDINATES = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})\s*")
 
@@ -64,17 +65,18 @@ def read_integers(task: Mapping[str, Any], specs: Callable[[], Specs]) -> bool:
     :param specs: Returns the project's specification; called if there is a number with a fraction.
     :raises BadValuesError: If one is not whole.
     """
+    objects = [("input_values", 0, task["input_values"])]
+    if "known_solutions" in task or "baseline_solutions" in task:
+        objects += _output_values(task)
     found, problems = False, []
-    for path, side, values in _value_objects(task):
-        if _MAY_HAVE_FLOATS.isdisjoint(map(type, values.values())):
-            continue
-        spec = specs()[side]
+    for path, side, values in objects:
+        # A loop that costs little, as every task of a file comes through it.
         for name, value in values.items():
-            kind = str(spec[name]["type"]).lower() if name in spec else ""
-            if kind in ("integer", "array_integer") and _has_float(value):
+            kind = type(value)
+            if (kind is float or (kind is list and float in map(type, value))) and _is_integer(specs()[side], name):
                 found = True
                 try:
-                    values[name] = value_reader(kind)(value)
+                    values[name] = value_reader(specs()[side][name]["type"])(value)
                 except ValueError as exc:
                     problems.append(f"{path}.{name}: {exc}")
     if problems:
@@ -100,9 +102,7 @@ def without_numpy(value: Any) -> Any:
     return without_numpy(value.tolist()) if hasattr(value, "tolist") else value
 
 
-def _value_objects(task: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Iterate over the objects with values: their path, whether they are of the input (0) or output (1)."""
-    yield "input_values", 0, task["input_values"]
+def _output_values(task: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, Any]]]:
     for key in ("known_solutions", "baseline_solutions"):
         solutions = task.get(key)
         for number, solution in enumerate(solutions if isinstance(solutions, list) else ()):
@@ -111,11 +111,8 @@ def _value_objects(task: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str
                 yield f"{key}.{number}.output_values", 1, values
 
 
-def _has_float(value: Any) -> bool:
-    return isinstance(value, float) or (isinstance(value, list) and any(isinstance(item, float) for item in value))
-
-
-_MAY_HAVE_FLOATS = frozenset((float, list))
+def _is_integer(spec: Mapping[str, Any], name: str) -> bool:
+    return name in spec and str(spec[name]["type"]).lower() in ("integer", "array_integer")
 
 
 # Arrays
@@ -129,6 +126,8 @@ def _items(cell: Any) -> list[Any]:
         return cell
     if not isinstance(cell, str):
         raise ValueError(f"{cell!r:.100} is no list")
+    if '"' not in cell and "\\" not in cell:
+        return cell.split(",")
     items, start, comma = [], 0, ","
     while comma:
         # The second alternative takes anything.
@@ -173,7 +172,7 @@ def _read_boolean(cell: Any) -> bool:
 def _read_integer(cell: Any) -> int:
     if isinstance(cell, int) and not isinstance(cell, bool):
         return cell
-    if isinstance(cell, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,30}(\.0*)?\s*", cell):
+    if isinstance(cell, str) and _INTEGER.fullmatch(cell):
         return int(cell.partition(".")[0])
     if not isinstance(cell, (float, Decimal)) or not math.isfinite(cell) or cell != int(cell):
         raise ValueError(f"{cell!r:.100} is no integer")
@@ -212,7 +211,7 @@ def _parse_json(text: str) -> Any:
     r"""Read JSON in a cell, where ``\,`` is a comma: Toloka's files may have it within objects, JSON itself never."""
     stripped = _COMMA.sub(r"\1,", text).strip()
     try:
-        value, end = strict_json.decode_at(stripped, 0)
+        value, end = StrictDecoder().decode_at(stripped, 0)
         if end != len(stripped):
             raise json.JSONDecodeError("Extra data", stripped, end)
     except json.JSONDecodeError as exc:
