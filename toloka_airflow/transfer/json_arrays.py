@@ -19,7 +19,7 @@ class JsonArrayError(ValueError):
 
 class JsonArray:
     """
-    Read an array from its beginning to the end of the file.
+    Read an array of objects from its beginning to the end of the file; a bare number in it may be cut in two.
 
     :param read: Returns the next bytes of the file; none at its end.
     :param max_size: Characters of an item, at most.
@@ -48,21 +48,25 @@ class JsonArray:
             self._position += is_last
         else:
             is_last = self._go_behind(",]") == "]"
-        self.number += 1
         if is_last:
             self._go_behind("")
             return None
+        self.number += 1
         self._next_character()
         while True:
             try:
                 item, end = self._json.decode_at(self._text, self._position)
             except (ValueError, RecursionError) as exc:
                 # It may be that only the text ends here, and not the item.
-                if len(self._text) - self._position > self._max_size or not self._read():
+                if self._is_too_long or not self._read():
                     raise self._error(exc) from exc
             else:
                 text, self._position = self._text[self._position : end], end
                 return item, text
+
+    @property
+    def _is_too_long(self) -> bool:
+        return len(self._text) - self._position > self._max_size
 
     def _go_behind(self, characters: str) -> str:
         """Return the next character, which must be one of these; if these are none, the file must end."""
@@ -104,6 +108,8 @@ class JsonArray:
             message, position = exc.msg, exc.pos
         if not isinstance(exc, DuplicateKeyError):
             message = f"it is not JSON: {message}"
+        if self._is_too_long:
+            message = f"it is longer than {self._max_size} characters, or {message}"
         lines = self._text.count("\n", 0, position)
         column = position - self._text.rfind("\n", 0, position) + (0 if lines else self._columns)
         return JsonArrayError(f"{message} (line {self._lines + lines + 1}, column {column})")

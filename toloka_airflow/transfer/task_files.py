@@ -284,7 +284,7 @@ class FileSource(TaskSource):
         try:
             return line.decode()
         except UnicodeDecodeError as exc:
-            raise self.error(number, f"it is not UTF-8: byte {exc.start + 1} is {line[exc.start]:#04x}") from exc
+            raise self.error(number, _unreadable(exc)) from exc
 
 
 class JsonLinesSource(FileSource):
@@ -302,7 +302,7 @@ class JsonLinesSource(FileSource):
                 try:
                     entry = self._json_entry(number, decoder.loads(text), text)
                 except (ValueError, RecursionError) as exc:
-                    entry = BadRow(number, [_no_json(exc)])
+                    entry = BadRow(number, [_unreadable(exc)])
                 yield entry if decoder.floats == floats else self._with_integers(entry, specs)
 
 
@@ -396,8 +396,8 @@ def _is_control_with_end(task: Mapping[str, Any]) -> bool:
     )
 
 
-def _no_json(exc: Exception) -> str:
-    """Return why a text cannot be read as JSON."""
+def _unreadable(exc: Exception) -> str:
+    """Return why a text cannot be read."""
     if isinstance(exc, UnicodeDecodeError):
         return f"it is not UTF-8: byte {exc.start + 1} is {exc.object[exc.start]:#04x}"
     if isinstance(exc, DuplicateKeyError):
