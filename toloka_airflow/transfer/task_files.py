@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from toloka_airflow.transfer.columns import Columns
 from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
-from toloka_airflow.transfer.values import BadValuesError, Specs, read_integers, without_numpy
+from toloka_airflow.transfer.values import BadValuesError, read_integers, without_numpy
+from toloka_airflow.transfer.values import Specs as Specs
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

@@ -224,7 +224,7 @@ def test_whole_numbers_are_integers(tmp_path: Path, suffix: str, kind: str, give
 @pytest.mark.parametrize("nested", [False, True])
 def test_whole_numbers_in_parquet(tmp_path: Path, nested: bool) -> None:
     """As pandas writes integers of which some are missing."""
-    values = [{"integer": 3.0, "array_integer": [1.0, 2.0]}, {"integer": None, "array_integer": None}]
+    values: Table = [{"integer": 3.0, "array_integer": [1.0, 2.0]}, {"integer": None, "array_integer": None}]
     table: Table = [{f"INPUT:{name}": cell for name, cell in row.items()} for row in values]
     if nested:
         solutions = [{"output_values": {"count": 4.0}}]
@@ -482,6 +482,7 @@ def test_control_tasks_with_a_finite_overlap(tmp_path: Path, suffix: str, caplog
         '{"input_values": {"json": [{"a": {"b": 1, "b": 2}}]}}',
         '{"input_values": {"string": "\\":", "url": 1, "url": 2}}',
         '{"input_values": {"string": "a"}, "input_values"\t: {}}',
+        '{"input_values": {"string": "a"}, "input_values"\r : {}}',
     ],
 )
 @pytest.mark.parametrize("suffix", ["jsonl", "json"])
@@ -612,7 +613,7 @@ def outcome(function: Callable[[Any], Any], text: Any) -> Any:
 
 @settings(deadline=None, max_examples=500)
 @given(
-    st.lists(st.sampled_from([*TOKENS.split(), " ", "\t"]), max_size=25).map("".join).map(str.strip)
+    st.lists(st.sampled_from([*TOKENS.split(), '"a" :', '"a"\t:', " "]), max_size=25).map("".join).map(str.strip)
     | JSON.map(json.dumps)
 )
 def test_both_decoders_agree(text: str) -> None:
@@ -707,8 +708,8 @@ def test_the_same_tasks_from_every_format(made: list[dict[str, Any]]) -> None:
     table = [as_row(task) for task in made]
     texts = [{name: as_text(name, value) for name, value in row.items()} for row in table]
     with tempfile.TemporaryDirectory() as folder:
-        for suffix, write in TEXT_TABLES.items():
-            assert read(write(Path(folder) / f"texts.{suffix}", texts)) == expected, suffix
+        for suffix, write_table in TEXT_TABLES.items():
+            assert read(write_table(Path(folder) / f"texts.{suffix}", texts)) == expected, suffix
         assert read(typed_parquet(Path(folder) / "typed.parquet", table)) == expected
         for suffix, write in JSON_FORMATS.items():
             assert read(write(Path(folder) / f"tasks.{suffix}", expected)) == expected, suffix
