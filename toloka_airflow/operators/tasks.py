@@ -30,12 +30,15 @@ class CreateTasksOperator(WaitingOperator):
     a stream:
 
     - JSON Lines (``.jsonl``, ``.ndjson``): a task a line, as the API takes it: ``{"input_values": {...}}``.
+    - JSON (``.json``): an array of such tasks.
     - CSV (``.csv``, ``.tsv``): columns ``INPUT:name``, ``GOLDEN:name``, ``HINT:text`` and ``TASK:overlap`` as on
-      Toloka's upload page. Cells are converted to the types of the project's fields; an empty cell is no value. A task
-      with golden answers is for everybody (its overlap is infinite) unless it has an overlap of its own.
+      Toloka's upload page, ``reserved_for`` and ``unavailable_for``. Cells are converted to the types of the project's
+      fields; an empty cell is no value, and an empty row no task. A task with golden answers is for everybody (its
+      overlap is infinite) unless it has an overlap of its own.
     - Parquet (``.parquet``): the same columns, or columns named like the fields of a task; needs pyarrow.
 
-    Text files may be compressed (``.gz``).
+    Text files may be compressed (``.gz``). A cell that is not of its field's type fails the task, as do 3.5 for an
+    integer and a key that is there twice in JSON. What else is wrong with the values of JSON and lists, the API says.
 
     It may be retried and cleared as often as needed: what was uploaded is found again, also if a worker was killed.
     Tasks that are uploaded stay so if others are refused; repair the refused lines, leave all others in their place,

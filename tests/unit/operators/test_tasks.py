@@ -143,6 +143,47 @@ def test_csv_is_read_by_the_specification_of_the_project(client: TolokaClient, t
     assert second["input_values"] == {"text": "b", "count": 2}
 
 
+TREES: list[dict[str, Any]] = [
+    {"trees": ["Oak", "Pine, old"], "count": 3, "places": ["22.3341,32.32"]},
+    {"trees": ["Elm"], "count": 4, "places": []},
+]
+
+
+def trees_csv(path: Path) -> str:
+    path.write_text(
+        "INPUT:trees,INPUT:count,INPUT:places,TASK:id\n"
+        '"Oak,""Pine, old""",3.0,"""22.3341,32.32""",1\n,,,\nElm,4,[],2\n,,,\n'
+    )
+    return str(path)
+
+
+def trees_json(path: Path) -> str:
+    path.write_text(json.dumps([{"input_values": {**values, "count": float(values["count"])}} for values in TREES]))
+    return str(path)
+
+
+def trees_parquet(path: Path) -> str:
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {f"INPUT:{name}": [*(values[name] for values in TREES), None] for name in TREES[0]}
+    columns["INPUT:count"] = [3.0, 4.0, None]
+    parquet.write_table(pyarrow.table(columns), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(trees_csv, "a.csv"), (trees_json, "a.json"), (trees_parquet, "a.parquet")]
+)
+def test_values_as_people_write_them(client: TolokaClient, tmp_path: Path, write: Any, name: str) -> None:
+    inputs = {"trees": {"type": "array_string"}, "count": {"type": "integer"}, "places": {"type": "array_coordinates"}}
+    spec = {**PROJECT["task_spec"], "input_spec": inputs}
+    pool_id = client.create_pool({**POOL, "project_id": client.create_project({**PROJECT, "task_spec": spec}).id}).id
+    result = upload(pool_id, write(tmp_path / name)).result
+    assert (result["total"], result["created"], result["invalid"]) == (2, 2, 0)
+    assert [task.input_values for task in client.list_tasks(pool_id)] == TREES
+
+
 def test_a_training(client: TolokaClient, source: str) -> None:
     training = {
         "project_id": client.create_project(PROJECT).id,
