@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
+from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.replacing import LOCAL, OBJECT_STORES, StoragePath, check_replaceable, replacing
 
 PART_BYTES = 8 * 1024 * 1024
@@ -100,6 +101,7 @@ class RowFile:
         # A name of its own, as another attempt may still be alive.
         with replacing(self._path, f"{self._folder}/joined-{uuid.uuid4().hex[:8]}") as file:
             self._join(file)
+        report_written(self._path)
         counts = dict(self.counts)
         # In any order: parts that are left by a kill are either a beginning of the file or no part of it.
         self.discard()
