@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,19 @@ USER, PASSWORD = "labels", "only-for-tests"
 asyncssh.set_log_level("WARNING")
 
 
-@dataclass
 class SftpServer:
     """
-    What to know of a server that runs.
+    A server that runs.
 
-    :param on_call: Called with the name of a call and paths inside the folder: before each write, and
-        after each rename.
+    ``on_call`` is called with the name of a call and the paths inside the folder: before each write, and after each
+    rename.
     """
 
-    port: int
-    on_call: Callable[..., None] = lambda name, *paths: None
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = 0
+        self.on_call: Callable[..., None] = lambda name, *paths: None
+        self._connections: list[asyncssh.SSHServerConnection] = []
 
     @property
     def login(self) -> dict[str, Any]:
@@ -43,6 +45,54 @@ class SftpServer:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", uri)
         return conn_id
 
+    async def listen(self) -> None:
+        """Begin to serve."""
+        self._acceptor = await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+            server_factory=partial(_Login, self._connections),
+            sftp_factory=partial(_Folder, self),
+        )
+        self.port = self._acceptor.get_port()
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._acceptor.close()
+        for connection in self._connections:
+            connection.abort()
+            await connection.wait_closed()
+        await self._acceptor.wait_closed()
+
+
+class _Login(asyncssh.SSHServer):
+    def __init__(self, connections: list[asyncssh.SSHServerConnection]) -> None:
+        self._connections = connections
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connections.append(conn)
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == (USER, PASSWORD)
+
+
+class _Folder(asyncssh.SFTPServer):
+    def __init__(self, server: SftpServer, channel: Any) -> None:
+        super().__init__(channel, chroot=str(server.folder).encode())
+        self._server = server
+
+    def write(self, file_obj: Any, offset: int, data: bytes) -> int:
+        path = Path(file_obj.name.decode()).relative_to(self._server.folder)
+        self._server.on_call("write", f"/{path}")
+        return int(super().write(file_obj, offset, data))  # type: ignore[arg-type]
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        super().posix_rename(oldpath, newpath)
+        self._server.on_call("renamed", oldpath.decode(), newpath.decode())
+
 
 @contextmanager
 def sftp_server(folder: Path, *, can_replace: bool = True) -> Iterator[SftpServer]:
@@ -51,56 +101,19 @@ def sftp_server(folder: Path, *, can_replace: bool = True) -> Iterator[SftpServe
 
     :param can_replace: Whether it knows ``posix-rename@openssh.com``, as OpenSSH does.
     """
-
-    class Login(asyncssh.SSHServer):
-        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-            connections.append(conn)
-
-        def password_auth_supported(self) -> bool:
-            return True
-
-        def validate_password(self, username: str, password: str) -> bool:
-            return (username, password) == (USER, PASSWORD)
-
-    class Folder(asyncssh.SFTPServer):
-        def __init__(self, channel: Any) -> None:
-            super().__init__(channel, chroot=str(folder).encode())
-
-        def write(self, file_obj: Any, offset: int, data: bytes) -> int:
-            server.on_call("write", f"/{Path(file_obj.name.decode()).relative_to(folder)}")
-            return int(super().write(file_obj, offset, data))  # type: ignore[arg-type]
-
-        def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
-            super().posix_rename(oldpath, newpath)
-            server.on_call("renamed", oldpath.decode(), newpath.decode())
-
-    async def listen() -> asyncssh.SSHAcceptor:
-        key = asyncssh.generate_private_key("ssh-ed25519")
-        return await asyncssh.listen(
-            "127.0.0.1", 0, server_host_keys=[key], server_factory=Login, sftp_factory=Folder
-        )
-
-    async def close(acceptor: asyncssh.SSHAcceptor) -> None:
-        acceptor.close()
-        for connection in connections:
-            connection.abort()
-            await connection.wait_closed()
-        await acceptor.wait_closed()
-
-    connections: list[asyncssh.SSHServerConnection] = []
     known = SFTPServerHandler._extensions
     if not can_replace:
         SFTPServerHandler._extensions = [item for item in known if item[0] != b"posix-rename@openssh.com"]
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    server = SftpServer(folder)
     try:
-        acceptor = asyncio.run_coroutine_threadsafe(listen(), loop).result(30)
-        server = SftpServer(acceptor.get_port())
+        asyncio.run_coroutine_threadsafe(server.listen(), loop).result(30)
         try:
             yield server
         finally:
-            asyncio.run_coroutine_threadsafe(close(acceptor), loop).result(30)
+            asyncio.run_coroutine_threadsafe(server.close(), loop).result(30)
     finally:
         SFTPServerHandler._extensions = known
         loop.call_soon_threadsafe(loop.stop)

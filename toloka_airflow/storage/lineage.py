@@ -1,5 +1,5 @@
 """
-Tell Airflow's lineage which files a task reads and writes.
+Report to Airflow's lineage which files a task reads and writes.
 
 Airflow 3.3 itself notices `ObjectStoragePath.open` and ``copy`` only, not what is read and written by the path's file
 system, as here. It forgets all when a task is deferred: what was read before is to be reported again after the resume.

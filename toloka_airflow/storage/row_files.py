@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import IO
 
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.replacing import LOCAL, OBJECT_STORES, StoragePath, check_replaceable, replacing

@@ -1,4 +1,4 @@
-"""A file is put in its place as a whole, by whatever a store can do; other stores are refused before anything is done."""
+"""A file is put in its place as a whole, by what each store can do; other stores are refused beforehand."""
 
 from __future__ import annotations
 
@@ -73,9 +73,14 @@ def test_the_old_file_is_read_until_the_new_one_is_whole(path: Any, there: bool)
 def test_an_error_leaves_the_old_file(path: Any, error: type[BaseException]) -> None:
     path.fs.makedirs(path.fs._parent(path.path), exist_ok=True)
     path.fs.pipe_file(path.path, OLD)
-    with pytest.raises(error, match="in between"), replacing(path, f"{path.path}.parts/joined") as file:
-        file.write(NEW)
-        raise error("in between")
+
+    def write() -> None:
+        with replacing(path, f"{path.path}.parts/joined") as file:
+            file.write(NEW)
+            raise error("in between")
+
+    with pytest.raises(error, match="in between"):
+        write()
     assert path.fs.cat_file(path.path) == OLD
     assert everything(path) == [path.path]
 
@@ -94,7 +99,7 @@ def test_an_sftp_server_that_cannot_replace_is_refused_before_anything_is_done(t
         path = over_sftp(server)
         path.fs.pipe_file(path.path, OLD)
         for attempt in (lambda: RowFile(path, key="k"), lambda: replacing(path, "/other").__enter__()):
-            with pytest.raises(ValueError, match="no posix-rename@openssh.com"):
+            with pytest.raises(ValueError, match=r"no posix-rename@openssh\.com"):
                 attempt()
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [tmp_path / "rows/answers.jsonl"]
     assert (tmp_path / "rows/answers.jsonl").read_bytes() == OLD
