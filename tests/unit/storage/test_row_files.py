@@ -20,6 +20,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
+from tests.sftp_server import sftp_server
 from toloka_airflow.storage.row_files import RowFile
 
 
@@ -46,10 +47,14 @@ class Store(MemoryFileSystem):  # type: ignore[misc]
         return True
 
 
-@pytest.fixture(params=["file", "memory"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["file", "memory", "sftp"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "file":
         yield f"file://{tmp_path}/new/folder"
+        return
+    if request.param == "sftp":
+        with sftp_server(tmp_path) as server:
+            yield f"sftp://{server.connect(monkeypatch)}@/new/folder"
         return
     fs = MemoryFileSystem()
     attach("memory", fs=fs)
@@ -254,9 +259,11 @@ def test_a_name_that_asks_for_another_format_is_refused(tmp_path: Path, name: st
         RowFile(ObjectStoragePath(f"file://{tmp_path}/{name}"), key="k")
 
 
-def test_a_folder_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_folder_is_refused_before_anything_is_written(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    path.fs.makedirs(path.path)
     with pytest.raises(ValueError, match="which is a folder"):
-        RowFile(ObjectStoragePath(f"file://{tmp_path}"), key="k")
+        RowFile(path, key="k")
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
