@@ -21,9 +21,10 @@ from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
 from toloka_airflow.transfer.answer_rows import answer_rows, count_answers, raw_row
+from toloka_airflow.transfer.decisions import Decision, read_file, read_list, read_mapping
 from toloka_airflow.transfer.downloading import download
 from toloka_airflow.transfer.periods import period_filters
-from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_list, read_mapping
+from toloka_airflow.transfer.reviewing import Review, ask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
