@@ -32,6 +32,7 @@ windows                 | hooks operators sensors                               
 operators               | _internal api assets hooks links storage transfer        | airflow pendulum |
                         | triggers triggers.__init__                               |                  |
 transfer                | _internal api links storage                              | airflow          | pyarrow
+voting                  | api transfer                                             |                  |
 sensors                 | _internal api assets hooks links triggers                | airflow          |
                         | triggers.__init__ triggers.close_on_kill                 |                  |
 triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |

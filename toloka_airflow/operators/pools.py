@@ -49,8 +49,8 @@ class CreatePoolOperator(_PoolCreator):
     Create a pool, once however often the task is tried, and return its id. The pool is closed and has no tasks.
 
     The date on which the pool expires is given in one place: in ``config`` (as text it is UTC, as the API has it),
-    ``expires_in`` or ``will_expire``. A date in ``config`` that has passed, as in a file that was stored with an earlier
-    pool, gives way to the arguments.
+    ``expires_in`` or ``will_expire``. A date in ``config`` that has passed, as in the stored file of an earlier pool,
+    gives way to the arguments.
 
     :param config: What the API takes as a pool: a dict (templated, deeply), or the path (templated) of a JSON or YAML
         file with it, whose content is not templated. What comes from a template is text, unless the DAG has

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError
 from toloka_airflow.api.models import Assignment, AssignmentStatus
@@ -24,7 +24,18 @@ ALLOWED = {
 """From which statuses an answer can be given another one."""
 
 
-def ask(decide: Callable[[Assignment], Any], assignments: Iterable[Assignment]) -> Iterator[Decision | None]:
+Decide = Callable[[Assignment], Mapping[str, Any] | None]
+
+
+@runtime_checkable
+class DecidesFromAll(Protocol):
+    """What gets all answers before it decides about the first, such as `toloka_airflow.voting.MajorityVote`."""
+
+    def from_answers(self, answers: Iterable[Assignment]) -> Decide:
+        """Return the function that decides about each of them."""
+
+
+def ask(decide: Decide, assignments: Iterable[Assignment]) -> Iterator[Decision | None]:
     """
     Ask a function for its decision on each of some answers; ``None`` leaves one as it is.
 

@@ -310,7 +310,9 @@ class TestExpiry:
         assert toloka.run(CreatePoolOperator, config=ENDLESS, expires_in=span) == made
 
     @pytest.mark.parametrize("date", ["2001-01-01T00:00:00.000", datetime(2001, 1, 1, tzinfo=UTC)])
-    @pytest.mark.parametrize("argument", [{"will_expire": "2040-01-01T12:00:00Z"}, {"expires_in": timedelta(days=10_000)}])
+    @pytest.mark.parametrize(
+        "argument", [{"will_expire": "2040-01-01T12:00:00Z"}, {"expires_in": timedelta(days=10_000)}]
+    )
     def test_an_argument_wins_over_a_date_that_has_passed(
         self, toloka: Toloka, date: Any, argument: dict[str, Any]
     ) -> None:
@@ -347,7 +349,10 @@ class TestExpiry:
             ({"expires_in": 5, "will_expire": "2040-01-01T00:00:00Z"}, "expires_in and will_expire say both"),
             ({"config": POOL, "expires_in": 5}, "will_expire of config and expires_in say both"),
             ({"config": {**POOL, "will_expire": "2001-01-01"}}, "will_expire of config is 2001-01-01, which is in"),
-            ({"config": {**POOL, "will_expire": "soon"}, "expires_in": 5}, "will_expire of config is 'soon'; it must be"),
+            (
+                {"config": {**POOL, "will_expire": "soon"}, "expires_in": 5},
+                "will_expire of config is 'soon'; it must be",
+            ),
             ({"config": {**POOL, "will_expire": datetime(2040, 1, 1)}}, "must be a time with a zone"),
         ],
     )
