@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus
+from toloka_airflow.storage.lines import read_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -120,7 +118,7 @@ def read_file(path: ObjectStoragePath) -> Iterator[Decision]:
     if delimiter is not None:
         return _read_table(path, delimiter)
     name = f"decisions: {path}, "
-    lines = ((number, line) for number, line in _lines(path, MAX_LINE) if line.strip())
+    lines = ((number, line) for number, line in read_lines("decisions", path, max_bytes=MAX_LINE) if line.strip())
     return _once(name, "line", ((number, _parsed(f"{name}line {number}", line)) for number, line in lines))
 
 
@@ -136,27 +134,6 @@ def _once(name: str, unit: str, decisions: Iterable[tuple[int, Any]]) -> Iterato
             raise ValueError(f"{where}: {assignment_id} is decided twice, first in {unit} {numbers[assignment_id]}")
         numbers[assignment_id] = number
         yield checked_decision(where, assignment_id, {key: fields[key] for key in fields if key != "assignment_id"})
-
-
-def _lines(path: ObjectStoragePath, limit: int) -> Iterator[tuple[int, bytes]]:
-    """Iterate over the lines with their numbers, from 1."""
-    compression = "gzip" if path.path.lower().endswith(".gz") else None
-    try:
-        file = path.fs.open(path.path, "rb", compression=compression)
-    except (FileNotFoundError, IsADirectoryError):
-        raise ValueError(f"decisions is {str(path)!r}, and there is no such file") from None
-    with file:
-        for number in count(1):
-            where = f"decisions: {path}, line {number}"
-            try:
-                line = file.readline(limit + 1)
-            except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
-                raise ValueError(f"{where}: the compressed file breaks off or is damaged: {exc}") from None
-            if not line:
-                return
-            if len(line) > limit:
-                raise ValueError(f"{where}: it is longer than {limit} bytes")
-            yield number, line
 
 
 def _parsed(where: str, line: bytes) -> Any:
@@ -262,7 +239,7 @@ def _records(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int, lis
 
 
 def _texts(path: ObjectStoragePath) -> Iterator[str]:
-    for number, line in _lines(path, MAX_TABLE_LINE):
+    for number, line in read_lines("decisions", path, max_bytes=MAX_TABLE_LINE):
         try:
             yield (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
         except UnicodeDecodeError as exc:
