@@ -42,7 +42,7 @@ def add_inputs(
     of these is replaced. All else stays as it is.
 
     All tasks of the pool are read, into a temporary file on the local disk that is as large as their input values.
-    Memory is some MB, however many tasks and labels there are.
+    Memory is some 20 MB, however many tasks and labels there are.
 
     :param labels: The path of a file of JSON Lines, gzip if its name ends with ``.gz``; or an iterable of labels.
     :param path: The file of JSON Lines to write, gzip if its name ends with ``.gz``. It is there when it is complete;
@@ -78,7 +78,7 @@ def _rows(labels: Iterable[tuple[str, Any]], tasks: PoolTasks, *, only_real_task
         if only_real_tasks and task["is_control"]:
             continue
         try:
-            yield _encoded({name: label[name] for name in label if name != "known_solutions"} | task)
+            yield _encoded({**{name: label[name] for name in label if name != "known_solutions"}, **task})
         except (TypeError, ValueError) as exc:
             raise ValueError(f"{where}: it holds what JSON does not have: {exc}") from None
 
