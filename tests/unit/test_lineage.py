@@ -13,8 +13,9 @@ import attrs
 import pytest
 from airflow.providers.common.compat import sdk
 from airflow.providers.common.compat.sdk import HookLineageCollector
-from airflow.sdk import Asset
+from airflow.sdk import Asset, ObjectStoragePath
 
+from tests.sftp_server import PASSWORD, sftp_server
 from tests.support import TOKEN, connect, run_task
 from tests.worlds import POOL, PROJECT, small_pool
 from toloka_airflow.api.client import TolokaClient
@@ -236,6 +237,19 @@ def test_a_file_that_is_read_twice_is_one_input(collected: Collected, toloka: Em
         collected.result = run_task(CreateProjectOperator(task_id=attempt, config=config)).result
     [info] = collected.collector.collected_assets.inputs
     assert (info.asset.uri, info.count) == (f"file://{config}", 2)
+
+
+def test_a_file_on_an_sftp_server(
+    collected: Collected, toloka: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Airflow itself reports it: with the id of the connection, and without its password."""
+    pool_id = toloka.add_pool(2, overlap=1, open=True)
+    toloka.clock.advance(3600)
+    with sftp_server(tmp_path) as server:
+        path = f"sftp://{server.connect(monkeypatch)}@/rows.jsonl"
+        found = collected.run(GetAssignmentsOperator(task_id="get", pool_id=pool_id, path=path))
+    assert found["outputs"] == [Asset(str(ObjectStoragePath(path))).uri]
+    assert PASSWORD not in found["outputs"][0]
 
 
 def test_a_pool_is_a_dataset() -> None:

@@ -46,9 +46,9 @@ def report_output(uri: str, context: Any) -> None:
 def _report(method: str, uri: str, context: Any) -> None:
     if "airflow" not in sys.modules:
         return  # nobody collects it
-    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
-
     try:
+        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
         # With the first context, as an asset counts again with each.
         getattr(get_hook_lineage_collector(), method)(context=_contexts.setdefault(uri, context), uri=uri)
     except Exception as exc:

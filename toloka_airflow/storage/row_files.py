@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import IO
 
 from toloka_airflow.storage.lineage import report_written
-from toloka_airflow.storage.replacing import LOCAL, OBJECT_STORES, StoragePath, check_replaceable, replacing
+from toloka_airflow.storage.replacing import OBJECT_STORES, StoragePath, check_replaceable, replacing
 
 PART_BYTES = 8 * 1024 * 1024
 GZIP_LEVEL = 3
@@ -57,7 +57,7 @@ class RowFile:
             raise ValueError(f"path is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
         check_replaceable(path)
         self._fs = path.fs
-        if path.protocol in LOCAL and self._fs.isdir(self._target):
+        if path.protocol not in OBJECT_STORES and self._fs.isdir(self._target):
             raise ValueError(f"path is {str(path)!r}, which is a folder; name a file")
         self._folder = f"{self._target}.{key}.parts"
         self._part_bytes = part_bytes

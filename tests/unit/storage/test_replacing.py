@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,15 +13,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import ObjectStoragePath
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.sftp_server import SftpServer, sftp_server
+from tests.support import ScriptedServer, run_task
 from tests.unit.storage.test_row_files import Store
+from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+from toloka_airflow.operators.assignments import GetAssignmentsOperator
+from toloka_airflow.operators.tasks import CreateTasksOperator
 from toloka_airflow.storage.replacing import check_replaceable, replacing
 from toloka_airflow.storage.row_files import RowFile
 
+HDFS = "hdfs:///labels.jsonl"
 OLD, NEW = b"old\n" * 1000, b"new\n" * 2000
 
 
@@ -92,6 +99,26 @@ def test_another_store_is_refused_before_anything_is_done(protocol: str) -> None
         with pytest.raises(ValueError, match=f"a store of {protocol} .* copy it from there in a task of its own"):
             attempt()
     assert not path.fs.exists(f"/{protocol}")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        GetAssignmentsOperator(task_id="get", pool_id="21", path=HDFS),
+        AggregateSolutionsOperator(task_id="aggregate", pool_id="21", fields=["label"], path=HDFS),
+        CreateTasksOperator(task_id="upload", pool_id="21", tasks=[{"input_values": {}}], ids_path=HDFS),
+    ],
+    ids=lambda task: task.task_id,
+)
+def test_nothing_is_sent_for_a_file_that_cannot_be_put_in_its_place(
+    server: ScriptedServer, connection: str, task: Any
+) -> None:
+    with pytest.raises(AirflowFailException) as told:
+        run_task(task)
+    assert server.calls() == []
+    page = (Path(__file__).parents[3] / "docs/files.md").read_text()
+    [quoted] = re.findall(r"(?ms)^path is .*?(?=^```)", page)
+    assert " ".join(quoted.split()) in str(told.value)
 
 
 def test_an_sftp_server_that_cannot_replace_is_refused_before_anything_is_done(tmp_path: Path) -> None:

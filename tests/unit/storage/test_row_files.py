@@ -259,9 +259,11 @@ def test_a_name_that_asks_for_another_format_is_refused(tmp_path: Path, name: st
         RowFile(ObjectStoragePath(f"file://{tmp_path}/{name}"), key="k")
 
 
-def test_a_folder_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_folder_is_refused_before_anything_is_written(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    path.fs.makedirs(path.path)
     with pytest.raises(ValueError, match="which is a folder"):
-        RowFile(ObjectStoragePath(f"file://{tmp_path}"), key="k")
+        RowFile(path, key="k")
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
