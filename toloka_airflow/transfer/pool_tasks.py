@@ -47,7 +47,8 @@ class PoolTasks:
         :raises TolokaError: If the pool has no such task.
         """
         if self._database is None:
-            self._database = self._fetch()
+            self._database = sqlite3.connect("")  # a temporary file that has no name
+            self._fetch_into(self._database)
         query = "SELECT input_values, known_solutions FROM tasks WHERE id = ?"
         row = self._database.execute(query, (task_id,)).fetchone()
         if row is None:
@@ -56,8 +57,7 @@ class PoolTasks:
         facts = {"input_values": json.loads(input_values), "is_control": known is not None}
         return facts if known is None else {**facts, "known_solutions": json.loads(known)}
 
-    def _fetch(self) -> sqlite3.Connection:
-        database = sqlite3.connect("")  # a temporary file that has no name
+    def _fetch_into(self, database: sqlite3.Connection) -> None:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         columns = "id TEXT PRIMARY KEY, input_values TEXT, known_solutions TEXT"
@@ -70,7 +70,6 @@ class PoolTasks:
             if pace.is_due():
                 self._log.info("Read so far: %d tasks of pool %s", number, self._pool_id)
         self._log.info("Read: %d tasks of pool %s, for their input values", number, self._pool_id)
-        return database
 
 
 def _row(task: Raw) -> tuple[str, str, str | None]:
