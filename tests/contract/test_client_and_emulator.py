@@ -378,6 +378,13 @@ def test_lists_are_read_page_by_page(toloka: Any, monkeypatch: pytest.MonkeyPatc
     assert len(pages) == 2
 
 
+def test_tasks_are_read_in_pages_of_any_size(toloka: Any) -> None:
+    pool = new_pool(toloka, tasks=305)
+    pages = list(toloka.client.task_pages(pool.id, page_size=200))
+    assert [len(page) for page in pages] == [200, 105]
+    assert [raw["id"] for page in pages for raw in page] == [task.id for task in toloka.client.list_tasks(pool.id)]
+
+
 def test_operations_are_read_500_at_a_time(toloka: Any) -> None:
     toloka.world.crowd.change(size=0)
     client, pool = toloka.client, new_pool(toloka, tasks=1)

@@ -56,4 +56,11 @@ def test_the_snippets_are_a_dag_that_runs(ended: dict[str, Any], tmp_path: Path)
     answers = [json.loads(line) for line in gzip.decompress((tmp_path / "answers.jsonl.gz").read_bytes()).splitlines()]
     shown = [json.loads(line) for line in TEXT.splitlines() if line.startswith('{"assignment_id"')]
     assert set(shown[0]) == set(answers[0]) - {"known_solutions"}
-    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) >= 3
+    labels = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    [label] = [json.loads(line) for line in TEXT.splitlines() if line.startswith('{"confidence"')]
+    assert len(labels) >= 3
+    assert set(label) == set(labels[0]) - {"known_solutions"}
+    own = [json.loads(line) for line in (tmp_path / "majority.jsonl").read_text().splitlines()]
+    assert {row["task_id"]: row["input_values"] for row in own} == {
+        row["task_id"]: row["input_values"] for row in labels
+    }

@@ -32,6 +32,8 @@ windows                 | hooks operators sensors                               
 operators               | _internal api assets hooks lineage links storage         | airflow pendulum |
                         | transfer triggers triggers.__init__                      |                  |
 transfer                | _internal api links storage                              | airflow msgspec  | pyarrow
+labels                  | api hooks storage transfer                               |                  | airflow
+voting                  | api transfer                                             |                  |
 sensors                 | _internal api assets hooks lineage links triggers        | airflow          |
                         | triggers.__init__ triggers.close_on_kill                 |                  |
 triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |

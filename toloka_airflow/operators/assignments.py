@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -22,9 +22,10 @@ from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
 from toloka_airflow.transfer.answer_rows import answer_rows, count_answers, raw_row
+from toloka_airflow.transfer.decisions import Decision, read_file, read_list, read_mapping
 from toloka_airflow.transfer.downloading import download
 from toloka_airflow.transfer.periods import period_filters
-from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_list, read_mapping
+from toloka_airflow.transfer.reviewing import Decide, DecidesFromAll, Review, ask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -173,14 +174,22 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     that is decided is as wanted, whoever did it.
 
     A decision is ``{"status": "ACCEPTED" or "REJECTED", "public_comment": "..."}``; the person who answered reads the
-    comment, of up to 2048 characters.
+    comment, of up to 2048 characters. Only an acceptance may do without.
+
+    Toloka's own page takes a table with the columns ``ASSIGNMENT:assignment_id``, ``ACCEPT:verdict`` and
+    ``ACCEPT:comment``. A verdict is ``+``, ``ACCEPTED`` or ``APPROVED``; or ``-`` or ``REJECTED``; a row without one
+    decides nothing. There may be other columns, such as those of the downloaded file, and several rows for an
+    assignment, as it has one for each task: one of them has the verdict, or several that agree.
 
     :param pool_id: The pool (templated).
     :param decisions: A mapping from ids of assignments to decisions; or a list of decisions that have an
-        ``assignment_id``, too; or the path of a file of JSON Lines with such decisions, gzip if its name ends with
-        ``.gz`` (templated). All of them are checked before anything is sent.
+        ``assignment_id``, too; or the path of a file (templated): such a table if its name ends with ``.tsv`` or
+        ``.csv``, else JSON Lines with decisions as in a list; gzip with ``.gz`` behind it. All decisions are checked
+        before anything is sent; contradictory ones, and two for an assignment but in a table, are refused.
     :param decide: Instead of decisions, a function that gets every SUBMITTED answer as a
-        `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it.
+        `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it. Or what gets all
+        answers first: `toloka_airflow.voting.MajorityVote`, or another object with a method ``from_answers``, which
+        gets an iterator of all SUBMITTED, ACCEPTED and REJECTED answers and returns such a function.
     :param in_flight: How many answers to decide at a time.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
@@ -193,7 +202,7 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
         *,
         pool_id: str,
         decisions: Mapping[str, Any] | Sequence[Any] | ObjectStoragePath | None = None,
-        decide: Callable[[Assignment], Mapping[str, Any] | None] | None = None,
+        decide: Decide | DecidesFromAll | None = None,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
@@ -222,12 +231,17 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
             if self.decide is None:
                 review.carry_out(self._given())
             else:
-                given = map(AssignmentStatus, WITH_ANSWERS)
-                review.carry_out(ask(self.decide, client.list_assignments(pool_id=pool_id, status=given)))
+                decide = self.decide
+                if isinstance(decide, DecidesFromAll):
+                    decide = decide.from_answers(self._answers(client, pool_id))
+                review.carry_out(ask(decide, self._answers(client, pool_id)))
             review.ensure_success()
         self._report_pool_written(pool_id)
         self._lineage_facts = {"pool_id": pool_id, **review.counts}
         return self._lineage_facts
+
+    def _answers(self, client: TolokaClient, pool_id: str) -> Iterator[Assignment]:
+        return client.list_assignments(pool_id=pool_id, status=map(AssignmentStatus, WITH_ANSWERS))
 
     def _given(self) -> Iterator[Decision]:
         if self.decide is not None:

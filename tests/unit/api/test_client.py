@@ -143,6 +143,7 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         Operation,
     ),
     "list_tasks": (lambda c: c.list_tasks("21"), "GET /tasks", None, 200, one(TASK), Task),
+    "task_pages": (lambda c: next(c.task_pages("21")), "GET /tasks", None, 200, one(TASK), dict),
     "find_operation": (lambda c: c.find_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
     "get_operation": (lambda c: c.get_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
     "list_operations": (lambda c: c.list_operations(), "GET /operations", None, 200, one(operation()), Operation),
