@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
@@ -19,11 +20,13 @@ from toloka_airflow.api.models import Operation, OperationStatus
 from toloka_airflow.transfer.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from toloka_airflow.api.client import TolokaClient
 
 
 class ChangedError(TolokaError):
-    """Report that what was uploaded earlier is not what is to be uploaded now."""
+    """Report that what was uploaded before is not what is to be uploaded now."""
 
 
 class InvalidField(NamedTuple):
@@ -84,25 +87,26 @@ class Uploader:
         try:
             return client.create_tasks_async(batch.body, operation_id=operation_id, **self.options)
         except TolokaConflictError:
-            # Refused because of the operation that holds the pool, which may be this one if an answer was lost.
+            # Refused because of the operation that blocks the pool, which may be this one if an answer was lost.
             if (operation := client.find_operation(operation_id)) is None:
                 raise
             return operation
 
-    def check(self, client: TolokaClient, batch: Batch) -> None:
+    def check(self, client: TolokaClient, batch: Batch) -> BatchResult | None:
         """
-        Make sure that what was uploaded as this batch earlier is what it is now.
+        Make sure that what was uploaded as this batch before is what it is now, and return it; ``None`` if nothing was.
 
         :raises ChangedError: If it is not. Sending other batches then may create a task for the second time.
         """
-        if batch.previous.kept is not None:
-            self.batch_result(client, batch, batch.previous.kept)
+        kept = batch.previous.kept
+        result = None if kept is None else self.batch_result(client, batch, kept)
         # Behind a batch that was not sent, others may have been; it must not have grown by their tasks.
         chunk, part, overflow = batch.key
         if batch.max_tasks and (batch.ends_chunk or not batch.remaining):
             self._ensure_not_sent(client, (chunk, part, overflow + 1))
         if batch.ends_chunk:
             self._ensure_not_sent(client, (chunk, part + 1, 0))
+        return result
 
     def previous_result(self, client: TolokaClient, batch: Batch) -> BatchResult:
         """
@@ -117,7 +121,7 @@ class Uploader:
 
     def check_end(self, client: TolokaClient, last: Batch) -> None:
         """
-        Make sure that nothing was uploaded earlier that came behind what is the last batch now.
+        Make sure that nothing was uploaded before that came behind what is the last batch now.
 
         :raises ChangedError: If something was.
         """
@@ -164,6 +168,40 @@ class Uploader:
 
     def _id(self, key: BatchKey, generation: int) -> str:
         return self.operation_id(*key, generation)
+
+
+class PreviousUploads:
+    """
+    Find what was sent as batches before, a few ahead of the one that is requested.
+
+    What was found once is known from then on, as it only changes by what is sent now.
+
+    :param find: Begins to find what was sent as a batch.
+    :param ahead: How many to find ahead.
+    """
+
+    def __init__(self, find: Callable[[BatchKey], Future[PreviousUpload]], *, ahead: int) -> None:
+        self._find, self._ahead = find, ahead
+        self._found: dict[BatchKey, Future[PreviousUpload]] = {}
+        self._parts = 1
+
+    def __call__(self, key: BatchKey) -> PreviousUpload:
+        """Return what was sent as a batch before; it is known for long only once its operation is done."""
+        self._parts = max(self._parts, key[1] + 1)
+        for expected in islice(self._keys_from(key), 1 + self._ahead):
+            if expected not in self._found:
+                self._found[expected] = self._find(expected)
+        if self._found[key].result().unfinished is not None:
+            self._found[key] = self._find(key)
+        return self._found[key].result()
+
+    def _keys_from(self, key: BatchKey) -> Iterator[BatchKey]:
+        """Iterate over the keys that are expected next: most chunks have as many parts as others had."""
+        yield key
+        chunk, part, _ = key
+        while True:
+            chunk, part = (chunk, part + 1) if part + 1 < self._parts else (chunk + 1, 0)
+            yield chunk, part, 0
 
 
 class _UnreadTasks:
