@@ -41,7 +41,7 @@ from toloka_airflow.api.models import (
 )
 from toloka_airflow.api.pages import Page, check_page, read_page
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, ClientSettings
-from toloka_airflow.api.transport import LazySession, Transport
+from toloka_airflow.api.transport import LazySession, Transport, parse_json
 
 if TYPE_CHECKING:
     import requests
@@ -402,12 +402,19 @@ class TolokaClient:
 
     def get_operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         """Return the steps of an operation that created tasks; other types have no log (409)."""
-        steps = self._get(_path("/operations", "log", operation_id=operation_id))
-        if isinstance(steps, dict):
-            steps = [steps]  # as the API reference shows it; the API itself answers a list
-        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-            raise TolokaError(f"The log of operation {operation_id} is no list of steps: it is {shape(steps)}")
-        return steps
+        return read_steps(operation_id, self.read_operation_log(operation_id, parse_json))
+
+    def read_operation_log(self, operation_id: str, read: Callable[[bytes], ItemT]) -> ItemT:
+        """
+        Return the log of an operation that created tasks, as a function reads it from the JSON; see `read_steps`.
+
+        :param read: It raises `ValueError` for what is no JSON.
+        """
+        path = _path("/operations", "log", operation_id=operation_id)
+        log: ItemT | None = self._transport.request("GET", path, read=read)
+        if log is None:
+            raise TolokaError(f"GET {path} answered no log")
+        return log
 
     def find_unfinished_operation(self, *, types: Collection[str] = (), **parameters: str) -> Operation | None:
         """
@@ -709,6 +716,18 @@ class TolokaClient:
             params["limit"] = str(PAGE_SIZE)
             answer = send()
         return answer if isinstance(answer, Page) else read_page(path, answer, key)
+
+
+def read_steps(operation_id: str, log: Any) -> list[dict[str, Any]]:
+    """
+    Return the steps in an operation's log.
+
+    :raises TolokaError: If there are none.
+    """
+    steps = [log] if isinstance(log, dict) else log  # as the API reference shows it; the API itself answers a list
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise TolokaError(f"The log of operation {operation_id} is no list of steps: it is {shape(steps)}")
+    return steps
 
 
 def _path(collection: str, action: str = "", /, **ids: str) -> str:

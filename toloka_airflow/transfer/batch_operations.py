@@ -11,12 +11,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
+from toloka_airflow.api.client import read_steps
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation, OperationStatus
+from toloka_airflow.api.transport import parse_json
 from toloka_airflow.transfer.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
 
 if TYPE_CHECKING:
@@ -143,7 +147,10 @@ class Uploader:
         """
         if operation.status not in (OperationStatus.SUCCESS, OperationStatus.FAIL):
             raise TolokaOperationError(operation)
-        steps = client.get_operation_log(operation.id)
+        log = client.read_operation_log(operation.id, partial(_read_log, batch, operation))
+        if isinstance(log, BatchResult):
+            return log
+        steps = read_steps(operation.id, log)
         unread = _UnreadTasks(batch)
         created: list[tuple[int, str]] = []
         invalid: list[InvalidField] = []
@@ -168,6 +175,38 @@ class Uploader:
 
     def _id(self, key: BatchKey, generation: int) -> str:
         return self.operation_id(*key, generation)
+
+
+class _CreatedInput(msgspec.Struct, gc=False):
+    input_values: msgspec.Raw
+    mark: str = msgspec.field(name=MARK)
+
+
+class _CreatedOutput(msgspec.Struct, gc=False):
+    task_id: str
+
+
+class _CreatedStep(msgspec.Struct, gc=False):
+    success: bool
+    input: _CreatedInput
+    output: _CreatedOutput
+
+
+_CREATED = msgspec.json.Decoder(list[_CreatedStep])
+
+
+def _read_log(batch: Batch, operation: Operation, content: bytes) -> Any:
+    """Return the result of a batch if all its tasks were created, as in nearly every log; else the JSON of the log."""
+    try:
+        steps = _CREATED.decode(content)
+    except (ValueError, RecursionError):
+        return parse_json(content)
+    numbers = {task.mark: task.number for task in batch.tasks}
+    created = [(numbers.pop(step.input.mark, 0), step.output.task_id) for step in steps if step.success]
+    is_plain = len(created) == len(steps) and all(map(all, created)) and not numbers
+    if operation.status == OperationStatus.SUCCESS and is_plain:
+        return BatchResult(sorted(created), [], 0)
+    return parse_json(content)
 
 
 class PreviousUploads:

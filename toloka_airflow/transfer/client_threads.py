@@ -40,9 +40,7 @@ class ClientThreads:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def submit(
-        self, act: Callable[[TolokaClient, *ArgumentTs], ResultT], *arguments: *ArgumentTs
-    ) -> Future[ResultT]:
+    def submit(self, act: Callable[[TolokaClient, *ArgumentTs], ResultT], *arguments: *ArgumentTs) -> Future[ResultT]:
         """Have a thread call a function with its client, and with the arguments."""
         return self._threads.submit(lambda: act(self._own.client, *arguments))
 

@@ -292,9 +292,7 @@ class Upload:
             if not isinstance(answer, Blocked):
                 return answer
             if time.time() >= self.deadline:
-                raise TolokaTimeoutError(
-                    f"Pool {self.pool_id} was still locked when the time was up: {answer.refusal}"
-                )
+                raise TolokaTimeoutError(f"Pool {self.pool_id} was still locked when the time was up: {answer.refusal}")
             blocking = self.client.find_unfinished_operation(pool_id=self.pool_id)
             if blocking is not None:
                 self.log.info(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support import TOKEN, ScriptedServer, operation, pool
 from tests.virtual_time import VirtualTime
-from toloka_airflow.api.client import SANDBOX, TolokaClient
+from toloka_airflow.api.client import SANDBOX, TolokaClient, read_steps
 from toloka_airflow.api.errors import (
     TolokaApiError,
     TolokaConflictError,
@@ -46,6 +46,10 @@ PROJECT = {"id": "10", "status": "ACTIVE"}
 TASK = {"id": "0015--1", "pool_id": "21"}
 ASSIGNMENT = {"id": "0015--a", "pool_id": "21", "status": "SUBMITTED"}
 SOLUTION = {"task_id": "0015--1", "pool_id": "21"}
+
+
+def read_the_steps(content: bytes) -> list[dict[str, Any]]:
+    return read_steps("op-1", json.loads(content))
 
 
 def read_answers_as_they_are(content: bytes) -> Page[Any]:
@@ -155,6 +159,14 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
     "list_operations": (lambda c: c.list_operations(), "GET /operations", None, 200, one(operation()), Operation),
     "get_operation_log": (
         lambda c: c.get_operation_log("op-1"),
+        "GET /operations/op-1/log",
+        None,
+        200,
+        [{"type": "TASK_CREATE"}],
+        dict,
+    ),
+    "read_operation_log": (
+        lambda c: c.read_operation_log("op-1", read_the_steps),
         "GET /operations/op-1/log",
         None,
         200,
