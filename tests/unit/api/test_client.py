@@ -343,7 +343,7 @@ class TestMethods:
         with pytest.raises(TolokaError):
             list_or_value(SENT[name][0](client(server)))
 
-    @pytest.mark.parametrize("name", [name for name in SENT if name not in ("get_operation_log", "get_requester")])
+    @pytest.mark.parametrize("name", [name for name in SENT if "operation_log" not in name and name != "get_requester"])
     def test_an_answer_of_another_shape_is_no_success(self, server: ScriptedServer, name: str) -> None:
         method, path = SENT[name][1].split(" ")
         for answer in ({}, [], {"id": "x"}, "OK", 5, True, [operation()], {"status": "SUCCESS"}):
