@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import difflib
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-INPUT, GOLDEN = "INPUT:", "GOLDEN:"
+from toloka_airflow.transfer.values import BadValuesError, Reader, read_overlap, value_reader, without_nulls
+
+INPUT, GOLDEN, _TASK, _NOWHERE = "INPUT:", "GOLDEN:", "TASK:", ""
 OTHERS = {"HINT:text": "message_on_unknown_solution", "TASK:overlap": "overlap"}
-TASK_FIELDS = (
-    "input_values",
-    "known_solutions",
-    "message_on_unknown_solution",
-    "overlap",
-    "infinite_overlap",
-    "baseline_solutions",
-    "reserved_for",
-    "unavailable_for",
-    "localization_config",
-    "pool_id",
-)
+LEFT_OUT = ("TASK:id", "TASK:remaining_overlap", "HINT:default_language")
+"""Columns of the file that Toloka hands out which say nothing of a new task."""
+
+_PEOPLE = ("reserved_for", "unavailable_for")
+_READERS: dict[str, Reader] = {
+    "HINT:text": value_reader("string"),
+    "TASK:overlap": read_overlap,
+    **dict.fromkeys(_PEOPLE, value_reader("array_string")),
+}
+_NESTED_READERS: dict[str, Reader] = {
+    "known_solutions": without_nulls,
+    "message_on_unknown_solution": value_reader("string"),
+    "overlap": read_overlap,
+    "infinite_overlap": value_reader("boolean"),
+    "baseline_solutions": without_nulls,
+    "localization_config": without_nulls,
+    "pool_id": without_nulls,
+}
 
 
 class Columns:
@@ -46,120 +53,98 @@ class Columns:
         *,
         nested: bool = False,
     ) -> None:
-        self._names = names
-        inputs = {f"{INPUT}{name}": spec for name, spec in input_spec.items()}
-        goldens = {f"{GOLDEN}{name}": spec for name, spec in output_spec.items()}
-        types = inputs | goldens | {"HINT:text": {"type": "string"}, "TASK:overlap": {"type": "integer"}}
-        task_fields = TASK_FIELDS if nested else ()
-        if unknown := [name for name in names if name not in types and name not in task_fields]:
-            raise ValueError(f"unknown columns: {', '.join(unknown)}; known are {', '.join([*types, *task_fields])}")
+        self._inputs = {name: value_reader(spec["type"]) for name, spec in input_spec.items()}
+        inputs = {f"{INPUT}{name}": reader for name, reader in self._inputs.items()}
+        goldens = {f"{GOLDEN}{name}": value_reader(spec["type"]) for name, spec in output_spec.items()}
+        self._readers = inputs | goldens | _READERS | (_NESTED_READERS if nested else {})
+        if nested:
+            self._readers["input_values"] = self._read_values
+        self.left_out = [name for name in names if name in LEFT_OUT]
+        if unknown := [name for name in names if name not in self._readers and name not in LEFT_OUT]:
+            shown = ", ".join(f"{_visible(name)}{self._suggestion(name)}" for name in unknown)
+            raise ValueError(f"unknown columns: {shown}; known are {', '.join(self._readers)}")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"there twice: the column {', '.join(twice)}")
         if "input_values" in names and (both := [name for name in names if name.startswith(INPUT)]):
             raise ValueError(f"there twice: input values, in the columns input_values and {', '.join(both)}")
-        required = [name for name, spec in inputs.items() if spec.get("required", True)]
+        required = [f"{INPUT}{name}" for name, spec in input_spec.items() if spec.get("required", True)]
         missing = [name for name in required if name not in names]
         if missing and "input_values" not in names:
             raise ValueError(f"missing columns: {', '.join(missing)}; the project requires them")
-        self._converters = [_converter(types[name]["type"]) if name in types else _without_nulls for name in names]
+        self._columns = [(name, *_part(name), self._readers.get(name, without_nulls)) for name in names]
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._columns)
 
-    def task(self, cells: Iterable[Any]) -> dict[str, Any]:
-        """
-        Return the task of a row.
+    def _suggestion(self, name: str) -> str:
+        known = {known.casefold(): known for known in self._readers}
+        visible = "".join(filter(str.isprintable, name)).strip().casefold()
+        # However short a name is beside its prefix, without it it is a near miss.
+        with_prefix = [key for prefix in (INPUT, GOLDEN) if (key := f"{prefix}{visible}".casefold()) in known]
+        close = [*with_prefix, *difflib.get_close_matches(visible, known, 1)]
+        return f" (did you mean {known[close[0]]}?)" if close else ""
 
-        :raises ValueError: If a cell cannot be converted; names the column.
+    def task(self, cells: Iterable[Any]) -> dict[str, Any] | None:
         """
-        values: dict[str, Any] = {}
-        golden: dict[str, Any] = {}
-        task: dict[str, Any] = {"input_values": values}
-        for name, convert, cell in zip(self._names, self._converters, cells, strict=True):
-            if cell is None or cell == "":
+        Return the task of a row; nothing if the row is empty.
+
+        :raises BadValuesError: If cells cannot be read; names their columns.
+        """
+        parts: dict[str, dict[str, Any]] = {INPUT: {}, GOLDEN: {}, _TASK: {}, _NOWHERE: {}}
+        problems: list[str] = []
+        for (name, part, field, read), cell in zip(self._columns, cells, strict=True):
+            if cell is None or cell == "" or (isinstance(cell, dict) and _is_null(cell)):
                 continue
             try:
-                value = convert(cell)
+                parts[part][field] = read(cell)
+            except BadValuesError as exc:
+                problems += [f"column {name}.{problem}" for problem in exc.problems]
             except (ValueError, TypeError, RecursionError) as exc:
-                raise ValueError(f"column {name}: {exc}") from exc
-            if name.startswith(INPUT):
-                values[name.removeprefix(INPUT)] = value
-            elif name.startswith(GOLDEN):
-                golden[name.removeprefix(GOLDEN)] = value
-            elif name == "input_values" and isinstance(value, dict):
-                values.update(value)
-            else:
-                task[OTHERS.get(name, name)] = value
-        if golden:
-            task["known_solutions"] = [{"output_values": golden, "correctness_weight": 1}]
-            if "overlap" not in task:
-                task.setdefault("infinite_overlap", True)
-        return task
+                problems.append(f"column {name}: {exc}")
+        if problems:
+            raise BadValuesError(problems)
+        return _task(parts[INPUT], parts[GOLDEN], parts[_TASK]) if any(parts.values()) else None
+
+    def _read_values(self, cell: Any) -> Any:
+        """Return a struct of input values; which fields there are not, the API says."""
+        if not isinstance(cell, dict):
+            return cell
+        values, problems = {}, []
+        for name, value in cell.items():
+            if value is not None:
+                try:
+                    values[name] = self._inputs.get(name, without_nulls)(value)
+                except (ValueError, TypeError, RecursionError) as exc:
+                    problems.append(f"{name}: {exc}")
+        if problems:
+            raise BadValuesError(problems)
+        return values
 
 
-def _converter(type_name: str) -> Callable[[Any], Any]:
-    """Return what makes a value of a field's type; values that are no text are taken as they are."""
-    kind = str(type_name).lower()
-    if kind.startswith("array_"):
-        single = _of_text(_SCALARS.get(kind.removeprefix("array_"), str))
-        return _of_text(lambda text: [single(item) for item in _items(text)])
-    if kind == "integer":
-        return lambda cell: int(cell) if isinstance(cell, float) and cell.is_integer() else _of_text(_integer)(cell)
-    return _of_text(_SCALARS.get(kind, str))
+def _part(name: str) -> tuple[str, str]:
+    """Return of which part of a task a column is, and the name of the field there."""
+    for prefix in (INPUT, GOLDEN):
+        if name.startswith(prefix):
+            return prefix, name.removeprefix(prefix)
+    return (_NOWHERE if name in LEFT_OUT else _TASK), OTHERS.get(name, name)
 
 
-def _of_text(convert: Callable[[str], Any]) -> Callable[[Any], Any]:
-    return lambda cell: convert(cell) if isinstance(cell, str) else _without_nulls(cell)
+def _task(values: dict[str, Any], golden: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    task = {"input_values": values, **others}
+    if task.get("overlap") == math.inf:
+        del task["overlap"]
+        task["infinite_overlap"] = True
+    if golden:
+        task["known_solutions"] = [{"output_values": golden, "correctness_weight": 1}]
+        if "overlap" not in task:
+            task.setdefault("infinite_overlap", True)
+    return task
 
 
-def _items(text: str) -> list[Any]:
-    r"""Read an array: JSON, or values with commas between them, where ``\,`` is a comma."""
-    if text.lstrip().startswith("["):
-        return list(_json(text))
-    return [item.replace("\\,", ",") for item in re.split(r"(?<!\\),", text)]
+def _visible(name: str) -> str:
+    return name if name and name.isprintable() and name == name.strip() else repr(name)
 
 
-def _boolean(text: str) -> bool:
-    if text.strip().lower() not in ("true", "false"):
-        raise ValueError(f"{text!r:.100} is neither true nor false")
-    return text.strip().lower() == "true"
-
-
-def _integer(text: str) -> int:
-    if not re.fullmatch(r"\s*[+-]?[0-9]{1,30}\s*", text):
-        raise ValueError(f"{text!r:.100} is no integer")
-    return int(text)
-
-
-def _float(text: str) -> float:
-    try:
-        number = float(text) if "_" not in text else math.nan
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{text!r:.100} is no number")
-    return number
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as exc:
-        raise ValueError(f"{text!r:.100} is not JSON: {exc}") from exc
-
-
-def _without_nulls(value: Any) -> Any:
-    """Return a value without the fields that are null: a struct column has every field in every row."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
-
-
-_SCALARS: dict[str, Callable[[str], Any]] = {
-    "boolean": _boolean,
-    "integer": _integer,
-    "float": _float,
-    "json": _json,
-}
+def _is_null(cell: Any) -> bool:
+    """Say whether a cell has no value; a struct has none if all its fields have none."""
+    return cell is None or (isinstance(cell, dict) and all(map(_is_null, cell.values())))

@@ -1,31 +1,36 @@
-"""Tasks to upload, read as a stream from JSON Lines, CSV and Parquet files and from lists."""
+"""Tasks to upload, read as a stream from files of JSON Lines, JSON, CSV, TSV and Parquet, and from lists."""
 
 from __future__ import annotations
 
 import codecs
 import csv
+import functools
 import gzip
 import json
+import logging
 import os
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.transfer.columns import Columns
+from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
+from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
+from toloka_airflow.transfer.values import BadValuesError, Specs, read_integers, without_numpy
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+log = logging.getLogger(__name__)
+
 MAX_LINE = 4 * 1024 * 1024
+MAX_PROBLEMS = 20
 _BLOCK = 256 * 1024
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _PARQUET_ROWS = 500
-_WANTED = "name the file .jsonl, .ndjson, .csv or .tsv, with .gz behind it if it is compressed, or .parquet"
-
-Specs = tuple[Mapping[str, Any], Mapping[str, Any]]
-"""What the project says of a task: the fields of its input, and those of its output."""
+_WANTED = "name the file .jsonl, .ndjson, .json, .csv or .tsv, with .gz behind it if it is compressed, or .parquet"
+_HOW = 'a task is an object like {"input_values": {"image": "..."}}'
 
 
 class SourceError(ValueError):
@@ -46,25 +51,92 @@ class Row(NamedTuple):
     text: bytes | None = None
 
 
+class BadRow(NamedTuple):
+    """What is wrong with a task that cannot be read, while those behind it can."""
+
+    number: int
+    problems: list[str]
+
+
+Entries = Generator["Row | BadRow", None, None]
+
+
 class TaskSource:
     """
     Read tasks from a file or a list, as often as needed, never all of a file at once.
 
     :param name: What the source is called in errors.
-    :param unit: What a number counts: ``line``, ``row`` or ``item``.
     """
 
-    name: str
     unit: str
+    """What a number counts: ``line``, ``row`` or ``item``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._logged: set[str] = set()
 
     def rows(self, specs: Callable[[], Specs]) -> Iterator[Row]:
         """
         Iterate over the tasks.
 
         :param specs: Returns the project's specification; called if the format needs it.
-        :raises SourceError: At the first task that cannot be read.
+        :raises SourceError: At the first task that cannot be read; says what is wrong with the next ones, too.
         """
+        finite = 0
+        with closing(self._entries(functools.cache(specs))) as entries:
+            for entry in entries:
+                if isinstance(entry, BadRow):
+                    raise self._bad_rows(entry, entries)
+                if "known_solutions" in entry.task:
+                    finite += _is_control_with_end(entry.task)
+                yield entry
+        if finite:
+            self._log_once(
+                logging.WARNING,
+                f"{self.name} has {finite} control tasks whose overlap is finite, their own or that of the pool's "
+                'defaults: they run out with it. Give them "infinite_overlap": true, and they are for everybody',
+            )
+
+    def _entries(self, specs: Callable[[], Specs]) -> Entries:
         raise NotImplementedError
+
+    def _bad_rows(self, first: BadRow, others: Entries) -> SourceError:
+        """Return the error that says what is wrong with a task, and with the next ones of which something is."""
+        problems = list(first.problems)
+        try:
+            for entry in others:
+                if len(problems) >= MAX_PROBLEMS:
+                    break
+                if isinstance(entry, BadRow):
+                    problems += [f"{self.unit} {entry.number}: {problem}" for problem in entry.problems]
+        except SourceError as exc:
+            problems.append(str(exc))
+        if len(problems) >= MAX_PROBLEMS:
+            problems[MAX_PROBLEMS:] = [f"these are the first {MAX_PROBLEMS}, there may be more"]
+        return self.error(first.number, "; ".join(problems))
+
+    def _json_entry(self, number: int, task: Any, text: bytes | None = None) -> Row | BadRow:
+        """Return a task that is as the API takes it."""
+        values = task.get("input_values") if isinstance(task, dict) else None
+        if isinstance(values, dict):
+            return Row(number, task, text)
+        what = f"input_values is {values!r:.100}" if isinstance(task, dict) else f"it is {task!r:.100}"
+        return BadRow(number, [f"{what}; {_HOW}"])
+
+    def _with_integers(self, entry: Row | BadRow, specs: Callable[[], Specs]) -> Row | BadRow:
+        """Return the same with integers where it had whole numbers with a fraction, such as 3.0, instead of them."""
+        try:
+            if isinstance(entry, BadRow) or not read_integers(entry.task, specs):
+                return entry
+        except BadValuesError as exc:
+            return BadRow(entry.number, exc.problems)
+        return Row(entry.number, entry.task)
+
+    def _log_once(self, level: int, text: str) -> None:
+        """Log what every attempt says once, however often it reads the source."""
+        if text not in self._logged:
+            self._logged.add(text)
+            log.log(level, "%s", text)
 
     def where(self, number: int | str) -> str:
         """Return where a task is, for people."""
@@ -107,6 +179,8 @@ def _source_class(name: str) -> type[FileSource]:
     plain = name.lower().removesuffix(".gz")
     if plain.endswith((".jsonl", ".ndjson")):
         return JsonLinesSource
+    if plain.endswith(".json"):
+        return JsonSource
     if plain.endswith(tuple(_DELIMITERS)):
         return CsvSource
     if name.lower().endswith(".parquet"):
@@ -117,18 +191,15 @@ def _source_class(name: str) -> type[FileSource]:
 class ListSource(TaskSource):
     """Tasks that are in memory already, as the API takes them."""
 
-    name, unit = "tasks", "item"
+    unit = "item"
 
     def __init__(self, tasks: Iterable[Any]) -> None:
+        super().__init__("tasks")
         self._tasks = tasks if isinstance(tasks, (list, tuple)) else list(tasks)
 
-    def rows(self, specs: Callable[[], Specs]) -> Iterator[Row]:
-        """Iterate over the tasks."""
+    def _entries(self, specs: Callable[[], Specs]) -> Entries:
         for number, task in enumerate(self._tasks, 1):
-            yield Row(number, self._checked(number, task))
-
-    def _checked(self, number: int, task: Any) -> dict[str, Any]:
-        return _checked_task(self, number, task)
+            yield self._with_integers(self._json_entry(number, without_numpy(task)), specs)
 
 
 class FileSource(TaskSource):
@@ -137,8 +208,8 @@ class FileSource(TaskSource):
     unit = "line"
 
     def __init__(self, path: ObjectStoragePath) -> None:
+        super().__init__(str(path))
         self._path = path
-        self.name = str(path)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -187,57 +258,90 @@ class FileSource(TaskSource):
         except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
             raise self.error(number, f"the compressed file breaks off or is damaged: {exc}") from exc
 
+    def _read_header(self, names: list[str], specs: Specs, *, nested: bool = False) -> Columns:
+        try:
+            columns = Columns(names, *specs, nested=nested)
+        except ValueError as exc:
+            raise SourceError(f"{self.name}: {exc}") from exc
+        if columns.left_out:
+            left_out = ", ".join(columns.left_out)
+            self._log_once(logging.INFO, f"{self.name}: the columns {left_out} are left out, as new tasks have none")
+        return columns
+
+    def _table_entry(
+        self, columns: Columns, number: int, cells: Iterable[Any], specs: Callable[[], Specs]
+    ) -> Iterator[Row | BadRow]:
+        """Iterate over the task of a row, if it is not empty."""
+        try:
+            task = columns.task(cells)
+        except BadValuesError as exc:
+            yield BadRow(number, exc.problems)
+        else:
+            if task is not None:
+                yield self._with_integers(self._json_entry(number, task), specs)
+
     def _text(self, number: int, line: bytes) -> str:
         try:
             return line.decode()
         except UnicodeDecodeError as exc:
-            raise self.error(number, f"it is not UTF-8: byte {exc.start + 1} is {line[exc.start]:#04x}") from exc
+            raise self.error(number, _unreadable(exc)) from exc
 
 
 class JsonLinesSource(FileSource):
     """One JSON object a line, as the API takes tasks; empty lines are skipped."""
 
-    def rows(self, specs: Callable[[], Specs]) -> Iterator[Row]:
-        """Iterate over the tasks."""
+    def _entries(self, specs: Callable[[], Specs]) -> Entries:
+        decoder = StrictDecoder()
         with closing(self._lines()) as lines:
             for number, line in lines:
                 # What else Python takes for white space is none for JSON.
                 text = line.strip(b" \t\r\n")
-                if text:
-                    yield Row(number, _checked_task(self, number, self._loaded(number, text)), text)
+                if not text:
+                    continue
+                floats = decoder.floats
+                try:
+                    entry = self._json_entry(number, decoder.loads(text), text)
+                except (ValueError, RecursionError) as exc:
+                    entry = BadRow(number, [_unreadable(exc)])
+                yield entry if decoder.floats == floats else self._with_integers(entry, specs)
 
-    def _loaded(self, number: int, text: bytes) -> Any:
-        try:
-            line = self._text(number, text)
-            # Not `decode`, which searches for white space around it with regular expressions and takes twice as long.
-            task, end = _DECODER.raw_decode(line)
-            if end != len(line):
-                raise json.JSONDecodeError("Extra data", line, end)
-            return task
-        except json.JSONDecodeError as exc:
-            raise self.error(number, f"it is not JSON: {exc.msg} (column {exc.colno})") from exc
-        except SourceError:
-            raise
-        except (ValueError, RecursionError) as exc:
-            raise self.error(number, f"it is not JSON: {exc}") from exc
+
+class JsonSource(FileSource):
+    """A JSON array of tasks as the API takes them, as on Toloka's upload page; read task by task."""
+
+    unit = "item"
+
+    def _entries(self, specs: Callable[[], Specs]) -> Entries:
+        with self._open_plain() as file:
+            array = JsonArray(lambda: self._read(file, array.number), MAX_LINE)
+            try:
+                while item := array.next_item():
+                    yield self._with_integers(self._json_entry(array.number, item[0], item[1].encode()), specs)
+            except JsonArrayError as exc:
+                if array.number:
+                    raise self.error(array.number, str(exc)) from exc
+                raise SourceError(
+                    f"{self.name}: {exc}; it must be an array of tasks. A file with a task a line is called .jsonl"
+                ) from exc
 
 
 class CsvSource(FileSource):
     """A header with ``INPUT:name``, ``GOLDEN:name`` and ``HINT:text``, and a task a row, as on Toloka's upload page."""
 
-    def rows(self, specs: Callable[[], Specs]) -> Iterator[Row]:
-        """Iterate over the tasks."""
+    def _entries(self, specs: Callable[[], Specs]) -> Entries:
         # The limit is there against a quote that is never closed; that of a line is enough.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
         with closing(self._records()) as records:
             columns = None
             for number, cells in records:
                 if columns is None:
-                    columns = _columns(self, cells, specs())
+                    columns = self._read_header(cells, specs())
+                elif not any(map(str.strip, cells)):
                     continue
-                if len(cells) != len(columns):
-                    raise self.error(number, f"it has {len(cells)} cells, but the header has {len(columns)}")
-                yield Row(number, _task(self, columns, number, cells))
+                elif len(cells) == len(columns):
+                    yield from self._table_entry(columns, number, cells, specs)
+                else:
+                    yield BadRow(number, [f"it has {len(cells)} cells, but the header has {len(columns)}"])
         if columns is None:
             raise SourceError(f"{self.name} is empty; its first line must be a header like INPUT:image")
 
@@ -264,8 +368,7 @@ class ParquetSource(FileSource):
 
     unit = "row"
 
-    def rows(self, specs: Callable[[], Specs]) -> Iterator[Row]:
-        """Iterate over the tasks."""
+    def _entries(self, specs: Callable[[], Specs]) -> Entries:
         try:
             import pyarrow
             from pyarrow import parquet
@@ -277,44 +380,28 @@ class ParquetSource(FileSource):
         with self._open() as file:
             try:
                 table = parquet.ParquetFile(file)
-                columns = _columns(self, table.schema_arrow.names, specs(), nested=True)
+                columns = self._read_header(table.schema_arrow.names, specs(), nested=True)
                 for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
                     for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                         number += 1
-                        yield Row(number, _checked_task(self, number, _task(self, columns, number, cells)))
+                        yield from self._table_entry(columns, number, cells, specs)
             except pyarrow.ArrowException as exc:
                 raise self.error(number + 1, f"it cannot be read as Parquet: {exc}") from exc
 
 
-def _columns(source: TaskSource, names: list[str], specs: Specs, *, nested: bool = False) -> Columns:
-    try:
-        return Columns(names, *specs, nested=nested)
-    except ValueError as exc:
-        raise SourceError(f"{source.name}: {exc}") from exc
+def _is_control_with_end(task: Mapping[str, Any]) -> bool:
+    """Say whether a task runs out though its answers are known; one with a hint is a lesson, and is to."""
+    return bool(
+        task["known_solutions"] and not task.get("infinite_overlap") and not task.get("message_on_unknown_solution")
+    )
 
 
-def _task(source: TaskSource, columns: Columns, number: int, cells: Iterable[Any]) -> dict[str, Any]:
-    try:
-        return columns.task(cells)
-    except ValueError as exc:
-        raise source.error(number, str(exc)) from exc
-
-
-def _checked_task(source: TaskSource, number: int, task: Any) -> dict[str, Any]:
-    values = task.get("input_values") if isinstance(task, dict) else None
-    if isinstance(values, dict):
-        return task  # type: ignore[no-any-return]
-    what = f"input_values is {values!r:.100}" if isinstance(task, dict) else f"it is {task!r:.100}"
-    raise source.error(number, f'{what}; a task is an object like {{"input_values": {{"image": "..."}}}}')
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number that JSON has")
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    return number if isfinite(number) else _no_number(text)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_float)
+def _unreadable(exc: Exception) -> str:
+    """Return why a text cannot be read."""
+    if isinstance(exc, UnicodeDecodeError):
+        return f"it is not UTF-8: byte {exc.start + 1} is {exc.object[exc.start]:#04x}"
+    if isinstance(exc, DuplicateKeyError):
+        return str(exc)
+    if isinstance(exc, json.JSONDecodeError):
+        return f"it is not JSON: {exc.msg} (column {exc.colno})"
+    return f"it is not JSON: {exc}"
