@@ -138,6 +138,10 @@ class TaskSource:
             self._logged.add(text)
             log.log(level, "%s", text)
 
+    def share_read(self) -> float | None:
+        """Return about how much of the source has been read, from 0 to 1; ``None`` if that cannot be said."""
+        return None
+
     def where(self, number: int | str) -> str:
         """Return where a task is, for people."""
         return f"{self.name}, {self.unit} {number}"
@@ -196,10 +200,16 @@ class ListSource(TaskSource):
     def __init__(self, tasks: Iterable[Any]) -> None:
         super().__init__("tasks")
         self._tasks = tasks if isinstance(tasks, (list, tuple)) else list(tasks)
+        self._read_count = 0
 
     def _entries(self, specs: Callable[[], Specs]) -> Entries:
         for number, task in enumerate(self._tasks, 1):
+            self._read_count = number
             yield self._with_integers(self._json_entry(number, without_numpy(task)), specs)
+
+    def share_read(self) -> float | None:
+        """Return how much of the list has been read."""
+        return self._read_count / len(self._tasks) if self._tasks else None
 
 
 class FileSource(TaskSource):
@@ -210,6 +220,12 @@ class FileSource(TaskSource):
     def __init__(self, path: ObjectStoragePath) -> None:
         super().__init__(str(path))
         self._path = path
+        self._file: Any = None
+
+    def share_read(self) -> float | None:
+        """Return how much of the file has been read, compressed or not; ``None`` for stores that do not say its size."""
+        size = getattr(self._file, "size", None)
+        return self._file.tell() / size if size and not self._file.closed else None
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -222,6 +238,7 @@ class FileSource(TaskSource):
         except ValueError as exc:
             raise SourceError(f"tasks is {self.name!r}, which cannot be opened: {exc}") from exc
         with file:
+            self._file = file
             yield file
 
     def _is_folder(self) -> bool:

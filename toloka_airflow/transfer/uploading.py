@@ -32,8 +32,9 @@ from toloka_airflow.transfer.batch_operations import BatchResult, ChangedError, 
 from toloka_airflow.transfer.batches import Batch, EncodedTask, FindPrevious, encode_task, split_into_batches
 from toloka_airflow.transfer.client_threads import ClientThreads
 from toloka_airflow.transfer.pace import Pace
-from toloka_airflow.transfer.task_files import FileSource, SourceError, Specs, TaskSource, task_source
+from toloka_airflow.transfer.task_files import FileSource, SourceError, TaskSource, task_source
 from toloka_airflow.transfer.upload_results import UploadResults
+from toloka_airflow.transfer.values import Specs
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -146,7 +147,7 @@ class Upload:
         self._unfinished: deque[Operation] = deque()
         self._tasks = self._bytes = self._operations = 0
         self._is_complete = False
-        self._pace = Pace()
+        self._pace, self._began = Pace(), time.monotonic()
 
     def check_pool(self, context: Context) -> None:
         """Fail before anything is sent to an archived pool."""
@@ -215,6 +216,7 @@ class Upload:
     def _batches(self, find_previous: FindPrevious | None) -> Iterator[Batch | Operation]:
         """Cut the tasks into batches; if it is said how, with what was sent as each of them before."""
         self._tasks = self._bytes = self._operations = 0
+        self._began = time.monotonic()
         chunk_size = self.options.chunk_size
         if find_previous is None:
             return split_into_batches(self._encoded(), chunk_size)
@@ -460,4 +462,6 @@ class Upload:
 
     def _report(self, text: str, *facts: Any) -> None:
         if self._pace.is_due():
-            self.log.info(text, *facts)
+            seconds, done = time.monotonic() - self._began, self.source.share_read()
+            left = f"; about {done:.0%}, {seconds * (1 - done) / done:.0f} s left" if done and done < 1 else ""
+            self.log.info(f"{text}%s", *facts, left)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -270,6 +272,57 @@ def test_a_pool_that_is_held_by_another_operation(
     others = Counter(other=2 if holder == "upload" else 1)
     assert uploaded(client, pool_id) == expected(60) + others
     assert len(outcome.triggers) == (1 + (holder == "opening") if deferrable else 0)
+
+
+def requests_of_upload(toloka: EmulatorServer, since: int = 0) -> list[str]:
+    """Return the requests about tasks and operations, by what they are for, that came after so many others."""
+    names = {("POST", TASKS): "send", ("GET", OPERATION): "find", ("GET", LOG): "log"}
+    shapes = [(entry["method"], re.sub(r"[0-9a-f-]{36}", "{id}", entry["path"])) for entry in toloka.journal.requests()]
+    return [names[shape] for shape in shapes[since:] if shape in names]
+
+
+def test_what_became_of_batches_is_looked_up_while_others_are_sent(toloka: EmulatorServer, pool_id: str) -> None:
+    """Two requests a batch, as all are done at once; and two before and behind, for what was there before."""
+    upload(pool_id, tasks(200), in_flight=2)
+    found = requests_of_upload(toloka)
+    assert Counter(found) == Counter(send=20, log=20, find=1)
+    assert found.index("log") < 6
+    assert found[-6:].count("send") >= 2
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_what_is_there_is_found_a_few_batches_ahead_and_read_once(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, in_flight: int
+) -> None:
+    """One request to find each batch, one for its log, one for what could be behind each; and a few beyond the end."""
+    upload(pool_id, source, in_flight=in_flight)
+    before = len(toloka.journal.requests())
+    check_once(client, pool_id, upload(pool_id, source, 2, in_flight=in_flight).result, 60)
+    found = Counter(requests_of_upload(toloka, before))
+    assert found["log"] == 6
+    assert found["find"] <= 6 + 6 + in_flight + 3
+    assert "send" not in found
+
+
+def test_no_deferral_comes_through_what_uploads(toloka: EmulatorServer, pool_id: str, source: str) -> None:
+    """It is the operator that defers, for an operation that it was given."""
+    toloka.progressions.set(Progression(seconds=1000))
+    operator = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks=source, deferrable=True, defer_after=0)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({"ti": TaskInstance(task_id="upload")})  # type: ignore[typeddict-item]
+    through = [str(frame.f_globals["__name__"]) for frame, _ in walk_tb(deferred.tb)]
+    assert "toloka_airflow.operators.tasks" in through
+    assert not [name for name in through if name.startswith("toloka_airflow.transfer")]
+
+
+def test_the_log_has_percent_and_the_time_that_is_left(
+    toloka: EmulatorServer, pool_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toloka.progressions.set(Progression(seconds=30))
+    with VirtualTime(toloka, datetime(2100, 1, 1, tzinfo=UTC)):
+        upload(pool_id, tasks(60), poll_interval=1.0, in_flight=1)
+    shown = re.findall(r"Sent 30 tasks, 0.0 MB, in 3 operations; about (\d+)%, (\d+) s left", capsys.readouterr().out)
+    assert [tuple(map(int, numbers)) for numbers in shown] == [(52, 56)]  # of 61 s for the 31 that are read
 
 
 # What is wrong with the tasks
