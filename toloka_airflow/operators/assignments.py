@@ -17,6 +17,7 @@ from toloka_airflow.api.models import Assignment, AssignmentStatus
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
@@ -39,7 +40,7 @@ was accepted since then may be in pages that were read already."""
 WITH_ANSWERS = ("SUBMITTED", "ACCEPTED", "REJECTED")
 
 
-class GetAssignmentsOperator(BaseOperator):
+class GetAssignmentsOperator(LineageMixin, BaseOperator):
     """
     Write the answers of a pool to a file of JSON Lines, on any object storage.
 
@@ -121,6 +122,8 @@ class GetAssignmentsOperator(BaseOperator):
                 _ensure_it_exists(client, pool_id)
         result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **file.finish()}
         report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=result)
+        self._report_pool_read(pool_id)
+        self._lineage_facts = result
         return result
 
     def _download(self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile) -> None:
@@ -157,7 +160,7 @@ def _ensure_it_exists(client: TolokaClient, pool_id: str) -> None:
         client.get_training(pool_id)
 
 
-class ReviewAssignmentsOperator(BaseOperator):
+class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     """
     Accept or reject the answers of a pool.
 
@@ -222,7 +225,9 @@ class ReviewAssignmentsOperator(BaseOperator):
                 given = map(AssignmentStatus, WITH_ANSWERS)
                 review.carry_out(ask(self.decide, client.list_assignments(pool_id=pool_id, status=given)))
             review.ensure_success()
-        return {"pool_id": pool_id, **review.counts}
+        self._report_pool_written(pool_id)
+        self._lineage_facts = {"pool_id": pool_id, **review.counts}
+        return self._lineage_facts
 
     def _given(self) -> Iterator[Decision]:
         if self.decide is not None:

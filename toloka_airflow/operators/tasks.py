@@ -130,7 +130,10 @@ class CreateTasksOperator(WaitingOperator):
     def _collect(self, upload: Upload) -> dict[str, Any]:
         for operation in upload.collect():
             self._wait(upload.client, operation, upload.deadline, self.operations_finished)
-        return upload.result()
+        result = upload.result()
+        self._report_pool_written(result["pool_id"])
+        self._lineage_facts = result
+        return result
 
 
 def _deadline(event: dict[str, Any] | None) -> float:

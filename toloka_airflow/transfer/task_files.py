@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.transfer.columns import Columns
 from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
@@ -237,6 +238,7 @@ class FileSource(TaskSource):
             raise SourceError(f"tasks is {self.name!r}, {what}") from exc
         except ValueError as exc:
             raise SourceError(f"tasks is {self.name!r}, which cannot be opened: {exc}") from exc
+        report_read(self._path)
         with file:
             self._file = file
             yield file
