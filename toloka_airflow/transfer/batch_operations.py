@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 
 
 class ChangedError(TolokaError):
-    """Report that what was uploaded before is not what is to be uploaded now."""
+    """
+    Report that what was uploaded before is not what is to be uploaded now.
+
+    :param batch: The batch where it shows.
+    """
+
+    def __init__(self, batch: Batch, problem: str) -> None:
+        super().__init__(problem)
+        self.batch = batch
 
 
 class InvalidField(NamedTuple):
@@ -107,9 +115,9 @@ class Uploader:
         # Behind a batch that was not sent, others may have been; it must not have grown by their tasks.
         chunk, part, overflow = batch.key
         if batch.max_tasks and (batch.ends_chunk or not batch.remaining):
-            self._ensure_not_sent(client, (chunk, part, overflow + 1))
+            self._ensure_not_sent(client, batch, (chunk, part, overflow + 1))
         if batch.ends_chunk:
-            self._ensure_not_sent(client, (chunk, part + 1, 0))
+            self._ensure_not_sent(client, batch, (chunk, part + 1, 0))
         return result
 
     def previous_result(self, client: TolokaClient, batch: Batch) -> BatchResult:
@@ -120,7 +128,7 @@ class Uploader:
         :raises TolokaOperationError: If it failed, but not because of the tasks.
         """
         if batch.previous.operation is None:
-            raise ChangedError("there is no operation for these tasks")
+            raise ChangedError(batch, "there is no operation for these tasks")
         return self.batch_result(client, batch, batch.previous.operation)
 
     def check_end(self, client: TolokaClient, last: Batch) -> None:
@@ -131,12 +139,12 @@ class Uploader:
         """
         chunk, part, overflow = last.key
         for key in ((chunk, part, overflow + 1), (chunk, part + 1, 0), (chunk + 1, 0, 0)):
-            self._ensure_not_sent(client, key)
+            self._ensure_not_sent(client, last, key)
 
-    def _ensure_not_sent(self, client: TolokaClient, key: BatchKey) -> None:
+    def _ensure_not_sent(self, client: TolokaClient, batch: Batch, key: BatchKey) -> None:
         operation = client.find_operation(self._id(key, 0))
         if operation is not None:
-            raise ChangedError(f"operation {operation.id} is about tasks that came behind these")
+            raise ChangedError(batch, f"operation {operation.id} is about tasks that came behind these")
 
     def batch_result(self, client: TolokaClient, batch: Batch, operation: Operation) -> BatchResult:
         """
@@ -168,9 +176,8 @@ class Uploader:
             raise TolokaOperationError(operation, steps)
         skips = self.options.get("skip_invalid_items")
         if unread.remaining and (operation.status == OperationStatus.SUCCESS or skips):
-            raise ChangedError(
-                f"operation {operation.id} does not say what became of task {min(unread.remaining.values())}"
-            )
+            number = min(unread.remaining.values())
+            raise ChangedError(batch, f"operation {operation.id} does not say what became of task {number}")
         return BatchResult(sorted(created), sorted(invalid), invalid_count)
 
     def _id(self, key: BatchKey, generation: int) -> str:
@@ -268,7 +275,8 @@ class _UnreadTasks:
         for mark in self.remaining:
             if (not number or mark.startswith(f"{number}.")) and self._fields[mark] == own_fields(given):
                 return self.remaining.pop(mark)
-        raise ChangedError(f"task {number or given['input_values']} was another one when it was uploaded")
+        what = f"task {number or given['input_values']}"
+        raise ChangedError(self._batch, f"{what} was another one when it was uploaded")
 
     @cached_property
     def _fields(self) -> dict[str, dict[str, Any]]:

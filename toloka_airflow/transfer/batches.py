@@ -179,8 +179,13 @@ def _check_size(values: Mapping[str, Any]) -> None:
         )
 
 
+def find_nothing(key: BatchKey) -> PreviousUpload:
+    """Return that nothing was sent as a batch before, whichever it is."""
+    return PreviousUpload()
+
+
 def split_into_batches(
-    tasks: Iterable[EncodedTask], chunk_size: int, find_previous: FindPrevious = lambda key: PreviousUpload()
+    tasks: Iterable[EncodedTask], chunk_size: int, find_previous: FindPrevious = find_nothing
 ) -> Iterator[Batch | Operation]:
     """
     Cut tasks into batches.
@@ -191,7 +196,7 @@ def split_into_batches(
     Of an operation that still runs nobody knows yet which tasks it creates. It comes instead of a batch, as often as
     the iteration is continued, until it is done.
 
-    :param find_previous: By default, nothing was sent before.
+    :param find_previous: It is called for each batch when that begins.
     """
     batch: Batch | None = None
     for position, task in enumerate(tasks):

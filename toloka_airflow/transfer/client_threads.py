@@ -21,8 +21,6 @@ class ClientThreads:
     """
     Threads that each have a client with connections of its own.
 
-    At the end, those that have begun something end it, and nothing else begins.
-
     :param size: How many there are.
     """
 
@@ -38,6 +36,10 @@ class ClientThreads:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Let those that have begun something end it, and nothing else begin."""
         self._stack.close()
 
     def submit(self, act: Callable[[TolokaClient, *ArgumentTs], ResultT], *arguments: *ArgumentTs) -> Future[ResultT]:

@@ -224,7 +224,7 @@ class FileSource(TaskSource):
         self._file: Any = None
 
     def share_read(self) -> float | None:
-        """Return how much of the file has been read, compressed or not; ``None`` for stores that do not say its size."""
+        """Return how much of the file has been read, as it is stored; ``None`` if the store does not say its size."""
         size = getattr(self._file, "size", None)
         return self._file.tell() / size if size and not self._file.closed else None
 

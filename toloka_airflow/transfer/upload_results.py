@@ -70,7 +70,7 @@ class UploadResults:
         beside = ids_path or source
         ids_path = ids_path or (source and f"{source}.{name}.ids.jsonl")
         invalid_path = invalid_path or (beside and f"{beside}.{name}.invalid.jsonl")
-        _check_differ({"tasks": source, "ids_path": ids_path, "invalid_path": invalid_path})
+        _ensure_distinct({"tasks": source, "ids_path": ids_path, "invalid_path": invalid_path})
         ids, invalid = _file("ids_path", ids_path, key), _file("invalid_path", invalid_path, key)
         return cls(ids_path, invalid_path, ids=ids, invalid=invalid, stops_at_invalid=stops_at_invalid)
 
@@ -133,7 +133,7 @@ class _End:
 
     def covers(self, batch: Batch) -> bool:
         if batch.key == self._key and f"{batch.checksum:08x}" != self._checksum:
-            raise ChangedError("these tasks, or some before them, were others when their ids were written down")
+            raise ChangedError(batch, "these tasks, or some before them, were others when their ids were written down")
         return batch.key <= self._key
 
 
@@ -150,7 +150,7 @@ class _NoFile:
         return {}
 
 
-def _check_differ(paths: Mapping[str, str | None]) -> None:
+def _ensure_distinct(paths: Mapping[str, str | None]) -> None:
     names: dict[str, str] = {}
     for name, path in paths.items():
         other = names.setdefault(_full(str(path)), name) if path else name

@@ -1,12 +1,12 @@
 """
-Upload tasks: send what is missing, look up what became of it, write it down.
+Upload tasks: send what is missing, fetch what became of it, write it down.
 
 `Upload.send` and `Upload.collect` do all of the work. Both yield every operation that blocks them and continue when
 they are iterated further, so it is the operator that decides where to wait: in the worker, or deferred.
 
-- A batch is the unit of everything: it is sent, looked up and written down in the order of the tasks.
+- A batch is the unit of everything: it is sent, fetched and written down in the order of the tasks.
 - The main thread reads tasks and writes results. Threads do nothing but requests, at most ``in_flight`` at a time.
-- What became of the first batches is looked up while later ones are sent. It stops at the first operation that is not
+- The results of the first batches are fetched while later ones are sent. That stops at the first operation that is not
   done in time: then `collect` reads the source again, as it does after a deferral.
 - After a previous attempt, nothing is sent before all that it sent is known to be what the source says now.
 """
@@ -29,12 +29,19 @@ from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.links import store_link
 from toloka_airflow.transfer.batch_operations import BatchResult, ChangedError, PreviousUploads, Uploader
-from toloka_airflow.transfer.batches import Batch, EncodedTask, FindPrevious, encode_task, split_into_batches
+from toloka_airflow.transfer.batches import (
+    Batch,
+    EncodedTask,
+    FindPrevious,
+    encode_task,
+    find_nothing,
+    split_into_batches,
+)
 from toloka_airflow.transfer.client_threads import ClientThreads
 from toloka_airflow.transfer.pace import Pace
+from toloka_airflow.transfer.sent_batches import SentBatches
 from toloka_airflow.transfer.task_files import FileSource, SourceError, TaskSource, task_source
 from toloka_airflow.transfer.upload_results import UploadResults
-from toloka_airflow.transfer.values import Specs
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -42,10 +49,13 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.transfer.values import Specs
 
 SHOWN_INVALID = 5
+OWN_POLL_INTERVAL = 0.25
+"""Seconds between two polls of an own operation, at the most, while the next batch waits for its end."""
 _ADVICE = (
-    "Repair them in their place and clear this task, or set skip_invalid_items=True to go on without them; "
+    "Repair them in their place and clear this task, or set skip_invalid_items=True to continue without them; "
     "a line that is removed would move all lines behind it"
 )
 _SENT = "Sent %d tasks, %.1f MB, in %d operations"
@@ -110,15 +120,6 @@ def open_upload(
         )
 
 
-@dataclass
-class _SentBatch:
-    """A batch whose result is not written down yet, and the request for that, once there is one."""
-
-    batch: Batch
-    operation: Operation
-    result: Future[BatchResult | Operation | None] | None = None
-
-
 @dataclass(kw_only=True)
 class Upload:
     """
@@ -138,10 +139,9 @@ class Upload:
     log: Any
 
     def __post_init__(self) -> None:
-        self._find_previous: FindPrevious | None = None
+        self._find_previous: FindPrevious = find_nothing
         self._is_one_at_a_time = False
-        self._sent: deque[_SentBatch] = deque()
-        self._is_following = False
+        self._sent = SentBatches(self.threads, self.uploader, self.results, keep=2 * self.options.in_flight)
         # What threads have sent: the numbers of tasks, and the operations that were not done.
         self._sizes: deque[int] = deque()
         self._unfinished: deque[Operation] = deque()
@@ -164,7 +164,7 @@ class Upload:
         :param is_retry: Whether something may have been sent before; if the first batch is there, it was.
         :raises TolokaError: Before anything is sent, if what was uploaded is not what the source says now.
         """
-        with self._counting_uploaded():
+        with self._counting_uploaded(), self._naming_changes():
             if is_retry or not self.uploader.is_new(self.client):
                 yield from self._verify()
             if not self._is_complete:
@@ -177,9 +177,9 @@ class Upload:
         if self._unfinished:
             # The last one first: when it is done, most of the others are.
             yield self._unfinished[-1]
-        self._write_sent(0)
-        if not self._is_following:
-            yield from self._collect_from_source()
+        with self._naming_changes():
+            if not self._sent.write_all():
+                yield from self._collect_from_source()
         self._is_complete = True
 
     def result(self) -> dict[str, Any]:
@@ -213,14 +213,11 @@ class Upload:
 
     # Reading
 
-    def _batches(self, find_previous: FindPrevious | None) -> Iterator[Batch | Operation]:
-        """Cut the tasks into batches; if it is said how, with what was sent as each of them before."""
+    def _batches(self, find_previous: FindPrevious) -> Iterator[Batch | Operation]:
+        """Read the source from its beginning, and cut the tasks into batches."""
         self._tasks = self._bytes = self._operations = 0
         self._began = time.monotonic()
-        chunk_size = self.options.chunk_size
-        if find_previous is None:
-            return split_into_batches(self._encoded(), chunk_size)
-        return split_into_batches(self._encoded(), chunk_size, find_previous)
+        return split_into_batches(self._encoded(), self.options.chunk_size, find_previous)
 
     def _encoded(self) -> Iterator[EncodedTask]:
         for number, task, text in self.source.rows(self._specs):
@@ -242,7 +239,7 @@ class Upload:
 
     def _send_batches(self) -> Generator[Operation]:
         sending: deque[tuple[Batch, Future[Operation | None]]] = deque()
-        self._is_following = True
+        self._sent.begin()
         for batch in self._batches(self._find_previous):
             if isinstance(batch, Operation):
                 yield batch
@@ -266,7 +263,7 @@ class Upload:
         self._bytes += batch.size
         self._operations += 1
         self._report(_SENT, self._tasks, self._bytes / 1e6, self._operations)
-        self._follow(batch, operation)
+        self._sent.add(batch, operation)
 
     def _try_to_send(self, client: TolokaClient, batch: Batch) -> Operation | None:
         """Send a batch, unless another operation blocks the pool."""
@@ -307,7 +304,7 @@ class Upload:
 
     def _await_own_operations(self) -> None:
         """Wait for all operations that were sent before, in the worker, which has the next batch ready."""
-        interval = min(self.options.poll_interval, 1.0)
+        interval = min(self.options.poll_interval, OWN_POLL_INTERVAL)
         while self._unfinished:
             left = max(0.0, self.deadline - time.time())
             self.client.wait_operation(self._unfinished[0], timeout=left, poll_interval=interval)
@@ -315,54 +312,7 @@ class Upload:
 
     # What became of it
 
-    def _follow(self, batch: Batch, operation: Operation) -> None:
-        """Look up what became of a batch that was sent, if it is done, while others are sent."""
-        if self._is_following:
-            self._sent.append(sent := _SentBatch(batch, operation))
-            if operation.is_done:
-                self._look_up(sent)
-            self._write_sent(2 * self.options.in_flight)
-
-    def _look_up(self, sent: _SentBatch) -> None:
-        sent.result = self.threads.submit(self._result_of_sent, sent.batch, sent.operation)
-
-    def _write_sent(self, keep: int) -> None:
-        """
-        Write down what became of sent batches, in their order, as far as it is known.
-
-        :param keep: How many of them may be in memory until it is. If the first is not done even then, those behind
-            it are dropped: the source has them all.
-        """
-        if not keep:
-            for sent in self._sent:
-                if sent.result is None:
-                    self._look_up(sent)
-        while self._sent:
-            first, is_due = self._sent[0], len(self._sent) > keep
-            if first.result is None and is_due:
-                self._look_up(first)
-            if first.result is None or not (is_due or first.result.done()):
-                return
-            with self._naming_changes(first.batch):
-                result = first.result.result()
-            if isinstance(result, Operation):
-                self._sent.clear()
-                self._is_following = False
-                return
-            self.results.add(first.batch, result)
-            self._sent.popleft()
-
-    def _result_of_sent(
-        self, client: TolokaClient, batch: Batch, operation: Operation
-    ) -> BatchResult | Operation | None:
-        """Return what became of a batch; nothing if it is written down, and the operation if it is not done."""
-        if self.results.has(batch):
-            return None
-        if not operation.is_done:
-            operation = client.get_operation(operation.id)
-        return self.uploader.batch_result(client, batch, operation) if operation.is_done else operation
-
-    def _result_of_previous(self, client: TolokaClient, batch: Batch) -> BatchResult | None:
+    def _fetch_previous(self, client: TolokaClient, batch: Batch) -> BatchResult | None:
         """Return what became of a batch that was sent before; nothing if it is written down."""
         return None if self.results.has(batch) else self.uploader.previous_result(client, batch)
 
@@ -370,7 +320,7 @@ class Upload:
         """Write down what became of every batch of the source, all of which were sent."""
         # Half as many as there are requests: the log of a batch may take several times its memory.
         width = max(1, self.options.in_flight // 2)
-        yield from self._read_back(self._result_of_previous, self.results.add, width, self._previous_uploads())
+        yield from self._fetch_all(self._fetch_previous, self.results.add, width, self._previous_uploads())
 
     def _verify(self) -> Generator[Operation]:
         """
@@ -387,27 +337,26 @@ class Upload:
                 self.results.add(batch, result)
 
         self._find_previous = self._previous_uploads()
-        yield from self._read_back(self.uploader.check, write, self.options.in_flight, self._find_previous)
+        yield from self._fetch_all(self.uploader.check, write, self.options.in_flight, self._find_previous)
         self._is_complete = is_complete
         self._sizes.clear()
 
-    def _read_back(
+    def _fetch_all(
         self,
-        look_up: Callable[[TolokaClient, Batch], BatchResult | None],
+        fetch: Callable[[TolokaClient, Batch], BatchResult | None],
         write: Callable[[Batch, BatchResult | None], None],
         width: int,
         find_previous: FindPrevious,
     ) -> Generator[Operation]:
-        """Look up all batches of the source, and yield each operation that must be done before the next batch."""
+        """Fetch the results of all batches, and yield each operation that must be done before the next one is known."""
         window: deque[tuple[Batch, Future[BatchResult | None]]] = deque()
         last: Batch | None = None
 
         def write_first() -> None:
             batch, result = window.popleft()
-            with self._naming_changes(batch):
-                write(batch, result.result())
+            write(batch, result.result())
             self._tasks += len(batch.tasks)
-            self._report("Looked up what became of %d tasks", self._tasks)
+            self._report("Fetched what became of %d tasks", self._tasks)
 
         for batch in self._batches(find_previous):
             if isinstance(batch, Operation):
@@ -417,7 +366,7 @@ class Upload:
                 continue
             if batch.previous.kept is not None:
                 self._sizes.append(len(batch.tasks))
-            window.append((batch, self.threads.submit(look_up, batch)))
+            window.append((batch, self.threads.submit(fetch, batch)))
             if len(window) >= width:
                 write_first()
             last = batch
@@ -425,20 +374,20 @@ class Upload:
             write_first()
         if last is None:
             raise self._no_tasks()
-        with self._naming_changes(last):
-            self.uploader.check_end(self.client, last)
+        self.uploader.check_end(self.client, last)
 
     # What is said
 
     @contextmanager
-    def _naming_changes(self, batch: Batch) -> Iterator[None]:
+    def _naming_changes(self) -> Iterator[None]:
+        """Say where the source was changed, and what to do."""
         try:
             yield
         except ChangedError as exc:
             raise TolokaError(
-                f"{self._where(batch)}: not what an earlier attempt of this task uploaded: {exc}. Nothing is uploaded "
-                "twice: restore what was uploaded and chunk_size, and give what is new, and repaired what was skipped "
-                "as invalid, to a task of its own"
+                f"{self._where(exc.batch)}: not what a previous attempt of this task uploaded: {exc}. Nothing is "
+                "uploaded twice: restore what was uploaded and chunk_size, and give what is new, and repaired what was "
+                "skipped as invalid, to a task of its own"
             ) from exc
 
     @contextmanager
@@ -447,6 +396,7 @@ class Upload:
         try:
             yield
         except SourceError as exc:
+            self.threads.stop()
             if not self._sizes:
                 raise
             raise SourceError(
