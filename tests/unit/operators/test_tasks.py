@@ -537,6 +537,19 @@ def test_a_broken_line_stops_the_upload_and_can_be_repaired(client: TolokaClient
     check_once(client, pool_id, upload(pool_id, source, attempt=3).result, 60)
 
 
+def test_what_is_under_way_when_a_line_cannot_be_read_is_counted(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str
+) -> None:
+    rows = Path(source).read_text().splitlines(keepends=True)
+    rows[30] = "{\n"
+    Path(source).write_text("".join(rows))
+    toloka.faults.add("POST", TASKS, delay=0.3, times=3)
+    with pytest.raises(AirflowFailException, match="line 31: it is not JSON") as caught:
+        upload(pool_id, source)
+    [count] = re.findall(r"(\d+) tasks before it are uploaded", str(caught.value)) or ["0"]
+    assert int(count) == uploaded(client, pool_id).total()
+
+
 # Where the results go
 
 
