@@ -226,7 +226,9 @@ class FileSource(TaskSource):
     def share_read(self) -> float | None:
         """Return how much of the file has been read, as it is stored; ``None`` if the store does not say its size."""
         size = getattr(self._file, "size", None)
-        return self._file.tell() / size if size and not self._file.closed else None
+        if not size:
+            return None
+        return 1.0 if self._file.closed else float(self._file.tell() / size)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:

@@ -306,12 +306,21 @@ def test_what_is_there_is_found_a_few_batches_ahead_and_read_once(
     assert "send" not in found
 
 
-def test_no_deferral_comes_through_what_uploads(toloka: EmulatorServer, pool_id: str, source: str) -> None:
-    """It is the operator that defers, for an operation that it was given."""
+@pytest.mark.parametrize("blocking", ["another operation", "its own, of a previous attempt", "its own"])
+def test_no_deferral_comes_through_what_uploads(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, blocking: str
+) -> None:
+    """It is the operator that defers, for an operation that it is given."""
+    if blocking == "another operation":
+        client.create_tasks([{"pool_id": pool_id, **tasks(1)[0]}], allow_defaults=True)
     toloka.progressions.set(Progression(seconds=1000))
     operator = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks=source, deferrable=True, defer_after=0)
-    with pytest.raises(TaskDeferred) as deferred:
-        operator.execute({"ti": TaskInstance(task_id="upload")})  # type: ignore[typeddict-item]
+    if blocking == "another operation":
+        client.open_pool(pool_id)
+    for attempt in (1, 2) if blocking == "its own, of a previous attempt" else (1,):
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute({"ti": TaskInstance(task_id="upload", try_number=attempt)})  # type: ignore[typeddict-item]
+    assert deferred.value.method_name == f"{'operations' if blocking == 'its own' else 'blocking_operation'}_finished"
     through = [str(frame.f_globals["__name__"]) for frame, _ in walk_tb(deferred.tb)]
     assert "toloka_airflow.operators.tasks" in through
     assert not [name for name in through if name.startswith("toloka_airflow.transfer")]
