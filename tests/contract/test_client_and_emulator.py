@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -280,6 +281,7 @@ def test_tasks_are_created_once_for_each_operation_id(toloka: Any) -> None:
     log = toloka.client.get_operation_log(operation_id)
     assert [step["type"] for step in log] == ["TASK_CREATE"] * 4
     assert {step["output"]["task_id"] for step in log} == {task.id for task in toloka.client.list_tasks(pool.id)}
+    assert toloka.client.read_operation_log(operation_id, json.loads) == log
 
 
 def test_a_failed_upload_shows_its_log(toloka: Any) -> None:
