@@ -20,8 +20,8 @@ from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.answer_rows import answer_rows, count_answers, raw_row
-from toloka_airflow.transfer.downloading import download
+from toloka_airflow.transfer.answer_rows import read_answers, read_assignments
+from toloka_airflow.transfer.parallel_download import ParallelDownload
 from toloka_airflow.transfer.periods import period_filters
 from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_list, read_mapping
 
@@ -72,6 +72,8 @@ class GetAssignmentsOperator(BaseOperator):
         the next run would read the same answers again.
     :param page_size: How many assignments to fetch at once. 300 are documented; toloka-kit names 100 000. What the
         API refuses is fetched in pages of 300. More memory is needed for larger pages.
+    :param in_flight: How many pages to fetch at a time. Fewer are, for a while, if Toloka answers that they are too
+        many (429).
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
@@ -88,6 +90,7 @@ class GetAssignmentsOperator(BaseOperator):
         since: str | datetime | None = None,
         until: str | datetime | None = None,
         page_size: int = PAGE_SIZE,
+        in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -101,6 +104,7 @@ class GetAssignmentsOperator(BaseOperator):
         self.since = since
         self.until = until
         self.page_size = parse_int("page_size", page_size, maximum=MAX_PAGE)
+        self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -124,16 +128,20 @@ class GetAssignmentsOperator(BaseOperator):
         return result
 
     def _download(self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile) -> None:
-        if file.cursor is not None:
-            self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", file.cursor)
-        download(
+        positions = [each.cursor for each in file.ranges if each.cursor is not None]
+        if positions:
+            self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", positions[0])
+        read = read_answers if self.rows == "answers" else read_assignments
+        ParallelDownload(
             file,
-            client.assignment_pages(pool_id, page_size=self.page_size, after=file.cursor, **wanted),
-            lines=answer_rows if self.rows == "answers" else lambda assignment: [raw_row(assignment)],
-            cursor=lambda assignment: str(assignment["id"]),
-            count=lambda page: {"assignments": len(page), "answers": count_answers(page)},
+            client,
+            read=lambda client, after, until: client.read_assignments(
+                pool_id, read, page_size=self.page_size, after=after, until=until, **wanted
+            ),
+            find_last=lambda client: client.find_last_assignment(pool_id, **wanted),
+            in_flight=self.in_flight,
             log=self.log,
-        )
+        ).run()
 
     def _statuses(self) -> list[str]:
         given = self.status.split(",") if isinstance(self.status, str) else self.status

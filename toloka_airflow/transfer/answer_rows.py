@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -217,8 +216,3 @@ def _odd(assignment: Raw, problem: str) -> TolokaError:
         f"Assignment {name} {problem}, so it is not known which answer belongs to which task. "
         "rows='assignments' writes it as it is"
     )
-
-
-def count_answers(page: list[Any]) -> int:
-    """Return how many answers the assignments of a page hold."""
-    return sum(len(assignment.get("solutions") or ()) for assignment in page)
