@@ -56,7 +56,7 @@ class Script:
         """Return the status and the body for a request."""
         match method, path.removeprefix("/api/v1/").split("/"):
             case "GET", ["assignments"]:
-                return 200, self._page(int(query["pool_id"]), query.get("id_gt"), int(query.get("limit", 50)))
+                return 200, self._page(query)
             case "POST", ["tasks"]:
                 return self._create(query["operation_id"], body)
             case "GET", ["operations", operation_id, "log"]:
@@ -78,12 +78,14 @@ class Script:
         counted = {name: getattr(self, name) for name in ("tasks", "requests", "received", "sent")}
         return {"cpu": time.process_time(), **counted}
 
-    def _page(self, answers: int, after: str | None, limit: int) -> bytes:
-        count = answers // TASKS_PER_SUITE
-        start = 0 if after is None else int(after.partition("--")[2], 16) + 1
-        stop = min(start + limit, count)
-        more = b"true" if stop < count else b"false"
-        return b'{"items": [' + b", ".join(self.assignments[start:stop]) + b'], "has_more": ' + more + b"}"
+    def _page(self, query: dict[str, str]) -> bytes:
+        count, limit = int(query["pool_id"]) // TASKS_PER_SUITE, int(query.get("limit", 50))
+        start = _number(query["id_gt"]) + 1 if "id_gt" in query else 0
+        stop = min(_number(query["id_lte"]) + 1, count) if "id_lte" in query else count
+        has_more = stop - start > limit
+        chosen = range(start, min(start + limit, stop)) if query["sort"] == "id" else range(stop - 1, start - 1, -1)
+        items = [self.assignments[number] for number in chosen[:limit]]
+        return b'{"items":[' + b",".join(items) + b'],"has_more":' + (b"true}" if has_more else b"false}")
 
     def _create(self, operation_id: str, body: bytes) -> tuple[int, bytes]:
         items = BETWEEN_TASKS.split(body.strip()[1:-1])
@@ -119,6 +121,10 @@ class Script:
                 "details": {**counters, "not_valid_count": 0, "failed_count": 0},
             }
         )
+
+
+def _number(assignment_id: str) -> int:
+    return int(assignment_id.partition("--")[2], 16)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -131,11 +131,11 @@ class GetAssignmentsOperator(BaseOperator):
         positions = [each.cursor for each in file.ranges if each.cursor is not None]
         if positions:
             self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", positions[0])
-        read = read_answers if self.rows == "answers" else read_assignments
         ParallelDownload(
             file,
             client,
-            read=lambda client, after, until: client.read_assignments(
+            read=read_answers if self.rows == "answers" else read_assignments,
+            pages=lambda client, read, after, until: client.read_assignments(
                 pool_id, read, page_size=self.page_size, after=after, until=until, **wanted
             ),
             find_last=lambda client: client.find_last_assignment(pool_id, **wanted),

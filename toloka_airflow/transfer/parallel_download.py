@@ -38,7 +38,8 @@ more."""
 LAST_PAGES_TIMEOUT = 5.0
 """Seconds that a download that failed waits for the pages that are under way, so that the next attempt has them."""
 
-Read = Callable[["TolokaClient", str | None, str | None], Iterator["Page[AssignmentRows]"]]
+ReadPage = Callable[[bytes], "Page[AssignmentRows]"]
+Pages = Callable[["TolokaClient", ReadPage, str | None, str | None], Iterator["Page[AssignmentRows]"]]
 
 
 @dataclass(eq=False)
@@ -76,7 +77,8 @@ class ParallelDownload:
 
     :param file: The file, which may have been begun.
     :param client: What is read with, one of its like in each thread.
-    :param read: Returns the pages behind an id, up to another.
+    :param pages: Returns the pages behind an id, up to another, as a function reads them.
+    :param read: Reads a page from its JSON.
     :param find_last: Returns the greatest id that there is.
     :param in_flight: Pages to request at a time.
     """
@@ -86,12 +88,14 @@ class ParallelDownload:
         file: RowFile,
         client: TolokaClient,
         *,
-        read: Read,
+        pages: Pages,
+        read: ReadPage,
         find_last: Callable[[TolokaClient], str | None],
         in_flight: int,
         log: Any,
     ) -> None:
-        self._file, self._client, self._read, self._find_last = file, client, read, find_last
+        self._file, self._client, self._find_last = file, client, find_last
+        self._pages, self._read = pages, read
         self._in_flight, self._log = in_flight, log
         self._limit = RequestLimit(in_flight)
         self._changed = Condition()
@@ -106,6 +110,7 @@ class ParallelDownload:
         """Read all of it, and tell in the log how far it is."""
         began, pace, before = time.monotonic(), Pace(), dict(self._file.counts)
         threads = ThreadPoolExecutor(self._in_flight, "toloka-pages")
+        self._reader = ThreadPoolExecutor(1, "toloka-rows")
         pending: set[Future[None]] = set()
         try:
             with frozen_heap():
@@ -126,6 +131,7 @@ class ParallelDownload:
             self._stop()
             # A task that is stopped does not wait for pages that nobody will read.
             threads.shutdown(wait=False, cancel_futures=True)
+            self._reader.shutdown(wait=False, cancel_futures=True)
         self._log.info("%s; that is all", progress(self._file.counts, before, time.monotonic() - began))
 
     def _stop(self) -> None:
@@ -176,7 +182,7 @@ class ParallelDownload:
         return True
 
     def _read_range(self, client: TolokaClient, reading: _Reading) -> None:
-        pages = self._read(client, reading.range.cursor, reading.range.end)
+        pages = self._pages(client, self._read_page, reading.range.cursor, reading.range.end)
         while not (reading.is_done or self._is_stopped):
             with self._limit.request():
                 page = next(pages)
@@ -193,6 +199,10 @@ class ParallelDownload:
         with self._changed:
             self._readings.remove(reading)
             self._changed.notify_all()
+
+    def _read_page(self, content: bytes) -> Page[AssignmentRows]:
+        """Read a page in a thread that all share: what each thread once needed for a page is never given back."""
+        return self._reader.submit(self._read, content).result()
 
     def _write(self, row_range: RowRange, cursor: str, rows: list[AssignmentRows]) -> None:
         counts = {"assignments": len(rows), "answers": sum(each.answers for each in rows)}
