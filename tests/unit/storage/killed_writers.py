@@ -79,6 +79,19 @@ def write(path: Any) -> dict[str, int]:
     return file.finish()
 
 
+def write_in_ranges(path: Any) -> dict[str, int]:
+    """Write pages in ranges that take turns; those with much left are split."""
+    file = RowFile(path, key="k", part_bytes=120)
+    while left := [each for each in file.ranges if int(each.cursor or 0) < int(each.end or PAGES)]:
+        for each in left:
+            page, end = int(each.cursor or 0), int(each.end or PAGES)
+            lines = [json.dumps({"page": page, "row": row}).encode() for row in range(ROWS)]
+            each.append(lines, cursor=str(page + 1), counts={"rows": ROWS, "pages": 1})
+            if end - page > 4:
+                each.split([str(page + 3), str(page + 4)])
+    return file.finish()
+
+
 def attempt(path: Any, killed_at: int) -> int:
     """Write in a process of its own, killed at one of its steps; return its exit code, or minus the signal."""
     global steps_left
@@ -87,7 +100,7 @@ def attempt(path: Any, killed_at: int) -> int:
         LocalFileOpener.write = torn_write
         sys.addaudithook(step)
         steps_left = killed_at
-        os._exit(0 if write(path) == {"rows": PAGES * ROWS, "pages": PAGES} else 1)
+        os._exit(0 if WRITERS[writer](path) == {"rows": PAGES * ROWS, "pages": PAGES} else 1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -113,6 +126,7 @@ def kill_everywhere(path: Any) -> int:
             return killed_at
 
 
-ROOT, kind, suffix = sys.argv[1:]
+WRITERS = {"sequential": write, "ranges": write_in_ranges}
+ROOT, kind, suffix, writer = sys.argv[1:]
 fs, protocol = (Store(), "s3") if kind == "store" else (LocalFileSystem(), "file")
 print(kill_everywhere(SimpleNamespace(fs=fs, path=f"{ROOT}/rows/of/answers{suffix}", protocol=protocol)))
