@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -13,13 +14,14 @@ from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Assignment, AssignmentStatus
+from toloka_airflow.api.models import Assignment, AssignmentStatus, Training
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
+from toloka_airflow.transfer.answer_formats import AnswerFormat, answer_format, answer_writer
 from toloka_airflow.transfer.answer_rows import answer_rows, count_answers, raw_row
 from toloka_airflow.transfer.downloading import download
 from toloka_airflow.transfer.periods import period_filters
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.storage.row_writers import RowWriter
 
 Rows = Literal["answers", "assignments"]
 MAX_PAGE, MAX_IN_FLIGHT = 100_000, 64
@@ -110,26 +113,41 @@ class GetAssignmentsOperator(BaseOperator):
             check_outlets(self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id)
             statuses = self._statuses()
             path = storage_path("path", self.path)
+            chosen = answer_format(path, self.rows)
             wanted = {"status": statuses, **period_filters(statuses, self.since, self.until)}
             # Another download, such as one with an edited filter, does not resume this one's parts.
             key = TaskIdentity.of(context).uuid("answers", pool_id, self.rows, wanted)[:8]
-            file = RowFile(path, key=key, max_age=RESUMABLE_FOR if self.until is None else float("inf"))
+            max_age = RESUMABLE_FOR if self.until is None else float("inf")
+            file = RowFile(path, key=key, max_age=max_age, is_converted=chosen is not AnswerFormat.JSON_LINES)
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, {"pool_id": pool_id})
-            self._download(client, pool_id, wanted, file)
+            writer = self._writer(client, pool_id, chosen, path)
+            self._download(client, pool_id, wanted, file, chosen)
             if not file.counts["assignments"]:
-                _ensure_it_exists(client, pool_id)
-        result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **file.finish()}
+                _pool_or_training(client, pool_id)
+            counts = file.finish(writer)
+        result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **counts}
         report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=result)
         return result
 
-    def _download(self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile) -> None:
+    def _writer(
+        self, client: TolokaClient, pool_id: str, chosen: AnswerFormat, path: ObjectStoragePath
+    ) -> Callable[[IO[bytes]], RowWriter] | None:
+        if chosen is AnswerFormat.JSON_LINES:
+            return None
+        project = client.get_project(_pool_or_training(client, pool_id).project_id)
+        return answer_writer(chosen, path, client, pool_id, project.raw["task_spec"], log=self.log)
+
+    def _download(
+        self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile, chosen: AnswerFormat
+    ) -> None:
         if file.cursor is not None:
             self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", file.cursor)
+        answers = partial(answer_rows, with_more=chosen is AnswerFormat.TSV)
         download(
             file,
             client.assignment_pages(pool_id, page_size=self.page_size, after=file.cursor, **wanted),
-            lines=answer_rows if self.rows == "answers" else lambda assignment: [raw_row(assignment)],
+            lines=answers if self.rows == "answers" else lambda assignment: [raw_row(assignment)],
             cursor=lambda assignment: str(assignment["id"]),
             count=lambda page: {"assignments": len(page), "answers": count_answers(page)},
             log=self.log,
@@ -147,14 +165,14 @@ class GetAssignmentsOperator(BaseOperator):
         return [status.value for status in statuses]
 
 
-def _ensure_it_exists(client: TolokaClient, pool_id: str) -> None:
-    """Raise if there is no such pool or training; its list of assignments may just be empty then."""
+def _pool_or_training(client: TolokaClient, pool_id: str) -> Training:
+    """Return it; raise if there is none, for its list of assignments may just be empty then."""
     try:
-        client.get_pool(pool_id)
+        return client.get_pool(pool_id)
     except TolokaApiError as exc:
         if exc.status not in (404, 409):
             raise
-        client.get_training(pool_id)
+        return client.get_training(pool_id)
 
 
 class ReviewAssignmentsOperator(BaseOperator):

@@ -1,4 +1,4 @@
-"""JSON Lines files written in parts, so that a writer that was killed resumes where it stopped."""
+"""Files of rows written in parts, JSON Lines, so that a writer that was killed resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from toloka_airflow.storage.row_writers import RowWriter
 
 PART_BYTES = 8 * 1024 * 1024
 GZIP_LEVEL = 3
@@ -62,15 +65,23 @@ class RowFile:
     :param key: Distinguishes the writer's parts from those of others; the same in every attempt.
     :param part_bytes: Bytes of rows to keep in memory; with 0, every page is a part.
     :param max_age: Seconds since its first part was put, by the writer's clock, after which a file is begun anew.
+    :param is_converted: Whether the file is to be in another format than JSON Lines, by the writer that `finish` gets.
     :raises ValueError: If the path's name is that of another format, or it is a folder.
     """
 
     def __init__(
-        self, path: StoragePath, *, key: str, part_bytes: int = PART_BYTES, max_age: float = float("inf")
+        self,
+        path: StoragePath,
+        *,
+        key: str,
+        part_bytes: int = PART_BYTES,
+        max_age: float = float("inf"),
+        is_converted: bool = False,
     ) -> None:
         self._fs, self._target = path.fs, path.path
         self._is_local, self._has_folders = path.protocol in _LOCAL, path.protocol not in _STORES
-        if self._target.lower().endswith(_OTHER_FORMATS):
+        self._is_converted = is_converted
+        if not is_converted and self._target.lower().endswith(_OTHER_FORMATS):
             raise ValueError(f"path is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
         if self._is_local and self._fs.isdir(self._target):
             raise ValueError(f"path is {str(path)!r}, which is a folder; name a file")
@@ -110,17 +121,21 @@ class RowFile:
         self._parts, self._buffer, self._buffered = [], bytearray(), Counter()
         self.cursor, self.counts = None, Counter()
 
-    def finish(self) -> dict[str, int]:
-        """Put the file in its place, remove the parts, and return the counts."""
+    def finish(self, writer: Callable[[IO[bytes]], RowWriter] | None = None) -> dict[str, int]:
+        """
+        Put the file in its place, remove the parts, and return the counts.
+
+        :param writer: Returns what writes rows to an open file, if they are to be converted.
+        """
         self._make_folder(self._folder if self._is_local else self._fs._parent(self._target))
         self._ensure_all_are_there()
         if self._is_local:
             # A name of its own, as another attempt may still be alive.
             joined = f"{self._folder}/joined-{uuid.uuid4().hex[:8]}"
-            self._join(joined)
+            self._join(joined, writer)
             os.replace(joined, self._target)
         else:
-            self._join(self._target)
+            self._join(self._target, writer)
         counts = dict(self.counts)
         # In any order: parts that are left by a kill are either a beginning of the file or no part of it.
         self.discard()
@@ -165,17 +180,25 @@ class RowFile:
             if not self._fs.exists(f"{self._folder}/{part.data}"):
                 raise FileNotFoundError(f"{self._folder}/{part.data}")
 
-    def _join(self, path: str) -> None:
+    def _join(self, path: str, open_writer: Callable[[IO[bytes]], RowWriter] | None) -> None:
         file = self._fs.open(path, "wb")
         try:
-            for part in self._parts:
-                file.write(self._fs.cat_file(f"{self._folder}/{part.data}"))
-            if self._buffer or not self._parts:
-                file.write(self._packed(self._buffer))
+            if open_writer is None:
+                self._write_parts(file)
+            else:
+                writer = open_writer(file)
+                self._write_parts(writer)
+                writer.close()
         except BaseException:
             self._give_up(path, file)
             raise
         file.close()
+
+    def _write_parts(self, file: IO[bytes] | RowWriter) -> None:
+        for part in self._parts:
+            file.write(self._fs.cat_file(f"{self._folder}/{part.data}"))
+        if self._buffer or not self._parts:
+            file.write(self._packed(self._buffer))
 
     def _give_up(self, path: str, file: Any) -> None:
         """Leave at the path what was there before, if that is still possible."""
@@ -192,7 +215,7 @@ class RowFile:
             self._fs.rm_file(path)
 
     def _packed(self, rows: bytearray) -> bytes:
-        if not self._target.lower().endswith(".gz"):
+        if self._is_converted or not self._target.lower().endswith(".gz"):
             return bytes(rows)
         import gzip
 

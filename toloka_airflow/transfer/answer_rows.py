@@ -23,20 +23,25 @@ _FACTS = {
 }
 """What every answer of an assignment has in common, and what it is called in a row."""
 
+_MORE_FACTS, _MORE_OF_TASK = {"created": "created"}, ("message_on_unknown_solution",)
+"""What Toloka's own results have besides."""
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def answer_rows(assignment: Raw) -> Iterator[bytes]:
+def answer_rows(assignment: Raw, *, with_more: bool = False) -> Iterator[bytes]:
     """
     Iterate over the answers of an assignment, each as a JSON object: one per task.
 
+    :param with_more: Whether there is ``created`` and ``message_on_unknown_solution``, too.
     :raises TolokaError: If it does not say which answer belongs to which task.
     """
     try:
         tasks, solutions = assignment["tasks"], assignment["solutions"]
         if len(tasks) != len(solutions):
             raise _odd(assignment, f"has {len(tasks)} tasks but {len(solutions)} solutions")
-        facts = {name: assignment[key] for key, name in _FACTS.items() if key in assignment}
+        names = {**_FACTS, **_MORE_FACTS} if with_more else _FACTS
+        facts = {name: assignment[key] for key, name in names.items() if key in assignment}
         # Once for all its answers: encoding is what a download takes its time for.
         start = _encode(facts)[:-1] + ","
         for task, solution in zip(tasks, solutions, strict=True):
@@ -47,6 +52,8 @@ def answer_rows(assignment: Raw) -> Iterator[bytes]:
             }
             if task.get("known_solutions"):
                 row["known_solutions"] = task["known_solutions"]
+            if with_more:
+                row.update((name, task[name]) for name in _MORE_OF_TASK if name in task)
             yield to_bytes(start + _encode(row)[1:])
     except (AttributeError, KeyError, TypeError) as exc:
         raise _odd(

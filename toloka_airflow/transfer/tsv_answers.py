@@ -1,0 +1,183 @@
+r"""
+Answers in the format in which Toloka's own pages hand out results: tab-separated, with ``INPUT:`` and ``OUTPUT:``.
+
+- ``GOLDEN:`` holds the right answer, and so marks control tasks.
+- ``ASSIGNMENT:status`` is APPROVED for ACCEPTED, as there.
+- ``ACCEPT:verdict`` and ``ACCEPT:comment`` are filled in once for an assignment that was decided, ``+`` or ``-``.
+- An array is its elements with commas in between, a comma in an element being ``\,`` and a pair of coordinates being in
+  quotes. What could not be read from that as it was, such as an element that is empty, makes a JSON array of it.
+
+The columns are those of the documentation of Toloka's pages (guide/concepts/result-of-eval and accept) and of
+toloka-kit's ``GetAssignmentsTsvParameters``.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+from toloka_airflow.storage.row_files import GZIP_LEVEL
+from toloka_airflow.storage.row_writers import line_blocks
+
+_ASSIGNMENT = {
+    "assignment_id": "assignment_id",
+    "task_id": "task_id",
+    "task_suite_id": "task_suite_id",
+    "worker_id": "user_id",
+    "status": "status",
+    "started": "created",
+    "submitted": "submitted",
+    "accepted": "accepted",
+    "rejected": "rejected",
+    "reward": "assignment_reward",
+}
+"""What a column is called behind ``ASSIGNMENT:``, and where it is in a row."""
+_STATUSES = {"ACCEPTED": "APPROVED"}
+_VERDICTS = {"ACCEPTED": "+", "REJECTED": "-"}
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+class TsvAnswers:
+    """
+    Write answers to a file.
+
+    :param file: The file, open for writing.
+    :param input_spec: The project's input fields.
+    :param output_spec: The project's output fields.
+    :param link: Returns the address of an assignment's page.
+    :param compressed: Whether to write gzip.
+    :param log: Where it is reported what a table cannot hold.
+    """
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        input_spec: Mapping[str, Any],
+        output_spec: Mapping[str, Any],
+        *,
+        link: Callable[[str], str],
+        compressed: bool,
+        log: Any,
+    ) -> None:
+        self._file, self._link, self._compressed, self._log = file, link, compressed, log
+        self._inputs = {name: str(field["type"]).lower() for name, field in input_spec.items()}
+        self._outputs = {name: str(field["type"]).lower() for name, field in output_spec.items()}
+        self._assignment_id: str | None = None
+        self._several_solutions = self._halves = 0
+        self._write_cells([self._header()])
+
+    def _header(self) -> list[str]:
+        return [
+            *(f"INPUT:{name}" for name in self._inputs),
+            *(f"OUTPUT:{name}" for name in self._outputs),
+            *(f"GOLDEN:{name}" for name in self._outputs),
+            "HINT:text",
+            "ASSIGNMENT:link",
+            *(f"ASSIGNMENT:{name}" for name in _ASSIGNMENT),
+            "ACCEPT:verdict",
+            "ACCEPT:comment",
+        ]
+
+    def write(self, rows: bytes) -> None:
+        """
+        Write some answers, given as JSON Lines.
+
+        :raises ValueError: If one has a field that the project does not name, as it has no column.
+        """
+        for lines in line_blocks(rows):
+            self._write_cells([self._cells(json.loads(line)) for line in lines])
+
+    def close(self) -> None:
+        """Report what a table cannot hold."""
+        if self._several_solutions:
+            self._log.warning(
+                "%s answers are to control tasks with several right answers, of which the columns GOLDEN: hold the "
+                "first; files of JSON Lines and Parquet have all of them",
+                self._several_solutions,
+            )
+        if self._halves:
+            self._log.warning(
+                "%s cells held halves of characters, which no text file can; they are U+FFFD now. Files of JSON Lines "
+                "and Parquet have them",
+                self._halves,
+            )
+
+    def _write_cells(self, rows: list[list[str]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
+        content = text.getvalue().encode()
+        self._file.write(gzip.compress(content, GZIP_LEVEL, mtime=0) if self._compressed else content)
+
+    def _cells(self, row: Mapping[str, Any]) -> list[str]:
+        solutions = row.get("known_solutions") or [{}]
+        self._several_solutions += len(solutions) > 1
+        assignment_id, status = row["assignment_id"], str(row.get("status") or "")
+        is_first, self._assignment_id = assignment_id != self._assignment_id, assignment_id
+        facts = {**row, "status": _STATUSES.get(status, status)}
+        cells = [
+            *self._values(row, "INPUT", self._inputs, row["input_values"]),
+            *self._values(row, "OUTPUT", self._outputs, row["output_values"]),
+            *self._values(row, "GOLDEN", self._outputs, solutions[0].get("output_values") or {}),
+            _cell(row.get("message_on_unknown_solution")),
+            self._link(assignment_id),
+            *(_cell(facts.get(key)) for key in _ASSIGNMENT.values()),
+            # Toloka's page takes a decision once for each assignment.
+            _VERDICTS.get(status, "") if is_first else "",
+            _cell(row.get("public_comment")) if is_first else "",
+        ]
+        return [self._unicode(cell) for cell in cells]
+
+    def _values(
+        self, row: Mapping[str, Any], kind: str, types: Mapping[str, str], values: Mapping[str, Any]
+    ) -> list[str]:
+        if unknown := [name for name, value in values.items() if name not in types and value is not None]:
+            raise ValueError(
+                f"Task {row['task_id']} of assignment {row['assignment_id']} has {kind}:{unknown[0]}, which the "
+                "project does not name, so it has no column in a TSV: name the file *.jsonl or *.parquet"
+            )
+        return [_cell(values.get(name), type_name) for name, type_name in types.items()]
+
+    def _unicode(self, cell: str) -> str:
+        try:
+            cell.encode()
+        except UnicodeEncodeError:
+            self._halves += 1
+            return _HALVES.sub("\ufffd", cell)
+        return cell
+
+
+def _cell(value: Any, type_name: str = "string") -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str) and type_name != "json":
+        return value
+    if isinstance(value, list) and type_name.startswith("array_"):
+        return _array(value, type_name.removeprefix("array_"))
+    return _json(value)
+
+
+def _array(values: list[Any], type_name: str) -> str:
+    items = [value if isinstance(value, str) else _json(value) for value in values]
+    if not items or not all(_is_plain(value, type_name) for value in values):
+        return _json(values)
+    if type_name == "coordinates":
+        return ",".join(f'"{item}"' for item in items)
+    return ",".join(item.replace(",", "\\,") for item in items)
+
+
+def _is_plain(value: Any, type_name: str) -> bool:
+    """Return whether an element of an array can be told from the others, and is read as what it is."""
+    if value is None or "\\" in (text := value if isinstance(value, str) else _json(value)):
+        return False
+    if type_name == "json":
+        return isinstance(value, dict)
+    return bool(text) and text == text.strip() and '"' not in text and text[0] not in "[{"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
