@@ -1,16 +1,17 @@
-"""Files of rows written in parts, JSON Lines, so that a writer that was killed resumes where it stopped."""
+"""Files of rows, written in parts so that a writer that was killed resumes where it stopped."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
+
+from toloka_airflow.storage.replacing import LOCAL, OBJECT_STORES, StoragePath, check_replaceable, replacing
 
 if TYPE_CHECKING:
     from toloka_airflow.storage.row_writers import RowWriter
@@ -20,25 +21,6 @@ GZIP_LEVEL = 3
 """Half the time that the default level takes, for a tenth more bytes."""
 
 _OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
-_LOCAL = ("file", "local", "")
-_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb")
-"""Stores without folders; to make one, their clients would create the bucket of a misspelt name."""
-
-
-class StoragePath(Protocol):
-    """The part of an `ObjectStoragePath` that is used here; its siblings forget the connection in Airflow 3.1."""
-
-    @property
-    def fs(self) -> Any:
-        """The fsspec file system."""
-
-    @property
-    def path(self) -> str:
-        """The path as the file system takes it."""
-
-    @property
-    def protocol(self) -> str:
-        """The scheme of the path's URL."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +39,17 @@ class RowFile:
     """
     Write rows to a file that appears when it is finished, and survive being killed at any moment.
 
-    Rows are kept in a folder beside the target, ``<path>.<key>.parts``, until they are joined. Nothing is appended
-    and nothing renamed in a store, as object stores can do neither. A part counts once the small file that
-    describes it is there; whatever else a killed writer left behind is ignored.
+    Rows are kept in a folder beside the target, ``<path>.<key>.parts``, until they are joined. Parts are neither
+    appended to nor renamed, as object stores can do neither. A part counts once the small file that describes it is
+    there; whatever else a killed writer left behind is ignored.
 
     :param path: The file; gzip if its name ends with ``.gz``. One that is there is replaced at the end.
     :param key: Distinguishes the writer's parts from those of others; the same in every attempt.
     :param part_bytes: Bytes of rows to keep in memory; with 0, every page is a part.
     :param max_age: Seconds since its first part was put, by the writer's clock, after which a file is begun anew.
     :param is_converted: Whether the file is to be in another format than JSON Lines, by the writer that `finish` gets.
-    :raises ValueError: If the path's name is that of another format, or it is a folder.
+    :raises ValueError: If the path's name is that of another format, it is a folder, or the store cannot put a file
+        in its place as a whole.
     """
 
     def __init__(
@@ -78,12 +61,13 @@ class RowFile:
         max_age: float = float("inf"),
         is_converted: bool = False,
     ) -> None:
-        self._fs, self._target = path.fs, path.path
-        self._is_local, self._has_folders = path.protocol in _LOCAL, path.protocol not in _STORES
+        self._path, self._target = path, path.path
         self._is_converted = is_converted
         if not is_converted and self._target.lower().endswith(_OTHER_FORMATS):
             raise ValueError(f"path is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
-        if self._is_local and self._fs.isdir(self._target):
+        check_replaceable(path)
+        self._fs = path.fs
+        if path.protocol in LOCAL and self._fs.isdir(self._target):
             raise ValueError(f"path is {str(path)!r}, which is a folder; name a file")
         self._folder = f"{self._target}.{key}.parts"
         self._part_bytes = part_bytes
@@ -121,21 +105,21 @@ class RowFile:
         self._parts, self._buffer, self._buffered = [], bytearray(), Counter()
         self.cursor, self.counts = None, Counter()
 
-    def finish(self, writer: Callable[[IO[bytes]], RowWriter] | None = None) -> dict[str, int]:
+    def finish(self, open_writer: Callable[[IO[bytes]], RowWriter] | None = None) -> dict[str, int]:
         """
         Put the file in its place, remove the parts, and return the counts.
 
-        :param writer: Returns what writes rows to an open file, if they are to be converted.
+        :param open_writer: Returns what writes the rows to an open file, if they are to be converted.
         """
-        self._make_folder(self._folder if self._is_local else self._fs._parent(self._target))
         self._ensure_all_are_there()
-        if self._is_local:
-            # A name of its own, as another attempt may still be alive.
-            joined = f"{self._folder}/joined-{uuid.uuid4().hex[:8]}"
-            self._join(joined, writer)
-            os.replace(joined, self._target)
-        else:
-            self._join(self._target, writer)
+        # A name of its own, as another attempt may still be alive.
+        with replacing(self._path, f"{self._folder}/joined-{uuid.uuid4().hex[:8]}") as file:
+            if open_writer is None:
+                self._join(file)
+            else:
+                writer = open_writer(file)
+                self._join(writer)
+                writer.close()
         counts = dict(self.counts)
         # In any order: parts that are left by a kill are either a beginning of the file or no part of it.
         self.discard()
@@ -168,7 +152,8 @@ class RowFile:
             cursor=cursor,
             counts=dict(self._buffered),
         )
-        self._make_folder(self._folder)
+        if self._path.protocol not in OBJECT_STORES:
+            self._fs.makedirs(self._folder, exist_ok=True)
         self._fs.pipe_file(f"{self._folder}/{part.data}", content)
         self._fs.pipe_file(self._description(len(self._parts)), json.dumps(asdict(part)).encode())
         self._parts.append(part)
@@ -180,39 +165,11 @@ class RowFile:
             if not self._fs.exists(f"{self._folder}/{part.data}"):
                 raise FileNotFoundError(f"{self._folder}/{part.data}")
 
-    def _join(self, path: str, open_writer: Callable[[IO[bytes]], RowWriter] | None) -> None:
-        file = self._fs.open(path, "wb")
-        try:
-            if open_writer is None:
-                self._write_parts(file)
-            else:
-                writer = open_writer(file)
-                self._write_parts(writer)
-                writer.close()
-        except BaseException:
-            self._give_up(path, file)
-            raise
-        file.close()
-
-    def _write_parts(self, file: IO[bytes] | RowWriter) -> None:
+    def _join(self, file: IO[bytes] | RowWriter) -> None:
         for part in self._parts:
             file.write(self._fs.cat_file(f"{self._folder}/{part.data}"))
         if self._buffer or not self._parts:
             file.write(self._packed(self._buffer))
-
-    def _give_up(self, path: str, file: Any) -> None:
-        """Leave at the path what was there before, if that is still possible."""
-        from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
-
-        if isinstance(file, AbstractBufferedFile):
-            # Closing it would store what was written so far; so would the end of its life.
-            file.closed = True
-            file.discard()
-            return
-        # Opening it has already replaced what was there.
-        file.close()
-        with suppress(Exception):
-            self._fs.rm_file(path)
 
     def _packed(self, rows: bytearray) -> bytes:
         if self._is_converted or not self._target.lower().endswith(".gz"):
@@ -220,10 +177,6 @@ class RowFile:
         import gzip
 
         return gzip.compress(rows, GZIP_LEVEL, mtime=0)
-
-    def _make_folder(self, path: str) -> None:
-        if self._has_folders:
-            self._fs.makedirs(path, exist_ok=True)
 
     def _description(self, number: int) -> str:
         return f"{self._folder}/{number:06}.json"
