@@ -31,7 +31,8 @@ module or package       | of ours                                               
 windows                 | hooks operators sensors                                  | airflow          |
 operators               | _internal api assets hooks links storage transfer        | airflow pendulum |
                         | triggers triggers.__init__                               |                  |
-transfer                | _internal api links storage                              | airflow          | pyarrow
+transfer                | _internal api links storage transfer.parquet_answers     | airflow          | pyarrow
+transfer.parquet_answers| storage                                                  | msgspec pyarrow  |
 sensors                 | _internal api assets hooks links triggers                | airflow          |
                         | triggers.__init__ triggers.close_on_kill                 |                  |
 triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |

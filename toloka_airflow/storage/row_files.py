@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from toloka_airflow.storage.replacing import LOCAL, OBJECT_STORES, StoragePath, check_replaceable, replacing
 
@@ -117,9 +117,8 @@ class RowFile:
             if open_writer is None:
                 self._join(file)
             else:
-                writer = open_writer(file)
-                self._join(writer)
-                writer.close()
+                with open_writer(file) as writer:
+                    self._join(writer)
         counts = dict(self.counts)
         # In any order: parts that are left by a kill are either a beginning of the file or no part of it.
         self.discard()

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Self
 
 _BLOCK_BYTES = 1024 * 1024
 
 
-class RowWriter(Protocol):
-    """Writes rows to a file in a format of its own. It does not close the file, and is not closed after an error."""
+class RowWriter:
+    """Writes rows in a format of its own to an open file, complete but not closed at the end of the block."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
 
     def write(self, rows: bytes) -> None:
         """Write some rows, given as JSON Lines."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Write what ends the file."""
+
+    def abandon(self) -> None:
+        """Leave the file as it is, as an error ended it."""
 
 
 def line_blocks(rows: bytes) -> Iterator[list[bytes]]:

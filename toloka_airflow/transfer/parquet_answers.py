@@ -23,7 +23,7 @@ import msgspec
 import pyarrow
 from pyarrow import parquet
 
-from toloka_airflow.storage.row_writers import line_blocks
+from toloka_airflow.storage.row_writers import RowWriter, line_blocks
 
 OTHER_VALUES = "other_values"
 _ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -267,7 +267,7 @@ def _field_columns(kind: str, spec: Mapping[str, Any]) -> Fields:
         raise ValueError(f"A field of the project cannot be a column of Parquet: {exc}; name the file *.jsonl") from exc
 
 
-class ParquetAnswers:
+class ParquetAnswers(RowWriter):
     """
     Write answers to a file, a row group at a time.
 
@@ -307,6 +307,10 @@ class ParquetAnswers:
                 OTHER_VALUES,
                 self._example,
             )
+
+    def abandon(self) -> None:
+        """Have the end of the writer's life write no footer, which would make a file that looks complete."""
+        self._writer.is_open = False
 
     def _put_row_group(self) -> None:
         if self._batches:

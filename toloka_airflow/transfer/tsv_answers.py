@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from toloka_airflow.storage.row_files import GZIP_LEVEL
-from toloka_airflow.storage.row_writers import line_blocks
+from toloka_airflow.storage.row_writers import RowWriter, line_blocks
 
 _ASSIGNMENT = {
     "assignment_id": "assignment_id",
@@ -42,7 +42,7 @@ _VERDICTS = {"ACCEPTED": "+", "REJECTED": "-"}
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
-class TsvAnswers:
+class TsvAnswers(RowWriter):
     """
     Write answers to a file.
 

@@ -32,7 +32,17 @@ EVERY_TYPE = {
     **{f"some_{name}": {"type": f"array_{name}", "required": False} for name in SCALARS},
 }
 OUTPUTS = {**EVERY_TYPE, "a file": {"type": "file"}}
-TEXTS = ["", "cat", "Ünï \N{GRINNING FACE}", 'a "quote"', "comma, here", "tab\there", "two\nlines", "back\\slash", "[x]"]
+TEXTS = [
+    "",
+    "cat",
+    "Ünï \N{GRINNING FACE}",
+    'a "quote"',
+    "comma, here",
+    "tab\there",
+    "two\nlines",
+    "back\\slash",
+    "[x]",
+]
 
 
 @pytest.fixture
@@ -127,9 +137,7 @@ class TestParquet:
         texts = {"a_json": '{"b":[1,null]}', "some_json": ['{"a":1}', "2"]}
         nothing = dict.fromkeys(OUTPUTS)
         assert first["output_values"] == {**nothing, **values, **texts, "a file": "f-1"}
-        assert second["known_solutions"] == [
-            {"output_values": {**nothing, "a_string": "x"}, "correctness_weight": 1.0}
-        ]
+        assert second["known_solutions"] == [{"output_values": {**nothing, "a_string": "x"}, "correctness_weight": 1.0}]
         assert first["known_solutions"] is None
         assert second["input_values"] == dict.fromkeys(EVERY_TYPE)
         assert first["rejected"] == datetime(2026, 1, 2, tzinfo=UTC)
@@ -294,7 +302,9 @@ class TestParquet:
         assert "a_url" not in polars.read_ndjson(tmp_path / "rows.jsonl")["output_values"].struct.fields
         assert "a_url" not in str(duckdb.sql(f"from '{tmp_path}/rows.jsonl'").types)
         assert polars.read_parquet(tmp_path / "rows.parquet")["output_values"][-1]["a_url"] == "late"
-        found = duckdb.sql(f"from '{tmp_path}/rows.parquet' select output_values.a_url where assignment_id = 'a-000002'")
+        found = duckdb.sql(
+            f"from '{tmp_path}/rows.parquet' select output_values.a_url where assignment_id = 'a-000002'"
+        )
         assert found.fetchall() == [("late",)]
 
 
@@ -374,9 +384,7 @@ class TestTsv:
         [row] = read_tsv((tmp_path / "rows.tsv").read_bytes())
         assert row["OUTPUT:a"] == cell
 
-    def test_a_task_is_uploaded_again_as_it_was(
-        self, server: ScriptedServer, connection: str, tmp_path: Path
-    ) -> None:
+    def test_a_task_is_uploaded_again_as_it_was(self, server: ScriptedServer, connection: str, tmp_path: Path) -> None:
         inputs = {f"some_{kind}": {"type": f"array_{kind}"} for kind in ("string", "integer", "float", "boolean")}
         inputs |= {"a_string": {"type": "string"}, "a_json": {"type": "json"}, "a_float": {"type": "float"}}
         numbers = random.Random(1)
@@ -507,7 +515,7 @@ def dated(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def comparable(value: Any) -> Any:
-    """Return a value in which 1, 1.0 and True are three."""
+    """Return a value in which True is not 1."""
     if isinstance(value, dict):
         return {key: comparable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -517,37 +525,39 @@ def comparable(value: Any) -> Any:
 
 def made_up(numbers: random.Random) -> dict[str, Any]:
     """Return an answer with values of every type, of which some are wrong."""
-
-    def scalar(kind: str) -> Any:
-        if numbers.random() < 0.01:
-            return numbers.choice(["\ud83d", 2**70, 0.1, "text", {"a": 1}, ["x"], True, []])
-        match kind:
-            case "integer":
-                return numbers.randrange(-(2**63), 2**63)
-            case "float":
-                return numbers.choice([numbers.random(), numbers.randrange(9), 1e300, 2**53])
-            case "boolean":
-                return numbers.random() < 0.5
-            case "json":
-                return numbers.choice([1, 2.5, "text", [1, None, {"a": []}], {"b": {"c": "Ü"}}, False])
-        return numbers.choice(TEXTS)
-
-    def field(kind: str) -> Any:
-        if numbers.random() < 0.1:
-            return None
-        if kind.startswith("array_"):
-            return [scalar(kind.removeprefix("array_")) for _ in range(numbers.randrange(4))]
-        return scalar(kind)
-
-    def values(spec: dict[str, Any]) -> dict[str, Any]:
-        names = [name for name in spec if numbers.random() < 0.7]
-        return {name: field(spec[name]["type"]) for name in names}
-
-    task = {"input_values": values(EVERY_TYPE)}
+    task: dict[str, Any] = {"input_values": made_up_values(numbers, EVERY_TYPE)}
     if numbers.random() < 0.1:
-        known = {name: value for name, value in values(OUTPUTS).items() if value is not None}
+        known = {name: value for name, value in made_up_values(numbers, OUTPUTS).items() if value is not None}
         task["known_solutions"] = [{"output_values": known, "correctness_weight": 0.5}]
-    return {"output_values": values(OUTPUTS), "task": task}
+    return {"output_values": made_up_values(numbers, OUTPUTS), "task": task}
+
+
+def made_up_values(numbers: random.Random, spec: dict[str, Any]) -> dict[str, Any]:
+    names = [name for name in spec if numbers.random() < 0.7]
+    return {name: made_up_value(numbers, spec[name]["type"]) for name in names}
+
+
+def made_up_value(numbers: random.Random, kind: str) -> Any:
+    if numbers.random() < 0.1:
+        return None
+    if kind.startswith("array_"):
+        return [made_up_scalar(numbers, kind.removeprefix("array_")) for _ in range(numbers.randrange(4))]
+    return made_up_scalar(numbers, kind)
+
+
+def made_up_scalar(numbers: random.Random, kind: str) -> Any:
+    if numbers.random() < 0.01:
+        return numbers.choice(["\ud83d", 2**70, 0.1, "text", {"a": 1}, ["x"], True, []])
+    match kind:
+        case "integer":
+            return numbers.randrange(-(2**63), 2**63)
+        case "float":
+            return numbers.choice([numbers.random(), numbers.randrange(9), 1e300, 2**53])
+        case "boolean":
+            return numbers.random() < 0.5
+        case "json":
+            return numbers.choice([1, 2.5, "text", [1, None, {"a": []}], {"b": {"c": "Ü"}}, False])
+    return numbers.choice(TEXTS)
 
 
 def made_up_time(numbers: random.Random) -> str:

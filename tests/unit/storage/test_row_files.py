@@ -259,7 +259,7 @@ def test_a_folder_is_refused_before_anything_is_written(tmp_path: Path) -> None:
         RowFile(ObjectStoragePath(f"file://{tmp_path}"), key="k")
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".table"])
 @pytest.mark.parametrize("kind", ["disk", "store"])
 def test_a_writer_that_is_killed_anywhere_leaves_no_row_twice_and_none_out(
     tmp_path: Path, kind: str, suffix: str
