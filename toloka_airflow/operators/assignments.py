@@ -44,11 +44,15 @@ WITH_ANSWERS = ("SUBMITTED", "ACCEPTED", "REJECTED")
 
 class GetAssignmentsOperator(BaseOperator):
     """
-    Write the answers of a pool to a file of JSON Lines, on any object storage.
+    Write the answers of a pool to a file, on any object storage.
 
     It takes the same memory for any number of answers. The file is there when all are in it. An attempt that was
     killed is resumed after the last part that was written, so every answer is one row; without ``until`` only if it
     began in the last hour, as answers before that part may have changed since.
+
+    The end of the file's name is its format: JSON Lines; Parquet (``.parquet``), with the keys of a row as its columns
+    and a schema made of the project's input and output fields, so it is the same whatever was answered; or the TSV of
+    Toloka's own pages (``.tsv``).
 
     A row for an answer has ``assignment_id``, ``task_id``, ``task_suite_id``, ``pool_id``, ``user_id``, ``status``,
     ``assignment_reward`` (what was paid for all answers of the assignment together), ``input_values`` and
@@ -66,9 +70,11 @@ class GetAssignmentsOperator(BaseOperator):
     get the same as the extra of their event, so a DAG that the event starts finds the file.
 
     :param pool_id: The pool or training (templated).
-    :param path: The file to write (templated); gzip if its name ends with ``.gz``. One that is there is replaced.
+    :param path: The file to write (templated): ``.parquet`` (needs pyarrow), ``.tsv``, or any other name for JSON
+        Lines; the last two are gzip if the name ends with ``.gz``. One that is there is replaced.
     :param status: A status of assignments, several, or several with commas in between (templated).
-    :param rows: A row for each of the ``answers``, or one for each of the ``assignments``.
+    :param rows: A row for each of the ``answers``, or one for each of the ``assignments``, which have no columns: only
+        JSON Lines can hold them.
     :param since: Only what happened at this time or later: a date with a time zone (templated). What renders as
         nothing or as ``None`` is no limit.
     :param until: Only what happened before (templated). It must have passed. What renders as nothing is an error, as

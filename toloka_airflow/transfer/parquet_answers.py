@@ -23,7 +23,7 @@ import msgspec
 import pyarrow
 from pyarrow import parquet
 
-from toloka_airflow.storage.row_writers import RowWriter, line_blocks
+from toloka_airflow.storage.row_writers import RowWriter, compact_json, line_blocks
 
 OTHER_VALUES = "other_values"
 _ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -181,25 +181,12 @@ def _boolean(value: Any) -> bool:
     return value
 
 
-def _json_text(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text if _is_unicode(text) else json.dumps(value, separators=(",", ":"))
-
-
 def _time(value: Any) -> str:
     if _MOST_FRACTION_DIGITS.search(_text(value)):
         raise ValueError(f"{value!r:.100} is more precise than a microsecond")
     moment = datetime.fromisoformat(value)
     utc = moment.astimezone(UTC) if moment.tzinfo else moment
     return utc.replace(tzinfo=None).isoformat()
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 Column = _Scalars | _Lists | Fields
@@ -215,7 +202,7 @@ _TYPES: dict[str, Column] = {
     "integer": _Scalars(pyarrow.int64(), int, _integer),
     "float": _FLOAT,
     "boolean": _Scalars(pyarrow.bool_(), bool, _boolean),
-    "json": _Json(pyarrow.string(), msgspec.Raw, _json_text),
+    "json": _Json(pyarrow.string(), msgspec.Raw, compact_json),
 }
 
 
@@ -334,7 +321,7 @@ class ParquetAnswers(RowWriter):
     def _split_row(self, line: bytes) -> Any:
         row, others = self._columns.split(json.loads(line))
         if others is not None:
-            setattr(row, self._columns.attributes[OTHER_VALUES], json.dumps(others, separators=(",", ":")))
+            setattr(row, self._columns.attributes[OTHER_VALUES], compact_json(others))
         return row
 
     def _count_others(self, batch: Any) -> None:

@@ -22,21 +22,20 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from toloka_airflow.storage.row_files import GZIP_LEVEL
-from toloka_airflow.storage.row_writers import RowWriter, line_blocks
+from toloka_airflow.storage.row_writers import RowWriter, compact_json, line_blocks
 
 _ASSIGNMENT = {
     "assignment_id": "assignment_id",
-    "task_id": "task_id",
-    "task_suite_id": "task_suite_id",
     "worker_id": "user_id",
     "status": "status",
     "started": "created",
+    "task_suite_id": "task_suite_id",
     "submitted": "submitted",
     "accepted": "accepted",
     "rejected": "rejected",
     "reward": "assignment_reward",
 }
-"""What a column is called behind ``ASSIGNMENT:``, and where it is in a row."""
+"""What a column is called behind ``ASSIGNMENT:``, and where it is in a row; first come those of Toloka's pages."""
 _STATUSES = {"ACCEPTED": "APPROVED"}
 _VERDICTS = {"ACCEPTED": "+", "REJECTED": "-"}
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -68,6 +67,7 @@ class TsvAnswers(RowWriter):
         self._inputs = {name: str(field["type"]).lower() for name, field in input_spec.items()}
         self._outputs = {name: str(field["type"]).lower() for name, field in output_spec.items()}
         self._assignment_id: str | None = None
+        self._assignment_cells: list[str] = []
         self._several_solutions = self._halves = 0
         self._write_cells([self._header()])
 
@@ -79,6 +79,7 @@ class TsvAnswers(RowWriter):
             "HINT:text",
             "ASSIGNMENT:link",
             *(f"ASSIGNMENT:{name}" for name in _ASSIGNMENT),
+            "ASSIGNMENT:task_id",
             "ACCEPT:verdict",
             "ACCEPT:comment",
         ]
@@ -102,7 +103,7 @@ class TsvAnswers(RowWriter):
             )
         if self._halves:
             self._log.warning(
-                "%s cells held halves of characters, which no text file can; they are U+FFFD now. Files of JSON Lines "
+                "There were %s halves of characters, which no table can hold; they are U+FFFD now. Files of JSON Lines "
                 "and Parquet have them",
                 self._halves,
             )
@@ -110,27 +111,40 @@ class TsvAnswers(RowWriter):
     def _write_cells(self, rows: list[list[str]]) -> None:
         text = io.StringIO()
         csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
-        content = text.getvalue().encode()
+        content = self._encoded(text.getvalue())
         self._file.write(gzip.compress(content, GZIP_LEVEL, mtime=0) if self._compressed else content)
+
+    def _encoded(self, text: str) -> bytes:
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            text, count = _HALVES.subn("\ufffd", text)
+            self._halves += count
+            return text.encode()
 
     def _cells(self, row: Mapping[str, Any]) -> list[str]:
         solutions = row.get("known_solutions") or [{}]
         self._several_solutions += len(solutions) > 1
-        assignment_id, status = row["assignment_id"], str(row.get("status") or "")
-        is_first, self._assignment_id = assignment_id != self._assignment_id, assignment_id
-        facts = {**row, "status": _STATUSES.get(status, status)}
-        cells = [
+        # Toloka's page takes a decision once for each assignment.
+        verdict = comment = ""
+        if row["assignment_id"] != self._assignment_id:
+            self._assignment_id = row["assignment_id"]
+            self._assignment_cells = self._of_assignment(row)
+            verdict, comment = _VERDICTS.get(row["status"], ""), _cell(row.get("public_comment"))
+        return [
             *self._values(row, "INPUT", self._inputs, row["input_values"]),
             *self._values(row, "OUTPUT", self._outputs, row["output_values"]),
             *self._values(row, "GOLDEN", self._outputs, solutions[0].get("output_values") or {}),
             _cell(row.get("message_on_unknown_solution")),
-            self._link(assignment_id),
-            *(_cell(facts.get(key)) for key in _ASSIGNMENT.values()),
-            # Toloka's page takes a decision once for each assignment.
-            _VERDICTS.get(status, "") if is_first else "",
-            _cell(row.get("public_comment")) if is_first else "",
+            *self._assignment_cells,
+            row["task_id"],
+            verdict,
+            comment,
         ]
-        return [self._unicode(cell) for cell in cells]
+
+    def _of_assignment(self, row: Mapping[str, Any]) -> list[str]:
+        facts = {**row, "status": _STATUSES.get(row["status"], row["status"])}
+        return [self._link(row["assignment_id"]), *(_cell(facts.get(key)) for key in _ASSIGNMENT.values())]
 
     def _values(
         self, row: Mapping[str, Any], kind: str, types: Mapping[str, str], values: Mapping[str, Any]
@@ -142,14 +156,6 @@ class TsvAnswers(RowWriter):
             )
         return [_cell(values.get(name), type_name) for name, type_name in types.items()]
 
-    def _unicode(self, cell: str) -> str:
-        try:
-            cell.encode()
-        except UnicodeEncodeError:
-            self._halves += 1
-            return _HALVES.sub("\ufffd", cell)
-        return cell
-
 
 def _cell(value: Any, type_name: str = "string") -> str:
     if value is None:
@@ -158,13 +164,13 @@ def _cell(value: Any, type_name: str = "string") -> str:
         return value
     if isinstance(value, list) and type_name.startswith("array_"):
         return _array(value, type_name.removeprefix("array_"))
-    return _json(value)
+    return compact_json(value)
 
 
 def _array(values: list[Any], type_name: str) -> str:
-    items = [value if isinstance(value, str) else _json(value) for value in values]
+    items = [value if isinstance(value, str) else compact_json(value) for value in values]
     if not items or not all(_is_plain(value, type_name) for value in values):
-        return _json(values)
+        return compact_json(values)
     if type_name == "coordinates":
         return ",".join(f'"{item}"' for item in items)
     return ",".join(item.replace(",", "\\,") for item in items)
@@ -172,12 +178,8 @@ def _array(values: list[Any], type_name: str) -> str:
 
 def _is_plain(value: Any, type_name: str) -> bool:
     """Return whether an element of an array can be told from the others, and is read as what it is."""
-    if value is None or "\\" in (text := value if isinstance(value, str) else _json(value)):
+    if value is None or "\\" in (text := value if isinstance(value, str) else compact_json(value)):
         return False
     if type_name == "json":
         return isinstance(value, dict)
     return bool(text) and text == text.strip() and '"' not in text and text[0] not in "[{"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

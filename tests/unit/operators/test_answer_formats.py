@@ -225,6 +225,13 @@ class TestParquet:
         assert row["submitted"] == moment
         assert row["other_values"] == (None if moment else json.dumps({"submitted": text}, separators=(",", ":")))
 
+    def test_a_training(self, server: ScriptedServer, connection: str, tmp_path: Path) -> None:
+        script(server, [assignment(1, {"output_values": {"a_string": "x"}})])
+        server.error("GET", "/pools/21", 404, "DOES_NOT_EXIST", times=2)
+        server.default("GET", "/trainings/21", {"id": "21", "project_id": "10", "status": "CLOSED"})
+        get(tmp_path / "rows.parquet")
+        assert parquet.read_table(tmp_path / "rows.parquet")["output_values"][0]["a_string"].as_py() == "x"
+
     def test_no_answers_make_a_file_with_all_columns(
         self, server: ScriptedServer, connection: str, tmp_path: Path
     ) -> None:
@@ -328,16 +335,16 @@ class TestTsv:
         header, *rows = csv.reader(io.StringIO((tmp_path / "rows.tsv").read_text()), delimiter="\t")
         assert header == [
             *("INPUT:image", "INPUT:n", "OUTPUT:result", "OUTPUT:sure", "GOLDEN:result", "GOLDEN:sure", "HINT:text"),
-            *("ASSIGNMENT:link", "ASSIGNMENT:assignment_id", "ASSIGNMENT:task_id", "ASSIGNMENT:task_suite_id"),
-            *("ASSIGNMENT:worker_id", "ASSIGNMENT:status", "ASSIGNMENT:started", "ASSIGNMENT:submitted"),
-            *("ASSIGNMENT:accepted", "ASSIGNMENT:rejected", "ASSIGNMENT:reward", "ACCEPT:verdict", "ACCEPT:comment"),
+            *("ASSIGNMENT:link", "ASSIGNMENT:assignment_id", "ASSIGNMENT:worker_id", "ASSIGNMENT:status"),
+            *("ASSIGNMENT:started", "ASSIGNMENT:task_suite_id", "ASSIGNMENT:submitted", "ASSIGNMENT:accepted"),
+            *("ASSIGNMENT:rejected", "ASSIGNMENT:reward", "ASSIGNMENT:task_id", "ACCEPT:verdict", "ACCEPT:comment"),
         ]
         image, sent = "https://example.com/1.jpg", "2026-01-01T12:00:00.5"
 
         def of(number: int, place: int, status: str, accepted: str = "") -> list[str]:
             link = f"{server.url}/task/21/a-00000{number}"
-            ids = [f"a-00000{number}", f"t-{number}-{place}", f"s-{number}", "u-1"]
-            return [link, *ids, status, "2026-01-01T11:59:00", sent, accepted, "", "0.05"]
+            begun = [f"a-00000{number}", "u-1", status, "2026-01-01T11:59:00", f"s-{number}"]
+            return [link, *begun, sent, accepted, "", "0.05", f"t-{number}-{place}"]
 
         assert rows == [
             [image, "1", "cat", "", "", "", "", *of(1, 0, "APPROVED", sent), "+", ""],
@@ -359,6 +366,7 @@ class TestTsv:
             ("coordinates", "55.7,37.6", "55.7,37.6"),
             ("json", {"a": [1, "b"]}, '{"a":[1,"b"]}'),
             ("json", "text", '"text"'),
+            ("json", {"a": "\ud83d"}, '{"a":"\\ud83d"}'),
             ("array_string", ["Oak", "Pine"], "Oak,Pine"),
             ("array_string", ["Oak", "Pine, old"], "Oak,Pine\\, old"),
             ("array_string", [], "[]"),
@@ -433,7 +441,7 @@ class TestTsv:
         assert (row["OUTPUT:a_string"], row["GOLDEN:a_string"]) == ("half \ufffd!", "right")
         output = capsys.readouterr().out
         assert "1 answers are to control tasks with several right answers" in output
-        assert "1 cells held halves of characters" in output
+        assert "There were 1 halves of characters" in output
 
     def test_a_field_without_a_column_leaves_the_file_that_was_there(
         self, server: ScriptedServer, connection: str, tmp_path: Path
