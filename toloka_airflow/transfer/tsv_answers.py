@@ -4,8 +4,8 @@ Answers in the format in which Toloka's own pages hand out results: tab-separate
 - ``GOLDEN:`` holds the right answer, and so marks control tasks.
 - ``ASSIGNMENT:status`` is APPROVED for ACCEPTED, as there.
 - ``ACCEPT:verdict`` and ``ACCEPT:comment`` are filled in once for an assignment that was decided, ``+`` or ``-``.
-- An array is its elements with commas in between, a comma in an element being ``\,`` and a pair of coordinates being in
-  quotes. What could not be read from that as it was, such as an element that is empty, makes a JSON array of it.
+- An array is its elements with commas in between. A comma in a text is ``\,``, and a pair of coordinates is in quotes.
+  What could not be read from that as it was, such as an element that is empty, makes a JSON array of it.
 
 The columns are those of the documentation of Toloka's pages (guide/concepts/result-of-eval and accept) and of
 toloka-kit's ``GetAssignmentsTsvParameters``.
@@ -13,9 +13,7 @@ toloka-kit's ``GetAssignmentsTsvParameters``.
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -38,6 +36,7 @@ _ASSIGNMENT = {
 """What a column is called behind ``ASSIGNMENT:``, and where it is in a row; first come those of Toloka's pages."""
 _STATUSES = {"ACCEPTED": "APPROVED"}
 _VERDICTS = {"ACCEPTED": "+", "REJECTED": "-"}
+_TO_BE_QUOTED = re.compile(r'["\t\r\n]')
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -109,9 +108,7 @@ class TsvAnswers(RowWriter):
             )
 
     def _write_cells(self, rows: list[list[str]]) -> None:
-        text = io.StringIO()
-        csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
-        content = self._encoded(text.getvalue())
+        content = self._encoded("".join("\t".join(map(_quoted, cells)) + "\n" for cells in rows))
         self._file.write(gzip.compress(content, GZIP_LEVEL, mtime=0) if self._compressed else content)
 
     def _encoded(self, text: str) -> bytes:
@@ -157,6 +154,11 @@ class TsvAnswers(RowWriter):
         return [_cell(values.get(name), type_name) for name, type_name in types.items()]
 
 
+def _quoted(cell: str) -> str:
+    """Return a cell as it is written. A carriage return, too, is in quotes: `csv` leaves it bare, and readers end a row."""
+    return '"' + cell.replace('"', '""') + '"' if _TO_BE_QUOTED.search(cell) else cell
+
+
 def _cell(value: Any, type_name: str = "string") -> str:
     if value is None:
         return ""
@@ -168,18 +170,17 @@ def _cell(value: Any, type_name: str = "string") -> str:
 
 
 def _array(values: list[Any], type_name: str) -> str:
-    items = [value if isinstance(value, str) else compact_json(value) for value in values]
-    if not items or not all(_is_plain(value, type_name) for value in values):
+    if not values or not all(_is_plain(value, type_name) for value in values):
         return compact_json(values)
+    items = [value if isinstance(value, str) else compact_json(value) for value in values]
     if type_name == "coordinates":
         return ",".join(f'"{item}"' for item in items)
-    return ",".join(item.replace(",", "\\,") for item in items)
+    return ",".join(items if type_name == "json" else [item.replace(",", "\\,") for item in items])
 
 
 def _is_plain(value: Any, type_name: str) -> bool:
     """Return whether an element of an array can be told from the others, and is read as what it is."""
-    if value is None or "\\" in (text := value if isinstance(value, str) else compact_json(value)):
-        return False
     if type_name == "json":
         return isinstance(value, dict)
-    return bool(text) and text == text.strip() and '"' not in text and text[0] not in "[{"
+    text = value if isinstance(value, str) else compact_json(value)
+    return value is not None and text == text.strip() and text[:1] not in ("", "[", "{") and not set(text) & {'"', "\\"}
