@@ -127,7 +127,8 @@ class TsvAnswers(RowWriter):
         if row["assignment_id"] != self._assignment_id:
             self._assignment_id = row["assignment_id"]
             self._assignment_cells = self._of_assignment(row)
-            verdict, comment = _VERDICTS.get(row["status"], ""), _cell(row.get("public_comment"))
+            verdict = _VERDICTS.get(row["status"], "")
+            comment = _cell(row.get("public_comment")) if verdict else ""
         return [
             *self._values(row, "INPUT", self._inputs, row["input_values"]),
             *self._values(row, "OUTPUT", self._outputs, row["output_values"]),
@@ -155,7 +156,7 @@ class TsvAnswers(RowWriter):
 
 
 def _quoted(cell: str) -> str:
-    """Return a cell as it is written. A carriage return, too, is in quotes: `csv` leaves it bare, and readers end a row."""
+    """Return a cell as it is written; a carriage return, too, is in quotes: `csv` leaves it bare, which ends a row."""
     return '"' + cell.replace('"', '""') + '"' if _TO_BE_QUOTED.search(cell) else cell
 
 

@@ -326,7 +326,7 @@ class TestTsv:
             [
                 assignment(1, {**right, "task": task}, {**wrong, "task": control}, accepted="2026-01-01T12:00:00.5"),
                 assignment(2, {**wrong, "task": task}, {**wrong, "task": task}, status="REJECTED", public_comment="No"),
-                assignment(3, {**right, "task": task}, status="SUBMITTED"),
+                assignment(3, {**right, "task": task}, status="SUBMITTED", public_comment="Not decided"),
             ],
             {"image": {"type": "URL"}, "n": {"type": "integer", "required": False}},
             {"result": {"type": "string"}, "sure": {"type": "boolean", "required": False}},
