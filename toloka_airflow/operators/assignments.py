@@ -18,6 +18,7 @@ from toloka_airflow.api.models import Assignment, AssignmentStatus, Training
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
@@ -42,7 +43,7 @@ was accepted since then may be in pages that were read already."""
 WITH_ANSWERS = ("SUBMITTED", "ACCEPTED", "REJECTED")
 
 
-class GetAssignmentsOperator(BaseOperator):
+class GetAssignmentsOperator(LineageMixin, BaseOperator):
     """
     Write the answers of a pool to a file, on any object storage.
 
@@ -134,6 +135,8 @@ class GetAssignmentsOperator(BaseOperator):
             counts = file.finish(writer)
         result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **counts}
         report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=result)
+        self._report_pool_read(pool_id)
+        self._lineage_facts = result
         return result
 
     def _writer(
@@ -181,7 +184,7 @@ def _pool_or_training(client: TolokaClient, pool_id: str) -> Training:
         return client.get_training(pool_id)
 
 
-class ReviewAssignmentsOperator(BaseOperator):
+class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     """
     Accept or reject the answers of a pool.
 
@@ -246,7 +249,9 @@ class ReviewAssignmentsOperator(BaseOperator):
                 given = map(AssignmentStatus, WITH_ANSWERS)
                 review.carry_out(ask(self.decide, client.list_assignments(pool_id=pool_id, status=given)))
             review.ensure_success()
-        return {"pool_id": pool_id, **review.counts}
+        self._report_pool_written(pool_id)
+        self._lineage_facts = {"pool_id": pool_id, **review.counts}
+        return self._lineage_facts
 
     def _given(self) -> Iterator[Decision]:
         if self.decide is not None:

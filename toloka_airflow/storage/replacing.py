@@ -4,7 +4,7 @@ Put a file in its place as a whole: who reads the path finds the old file or the
 - On a local disk it is written under another name and renamed, which replaces the target in one step.
 - So it is over SFTP, if the server can do it (``posix-rename@openssh.com``; OpenSSH can).
 - Object stores make an upload visible when it is closed. What was not closed is no object.
-- With any other store, a reader could see half a file, and a killed writer would leave it: those are refused.
+- With any other store, a reader could find half a file, and a killed writer would leave it: those are refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb")
 """Stores without folders; to make one, their clients would create the bucket of a misspelt name."""
 _SFTP = ("sftp", "ssh")
 _MEMORY = "memory"
-"""For tests of DAGs: it is seen by one process only."""
+"""For tests of DAGs, as it is of one process only."""
 
 
 class StoragePath(Protocol):
@@ -119,19 +119,18 @@ def _posix_rename(fs: Any, old: str, new: str) -> None:
     Not by ``fs.mv``: at a server that cannot do it, that copies by a shell, and deletes the source even if this fails.
     """
     from fsspec.asyn import sync  # type: ignore[import-untyped]
-    from sshfs.utils import wrap_exceptions
+    from sshfs.utils import wrap_exceptions  # type: ignore[import-untyped]
 
-    @wrap_exceptions
     async def rename() -> None:
         async with fs._pool.get() as channel:
             await channel.posix_rename(old, new)
 
-    sync(fs.loop, rename)
+    sync(fs.loop, wrap_exceptions(rename))
 
 
 def _not_replaceable(path: StoragePath, problem: str) -> ValueError:
     return ValueError(
-        f"path is {str(path)!r}: {problem}, so readers could see half of it, and a killed task would leave that. Name a "
-        "file on a local disk, on an object store such as s3, gs or abfs, or on an SFTP server with OpenSSH, and copy "
-        "it from there in a task of its own"
+        f"path is {str(path)!r}: {problem}, so readers could find half of it, and a killed task would leave that. Name "
+        "a file on a local disk, on an object store such as s3, gs or abfs, or on an SFTP server with OpenSSH, and "
+        "copy it from there in a task of its own"
     )

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
+from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.replacing import LOCAL, OBJECT_STORES, StoragePath, check_replaceable, replacing
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class RowFile:
             else:
                 with open_writer(file) as writer:
                     self._join(writer)
+        report_written(self._path)
         counts = dict(self.counts)
         # In any order: parts that are left by a kill are either a beginning of the file or no part of it.
         self.discard()
