@@ -10,19 +10,40 @@ _BLOCK_BYTES = 1024 * 1024
 
 
 class RowWriter:
-    """Writes rows in a format of its own to an open file, complete but not closed at the end of the block."""
+    """Writes rows in a format of its own to an open file, which is complete but not closed at the end of the block."""
+
+    def __init__(self) -> None:
+        self._rows = bytearray()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abandon()
+        is_complete = False
+        try:
+            if kind is None:
+                self._write_blocks(bytes(self._rows))
+                self.close()
+                is_complete = True
+        finally:
+            if not is_complete:
+                self.abandon()
 
     def write(self, rows: bytes) -> None:
-        """Write some rows, given as JSON Lines."""
+        """Write some rows, given as JSON Lines, with those that were too few before."""
+        if len(self._rows) + len(rows) < _BLOCK_BYTES:
+            self._rows += rows
+            return
+        before, self._rows = bytes(self._rows), bytearray()
+        self._write_blocks(before)
+        self._write_blocks(rows)
+
+    def _write_blocks(self, rows: bytes) -> None:
+        for lines in line_blocks(rows):
+            self.write_lines(lines)
+
+    def write_lines(self, lines: list[bytes]) -> None:
+        """Write some rows, each of which is JSON."""
         raise NotImplementedError
 
     def close(self) -> None:

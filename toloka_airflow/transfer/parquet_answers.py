@@ -23,7 +23,7 @@ import msgspec
 import pyarrow
 from pyarrow import parquet
 
-from toloka_airflow.storage.row_writers import RowWriter, compact_json, line_blocks
+from toloka_airflow.storage.row_writers import RowWriter, compact_json
 
 OTHER_VALUES = "other_values"
 _ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -264,33 +264,33 @@ class ParquetAnswers(RowWriter):
     """
 
     def __init__(self, file: IO[bytes], columns: Fields, *, log: Any) -> None:
+        super().__init__()
         self._columns, self._log = columns, log
         self._decode = msgspec.json.Decoder(columns.decoded).decode
         self._writer = parquet.ParquetWriter(file, columns.schema, compression="zstd")
         self._batches: list[Any] = []
-        self._bytes = self._rows = self._rows_with_others = 0
+        self._bytes = self._answers = self._answers_with_others = 0
         self._example = ""
 
-    def write(self, rows: bytes) -> None:
-        """Write some answers, given as JSON Lines."""
-        for lines in line_blocks(rows):
-            batch = self._batch(lines)
-            self._count_others(batch)
-            self._batches.append(batch)
-            self._bytes += sum(map(len, lines))
-            if self._bytes >= _ROW_GROUP_BYTES:
-                self._put_row_group()
+    def write_lines(self, lines: list[bytes]) -> None:
+        """Write some answers."""
+        batch = self._batch(lines)
+        self._count_others(batch)
+        self._batches.append(batch)
+        self._bytes += sum(map(len, lines))
+        if self._bytes >= _ROW_GROUP_BYTES:
+            self._put_row_group()
 
     def close(self) -> None:
         """Write the footer."""
         self._put_row_group()
         self._writer.close()
-        if self._rows_with_others:
+        if self._answers_with_others:
             self._log.warning(
                 "%s of %s answers have values that the columns of the file cannot hold, which the project describes; "
                 "they are in the column %s, as JSON. The first is %s",
-                self._rows_with_others,
-                self._rows,
+                self._answers_with_others,
+                self._answers,
                 OTHER_VALUES,
                 self._example,
             )
@@ -326,9 +326,9 @@ class ParquetAnswers(RowWriter):
 
     def _count_others(self, batch: Any) -> None:
         others = batch.column(OTHER_VALUES)
-        self._rows += len(others)
+        self._answers += len(others)
         count = len(others) - others.null_count
-        if count and not self._rows_with_others:
+        if count and not self._answers_with_others:
             row = batch.filter(others.is_valid()).slice(0, 1).to_pylist()[0]
             self._example = f"of assignment {row['assignment_id']}: {row[OTHER_VALUES]:.200}"
-        self._rows_with_others += count
+        self._answers_with_others += count

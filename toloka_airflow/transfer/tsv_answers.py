@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from toloka_airflow.storage.row_files import GZIP_LEVEL
-from toloka_airflow.storage.row_writers import RowWriter, compact_json, line_blocks
+from toloka_airflow.storage.row_writers import RowWriter, compact_json
 
 _ASSIGNMENT = {
     "assignment_id": "assignment_id",
@@ -62,6 +62,7 @@ class TsvAnswers(RowWriter):
         compressed: bool,
         log: Any,
     ) -> None:
+        super().__init__()
         self._file, self._link, self._compressed, self._log = file, link, compressed, log
         self._inputs = {name: str(field["type"]).lower() for name, field in input_spec.items()}
         self._outputs = {name: str(field["type"]).lower() for name, field in output_spec.items()}
@@ -83,14 +84,13 @@ class TsvAnswers(RowWriter):
             "ACCEPT:comment",
         ]
 
-    def write(self, rows: bytes) -> None:
+    def write_lines(self, lines: list[bytes]) -> None:
         """
-        Write some answers, given as JSON Lines.
+        Write some answers.
 
         :raises ValueError: If one has a field that the project does not name, as it has no column.
         """
-        for lines in line_blocks(rows):
-            self._write_cells([self._cells(json.loads(line)) for line in lines])
+        self._write_cells([self._cells(json.loads(line)) for line in lines])
 
     def close(self) -> None:
         """Report what a table cannot hold."""

@@ -76,11 +76,12 @@ class Table(RowWriter):
     """What writes the rows between two lines of its own."""
 
     def __init__(self, file: Any) -> None:
+        super().__init__()
         self.file = file
         file.write(b'"header"\n')
 
-    def write(self, rows: bytes) -> None:
-        self.file.write(rows)
+    def write_lines(self, lines: list[bytes]) -> None:
+        self.file.write(b"".join(line + b"\n" for line in lines))
 
     def close(self) -> None:
         self.file.write(b'"footer"\n')

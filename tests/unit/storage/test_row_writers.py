@@ -15,7 +15,7 @@ from fsspec.spec import AbstractBufferedFile
 from pyarrow import parquet
 
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.storage.row_writers import RowWriter, line_blocks
+from toloka_airflow.storage.row_writers import RowWriter
 from toloka_airflow.transfer.parquet_answers import ParquetAnswers, answer_columns
 
 COLUMNS = answer_columns({}, {"result": {"type": "string"}})
@@ -86,9 +86,24 @@ def test_an_error_while_converting_leaves_what_was_there(path: Any) -> None:
     assert RowFile(path, key="k", is_converted=True).cursor == "1"
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 50])
-def test_lines_come_in_blocks(count: int) -> None:
-    lines = [b"%d" % number * 100_000 for number in range(count)]
-    blocks = list(line_blocks(b"".join(line + b"\n" for line in lines)))
-    assert [line for block in blocks for line in block] == lines
-    assert all(sum(map(len, block)) < 2**20 + 200_000 for block in blocks)
+class Blocks(RowWriter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[list[bytes]] = []
+
+    def write_lines(self, lines: list[bytes]) -> None:
+        self.blocks.append(lines)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 60])
+@pytest.mark.parametrize("count", [0, 1, 3, 60])
+def test_lines_come_in_blocks(count: int, at_once: int) -> None:
+    """However many of them are given at once: what each block takes, such as a part of a column, should pay."""
+    lines = [b"%d" % (number % 10) * 100_000 for number in range(count)]
+    with Blocks() as writer:
+        for start in range(0, count, at_once):
+            writer.write(b"".join(line + b"\n" for line in lines[start : start + at_once]))
+    assert [line for block in writer.blocks for line in block] == lines
+    sizes = [sum(map(len, block)) for block in writer.blocks]
+    assert all(size < 2**20 + 200_000 for size in sizes)
+    assert len(sizes) <= 2 + count // 5
