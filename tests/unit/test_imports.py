@@ -29,10 +29,11 @@ RULES = """
 module or package       | of ours                                                  | at import        | later
 ------------------------|----------------------------------------------------------|------------------|-----------------
 windows                 | hooks operators sensors                                  | airflow          |
-operators               | _internal api assets hooks links storage transfer        | airflow pendulum |
-                        | triggers triggers.__init__                               |                  |
-transfer                | _internal api links storage                              | airflow msgspec  | pyarrow
-sensors                 | _internal api assets hooks links triggers                | airflow          |
+operators               | _internal api assets hooks lineage links storage         | airflow pendulum |
+                        | transfer triggers triggers.__init__                      |                  |
+transfer                | _internal api links storage transfer.parquet_answers     | airflow msgspec  | pyarrow
+transfer.parquet_answers| storage                                                  | msgspec pyarrow  |
+sensors                 | _internal api assets hooks lineage links triggers        | airflow          |
                         | triggers.__init__ triggers.close_on_kill                 |                  |
 triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |
                         | triggers.measuring triggers.pool_closed                  |                  |
@@ -44,6 +45,8 @@ triggers.pool_closed    | _internal api triggers triggers.lists                 
 triggers.lists          | api triggers.shared_polling                              |                  |
 triggers.shared_polling | triggers (api)                                           | airflow          |
 triggers                | _internal api hooks                                      | airflow          |
+lineage                 | assets hooks storage                                     |                  | airflow attrs
+                        |                                                          |                  | openlineage
 retries                 | _internal api                                            |                  | airflow
 assets                  | api                                                      |                  | airflow
 hooks                   | _internal api get_provider_info                          | airflow          | wtforms
@@ -54,7 +57,8 @@ _internal.startup       | _internal api.timed_session operators triggers.__init_
                         | windows                                                  |                  |
 _internal               | api                                                      | airflow          |
 timetables              |                                                          | airflow pendulum |
-storage                 |                                                          |                  | airflow fsspec
+storage                 |                                                          |                  | airflow asyncssh
+                        |                                                          |                  | fsspec sshfs
                         |                                                          |                  | yaml
 get_provider_info       |                                                          |                  |
 __init__                |                                                          |                  |

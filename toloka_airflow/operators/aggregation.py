@@ -234,7 +234,10 @@ class AggregateSolutionsOperator(WaitingOperator):
             file.discard()
             raise task_error(exc, AirflowException, f"The next attempt starts another aggregation: {exc}") from exc
         facts = {"pool_id": str(self.pool_id), "operation_id": operation.id, "path": str(self.path)}
-        return {**facts, "solutions": 0, **file.finish()}
+        result = {**facts, "solutions": 0, **file.finish()}
+        self._report_pool_read(str(self.pool_id))
+        self._lineage_facts = result
+        return result
 
     def _download(self, client: TolokaClient, operation_id: str, file: RowFile) -> None:
         state = AggregationState() if file.cursor is None else AggregationState.load(file.cursor)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -13,13 +14,15 @@ from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Assignment, AssignmentStatus
+from toloka_airflow.api.models import Assignment, AssignmentStatus, Training
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
+from toloka_airflow.transfer.answer_formats import AnswerFormat, answer_format, answer_writer
 from toloka_airflow.transfer.answer_rows import read_answers, read_assignments
 from toloka_airflow.transfer.parallel_download import ParallelDownload
 from toloka_airflow.transfer.periods import period_filters
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.storage.row_writers import RowWriter
 
 Rows = Literal["answers", "assignments"]
 MAX_PAGE, MAX_IN_FLIGHT = 100_000, 64
@@ -39,13 +43,17 @@ was accepted since then may be in pages that were read already."""
 WITH_ANSWERS = ("SUBMITTED", "ACCEPTED", "REJECTED")
 
 
-class GetAssignmentsOperator(BaseOperator):
+class GetAssignmentsOperator(LineageMixin, BaseOperator):
     """
-    Write the answers of a pool to a file of JSON Lines, on any object storage.
+    Write the answers of a pool to a file, on any object storage.
 
     It takes the same memory for any number of answers. The file is there when all are in it. An attempt that was
     killed is resumed after the last part that was written, so every answer is one row; without ``until`` only if it
     began in the last hour, as answers before that part may have changed since.
+
+    The end of the file's name is its format: JSON Lines; Parquet (``.parquet``), with the keys of a row as its columns
+    and a schema made of the project's input and output fields, so it is the same whatever was answered; or the TSV of
+    Toloka's own pages (``.tsv``).
 
     A row for an answer has ``assignment_id``, ``task_id``, ``task_suite_id``, ``pool_id``, ``user_id``, ``status``,
     ``assignment_reward`` (what was paid for all answers of the assignment together), ``input_values`` and
@@ -63,9 +71,11 @@ class GetAssignmentsOperator(BaseOperator):
     get the same as the extra of their event, so a DAG that the event starts finds the file.
 
     :param pool_id: The pool or training (templated).
-    :param path: The file to write (templated); gzip if its name ends with ``.gz``. One that is there is replaced.
+    :param path: The file to write (templated): ``.parquet`` (needs pyarrow), ``.tsv``, or any other name for JSON
+        Lines; the last two are gzip if the name ends with ``.gz``. One that is there is replaced.
     :param status: A status of assignments, several, or several with commas in between (templated).
-    :param rows: A row for each of the ``answers``, or one for each of the ``assignments``.
+    :param rows: A row for each of the ``answers``, or one for each of the ``assignments``, which have no columns: only
+        JSON Lines can hold them.
     :param since: Only what happened at this time or later: a date with a time zone (templated). What renders as
         nothing or as ``None`` is no limit.
     :param until: Only what happened before (templated). It must have passed. What renders as nothing is an error, as
@@ -114,27 +124,44 @@ class GetAssignmentsOperator(BaseOperator):
             check_outlets(self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id)
             statuses = self._statuses()
             path = storage_path("path", self.path)
+            chosen = answer_format(path, self.rows)
             wanted = {"status": statuses, **period_filters(statuses, self.since, self.until)}
             # Another download, such as one with an edited filter, does not resume this one's parts.
             key = TaskIdentity.of(context).uuid("answers", pool_id, self.rows, wanted)[:8]
-            file = RowFile(path, key=key, max_age=RESUMABLE_FOR if self.until is None else float("inf"))
+            max_age = RESUMABLE_FOR if self.until is None else float("inf")
+            file = RowFile(path, key=key, max_age=max_age, is_converted=chosen is not AnswerFormat.JSON_LINES)
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, {"pool_id": pool_id})
-            self._download(client, pool_id, wanted, file)
+            writer = self._writer(client, pool_id, chosen, path)
+            self._download(client, pool_id, wanted, file, chosen)
             if not file.counts["assignments"]:
-                _ensure_it_exists(client, pool_id)
-        result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **file.finish()}
+                _pool_or_training(client, pool_id)
+            counts = file.finish(writer)
+        result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **counts}
         report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=result)
+        self._report_pool_read(pool_id)
+        self._lineage_facts = result
         return result
 
-    def _download(self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile) -> None:
+    def _writer(
+        self, client: TolokaClient, pool_id: str, chosen: AnswerFormat, path: ObjectStoragePath
+    ) -> Callable[[IO[bytes]], RowWriter] | None:
+        if chosen is AnswerFormat.JSON_LINES:
+            return None
+        project = client.get_project(_pool_or_training(client, pool_id).project_id)
+        return answer_writer(chosen, path, client, pool_id, project.raw["task_spec"], log=self.log)
+
+    def _download(
+        self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile, chosen: AnswerFormat
+    ) -> None:
         positions = [each.cursor for each in file.ranges if each.cursor is not None]
         if positions:
             self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", positions[0])
+        answers = partial(read_answers, with_more=chosen is AnswerFormat.TSV)
         ParallelDownload(
             file,
             client,
-            read=read_answers if self.rows == "answers" else read_assignments,
+            read=answers if self.rows == "answers" else read_assignments,
             pages=lambda client, read, after, until: client.read_assignments(
                 pool_id, read, page_size=self.page_size, after=after, until=until, **wanted
             ),
@@ -155,17 +182,17 @@ class GetAssignmentsOperator(BaseOperator):
         return [status.value for status in statuses]
 
 
-def _ensure_it_exists(client: TolokaClient, pool_id: str) -> None:
-    """Raise if there is no such pool or training; its list of assignments may just be empty then."""
+def _pool_or_training(client: TolokaClient, pool_id: str) -> Training:
+    """Return it; raise if there is none, for its list of assignments may just be empty then."""
     try:
-        client.get_pool(pool_id)
+        return client.get_pool(pool_id)
     except TolokaApiError as exc:
         if exc.status not in (404, 409):
             raise
-        client.get_training(pool_id)
+        return client.get_training(pool_id)
 
 
-class ReviewAssignmentsOperator(BaseOperator):
+class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     """
     Accept or reject the answers of a pool.
 
@@ -230,7 +257,9 @@ class ReviewAssignmentsOperator(BaseOperator):
                 given = map(AssignmentStatus, WITH_ANSWERS)
                 review.carry_out(ask(self.decide, client.list_assignments(pool_id=pool_id, status=given)))
             review.ensure_success()
-        return {"pool_id": pool_id, **review.counts}
+        self._report_pool_written(pool_id)
+        self._lineage_facts = {"pool_id": pool_id, **review.counts}
+        return self._lineage_facts
 
     def _given(self) -> Iterator[Decision]:
         if self.decide is not None:

@@ -119,7 +119,10 @@ class CreateTasksOperator(WaitingOperator):
             deadline = read_deadline()
             options = Order(**{name: getattr(self, name) for name in Order.__dataclass_fields__})
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            return act(Upload(options, client, context, deadline=deadline, log=self.log), context, deadline)
+            result = act(Upload(options, client, context, deadline=deadline, log=self.log), context, deadline)
+        self._report_pool_written(result["pool_id"])
+        self._lineage_facts = result
+        return result
 
     def _send_and_collect(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
         upload.check_pool()

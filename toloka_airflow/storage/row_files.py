@@ -1,18 +1,23 @@
-"""JSON Lines files written in parts, so that a writer that was killed resumes where it stopped."""
+"""Files of rows, written in parts so that a writer that was killed resumes where it stopped."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from toloka_airflow.storage.lineage import report_written
+from toloka_airflow.storage.replacing import LOCAL, OBJECT_STORES, StoragePath, check_replaceable, replacing
+
+if TYPE_CHECKING:
+    from toloka_airflow.storage.row_writers import RowWriter
 
 PART_BYTES = 8 * 1024 * 1024
 BLOCK_ROWS = 32
@@ -21,25 +26,6 @@ GZIP_LEVEL = 3
 """Half the time that the default level takes, for a tenth more bytes."""
 
 _OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
-_LOCAL = ("file", "local", "")
-_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb")
-"""Stores without folders; to make one, their clients would create the bucket of a misspelt name."""
-
-
-class StoragePath(Protocol):
-    """The part of an `ObjectStoragePath` that is used here; its siblings forget the connection in Airflow 3.1."""
-
-    @property
-    def fs(self) -> Any:
-        """The fsspec file system."""
-
-    @property
-    def path(self) -> str:
-        """The path as the file system takes it."""
-
-    @property
-    def protocol(self) -> str:
-        """The scheme of the path's URL."""
 
 
 @dataclass(frozen=True)
@@ -191,9 +177,9 @@ class RowFile:
     """
     Write rows to a file that appears when it is finished, and survive being killed at any moment.
 
-    Rows are kept in a folder beside the target, ``<path>.<key>.parts``, until they are joined. Nothing is appended
-    and nothing renamed in a store, as object stores can do neither. A part counts once the small file that
-    describes it is there; whatever else a killed writer left behind is ignored.
+    Rows are kept in a folder beside the target, ``<path>.<key>.parts``, until they are joined. Parts are neither
+    appended to nor renamed, as object stores can do neither. A part counts once the small file that describes it is
+    there; whatever else a killed writer left behind is ignored.
 
     Rows are in the order of positions, such as ids, which only the writer can compare. A file that several threads
     write is split into ranges: a part of a range says what else was split off from it, so every position is in one
@@ -204,17 +190,27 @@ class RowFile:
     :param key: Distinguishes the writer's parts from those of others; the same in every attempt.
     :param part_bytes: Bytes of rows to keep in memory; with 0, every page is a part.
     :param max_age: Seconds since its first part was put, by the writer's clock, after which a file is begun anew.
-    :raises ValueError: If the path's name is that of another format, or it is a folder.
+    :param is_converted: Whether the file is to be in another format than JSON Lines, by the writer that `finish` gets.
+    :raises ValueError: If the path's name is that of another format, it is a folder, or the store cannot put a file
+        in its place as a whole.
     """
 
     def __init__(
-        self, path: StoragePath, *, key: str, part_bytes: int = PART_BYTES, max_age: float = float("inf")
+        self,
+        path: StoragePath,
+        *,
+        key: str,
+        part_bytes: int = PART_BYTES,
+        max_age: float = float("inf"),
+        is_converted: bool = False,
     ) -> None:
-        self._fs, self._target = path.fs, path.path
-        self._is_local, self._has_folders = path.protocol in _LOCAL, path.protocol not in _STORES
-        if self._target.lower().endswith(_OTHER_FORMATS):
+        self._path, self._target = path, path.path
+        self._is_converted = is_converted
+        if not is_converted and self._target.lower().endswith(_OTHER_FORMATS):
             raise ValueError(f"path is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
-        if self._is_local and self._fs.isdir(self._target):
+        check_replaceable(path)
+        self._fs = path.fs
+        if path.protocol in LOCAL and self._fs.isdir(self._target):
             raise ValueError(f"path is {str(path)!r}, which is a folder; name a file")
         self._folder = f"{self._target}.{key}.parts"
         self._part_bytes = part_bytes
@@ -254,17 +250,21 @@ class RowFile:
             self._fs.rm(self._folder, recursive=True)
         self._whole, self.counts = RowRange(self), Counter()
 
-    def finish(self) -> dict[str, int]:
-        """Put the file in its place, remove the parts, and return the counts."""
-        self._make_folder(self._folder if self._is_local else self._fs._parent(self._target))
+    def finish(self, open_writer: Callable[[IO[bytes]], RowWriter] | None = None) -> dict[str, int]:
+        """
+        Put the file in its place, remove the parts, and return the counts.
+
+        :param open_writer: Returns what writes the rows to an open file, if they are to be converted.
+        """
         self._ensure_all_are_there()
-        if self._is_local:
-            # A name of its own, as another attempt may still be alive.
-            joined = f"{self._folder}/joined-{uuid.uuid4().hex[:8]}"
-            self._join(joined)
-            os.replace(joined, self._target)
-        else:
-            self._join(self._target)
+        # A name of its own, as another attempt may still be alive.
+        with replacing(self._path, f"{self._folder}/joined-{uuid.uuid4().hex[:8]}") as file:
+            if open_writer is None:
+                self._join(file)
+            else:
+                with open_writer(file) as writer:
+                    self._join(writer)
+        report_written(self._path)
         counts = dict(self.counts)
         # In any order: parts that are left by a kill are either a beginning of the file or no part of it.
         self.discard()
@@ -291,7 +291,8 @@ class RowFile:
 
     def write(self, rows: Sequence[bytes], data: str) -> int:
         """Write the rows of a part, and return how many bytes they are as they are stored."""
-        self._make_folder(self._folder)
+        if self._path.protocol not in OBJECT_STORES:
+            self._fs.makedirs(self._folder, exist_ok=True)
         size = 0
         with self._fs.open(f"{self._folder}/{data}", "wb") as file:
             for content in self.packed(rows):
@@ -312,7 +313,7 @@ class RowFile:
         """Iterate over rows as they are stored, some of them at a time."""
         blocks = (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
         lines = (b"".join([part for row in block for part in (row, b"\n")]) for block in blocks)
-        if not self._target.lower().endswith(".gz"):
+        if self._is_converted or not self._target.lower().endswith(".gz"):
             yield from lines
             return
         import gzip
@@ -325,35 +326,8 @@ class RowFile:
             if not self._fs.exists(f"{self._folder}/{part.data}"):
                 raise FileNotFoundError(f"{self._folder}/{part.data}")
 
-    def _join(self, path: str) -> None:
-        file = self._fs.open(path, "wb")
-        try:
-            self._write_parts(file)
-        except BaseException:
-            self._give_up(path, file)
-            raise
-        file.close()
-
-    def _write_parts(self, file: Any) -> None:
+    def _join(self, file: IO[bytes] | RowWriter) -> None:
         contents = chain.from_iterable(each.contents() for each in self.ranges)
         # An empty file of gzip is not a file without bytes.
         for content in chain([first] if (first := next(contents, None)) is not None else self.packed([]), contents):
             file.write(content)
-
-    def _give_up(self, path: str, file: Any) -> None:
-        """Leave at the path what was there before, if that is still possible."""
-        from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
-
-        if isinstance(file, AbstractBufferedFile):
-            # Closing it would store what was written so far; so would the end of its life.
-            file.closed = True
-            file.discard()
-            return
-        # Opening it has already replaced what was there.
-        file.close()
-        with suppress(Exception):
-            self._fs.rm_file(path)
-
-    def _make_folder(self, path: str) -> None:
-        if self._has_folders:
-            self._fs.makedirs(path, exist_ok=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus
+from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.transfer.pace import Pace
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def _lines(path: ObjectStoragePath) -> Iterator[tuple[str, bytes]]:
         file = path.fs.open(path.path, "rb", compression=compression)
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"decisions is {str(path)!r}, and there is no such file") from None
+    report_read(path)
     with file:
         for number in count(1):
             where = f"decisions: {path}, line {number}"

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.transfer.columns import Columns
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ class FileSource(TaskSource):
             raise SourceError(f"tasks is {self.name!r}, {what}") from exc
         except ValueError as exc:
             raise SourceError(f"tasks is {self.name!r}, which cannot be opened: {exc}") from exc
+        report_read(self._path)
         with file:
             yield file
 

@@ -22,6 +22,7 @@ from typing import Any
 from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
 
 from toloka_airflow.storage.row_files import RowFile
+from toloka_airflow.storage.row_writers import RowWriter
 
 PAGES, ROWS = 14, 3
 STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree"}
@@ -71,12 +72,31 @@ def torn_write(file: LocalFileOpener, data: bytes) -> int:
     return len(data)
 
 
+class Table(RowWriter):
+    """What writes the rows between two lines of its own."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__()
+        self.file = file
+        file.write(b'"header"\n')
+
+    def write_lines(self, lines: list[bytes]) -> None:
+        self.file.write(b"".join(line + b"\n" for line in lines))
+
+    def close(self) -> None:
+        self.file.write(b'"footer"\n')
+
+
 def write(path: Any) -> dict[str, int]:
-    file = RowFile(path, key="k", part_bytes=120)
+    file = RowFile(path, key="k", part_bytes=120, is_converted=is_table(path))
     for page in range(int(file.cursor or 0), PAGES):
         lines = [json.dumps({"page": page, "row": row}).encode() for row in range(ROWS)]
         file.append(lines, cursor=str(page + 1), counts={"rows": ROWS, "pages": 1})
-    return file.finish()
+    return file.finish(Table if is_table(path) else None)
+
+
+def is_table(path: Any) -> bool:
+    return str(path.path).endswith(".table")
 
 
 def write_in_ranges(path: Any) -> dict[str, int]:
@@ -108,6 +128,8 @@ def check(path: Any) -> None:
     reader: Callable[[Any], Any] = gzip.open if path.path.endswith(".gz") else open
     with reader(path.path) as file:
         rows = [json.loads(line) for line in file]
+    if is_table(path):
+        assert (rows.pop(0), rows.pop()) == ("header", "footer")
     assert rows == [{"page": page, "row": row} for page in range(PAGES) for row in range(ROWS)]
     assert sorted(os.listdir(os.path.dirname(path.path))) == [os.path.basename(path.path)]
 

@@ -20,6 +20,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
+from tests.sftp_server import sftp_server
 from toloka_airflow.storage.row_files import RowFile
 
 
@@ -46,10 +47,14 @@ class Store(MemoryFileSystem):  # type: ignore[misc]
         return True
 
 
-@pytest.fixture(params=["file", "memory"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["file", "memory", "sftp"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "file":
         yield f"file://{tmp_path}/new/folder"
+        return
+    if request.param == "sftp":
+        with sftp_server(tmp_path) as server:
+            yield f"sftp://{server.connect(monkeypatch)}@/new/folder"
         return
     fs = MemoryFileSystem()
     attach("memory", fs=fs)
@@ -353,8 +358,10 @@ class TestRanges:
         assert [(each.cursor, each.end) for each in RowFile(path, key="k").ranges] == [("0", "3"), ("4", None)]
 
 
-@pytest.mark.parametrize("writer", ["sequential", "ranges"])
-@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+@pytest.mark.parametrize(
+    ("writer", "suffix"),
+    [("sequential", ".jsonl"), ("sequential", ".jsonl.gz"), ("sequential", ".table"), ("ranges", ".jsonl.gz")],
+)
 @pytest.mark.parametrize("kind", ["disk", "store"])
 def test_a_writer_that_is_killed_anywhere_leaves_no_row_twice_and_none_out(
     tmp_path: Path, kind: str, suffix: str, writer: str
