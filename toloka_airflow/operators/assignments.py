@@ -25,6 +25,7 @@ from toloka_airflow.storage.row_files import RowFile
 from toloka_airflow.transfer.answer_formats import AnswerFormat, answer_format, answer_writer
 from toloka_airflow.transfer.answer_rows import read_answers, read_assignments
 from toloka_airflow.transfer.parallel_download import ParallelDownload
+from toloka_airflow.transfer.parallel_reading import ParallelReading
 from toloka_airflow.transfer.periods import period_filters
 from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_list, read_mapping
 
@@ -213,7 +214,7 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
         ``.gz`` (templated). All of them are checked before anything is sent.
     :param decide: Instead of decisions, a function that gets every SUBMITTED answer as a
         `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it.
-    :param in_flight: How many answers to decide at a time.
+    :param in_flight: How many answers to decide at a time, and with ``decide``, how many pages of them to read.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
@@ -254,8 +255,8 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
             if self.decide is None:
                 review.carry_out(self._given())
             else:
-                given = map(AssignmentStatus, WITH_ANSWERS)
-                review.carry_out(ask(self.decide, client.list_assignments(pool_id=pool_id, status=given)))
+                answers = ParallelReading(client, pool_id, in_flight=self.in_flight, status=WITH_ANSWERS)
+                review.carry_out(ask(self.decide, answers))
             review.ensure_success()
         self._report_pool_written(pool_id)
         self._lineage_facts = {"pool_id": pool_id, **review.counts}

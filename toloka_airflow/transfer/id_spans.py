@@ -36,3 +36,8 @@ def divide(after: str, last: str, count: int) -> list[str]:
     prefix, start, length = after[:-24], int(after[-24:], 16), distance(after, last)
     numbers = {start + length * index // count for index in range(1, count)}
     return [f"{prefix}{number:024x}" for number in sorted(numbers - {start})]
+
+
+def behind(name: str, length: int) -> str:
+    """Return the id that is so far behind another, or the last one of its pool."""
+    return f"{name[:-24]}{min(int(name[-24:], 16) + length, 16**24 - 1):024x}"

@@ -6,7 +6,7 @@ A pool's answers, several stretches of their ids at a time, each row once and in
   are split does not matter for what is written, only for how the work is shared.
 - Under the lock, a reader says up to which id it will write, before it does; a split is always behind that. What a page
   has behind the end that its range has got meanwhile is left out: it belongs to another range.
-- The first page is read alone, so a pool of one page takes one request.
+- The first page is read alone, so a pool of one page takes one request, and one of two pages takes three.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from toloka_airflow.transfer.request_limit import RequestLimit
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.errors import TolokaError
     from toloka_airflow.api.pages import Page
     from toloka_airflow.storage.row_files import RowFile, RowRange
     from toloka_airflow.transfer.answer_rows import AssignmentRows
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 SPLIT_PAGES = 4
 """A range is split if what is left of it seems to fill so many pages for each: a page that is not full is a request
 more."""
+SPLITS_PER_PAGE = 4
+"""So many ranges are split off for each page that has been read, at the most, and none before the second."""
 LAST_PAGES_TIMEOUT = 5.0
 """Seconds that a download that failed waits for the pages that are under way, so that the next attempt has them."""
 
@@ -104,7 +107,7 @@ class ParallelDownload:
         self._is_stopped = False
         self._last: str | None = None
         self._asked_for_last = False
-        self._left_at_first = 0
+        self._left_at_first = self._pages_read = self._splits = 0
 
     def run(self) -> None:
         """Read all of it, and tell in the log how far it is."""
@@ -134,13 +137,18 @@ class ParallelDownload:
             self._reader.shutdown(wait=False, cancel_futures=True)
         self._log.info("%s; that is all", progress(self._file.counts, before, time.monotonic() - began))
 
+    def _on_retry(self, error: TolokaError) -> None:
+        if self._is_stopped:
+            raise error
+        self._limit.has_failed(error)
+
     def _stop(self) -> None:
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
 
     def _work(self) -> None:
-        client = self._client.with_own_session(on_retry=self._limit.has_failed)
+        client = self._client.with_own_session(on_retry=self._on_retry)
         while (reading := self._next(client)) is not None:
             self._read_range(client, reading)
 
@@ -172,14 +180,20 @@ class ParallelDownload:
     def _split(self) -> bool:
         """Split the range that has most left among those who have nothing to read; return whether there is one."""
         reading = max(self._readings, key=lambda each: each.pages_left(self._last))
-        count = min(self._in_flight - len(self._readings) + 1, int(reading.pages_left(self._last) // SPLIT_PAGES))
+        idle = self._in_flight - len(self._readings)
+        count = 1 + min(idle, int(reading.pages_left(self._last) / SPLIT_PAGES) - 1, self._splits_left())
         end = reading.range.end or self._last
         if count < 2 or reading.position is None or end is None:
             return False
         new = reading.range.split(divide(reading.position, end, count))
+        self._splits += len(new)
         self._waiting.extend(new)
         self._changed.notify_all()
         return True
+
+    def _splits_left(self) -> int:
+        """Return how many ranges may be split off: where ids are much denser than elsewhere, most would be empty."""
+        return SPLITS_PER_PAGE * self._pages_read - self._splits if self._pages_read > 1 else 0
 
     def _read_range(self, client: TolokaClient, reading: _Reading) -> None:
         pages = self._pages(client, self._read_page, reading.range.cursor, reading.range.end)
@@ -190,6 +204,7 @@ class ParallelDownload:
                 end = reading.range.end
                 count = len(page.keys) if end is None else bisect_right(page.keys, end)
                 is_done = not page.has_more or count < len(page.keys)
+                self._pages_read += count > 0
                 reading.takes(page.keys[:count], is_done=is_done)
                 self._changed.notify_all()
             # A range that is complete is not asked for again.
