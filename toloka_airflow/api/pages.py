@@ -49,7 +49,7 @@ def read_page(path: str, answer: Any, key: str) -> Page[Any]:
 
 def check_page(path: str, params: Mapping[str, str], page: Page[Any], key: str) -> None:
     """
-    Make sure that a page goes on where the one before ended.
+    Make sure that a page begins behind the end of the one before.
 
     :param params: What was requested.
     :raises TolokaError: If it repeats a key, or has them in another order or outside of what was requested.

@@ -48,9 +48,11 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
     """
     Write the answers of a pool to a file, on any object storage.
 
-    It takes the same memory for any number of answers. The file is there when all are in it. An attempt that was
-    killed is resumed after the last part that was written, so every answer is one row; without ``until`` only if it
-    began in the last hour, as answers before that part may have changed since.
+    It takes the same memory for any number of answers. The file is there when all are in it, in ascending id. Several
+    ranges of ids are read at a time. An attempt that was killed is resumed after the last part that was written of each
+    range, so every answer is one row; without ``until`` only if it began in the last hour, as answers before that part
+    may have changed since. For the same reason, an answer that comes into the status during the download is in the file
+    if its place had not been read yet; its row is as of the moment at which its page was read.
 
     The end of the file's name is its format: JSON Lines; Parquet (``.parquet``), with the keys of a row as its columns
     and a schema made of the project's input and output fields, so it is the same whatever was answered; or the TSV of

@@ -131,7 +131,7 @@ class RowRange:
             self.size, self._rows, self._counts, self._split_off = 0, [], Counter(), []
 
     def load(self) -> None:
-        """Go on behind the parts that are there, and so do the ranges that were split off."""
+        """Find the parts that are there, and the ranges that were split off with theirs."""
         while part := self._file.read_part(self._description(len(self.parts))):
             # Another attempt that was still alive may have left a part that does not follow ours.
             if (part.after, part.end) != (self.cursor, self.end):
@@ -184,7 +184,7 @@ class RowFile:
     Rows are in the order of positions, such as ids, which only the writer can compare. A file that several threads
     write is split into ranges: a part of a range says what else was split off from it, so every position is in one
     range at any time, and whoever follows the parts from the first one on finds each range with its rows, or the place
-    to go on from. What is in memory is limited for all ranges together.
+    to resume at. What is in memory is limited for all ranges together.
 
     :param path: The file; gzip if its name ends with ``.gz``. One that is there is replaced at the end.
     :param key: Distinguishes the writer's parts from those of others; the same in every attempt.
@@ -215,29 +215,29 @@ class RowFile:
         self._folder = f"{self._target}.{key}.parts"
         self._part_bytes = part_bytes
         self._lock = Lock()
-        self._whole, self.counts = RowRange(self), Counter[str]()
-        self._whole.load()
-        if self._whole.parts and time.time() - self.began > max_age:
+        self._root, self.counts = RowRange(self), Counter[str]()
+        self._root.load()
+        if self._root.parts and time.time() - self.began > max_age:
             self.discard()
 
     @property
     def cursor(self) -> str | None:
-        """After what a file that is not split goes on."""
-        return self._whole.cursor
+        """After what to resume a file that is not split."""
+        return self._root.cursor
 
     @property
     def ranges(self) -> list[RowRange]:
         """The ranges that the file is split into, in order; one, if it is not."""
-        return list(self._whole.ranges())
+        return list(self._root.ranges())
 
     @property
     def began(self) -> float:
         """When the first part was put, or now."""
-        return self._whole.parts[0].began if self._whole.parts else time.time()
+        return self._root.parts[0].began if self._root.parts else time.time()
 
     def append(self, lines: Iterable[bytes], *, cursor: str, counts: Mapping[str, int]) -> None:
         """Add rows to a file that is not split; see `RowRange.append`."""
-        self._whole.append(lines, cursor=cursor, counts=counts)
+        self._root.append(lines, cursor=cursor, counts=counts)
 
     def put_parts(self) -> None:
         """Write what is in memory as parts, so that an attempt that ends here loses nothing."""
@@ -248,7 +248,7 @@ class RowFile:
         """Remove the parts and begin anew."""
         with suppress(FileNotFoundError):
             self._fs.rm(self._folder, recursive=True)
-        self._whole, self.counts = RowRange(self), Counter()
+        self._root, self.counts = RowRange(self), Counter()
 
     def finish(self, open_writer: Callable[[IO[bytes]], RowWriter] | None = None) -> dict[str, int]:
         """

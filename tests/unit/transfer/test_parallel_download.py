@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -15,7 +16,7 @@ from urllib.parse import parse_qs
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from tests.support import TOKEN
+from tests.support import TOKEN, let_time_pass
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaApiError
 from toloka_airflow.api.models import AssignmentStatus
@@ -23,6 +24,7 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.storage.row_files import RowFile
 from toloka_airflow.transfer.answer_rows import read_answers
+from toloka_airflow.transfer.pace import TELL_EVERY
 from toloka_airflow.transfer.parallel_download import ParallelDownload
 
 PAGES = "/api/v1/assignments"
@@ -185,10 +187,15 @@ def test_answers_that_come_into_a_status_meanwhile(toloka: EmulatorServer, pool_
 
 
 def test_progress(toloka: EmulatorServer, pool_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = Log()
-    monkeypatch.setattr("toloka_airflow.transfer.pace.TELL_EVERY", 0.0)
-    toloka.faults.add("GET", PAGES, delay=1.2, skip=20, times=1)
-    download(toloka, pool_id, tmp_path / "rows.jsonl", log=log)
+    log, pages = Log(), count(1)
+
+    def read_slowly(content: bytes) -> Any:
+        if next(pages) == 20:
+            let_time_pass(monkeypatch, TELL_EVERY + 1)
+        return read_answers(content)
+
+    toloka.faults.add("GET", PAGES, delay=1.2, skip=30, times=1)
+    download(toloka, pool_id, tmp_path / "rows.jsonl", log=log, read=read_slowly)
     assert re.search(r"assignments \(\d+ a second\), .*; about \d+%, \d+ s left", log.lines[0])
     assert log.lines[-1].endswith("that is all")
 
