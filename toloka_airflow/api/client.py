@@ -159,9 +159,16 @@ class TolokaClient:
 
     def web_url(self, pool: Training) -> str:
         """Return the address of a pool's or training's page for requesters."""
-        host = WEB_HOSTS.get(self.base_url, self.base_url)
         noun = "pool" if isinstance(pool, Pool) else "training"
-        return f"{host}/requester/project/{pool.project_id}/{noun}/{pool.id}"
+        return f"{self._web_host}/requester/project/{pool.project_id}/{noun}/{pool.id}"
+
+    def assignment_web_url(self, pool_id: str, assignment_id: str) -> str:
+        """Return the address of an assignment's page, as it is in Toloka's own files of results."""
+        return f"{self._web_host}/task/{pool_id}/{assignment_id}"
+
+    @property
+    def _web_host(self) -> str:
+        return WEB_HOSTS.get(self.base_url, self.base_url)
 
     def get_requester(self) -> Requester:
         """Return whose token this is, and the balance."""
@@ -357,7 +364,8 @@ class TolokaClient:
 
         :param page_size: Tasks to request at once; 300 are documented, and taken if the API refuses more.
         """
-        return self._list_pages("/tasks", {"pool_id": checked_id("pool_id", pool_id)}, limit=page_size)
+        pages = self._list_pages("/tasks", {"pool_id": checked_id("pool_id", pool_id)}, limit=page_size)
+        return (page.items for page in pages)
 
     # Operations
 

@@ -49,7 +49,7 @@ def read_page(path: str, answer: Any, key: str) -> Page[Any]:
 
 def check_page(path: str, params: Mapping[str, str], page: Page[Any], key: str) -> None:
     """
-    Make sure that a page goes on where the one before ended.
+    Make sure that a page begins behind the end of the one before.
 
     :param params: What was requested.
     :raises TolokaError: If it repeats a key, or has them in another order or outside of what was requested.
@@ -72,7 +72,7 @@ def check_page(path: str, params: Mapping[str, str], page: Page[Any], key: str) 
 
 
 def _is_before(one: str, other: str) -> bool:
-    """Return whether an id certainly comes before another: digits as numbers, others as text if they are alike."""
+    """Return whether an id comes before another in any order that ids may have: nothing documents whose order it is."""
     if one.isdecimal() and other.isdecimal():
-        return int(one) < int(other)
+        return int(one) < int(other) and one < other
     return len(one) == len(other) and one < other

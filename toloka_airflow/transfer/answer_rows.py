@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -33,8 +32,11 @@ _FACTS = {
     "public_comment": "public_comment",
 }
 """What every answer of an assignment has in common, and what it is called in a row."""
-_STARTS = [(key, f'{"{" if key == "id" else ","}"{name}":'.encode()) for key, name in _FACTS.items()]
 _ABSENT = msgspec.Raw()
+_MORE_FACTS, _MORE_OF_TASK = {"created": "created"}, ("message_on_unknown_solution",)
+"""What Toloka's own results have besides."""
+
+_STARTS = [(key, f'{"{" if key == "id" else ","}"{name}":'.encode()) for key, name in {**_FACTS, **_MORE_FACTS}.items()]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -56,6 +58,7 @@ class _Task(msgspec.Struct, gc=False):
     id: msgspec.Raw
     input_values: msgspec.Raw
     known_solutions: list[msgspec.Raw] | None = None
+    message_on_unknown_solution: msgspec.Raw = _ABSENT
 
 
 class _Solution(msgspec.Struct, gc=False):
@@ -75,6 +78,7 @@ class _Assignment(msgspec.Struct, gc=False):
     accepted: msgspec.Raw = _ABSENT
     rejected: msgspec.Raw = _ABSENT
     public_comment: msgspec.Raw = _ABSENT
+    created: msgspec.Raw = _ABSENT
 
 
 class _Answers(msgspec.Struct, gc=False):
@@ -98,21 +102,22 @@ _head = msgspec.json.Decoder(_Head)
 _text = msgspec.json.Decoder(str)
 
 
-def read_answers(content: bytes) -> Page[AssignmentRows]:
+def read_answers(content: bytes, *, with_more: bool = False) -> Page[AssignmentRows]:
     """
     Return a page of assignments as rows: one for each answer.
 
+    :param with_more: Whether there is ``created`` and ``message_on_unknown_solution``, too.
     :raises TolokaError: If an assignment does not say which answer belongs to which task.
     :raises ValueError: If the page is no JSON.
     """
 
     def fast(content: bytes) -> Page[AssignmentRows]:
         page = _answers.decode(content)
-        rows = [_answers_of(assignment) for assignment in page.items]
+        rows = [_answers_of(assignment, with_more) for assignment in page.items]
         return Page(rows, [_text.decode(assignment.id) for assignment in page.items], page.has_more)
 
     def slow(assignment: Raw) -> AssignmentRows:
-        rows = list(answer_rows(assignment))
+        rows = list(answer_rows(assignment, with_more=with_more))
         return AssignmentRows(b"\n".join(rows), len(rows))
 
     return _read(content, fast, slow)
@@ -156,32 +161,37 @@ class _UnevenError(Exception):
     """An assignment has more or less tasks than solutions."""
 
 
-def _answers_of(assignment: _Assignment) -> AssignmentRows:
+def _answers_of(assignment: _Assignment, with_more: bool) -> AssignmentRows:
     if len(assignment.tasks) != len(assignment.solutions):
         raise _UnevenError
     # Once for all its answers.
-    facts = [part for key, start in _STARTS if (value := getattr(assignment, key)) for part in (start, value)]
+    starts = _STARTS if with_more else _STARTS[: len(_FACTS)]
+    facts = [part for key, start in starts if (value := getattr(assignment, key)) for part in (start, value)]
     start = b"".join([*facts, b',"task_id":'])
     parts: list[bytes | msgspec.Raw] = []
     for task, solution in zip(assignment.tasks, assignment.solutions, strict=True):
         parts += (start, task.id, b',"input_values":', task.input_values, b',"output_values":', solution.output_values)
         if task.known_solutions:
             parts += (b',"known_solutions":[', b",".join(task.known_solutions), b"]")
+        if with_more and task.message_on_unknown_solution:
+            parts += (b',"message_on_unknown_solution":', task.message_on_unknown_solution)
         parts.append(b"}\n")
     return AssignmentRows(b"".join(parts)[:-1], len(assignment.tasks))
 
 
-def answer_rows(assignment: Raw) -> Iterator[bytes]:
+def answer_rows(assignment: Raw, *, with_more: bool = False) -> Iterator[bytes]:
     """
     Iterate over the answers of an assignment, each as a JSON object: one per task.
 
+    :param with_more: Whether there is ``created`` and ``message_on_unknown_solution``, too.
     :raises TolokaError: If it does not say which answer belongs to which task.
     """
     try:
         tasks, solutions = assignment["tasks"], assignment["solutions"]
         if len(tasks) != len(solutions):
             raise _odd(assignment, f"has {len(tasks)} tasks but {len(solutions)} solutions")
-        facts = {name: assignment[key] for key, name in _FACTS.items() if key in assignment}
+        names = {**_FACTS, **_MORE_FACTS} if with_more else _FACTS
+        facts = {name: assignment[key] for key, name in names.items() if key in assignment}
         start = _encode(facts)[:-1] + ","
         for task, solution in zip(tasks, solutions, strict=True):
             row = {
@@ -191,6 +201,8 @@ def answer_rows(assignment: Raw) -> Iterator[bytes]:
             }
             if task.get("known_solutions"):
                 row["known_solutions"] = task["known_solutions"]
+            if with_more:
+                row.update((name, task[name]) for name in _MORE_OF_TASK if name in task)
             yield to_bytes(start + _encode(row)[1:])
     except (AttributeError, KeyError, TypeError) as exc:
         raise _odd(
@@ -217,8 +229,3 @@ def _odd(assignment: Raw, problem: str) -> TolokaError:
         f"Assignment {name} {problem}, so it is not known which answer belongs to which task. "
         "rows='assignments' writes it as it is"
     )
-
-
-def count_answers(page: list[Any]) -> int:
-    """Return how many answers the assignments of a page hold."""
-    return sum(len(assignment.get("solutions") or ()) for assignment in page)
