@@ -279,6 +279,7 @@ NOT_ONE_REQUEST = {
     "without_retries",
     "has_answers",
     "server_time",
+    "assignment_web_url",
     "web_url",
     "get_settled_pool",
     "pools_requiring",
@@ -581,7 +582,7 @@ class TestLists:
         with pytest.raises(TolokaError, match="answered an item without id"):
             list(client(server).assignment_pages("21"))
 
-    @pytest.mark.parametrize("ids", [["9", "10", "9"], ["10", "9"], ["9", "9"], ["a-2", "a-1"], ["a-1", "b", "a-1"]])
+    @pytest.mark.parametrize("ids", [["9", "10", "9"], ["12", "11"], ["9", "9"], ["a-2", "a-1"], ["a-1", "b", "a-1"]])
     def test_a_page_in_another_order(self, server: ScriptedServer, ids: list[str]) -> None:
         """It would lose rows or double them without a word."""
         page = {"items": [{**TASK, "id": "1"}], "has_more": True}
@@ -593,10 +594,16 @@ class TestLists:
             ):
                 list(getattr(client(server), method)("21"))
 
+    @pytest.mark.parametrize("ids", [["9", "10"], ["10", "9"]])
+    def test_ids_in_the_order_of_numbers_or_of_text(self, server: ScriptedServer, ids: list[str]) -> None:
+        """Nothing documents which of them is the API's."""
+        server.answer("GET", "/pools", json={"items": [pool(id=name) for name in ids], "has_more": False})
+        assert [found.id for found in client(server).list_pools()] == ids
+
     def test_a_page_that_goes_back_behind_the_one_before(self, server: ScriptedServer) -> None:
-        server.answer("GET", "/pools", json={"items": [pool(id="9"), pool(id="10")], "has_more": True})
-        server.answer("GET", "/pools", json={"items": [pool(id="8")], "has_more": False})
-        with pytest.raises(TolokaError, match="the page of 300 behind 10 is not sorted by id: it has 8 behind 10"):
+        server.answer("GET", "/pools", json={"items": [pool(id="11"), pool(id="12")], "has_more": True})
+        server.answer("GET", "/pools", json={"items": [pool(id="10")], "has_more": False})
+        with pytest.raises(TolokaError, match="the page of 300 behind 12 is not sorted by id: it has 10 behind 12"):
             list(client(server).list_pools())
 
     def test_a_page_that_goes_beyond_what_was_requested(self, server: ScriptedServer) -> None:
@@ -1065,6 +1072,8 @@ class TestWebUrl:
     def test_production(self) -> None:
         url = TolokaClient(ClientSettings(TOKEN)).web_url(self.POOL)
         assert url == "https://platform.toloka.ai/requester/project/10/pool/21"
+        page = TolokaClient(ClientSettings(TOKEN)).assignment_web_url("21", "a-1")
+        assert page == "https://platform.toloka.ai/task/21/a-1"
 
     def test_sandbox(self) -> None:
         url = TolokaClient(ClientSettings(TOKEN, base_url=SANDBOX)).web_url(self.TRAINING)

@@ -24,7 +24,7 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.storage.row_files import RowFile
 from toloka_airflow.transfer.answer_rows import read_answers
-from toloka_airflow.transfer.pace import TELL_EVERY
+from toloka_airflow.transfer.pace import LOG_INTERVAL
 from toloka_airflow.transfer.parallel_download import ParallelDownload
 
 PAGES = "/api/v1/assignments"
@@ -191,7 +191,7 @@ def test_progress(toloka: EmulatorServer, pool_id: str, tmp_path: Path, monkeypa
 
     def read_slowly(content: bytes) -> Any:
         if next(pages) == 20:
-            let_time_pass(monkeypatch, TELL_EVERY + 1)
+            let_time_pass(monkeypatch, LOG_INTERVAL + 1)
         return read_answers(content)
 
     toloka.faults.add("GET", PAGES, delay=1.2, skip=30, times=1)
