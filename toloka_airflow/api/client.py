@@ -164,7 +164,8 @@ class TolokaClient:
 
     def assignment_web_url(self, pool_id: str, assignment_id: str) -> str:
         """Return the address of an assignment's page, as it is in Toloka's own files of results."""
-        return f"{self._web_host}/task/{pool_id}/{assignment_id}"
+        pool, assignment = checked_id("pool_id", pool_id), checked_id("assignment_id", assignment_id)
+        return f"{self._web_host}/task/{pool}/{assignment}"
 
     @property
     def _web_host(self) -> str:

@@ -266,6 +266,7 @@ NOT_ONE_REQUEST = {
     "without_retries",
     "has_answers",
     "server_time",
+    "assignment_web_url",
     "web_url",
     "get_settled_pool",
     "pools_requiring",
@@ -1052,6 +1053,8 @@ class TestWebUrl:
     def test_production(self) -> None:
         url = TolokaClient(ClientSettings(TOKEN)).web_url(self.POOL)
         assert url == "https://platform.toloka.ai/requester/project/10/pool/21"
+        page = TolokaClient(ClientSettings(TOKEN)).assignment_web_url("21", "a-1")
+        assert page == "https://platform.toloka.ai/task/21/a-1"
 
     def test_sandbox(self) -> None:
         url = TolokaClient(ClientSettings(TOKEN, base_url=SANDBOX)).web_url(self.TRAINING)
