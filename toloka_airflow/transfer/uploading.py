@@ -166,11 +166,14 @@ class Upload:
         return split_into_batches(self._encoded(), self._order.chunk_size, partial(self._look, wait))
 
     def _encoded(self) -> Iterator[EncodedTask]:
-        for number, task, text in self._source.rows(self._specs):
+        for number, task, text in self._source.rows(self._specs, self._is_training):
             try:
                 yield encode_task(number, task, self._pool_id, text)
             except ValueError as exc:
                 raise self._source.error(number, str(exc)) from exc
+
+    def _is_training(self) -> bool:
+        return self.client.get_pool(self._pool_id).raw.get("type") == "TRAINING"
 
     def _specs(self) -> Specs:
         project_id = self.client.get_pool(self._pool_id).project_id
