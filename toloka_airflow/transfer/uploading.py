@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SHOWN_INVALID = 5
 _ADVICE = (
     "Repair them in their place and clear this task, or set skip_invalid_items=True to go on without them; "
-    "a line that is removed would move all lines behind it"
+    "a line that is removed, or emptied, would move all lines behind it"
 )
 
 Wait = Callable[[Operation], Operation]
