@@ -31,7 +31,10 @@ module or package       | of ours                                               
 windows                 | hooks operators sensors                                  | airflow          |
 operators               | _internal api assets hooks lineage links storage         | airflow pendulum |
                         | transfer triggers triggers.__init__                      |                  |
-transfer                | _internal api links storage                              | airflow msgspec  | pyarrow
+transfer                | _internal api links storage transfer.parquet_answers     | airflow msgspec  | pyarrow
+transfer.parquet_answers| storage                                                  | msgspec pyarrow  |
+labels                  | api hooks storage transfer                               |                  | airflow
+voting                  | api transfer                                             |                  |
 sensors                 | _internal api assets hooks lineage links triggers        | airflow          |
                         | triggers.__init__ triggers.close_on_kill                 |                  |
 triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |

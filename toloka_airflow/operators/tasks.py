@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from toloka_airflow.triggers.events import WaitEvent
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from toloka_airflow.api.models import Operation
     from toloka_airflow.transfer.uploading import Upload
 
 MAX_CHUNK = 10_000
@@ -100,48 +100,43 @@ class CreateTasksOperator(WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send what is not sent yet, wait for it, and write its results."""
-        return self._run(self._send_and_collect, context, lambda: time.time() + self.timeout)
+        with task_errors(), self._open_upload(context, time.time() + self.timeout) as upload:
+            self._send(upload, context, is_retry=context["ti"].try_number > 1)
+            return self._collect(upload)
 
     def blocking_operation_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the triggerer waited for an operation that blocked the upload."""
-        return self._run(self._send_and_collect, context, lambda: _deadline(event))
+        with task_errors(), self._open_upload(context, _deadline(event)) as upload:
+            self._send(upload, context, is_retry=True)
+            return self._collect(upload)
 
     holder_finished = blocking_operation_finished  # as tasks that older versions have deferred will call it
 
     def operations_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the triggerer waited for an operation of this upload."""
-        return self._run(self._collect, context, lambda: _deadline(event))
+        with task_errors(), self._open_upload(context, _deadline(event)) as upload:
+            return self._collect(upload)
 
-    def _run(
-        self, act: Callable[..., dict[str, Any]], context: Context, read_deadline: Callable[[], float]
-    ) -> dict[str, Any]:
+    def _open_upload(self, context: Context, deadline: float) -> AbstractContextManager[Upload]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.transfer.uploading import Order, Upload
+        from toloka_airflow.transfer.uploading import UploadOptions, open_upload
 
-        with task_errors():
-            deadline = read_deadline()
-            options = Order(**{name: getattr(self, name) for name in Order.__dataclass_fields__})
-            client = TolokaHook(self.toloka_conn_id).get_conn()
-            result = act(Upload(options, client, context, deadline=deadline, log=self.log), context, deadline)
+        options = UploadOptions(**{name: getattr(self, name) for name in UploadOptions.__dataclass_fields__})
+        client = TolokaHook(self.toloka_conn_id).get_conn()
+        return open_upload(options, client, context, deadline=deadline, log=self.log)
+
+    def _send(self, upload: Upload, context: Context, *, is_retry: bool) -> None:
+        upload.check_pool(context)
+        for operation in upload.send(is_retry=is_retry):
+            self._wait(upload.client, operation, upload.deadline, self.blocking_operation_finished)
+
+    def _collect(self, upload: Upload) -> dict[str, Any]:
+        for operation in upload.collect():
+            self._wait(upload.client, operation, upload.deadline, self.operations_finished)
+        result = upload.result()
         self._report_pool_written(result["pool_id"])
         self._lineage_facts = result
         return result
-
-    def _send_and_collect(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
-        upload.check_pool()
-        wait = self._waiter(upload, deadline, self.blocking_operation_finished)
-        last = upload.send(is_retry=context["ti"].try_number > 1, wait=wait)
-        # The last one first: when it is done, most of the others are.
-        self._waiter(upload, deadline, self.operations_finished)(last)
-        return self._collect(upload, context, deadline)
-
-    def _collect(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
-        return upload.collect(wait=self._waiter(upload, deadline, self.operations_finished))
-
-    def _waiter(
-        self, upload: Upload, deadline: float, next_method: Callable[..., Any]
-    ) -> Callable[[Operation], Operation]:
-        return lambda operation: self._wait(upload.client, operation, deadline, next_method)
 
 
 def _deadline(event: dict[str, Any] | None) -> float:

@@ -145,6 +145,10 @@ class TaskSource:
             self._logged.add(text)
             log.log(level, "%s", text)
 
+    def share_read(self) -> float | None:
+        """Return about how much of the source has been read, from 0 to 1; ``None`` if that cannot be said."""
+        return None
+
     def where(self, number: int | str) -> str:
         """Return where a task is, for people."""
         return f"{self.name}, {self.unit} {number}"
@@ -203,14 +207,20 @@ class ListSource(TaskSource):
     def __init__(self, tasks: Iterable[Any]) -> None:
         super().__init__("tasks")
         self._tasks = tasks if isinstance(tasks, (list, tuple)) else list(tasks)
+        self._read_count = 0
 
     def _entries(self, specs: Callable[[], Specs]) -> Entries:
         for number, task in enumerate(self._tasks, 1):
+            self._read_count = number
             try:
                 entry = self._json_entry(number, without_numpy(task))
             except RecursionError as exc:
                 entry = BadRow(number, [f"it cannot be written as JSON: {exc}"])
             yield self._with_integers(entry, specs)
+
+    def share_read(self) -> float | None:
+        """Return how much of the list has been read."""
+        return self._read_count / len(self._tasks) if self._tasks else None
 
 
 class FileSource(TaskSource):
@@ -221,6 +231,14 @@ class FileSource(TaskSource):
     def __init__(self, path: ObjectStoragePath) -> None:
         super().__init__(str(path))
         self._path = path
+        self._file: Any = None
+
+    def share_read(self) -> float | None:
+        """Return how much of the file has been read, as it is stored; ``None`` if the store does not say its size."""
+        size = getattr(self._file, "size", None)
+        if not size:
+            return None
+        return 1.0 if self._file.closed else float(self._file.tell() / size)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -234,6 +252,7 @@ class FileSource(TaskSource):
             raise SourceError(f"tasks is {self.name!r}, which cannot be opened: {exc}") from exc
         report_read(self._path)
         with file:
+            self._file = file
             yield file
 
     def _is_folder(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import math
 import uuid
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support import TOKEN, ScriptedServer, operation, pool
 from tests.virtual_time import VirtualTime
-from toloka_airflow.api.client import SANDBOX, TolokaClient
+from toloka_airflow.api.client import SANDBOX, TolokaClient, read_steps
 from toloka_airflow.api.errors import (
     TolokaApiError,
     TolokaConflictError,
@@ -37,6 +38,7 @@ from toloka_airflow.api.models import (
     Task,
     Training,
 )
+from toloka_airflow.api.pages import Page, read_page
 from toloka_airflow.api.settings import ClientSettings
 
 UUID = "281073ea-ab34-416e-a028-47421ff1b166"
@@ -44,6 +46,15 @@ PROJECT = {"id": "10", "status": "ACTIVE"}
 TASK = {"id": "0015--1", "pool_id": "21"}
 ASSIGNMENT = {"id": "0015--a", "pool_id": "21", "status": "SUBMITTED"}
 SOLUTION = {"task_id": "0015--1", "pool_id": "21"}
+
+
+def read_the_steps(content: bytes) -> list[dict[str, Any]]:
+    return read_steps("op-1", json.loads(content))
+
+
+def read_answers_as_they_are(content: bytes) -> Page[Any]:
+    return read_page("/assignments", json.loads(content), "id")
+
 
 BAD_IDS = [
     "",
@@ -143,11 +154,20 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         Operation,
     ),
     "list_tasks": (lambda c: c.list_tasks("21"), "GET /tasks", None, 200, one(TASK), Task),
+    "task_pages": (lambda c: next(c.task_pages("21")), "GET /tasks", None, 200, one(TASK), dict),
     "find_operation": (lambda c: c.find_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
     "get_operation": (lambda c: c.get_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
     "list_operations": (lambda c: c.list_operations(), "GET /operations", None, 200, one(operation()), Operation),
     "get_operation_log": (
         lambda c: c.get_operation_log("op-1"),
+        "GET /operations/op-1/log",
+        None,
+        200,
+        [{"type": "TASK_CREATE"}],
+        dict,
+    ),
+    "read_operation_log": (
+        lambda c: c.read_operation_log("op-1", read_the_steps),
         "GET /operations/op-1/log",
         None,
         200,
@@ -176,6 +196,22 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         None,
         200,
         one(ASSIGNMENT),
+        dict,
+    ),
+    "read_assignments": (
+        lambda c: list(next(c.read_assignments("21", read_answers_as_they_are)).items),
+        "GET /assignments",
+        None,
+        200,
+        one(ASSIGNMENT),
+        dict,
+    ),
+    "find_last_assignment": (
+        lambda c: {"id": c.find_last_assignment("21")},
+        "GET /assignments",
+        None,
+        200,
+        one({"id": "0015--a"}),
         dict,
     ),
     "get_assignment": (
@@ -308,7 +344,7 @@ class TestMethods:
         with pytest.raises(TolokaError):
             list_or_value(SENT[name][0](client(server)))
 
-    @pytest.mark.parametrize("name", [name for name in SENT if name not in ("get_operation_log", "get_requester")])
+    @pytest.mark.parametrize("name", [name for name in SENT if "operation_log" not in name and name != "get_requester"])
     def test_an_answer_of_another_shape_is_no_success(self, server: ScriptedServer, name: str) -> None:
         method, path = SENT[name][1].split(" ")
         for answer in ({}, [], {"id": "x"}, "OK", 5, True, [operation()], {"status": "SUCCESS"}):
@@ -339,6 +375,7 @@ class TestIds:
         "type": "DAWID_SKENE",
         "fields": ["result"],
         "status": AssignmentStatus.ACCEPTED,
+        "read": read_answers_as_they_are,
     }
     TAKEN = [
         (name, parameter.name)
@@ -543,6 +580,46 @@ class TestLists:
         server.answer("GET", "/assignments", json={"items": items, "has_more": False})
         with pytest.raises(TolokaError, match="answered an item without id"):
             list(client(server).assignment_pages("21"))
+
+    @pytest.mark.parametrize("ids", [["9", "10", "9"], ["10", "9"], ["9", "9"], ["a-2", "a-1"], ["a-1", "b", "a-1"]])
+    def test_a_page_in_another_order(self, server: ScriptedServer, ids: list[str]) -> None:
+        """It would lose rows or double them without a word."""
+        page = {"items": [{**TASK, "id": "1"}], "has_more": True}
+        for path, method in (("/assignments", "assignment_pages"), ("/tasks", "list_tasks")):
+            server.answer("GET", path, json=page)
+            server.answer("GET", path, json={"items": [{**TASK, "id": name} for name in ids], "has_more": False})
+            with pytest.raises(
+                TolokaError, match=f"GET {path}, the page of 300 behind 1 (is not sorted by id: it has|has)"
+            ):
+                list(getattr(client(server), method)("21"))
+
+    def test_a_page_that_goes_back_behind_the_one_before(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json={"items": [pool(id="9"), pool(id="10")], "has_more": True})
+        server.answer("GET", "/pools", json={"items": [pool(id="8")], "has_more": False})
+        with pytest.raises(TolokaError, match="the page of 300 behind 10 is not sorted by id: it has 8 behind 10"):
+            list(client(server).list_pools())
+
+    def test_a_page_that_goes_beyond_what_was_requested(self, server: ScriptedServer) -> None:
+        """So would a server do that does not know the filter."""
+        answer = {"items": [{"id": "a-1"}, {"id": "a-4"}], "has_more": False}
+        server.answer("GET", "/assignments", json=answer)
+        with pytest.raises(TolokaError, match="at the beginning has a-4, though only what is up to a-3 was requested"):
+            list(client(server).read_assignments("21", read_answers_as_they_are, until="a-3"))
+        assert query(server)["id_lte"] == "a-3"
+
+    def test_ids_whose_order_nobody_documents(self, server: ScriptedServer) -> None:
+        """Of operations they are UUIDs; closing a pool must not fail for how a store sorts them."""
+        ids = ["f" + UUID[1:], UUID]
+        server.answer("GET", "/operations", json={"items": [operation(id=name) for name in ids], "has_more": False})
+        assert [found.id for found in client(server).list_operations()] == ids
+
+    @pytest.mark.parametrize("has_more", ["false", 0, 1, None, []])
+    def test_whether_there_is_more_is_said_clearly(self, server: ScriptedServer, has_more: Any) -> None:
+        server.answer("GET", "/tasks", json={"items": [TASK], "has_more": has_more})
+        with pytest.raises(
+            TolokaError, match="GET /tasks answered a page with 1 items, 0015--1 to 0015--1, whose has_more"
+        ):
+            list(client(server).list_tasks("21"))
 
     @pytest.mark.parametrize("more", [[], [pool(id="22")]])
     @pytest.mark.parametrize("has_more", [True, False])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -222,7 +224,16 @@ def test_chunks_are_cut_by_bytes(client: TolokaClient, pool_id: str) -> None:
 # What goes wrong on the way
 
 
-@pytest.mark.parametrize("route", [("POST", TASKS), ("GET", OPERATION), ("GET", LOG)], ids=["send", "look", "log"])
+STEPS = [("POST", TASKS), ("GET", OPERATION), ("GET", LOG)]
+each_step = pytest.mark.parametrize("route", STEPS, ids=["send", "find", "log"])
+
+
+def first_attempt(route: tuple[str, str]) -> int:
+    """Return the number of an attempt that sends such requests though nothing was sent before."""
+    return 2 if route == ("GET", OPERATION) else 1
+
+
+@each_step
 @pytest.mark.parametrize(
     "fault",
     [
@@ -244,11 +255,11 @@ def test_trouble_that_passes(
     fault: dict[str, Any],
 ) -> None:
     toloka.faults.add(*route, skip=2, times=3, **fault)
-    check_once(client, pool_id, upload(pool_id, source).result, 60)
+    check_once(client, pool_id, upload(pool_id, source, first_attempt(route)).result, 60)
     assert len(toloka.faults) == 0
 
 
-@pytest.mark.parametrize("route", [("POST", TASKS), ("GET", OPERATION), ("GET", LOG)], ids=["send", "look", "log"])
+@each_step
 @pytest.mark.parametrize("skip", [0, 1, 3, 5])
 @pytest.mark.parametrize("in_flight", [1, 4])
 def test_an_attempt_that_ends_anywhere_is_completed_by_the_next(
@@ -260,11 +271,14 @@ def test_an_attempt_that_ends_anywhere_is_completed_by_the_next(
     skip: int,
     in_flight: int,
 ) -> None:
-    toloka.faults.add(*route, skip=skip, status=403)
+    first = first_attempt(route)
+    # Of what is found ahead, something may be of no use: there is nothing behind the last batch.
+    toloka.faults.add(*route, skip=skip, times=1 if first == 1 else 20, status=403)
     with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
-        upload(pool_id, source, in_flight=in_flight)
-    check_once(client, pool_id, upload(pool_id, source, attempt=2, in_flight=in_flight).result, 60)
-    check_once(client, pool_id, upload(pool_id, source, attempt=3, in_flight=in_flight).result, 60)
+        upload(pool_id, source, first, in_flight=in_flight)
+    toloka.faults.clear()
+    for attempt in (first + 1, first + 2):
+        check_once(client, pool_id, upload(pool_id, source, attempt, in_flight=in_flight).result, 60)
 
 
 def test_an_attempt_after_an_answer_that_was_lost_for_good(
@@ -309,6 +323,67 @@ def test_a_pool_that_is_held_by_another_operation(
     others = Counter(other=2 if holder == "upload" else 1)
     assert uploaded(client, pool_id) == expected(60) + others
     assert len(outcome.triggers) == (1 + (holder == "opening") if deferrable else 0)
+
+
+def requests_of_upload(toloka: EmulatorServer, since: int = 0) -> list[str]:
+    """Return the requests about tasks and operations, by what they are for, that came after so many others."""
+    names = {("POST", TASKS): "send", ("GET", OPERATION): "find", ("GET", LOG): "log"}
+    shapes = [(entry["method"], re.sub(r"[0-9a-f-]{36}", "{id}", entry["path"])) for entry in toloka.journal.requests()]
+    return [names[shape] for shape in shapes[since:] if shape in names]
+
+
+def test_what_became_of_batches_is_fetched_while_others_are_sent(toloka: EmulatorServer, pool_id: str) -> None:
+    """Two requests for each, as all are done at once, and one to find out that nothing was sent before."""
+    upload(pool_id, tasks(200), in_flight=2)
+    found = requests_of_upload(toloka)
+    assert Counter(found) == Counter(send=20, log=20, find=1)
+    last_sent = len(found) - found[::-1].index("send")
+    # Two are being sent, and four may be kept until their results are there.
+    assert found[:last_sent].count("log") >= 20 - 2 - 4
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_what_is_there_is_found_a_few_batches_ahead_and_read_once(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, in_flight: int
+) -> None:
+    """One request to find each batch, one for its log, one for what could be behind each; and a few beyond the end."""
+    upload(pool_id, source, in_flight=in_flight)
+    before = len(toloka.journal.requests())
+    check_once(client, pool_id, upload(pool_id, source, 2, in_flight=in_flight).result, 60)
+    found = Counter(requests_of_upload(toloka, before))
+    assert found["log"] == 6
+    assert found["find"] <= 6 + 6 + in_flight + 3
+    assert "send" not in found
+
+
+@pytest.mark.parametrize("blocking", ["another operation", "its own, of a previous attempt", "its own"])
+def test_no_deferral_comes_through_what_uploads(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, blocking: str
+) -> None:
+    """It is the operator that defers, for an operation that it is given."""
+    if blocking == "another operation":
+        client.create_tasks([{"pool_id": pool_id, **tasks(1)[0]}], allow_defaults=True)
+    toloka.progressions.set(Progression(seconds=1000))
+    operator = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks=source, deferrable=True, defer_after=0)
+    if blocking == "another operation":
+        client.open_pool(pool_id)
+    for attempt in (1, 2) if blocking == "its own, of a previous attempt" else (1,):
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute({"ti": TaskInstance(task_id="upload", try_number=attempt)})  # type: ignore[typeddict-item]
+    assert deferred.value.method_name == f"{'operations' if blocking == 'its own' else 'blocking_operation'}_finished"
+    through = [str(frame.f_globals["__name__"]) for frame, _ in walk_tb(deferred.tb)]
+    assert "toloka_airflow.operators.tasks" in through
+    assert not [name for name in through if name.startswith("toloka_airflow.transfer")]
+
+
+def test_the_log_has_percent_and_the_time_that_is_left(
+    toloka: EmulatorServer, pool_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toloka.progressions.set(Progression(seconds=30))
+    with VirtualTime(toloka, datetime(2100, 1, 1, tzinfo=UTC)):
+        upload(pool_id, tasks(60), poll_interval=1.0, in_flight=1)
+    shown = re.findall(r"Sent 30 tasks, 0.0 MB, in 3 operations; about (\d+)%, (\d+) s left", capsys.readouterr().out)
+    assert [tuple(map(int, numbers)) for numbers in shown] == [(52, 56)]  # of 61 s for the 31 that are read
 
 
 # What is wrong with the tasks
@@ -503,7 +578,7 @@ def test_a_task_that_was_skipped_is_not_repaired_in_its_place(
 
 def test_invalid_tasks_can_be_skipped_later(client: TolokaClient, pool_id: str, tmp_path: Path) -> None:
     path = write(tmp_path / "tasks.jsonl", with_invalid(20, 3))
-    with pytest.raises(AirflowFailException, match="or set skip_invalid_items=True to go on without them"):
+    with pytest.raises(AirflowFailException, match="or set skip_invalid_items=True to continue without them"):
         upload(pool_id, path)
     assert upload(pool_id, path, skip_invalid_items=True, attempt=2).result["created"] == 19
 
@@ -519,6 +594,19 @@ def test_a_broken_line_stops_the_upload_and_can_be_repaired(client: TolokaClient
         assert ". 30 tasks before it are uploaded and stay so: repair it in its place" in str(caught.value)
     Path(source).write_text(good)
     check_once(client, pool_id, upload(pool_id, source, attempt=3).result, 60)
+
+
+def test_what_is_under_way_when_a_line_cannot_be_read_is_counted(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str
+) -> None:
+    rows = Path(source).read_text().splitlines(keepends=True)
+    rows[30] = "{\n"
+    Path(source).write_text("".join(rows))
+    toloka.faults.add("POST", TASKS, delay=0.3, times=3)
+    with pytest.raises(AirflowFailException, match="line 31: it is not JSON") as caught:
+        upload(pool_id, source)
+    [count] = re.findall(r"(\d+) tasks before it are uploaded", str(caught.value)) or ["0"]
+    assert int(count) == uploaded(client, pool_id).total()
 
 
 # Where the results go

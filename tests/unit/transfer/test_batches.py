@@ -68,6 +68,17 @@ def test_a_task_goes_where_it_was(ended: dict[Any, PreviousUpload], expected: li
     assert cut([9, 9, 9], 5, lambda key: ended.get(key, PreviousUpload())) == expected
 
 
+def test_an_operation_that_is_not_done_comes_until_it_is() -> None:
+    """Nobody knows yet which tasks it creates."""
+    states = [operation("PENDING", id="op-2"), operation("RUNNING", id="op-2"), operation("SUCCESS", id="op-2")]
+    running = iter(PreviousUpload(Operation.from_api(state), size=3, created_nothing=False) for state in states)
+    found = split_into_batches(
+        map(task, [9] * 6), 3, lambda key: next(running) if key == (1, 0, 0) else PreviousUpload()
+    )
+    kinds = [one.status.value if isinstance(one, Operation) else one.key for one in found]
+    assert kinds == [(0, 0, 0), "PENDING", "RUNNING", (1, 0, 0)]
+
+
 def test_a_change_shows_in_all_cursors_behind_it() -> None:
     first = [batch.cursor for batch in split_into_batches(map(task, (1, 2, 3)), 1)]
     second = [batch.cursor for batch in split_into_batches(map(task, (1, 7, 3)), 1)]

@@ -50,6 +50,20 @@ def test_lines_across_blocks(tmp_path: Path) -> None:
     assert [task for _, task in read(path)] == tasks
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.csv", "list"])
+def test_how_much_has_been_read(tmp_path: Path, name: str) -> None:
+    tasks = [{"input_values": {"image": os.urandom(500).hex()}} for _ in range(2000)]
+    content = "\n".join(map(json.dumps, tasks)).encode()
+    if name == "a.csv":
+        content = "\n".join(["INPUT:image", *(task["input_values"]["image"] for task in tasks)]).encode()
+    path = write(tmp_path / name, gzip.compress(content) if name.endswith(".gz") else content)
+    source = task_source(tasks if name == "list" else path)
+    shares = [source.share_read() for _ in source.rows(lambda: (INPUT, OUTPUT))]
+    assert all(share is not None for share in shares)
+    assert shares == sorted(shares, key=float)  # type: ignore[arg-type]
+    assert 0 < shares[0] < 0.4 < shares[1000] < shares[-1] == 1  # type: ignore[operator]
+
+
 def test_csv(tmp_path: Path) -> None:
     header = "INPUT:image,INPUT:count,INPUT:share,INPUT:flag,INPUT:extra,INPUT:tags,INPUT:sizes,GOLDEN:sure,HINT:text"
     rows = ['u,7,1.5,TRUE,"{""a"": [1]}","a,b\\,c","[1, 2]",false,"two\nlines"', "", "v,,,,,,,,"]

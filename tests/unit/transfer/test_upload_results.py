@@ -1,17 +1,38 @@
-"""What is said if the report of refused tasks has no place any more when it is finished."""
+"""What is written down of an upload, and what is said if the report has no place any more when it is finished."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-from toloka_airflow.transfer.batch_operations import BatchResult, InvalidField
+import pytest
+
+from toloka_airflow.transfer.batch_operations import BatchResult, ChangedError, InvalidField
 from toloka_airflow.transfer.batches import Batch
 from toloka_airflow.transfer.upload_results import UploadResults
 
 
+def test_a_batch_is_written_once_however_often_it_is_added(tmp_path: Path) -> None:
+    """A pass over the source that stops at a batch is followed by one from the beginning."""
+    path = tmp_path / "ids.jsonl"
+    where: dict[str, Any] = {"source": None, "name": "n", "key": "k", "stops_at_invalid": False}
+    results = UploadResults.open(str(path), None, **where)
+    first, second = Batch((0, 0, 0), checksum=1), Batch((1, 0, 0), checksum=2)
+    for batch, task_id in ((first, "t-1"), (first, "t-1"), (second, "t-2")):
+        results.add(batch, BatchResult([(batch.checksum, task_id)], [], 0))
+        assert results.has(batch)
+        results.add(batch, None)
+    assert results.counts["created"] == 2
+    with pytest.raises(ChangedError, match="were others when their ids were written down"):
+        results.has(Batch((1, 0, 0), checksum=3))
+    results.finish()
+    assert [json.loads(line)["task_id"] for line in path.read_text().splitlines()] == ["t-1", "t-2"]
+
+
 def test_a_report_that_cannot_be_written_hides_nothing(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
-    results = UploadResults(None, str(path), source=None, name="n", key="k", stops_at_invalid=True)
+    results = UploadResults.open(None, str(path), source=None, name="n", key="k", stops_at_invalid=True)
     results.add(Batch((0, 0, 0)), BatchResult([], [InvalidField(2, "input_values.more", "VALUE_NOT_ALLOWED", "")], 1))
     path.mkdir()
     assert f"The report could not be written to {path} (" in results.report()

@@ -1,0 +1,43 @@
+"""Files of lines, read as a stream."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING
+
+from toloka_airflow.storage.lineage import report_read
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+
+def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """
+    Iterate over the lines of a file with their numbers, from 1; never much more than one is in memory.
+
+    :param name: The argument to name in an error.
+    :param path: The file; gzip if its name ends with ``.gz``.
+    :param max_bytes: How long a line may be.
+    :raises ValueError: If there is no such file, it is damaged, or a line is longer.
+    """
+    compression = "gzip" if path.path.lower().endswith(".gz") else None
+    try:
+        file = path.fs.open(path.path, "rb", compression=compression)
+    except (FileNotFoundError, IsADirectoryError):
+        raise ValueError(f"{name} is {str(path)!r}, and there is no such file") from None
+    report_read(path)
+    with file:
+        for number in count(1):
+            where = f"{name}: {path}, line {number}"
+            try:
+                line = file.readline(max_bytes + 1)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
+                raise ValueError(f"{where}: the compressed file breaks off or is damaged: {exc}") from None
+            if not line:
+                return
+            if len(line) > max_bytes:
+                raise ValueError(f"{where}: it is longer than {max_bytes} bytes")
+            yield number, line
