@@ -23,8 +23,8 @@ class SftpServer:
     """
     A server that runs.
 
-    ``on_call`` is called with the name of a call and the paths inside the folder: before each write, and after each
-    rename.
+    ``on_call`` is called with the name of a call and the paths inside the folder: before each read and write, and after
+    each rename.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,10 +84,16 @@ class _Folder(asyncssh.SFTPServer):
         super().__init__(channel, chroot=str(server.folder).encode())
         self._server = server
 
+    def read(self, file_obj: Any, offset: int, size: int) -> bytes:
+        self._server.on_call("read", self._path(file_obj))
+        return bytes(super().read(file_obj, offset, size))  # type: ignore[arg-type]
+
     def write(self, file_obj: Any, offset: int, data: bytes) -> int:
-        path = Path(file_obj.name.decode()).relative_to(self._server.folder)
-        self._server.on_call("write", f"/{path}")
+        self._server.on_call("write", self._path(file_obj))
         return int(super().write(file_obj, offset, data))  # type: ignore[arg-type]
+
+    def _path(self, file_obj: Any) -> str:
+        return f"/{Path(file_obj.name.decode()).relative_to(self._server.folder)}"
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
         super().posix_rename(oldpath, newpath)

@@ -478,8 +478,8 @@ def test_faults_are_understood(toloka: Any, fault: dict[str, Any], error: type[E
     assert toloka.client.open_pool(pool.id) is not None
 
 
-# They return a client that sends the same.
-SAME_CALLS = {"without_retries", "with_own_session"}
+# They return a client that sends the same, or send nothing.
+SAME_CALLS = {"without_retries", "with_own_session", "assignment_web_url"}
 
 
 def test_every_call_of_the_client_is_in_this_contract() -> None:

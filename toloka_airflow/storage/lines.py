@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.lineage import report_read
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
+
+_BLOCK = 256 * 1024
 
 
 def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterator[tuple[int, bytes]]:
@@ -29,11 +32,11 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"{name} is {str(path)!r}, and there is no such file") from None
     report_read(path)
-    with file:
+    with file if compression else io.BufferedReader(_Unbuffered(file), _BLOCK) as lines:
         for number in count(1):
             where = f"{name}: {path}, line {number}"
             try:
-                line = file.readline(max_bytes + 1)
+                line = lines.readline(max_bytes + 1)
             except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
                 raise ValueError(f"{where}: the compressed file breaks off or is damaged: {exc}") from None
             if not line:
@@ -41,3 +44,22 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
             if len(line) > max_bytes:
                 raise ValueError(f"{where}: it is longer than {max_bytes} bytes")
             yield number, line
+
+
+class _Unbuffered(io.RawIOBase):
+    """A file to put a buffer around: that of sshfs has none, and would ask its server for every byte of a line."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()

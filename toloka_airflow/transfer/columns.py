@@ -7,18 +7,25 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from toloka_airflow.transfer.values import BadValuesError, Reader, read_overlap, value_reader, without_nulls
+from toloka_airflow.transfer.values import (
+    BadValuesError,
+    Reader,
+    read_overlap,
+    read_people,
+    value_reader,
+    without_nulls,
+)
 
 INPUT, GOLDEN, _TASK, _NOWHERE = "INPUT:", "GOLDEN:", "TASK:", ""
 OTHERS = {"HINT:text": "message_on_unknown_solution", "TASK:overlap": "overlap"}
 LEFT_OUT = ("TASK:id", "TASK:remaining_overlap", "HINT:default_language")
 """Columns of the file that Toloka hands out which say nothing of a new task."""
 
-_PEOPLE = ("reserved_for", "unavailable_for")
 _READERS: dict[str, Reader] = {
     "HINT:text": value_reader("string"),
     "TASK:overlap": read_overlap,
-    **dict.fromkeys(_PEOPLE, value_reader("array_string")),
+    "reserved_for": read_people,
+    "unavailable_for": read_people,
 }
 _NESTED_READERS: dict[str, Reader] = {
     "known_solutions": without_nulls,

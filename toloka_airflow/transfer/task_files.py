@@ -77,21 +77,26 @@ class TaskSource:
         self.name = name
         self._logged: set[str] = set()
 
-    def rows(self, specs: Callable[[], Specs]) -> Iterator[Row]:
+    def rows(self, specs: Callable[[], Specs], is_training: Callable[[], bool] = lambda: False) -> Iterator[Row]:
         """
         Iterate over the tasks.
 
         :param specs: Returns the project's specification; called if the format needs it.
+        :param is_training: Says whether the tasks are for a training, where those without an overlap have an infinite
+            one; called if there are control tasks without.
         :raises SourceError: At the first task that cannot be read; says what is wrong with the next ones, too.
         """
-        finite = 0
+        finite = by_default = 0
         with closing(self._entries(functools.cache(specs))) as entries:
             for entry in entries:
                 if isinstance(entry, BadRow):
                     raise self._bad_rows(entry, entries)
-                if "known_solutions" in entry.task:
-                    finite += _is_control_with_end(entry.task)
+                if "known_solutions" in entry.task and _is_control_with_end(entry.task):
+                    finite += 1
+                    by_default += "overlap" not in entry.task
                 yield entry
+        if by_default and is_training():
+            finite -= by_default
         if finite:
             self._log_once(
                 logging.WARNING,
@@ -207,7 +212,11 @@ class ListSource(TaskSource):
     def _entries(self, specs: Callable[[], Specs]) -> Entries:
         for number, task in enumerate(self._tasks, 1):
             self._read_count = number
-            yield self._with_integers(self._json_entry(number, without_numpy(task)), specs)
+            try:
+                entry = self._json_entry(number, without_numpy(task))
+            except RecursionError as exc:
+                entry = BadRow(number, [f"it cannot be written as JSON: {exc}"])
+            yield self._with_integers(entry, specs)
 
     def share_read(self) -> float | None:
         """Return how much of the list has been read."""
@@ -358,7 +367,7 @@ class CsvSource(FileSource):
             for number, cells in records:
                 if columns is None:
                     columns = self._read_header(cells, specs())
-                elif not any(map(str.strip, cells)):
+                elif all(map(_is_blank, cells)):
                     continue
                 elif len(cells) == len(columns):
                     yield from self._table_entry(columns, number, cells, specs)
@@ -406,6 +415,8 @@ class ParquetSource(FileSource):
                 for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
                     for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                         number += 1
+                        if all(map(_is_blank, cells)):
+                            continue
                         yield from self._table_entry(columns, number, cells, specs)
             except pyarrow.ArrowException as exc:
                 raise self.error(number + 1, f"it cannot be read as Parquet: {exc}") from exc
@@ -416,6 +427,10 @@ def _is_control_with_end(task: Mapping[str, Any]) -> bool:
     return bool(
         task["known_solutions"] and not task.get("infinite_overlap") and not task.get("message_on_unknown_solution")
     )
+
+
+def _is_blank(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def _unreadable(exc: Exception) -> str:

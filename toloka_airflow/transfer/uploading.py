@@ -56,7 +56,7 @@ OWN_POLL_INTERVAL = 0.25
 """Seconds between two polls of an own operation, at the most, while the next batch waits for its end."""
 _ADVICE = (
     "Repair them in their place and clear this task, or set skip_invalid_items=True to continue without them; "
-    "a line that is removed would move all lines behind it"
+    "a line that is removed, or emptied, would move all lines behind it"
 )
 _SENT = "Sent %d tasks, %.1f MB, in %d operations"
 
@@ -220,11 +220,14 @@ class Upload:
         return split_into_batches(self._encoded(), self.options.chunk_size, find_previous)
 
     def _encoded(self) -> Iterator[EncodedTask]:
-        for number, task, text in self.source.rows(self._specs):
+        for number, task, text in self.source.rows(self._specs, self._is_training):
             try:
                 yield encode_task(number, task, self.pool_id, text)
             except ValueError as exc:
                 raise self.source.error(number, str(exc)) from exc
+
+    def _is_training(self) -> bool:
+        return self.client.get_pool(self.pool_id).raw.get("type") == "TRAINING"
 
     def _specs(self) -> Specs:
         project_id = self.client.get_pool(self.pool_id).project_id

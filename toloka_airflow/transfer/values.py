@@ -56,7 +56,15 @@ def read_overlap(cell: Any) -> int | float:
     return math.inf if isinstance(cell, str) and cell.strip().lower() == "infinite" else _read_integer(cell)
 
 
-def read_integers(task: Mapping[str, Any], specs: Callable[[], Specs]) -> bool:
+def read_people(cell: Any) -> list[str]:
+    """Return the ids of people: with white space around it, an id would be nobody's."""
+    ids = [_read_text(item).strip() for item in _items(cell)]
+    if not all(ids):
+        raise ValueError(f"{cell!r:.100} has an empty id")
+    return ids
+
+
+def read_integers(task: dict[str, Any], specs: Callable[[], Specs]) -> bool:
     """
     Make integers of whole numbers such as 3.0 where a task that was JSON must have them, and return whether there were.
 
@@ -69,6 +77,12 @@ def read_integers(task: Mapping[str, Any], specs: Callable[[], Specs]) -> bool:
     if "known_solutions" in task or "baseline_solutions" in task:
         objects += _output_values(task)
     found, problems = False, []
+    if type(task.get("overlap")) is float:
+        found = True
+        try:
+            task["overlap"] = _read_integer(task["overlap"])
+        except ValueError as exc:
+            problems.append(f"overlap: {exc}")
     for path, side, values in objects:
         # A loop that costs little, as every task of a file comes through it.
         for name, value in values.items():

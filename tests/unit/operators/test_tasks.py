@@ -186,7 +186,14 @@ def test_values_as_people_write_them(client: TolokaClient, tmp_path: Path, write
     assert [task.input_values for task in client.list_tasks(pool_id)] == TREES
 
 
-def test_a_training(client: TolokaClient, source: str) -> None:
+@both_ways
+def test_a_training(
+    toloka: EmulatorServer, client: TolokaClient, tmp_path: Path, deferrable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its tasks are for everybody, so that none of them is a control task that runs out."""
+    toloka.progressions.set(Progression(looks=2))
+    lessons = [{**task, "known_solutions": [{"output_values": {"answer": "yes"}}]} for task in tasks(60)]
+    source = write(tmp_path / "tasks.jsonl", lessons)
     training = {
         "project_id": client.create_project(PROJECT).id,
         "private_name": "Training",
@@ -200,9 +207,10 @@ def test_a_training(client: TolokaClient, source: str) -> None:
         "inherited_instructions": True,
     }
     training_id = client.create_training(training).id
-    outcome = upload(training_id, source)
+    outcome = upload(training_id, source, deferrable=deferrable)
     check_once(client, training_id, outcome.result, 60)
     assert outcome.xcoms["toloka_link"].endswith(f"/training/{training_id}")
+    assert "control tasks" not in caplog.text
 
 
 def test_chunks_are_cut_by_bytes(client: TolokaClient, pool_id: str) -> None:

@@ -239,6 +239,15 @@ def test_whole_numbers_in_parquet(tmp_path: Path, nested: bool) -> None:
 
 
 @json_formats
+def test_a_whole_overlap_is_an_integer(tmp_path: Path, suffix: str) -> None:
+    """As pandas gives it to a list."""
+    [task] = read_tasks(tmp_path, suffix, [{"input_values": {}, "overlap": 3.0}])
+    assert json.dumps(task) == '{"input_values": {}, "overlap": 3}'
+    with pytest.raises(SourceError, match=r"(line|item) 1: overlap: 3.5 is no integer"):
+        read_tasks(tmp_path, suffix, [{"input_values": {}, "overlap": 3.5}])
+
+
+@json_formats
 @pytest.mark.parametrize(("value", "problem"), [(3.5, "3.5 is no integer"), (1e17, r"1e\+17 is too large to be exact")])
 def test_other_numbers_are_none(tmp_path: Path, suffix: str, value: float, problem: str) -> None:
     for path in ("input_values.integer", "input_values.array_integer", "known_solutions.0.output_values.count"):
@@ -279,6 +288,13 @@ def test_a_bad_cell_of_parquet(tmp_path: Path, kind: str, cell: Any, problem: st
         read(parquet_of(tmp_path, f"INPUT:{kind}", [cell]))
     with pytest.raises(SourceError, match=rf"row 1: column input_values.{kind}: {problem}"):
         read(parquet_of(tmp_path, "input_values", [{kind: cell}]))
+
+
+def test_a_list_with_too_many_layers() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(SourceError, match="item 2: it cannot be written as JSON: maximum recursion"):
+        read([{"input_values": {}}, {"input_values": {"json": endless}}])
 
 
 def test_numbers_of_numpy() -> None:
@@ -337,6 +353,12 @@ def test_rows_of_delimiters_are_skipped(tmp_path: Path) -> None:
     assert [(row.number, row.task["input_values"]) for row in rows(path)] == [(3, {"string": "a", "integer": 1})]
 
 
+@text_tables
+def test_rows_of_white_space_are_skipped(tmp_path: Path, suffix: str) -> None:
+    table: Table = [{"INPUT:string": " ", "INPUT:url": "\t "}, {"INPUT:string": "a", "INPUT:url": " "}]
+    assert read_cells(tmp_path, suffix, table) == [{"input_values": {"string": "a", "url": " "}}]
+
+
 def test_null_rows_of_structs_are_skipped(tmp_path: Path) -> None:
     values: list[Any] = [{"string": "a", "json": {"b": 1}}, {"string": None, "json": {"b": None}}, None]
     path = write_parquet(tmp_path / "tasks.parquet", [{"input_values": value, "overlap": None} for value in values])
@@ -380,6 +402,15 @@ def test_people_as_columns(tmp_path: Path, suffix: str) -> None:
     assert read_cells(tmp_path, suffix, [row]) == [
         {"input_values": {"string": "a"}, "reserved_for": ["u1", "u2"], "unavailable_for": ["u3"]}
     ]
+
+
+@text_tables
+def test_white_space_is_no_part_of_the_id_of_a_person(tmp_path: Path, suffix: str) -> None:
+    row = {"INPUT:string": "a", "reserved_for": "u1, u2 ", "unavailable_for": '[" u3"]'}
+    [task] = read_cells(tmp_path, suffix, [row])
+    assert (task["reserved_for"], task["unavailable_for"]) == (["u1", "u2"], ["u3"])
+    with pytest.raises(SourceError, match=r"column reserved_for: 'u1,' has an empty id"):
+        read_cells(tmp_path, suffix, [{"INPUT:string": "a", "reserved_for": "u1,"}])
 
 
 @text_tables
@@ -469,6 +500,16 @@ def test_control_tasks_with_a_finite_overlap(tmp_path: Path, suffix: str, caplog
     caplog.clear()
     read_tasks(tmp_path, suffix, [*endless, *real])
     assert WARNING not in caplog.text
+
+
+def test_control_tasks_of_a_training_are_endless_by_default(caplog: pytest.LogCaptureFixture) -> None:
+    def log(tasks: list[Any]) -> str:
+        caplog.clear()
+        list(task_source(tasks).rows(lambda: (INPUT, OUTPUT), lambda: True))
+        return caplog.text
+
+    assert WARNING not in log([CONTROL])
+    assert f"has 1 {WARNING}" in log([CONTROL, {**CONTROL, "overlap": 3}])
 
 
 # JSON
@@ -623,6 +664,7 @@ def test_both_decoders_agree(text: str) -> None:
 # Tables in all formats
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+PERSON = TEXT.filter(lambda text: text == text.strip())
 NUMBER = st.floats(-90, 90).map(lambda number: f"{number:.4f}")
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "string": TEXT,
@@ -643,8 +685,8 @@ TASKS = st.fixed_dictionaries(
         "overlap": st.integers(1, 30_000) | st.just("infinite"),
         "known_solutions": st.fixed_dictionaries({"answer": TEXT}, optional={"count": VALUES["integer"]}),
         "message_on_unknown_solution": TEXT,
-        "reserved_for": st.lists(TEXT, min_size=1, max_size=2),
-        "unavailable_for": st.lists(TEXT, min_size=1, max_size=2),
+        "reserved_for": st.lists(PERSON, min_size=1, max_size=2),
+        "unavailable_for": st.lists(PERSON, min_size=1, max_size=2),
     },
 )
 
