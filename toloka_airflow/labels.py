@@ -14,7 +14,7 @@ from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.storage.lines import read_lines
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.pool_tasks import PoolTasks
+from toloka_airflow.transfer.download.pool_tasks import PoolTasks
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

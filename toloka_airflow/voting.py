@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import TolokaError
-from toloka_airflow.transfer.decisions import check_comment
+from toloka_airflow.transfer.review.decisions import check_comment
 
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Assignment, Task

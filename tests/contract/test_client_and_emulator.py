@@ -31,7 +31,7 @@ from toloka_airflow.api.models import (
     read_metrics,
 )
 from toloka_airflow.emulator.world.progression import Progression
-from toloka_airflow.transfer.answer_rows import read_answers
+from toloka_airflow.transfer.download.answer_rows import read_answers
 
 TRAINING = {
     "private_name": "Training",

@@ -21,9 +21,9 @@ from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.answer_rows import raw_row
-from toloka_airflow.transfer.downloading import download
-from toloka_airflow.transfer.pool_tasks import PoolTasks
+from toloka_airflow.transfer.download.answer_rows import raw_row
+from toloka_airflow.transfer.download.downloading import download
+from toloka_airflow.transfer.download.pool_tasks import PoolTasks
 from toloka_airflow.triggers.events import WaitEvent
 
 if TYPE_CHECKING:

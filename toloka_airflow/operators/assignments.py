@@ -22,13 +22,13 @@ from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.answer_formats import AnswerFormat, answer_format, answer_writer
-from toloka_airflow.transfer.answer_rows import read_answers, read_assignments
-from toloka_airflow.transfer.decisions import Decision, read_file, read_list, read_mapping
-from toloka_airflow.transfer.parallel_download import ParallelDownload
-from toloka_airflow.transfer.parallel_reading import ParallelReading
-from toloka_airflow.transfer.periods import period_filters
-from toloka_airflow.transfer.reviewing import Decide, DecidesFromAll, Review, ask
+from toloka_airflow.transfer.download.answer_formats import AnswerFormat, answer_format, answer_writer
+from toloka_airflow.transfer.download.answer_rows import read_answers, read_assignments
+from toloka_airflow.transfer.download.parallel_download import ParallelDownload
+from toloka_airflow.transfer.download.parallel_reading import ParallelReading
+from toloka_airflow.transfer.download.periods import period_filters
+from toloka_airflow.transfer.review.decisions import Decision, read_file, read_list, read_mapping
+from toloka_airflow.transfer.review.reviewing import Decide, DecidesFromAll, Review, ask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

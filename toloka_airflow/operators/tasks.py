@@ -17,7 +17,7 @@ from toloka_airflow.triggers.events import WaitEvent
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from toloka_airflow.transfer.uploading import Upload
+    from toloka_airflow.transfer.upload.uploading import Upload
 
 MAX_CHUNK = 10_000
 
@@ -119,7 +119,7 @@ class CreateTasksOperator(WaitingOperator):
 
     def _open_upload(self, context: Context, deadline: float) -> AbstractContextManager[Upload]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.transfer.uploading import UploadOptions, open_upload
+        from toloka_airflow.transfer.upload.uploading import UploadOptions, open_upload
 
         options = UploadOptions(**{name: getattr(self, name) for name in UploadOptions.__dataclass_fields__})
         client = TolokaHook(self.toloka_conn_id).get_conn()

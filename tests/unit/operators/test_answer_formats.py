@@ -24,7 +24,7 @@ from pyarrow import parquet
 from tests.support import ScriptedServer, connect, pool, run_task
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
-from toloka_airflow.transfer.task_files import task_source
+from toloka_airflow.transfer.upload.task_files import task_source
 
 SCALARS = ("string", "url", "coordinates", "integer", "float", "boolean", "json")
 EVERY_TYPE = {

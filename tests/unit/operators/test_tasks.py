@@ -23,7 +23,7 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.tasks import CreateTasksOperator
-from toloka_airflow.transfer import upload_results
+from toloka_airflow.transfer.upload import upload_results
 
 TASKS = "/api/v1/tasks"
 OPERATION = "/api/v1/operations/{id}"

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from toloka_airflow.storage.row_files import RowFile
 from toloka_airflow.storage.row_writers import RowWriter
-from toloka_airflow.transfer.parquet_answers import ParquetAnswers, answer_columns
+from toloka_airflow.transfer.download.parquet_answers import ParquetAnswers, answer_columns
 
 COLUMNS = answer_columns({}, {"result": {"type": "string"}})
 

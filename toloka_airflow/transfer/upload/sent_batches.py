@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.transfer.batch_operations import BatchResult, Uploader
-    from toloka_airflow.transfer.batches import Batch
     from toloka_airflow.transfer.client_threads import ClientThreads
-    from toloka_airflow.transfer.upload_results import UploadResults
+    from toloka_airflow.transfer.upload.batch_operations import BatchResult, Uploader
+    from toloka_airflow.transfer.upload.batches import Batch
+    from toloka_airflow.transfer.upload.upload_results import UploadResults
 
 
 @dataclass

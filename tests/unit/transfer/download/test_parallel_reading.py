@@ -12,7 +12,7 @@ from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaApiError
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
-from toloka_airflow.transfer.parallel_reading import STRETCH_PAGES, ParallelReading
+from toloka_airflow.transfer.download.parallel_reading import STRETCH_PAGES, ParallelReading
 
 ANSWERED = ("SUBMITTED", "ACCEPTED", "REJECTED")
 MIXER = {"real_tasks_count": 1, "golden_tasks_count": 0, "training_tasks_count": 0}

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.batch_operations import BatchResult, ChangedError, InvalidField
+from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError, InvalidField
 
 if TYPE_CHECKING:
-    from toloka_airflow.transfer.batches import Batch
+    from toloka_airflow.transfer.upload.batches import Batch
 
 LOCAL = ("file", "local", "")
 PART_BYTES = 1024 * 1024

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from toloka_airflow.transfer.values import (
+from toloka_airflow.transfer.upload.values import (
     BadValuesError,
     Reader,
     read_overlap,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toloka_airflow.transfer.id_spans import distance, divide, is_divisible
+from toloka_airflow.transfer.download.id_spans import distance, divide, is_divisible
 
 POOL = "00022cfa46--"
 NUMBERS = st.integers(0, 16**24 - 1)

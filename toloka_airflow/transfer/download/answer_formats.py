@@ -67,10 +67,10 @@ def answer_writer(
     """
     specs = task_spec["input_spec"], task_spec["output_spec"]
     if chosen is AnswerFormat.PARQUET:
-        from toloka_airflow.transfer.parquet_answers import ParquetAnswers, answer_columns
+        from toloka_airflow.transfer.download.parquet_answers import ParquetAnswers, answer_columns
 
         return partial(ParquetAnswers, columns=answer_columns(*specs), log=log)
-    from toloka_airflow.transfer.tsv_answers import TsvAnswers
+    from toloka_airflow.transfer.download.tsv_answers import TsvAnswers
 
     link = partial(client.assignment_web_url, pool_id)
     compressed = str(path).lower().endswith(".gz")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from toloka_airflow.transfer.task_files import MAX_LINE, SourceError, task_source
+from toloka_airflow.transfer.upload.task_files import MAX_LINE, SourceError, task_source
 
 INPUT = {
     "image": {"type": "url"},
@@ -262,7 +262,7 @@ def test_a_line_of_100_megabytes_is_refused_without_reading_it(tmp_path: Path) -
             # A hole in the file, which reads as zeros and takes no time to write.
             os.truncate(path, 100_000_000)
     code = (
-        "import resource, sys; from toloka_airflow.transfer.task_files import *\n"
+        "import resource, sys; from toloka_airflow.transfer.upload.task_files import *\n"
         "spec, before = {'image': {'type': 'url'}}, 0\n"
         "for path in sys.argv[1:]:\n"
         "    source = task_source(path); source._path.fs\n"

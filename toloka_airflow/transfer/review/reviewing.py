@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError
 from toloka_airflow.api.models import Assignment, AssignmentStatus
-from toloka_airflow.transfer.decisions import Decision, checked_decision
 from toloka_airflow.transfer.pace import Pace
+from toloka_airflow.transfer.review.decisions import Decision, checked_decision
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient

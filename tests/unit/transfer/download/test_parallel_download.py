@@ -23,9 +23,9 @@ from toloka_airflow.api.models import AssignmentStatus
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.answer_rows import read_answers
+from toloka_airflow.transfer.download.answer_rows import read_answers
+from toloka_airflow.transfer.download.parallel_download import ParallelDownload
 from toloka_airflow.transfer.pace import LOG_INTERVAL
-from toloka_airflow.transfer.parallel_download import ParallelDownload
 
 PAGES = "/api/v1/assignments"
 ANSWERED = [AssignmentStatus.SUBMITTED, AssignmentStatus.ACCEPTED, AssignmentStatus.REJECTED]

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
-from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
-from toloka_airflow.transfer.task_files import SourceError, task_source
+from toloka_airflow.transfer.upload.json_arrays import JsonArray, JsonArrayError
+from toloka_airflow.transfer.upload.strict_json import DuplicateKeyError, StrictDecoder
+from toloka_airflow.transfer.upload.task_files import SourceError, task_source
 
 TYPES = ("string", "url", "boolean", "integer", "float", "coordinates", "json", "file", "later")
 INPUT: dict[str, Any] = {name: {"type": name, "required": False} for kind in TYPES for name in (kind, f"array_{kind}")}
@@ -575,7 +575,7 @@ def test_an_array_is_not_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / "tasks.json"
     path.write_text(json.dumps([{"input_values": {"string": "x" * 1000}} for _ in range(60_000)], indent=1))
     code = (
-        "import resource, sys; from toloka_airflow.transfer.task_files import *\n"
+        "import resource, sys; from toloka_airflow.transfer.upload.task_files import *\n"
         "source = task_source(sys.argv[1]); source._path.fs\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "print(sum(1 for row in source.rows(dict)))\n"

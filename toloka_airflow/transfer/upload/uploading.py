@@ -28,8 +28,10 @@ from toloka_airflow.api.models import Operation, Training
 from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.links import store_link
-from toloka_airflow.transfer.batch_operations import BatchResult, ChangedError, PreviousUploads, Uploader
-from toloka_airflow.transfer.batches import (
+from toloka_airflow.transfer.client_threads import ClientThreads
+from toloka_airflow.transfer.pace import Pace
+from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError, PreviousUploads, Uploader
+from toloka_airflow.transfer.upload.batches import (
     Batch,
     EncodedTask,
     FindPrevious,
@@ -37,11 +39,9 @@ from toloka_airflow.transfer.batches import (
     find_nothing,
     split_into_batches,
 )
-from toloka_airflow.transfer.client_threads import ClientThreads
-from toloka_airflow.transfer.pace import Pace
-from toloka_airflow.transfer.sent_batches import SentBatches
-from toloka_airflow.transfer.task_files import FileSource, SourceError, TaskSource, task_source
-from toloka_airflow.transfer.upload_results import UploadResults
+from toloka_airflow.transfer.upload.sent_batches import SentBatches
+from toloka_airflow.transfer.upload.task_files import FileSource, SourceError, TaskSource, task_source
+from toloka_airflow.transfer.upload.upload_results import UploadResults
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.transfer.values import Specs
+    from toloka_airflow.transfer.upload.values import Specs
 
 SHOWN_INVALID = 5
 OWN_POLL_INTERVAL = 0.25

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.transfer.downloading import progress
+from toloka_airflow.transfer.download.downloading import progress
+from toloka_airflow.transfer.download.id_spans import distance, divide, is_divisible
 from toloka_airflow.transfer.heap import frozen_heap
-from toloka_airflow.transfer.id_spans import distance, divide, is_divisible
 from toloka_airflow.transfer.pace import Pace
 from toloka_airflow.transfer.request_limit import RequestLimit
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from toloka_airflow.api.errors import TolokaError
     from toloka_airflow.api.pages import Page
     from toloka_airflow.storage.row_files import RowFile, RowRange
-    from toloka_airflow.transfer.answer_rows import AssignmentRows
+    from toloka_airflow.transfer.download.answer_rows import AssignmentRows
 
 SPLIT_PAGES = 4
 """A range is split if what is left of it seems to fill so many pages for each: a page that is not full is a request

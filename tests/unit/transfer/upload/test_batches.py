@@ -10,7 +10,13 @@ import pytest
 
 from tests.support import operation
 from toloka_airflow.api.models import Operation
-from toloka_airflow.transfer.batches import MAX_BYTES, EncodedTask, PreviousUpload, encode_task, split_into_batches
+from toloka_airflow.transfer.upload.batches import (
+    MAX_BYTES,
+    EncodedTask,
+    PreviousUpload,
+    encode_task,
+    split_into_batches,
+)
 
 A = {"text": "a"}
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support import TOKEN, ScriptedServer
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
-from toloka_airflow.transfer.pool_tasks import CACHE_KIB, PoolTasks
+from toloka_airflow.transfer.download.pool_tasks import CACHE_KIB, PoolTasks
 
 
 def nameless_files() -> list[str]:

@@ -13,8 +13,8 @@ from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.api.settings import ClientSettings
-from toloka_airflow.transfer.batch_operations import ChangedError, InvalidField, PreviousUploads, Uploader
-from toloka_airflow.transfer.batches import Batch, BatchKey, PreviousUpload, encode_task, split_into_batches
+from toloka_airflow.transfer.upload.batch_operations import ChangedError, InvalidField, PreviousUploads, Uploader
+from toloka_airflow.transfer.upload.batches import Batch, BatchKey, PreviousUpload, encode_task, split_into_batches
 
 A, B = {"text": "a"}, {"text": "b"}
 REQUIRED = {"code": "VALUE_REQUIRED", "message": "Value must be present"}

@@ -15,11 +15,11 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.storage.lineage import report_read
-from toloka_airflow.transfer.columns import Columns
-from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
-from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
-from toloka_airflow.transfer.values import BadValuesError, read_integers, without_numpy
-from toloka_airflow.transfer.values import Specs as Specs
+from toloka_airflow.transfer.upload.columns import Columns
+from toloka_airflow.transfer.upload.json_arrays import JsonArray, JsonArrayError
+from toloka_airflow.transfer.upload.strict_json import DuplicateKeyError, StrictDecoder
+from toloka_airflow.transfer.upload.values import BadValuesError, read_integers, without_numpy
+from toloka_airflow.transfer.upload.values import Specs as Specs
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

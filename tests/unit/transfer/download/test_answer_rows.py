@@ -12,7 +12,13 @@ import pytest
 
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.pages import Page
-from toloka_airflow.transfer.answer_rows import AssignmentRows, answer_rows, raw_row, read_answers, read_assignments
+from toloka_airflow.transfer.download.answer_rows import (
+    AssignmentRows,
+    answer_rows,
+    raw_row,
+    read_answers,
+    read_assignments,
+)
 
 NUMBERS = [0, -0.0, 1, -7, 2**53 + 1, 2**70, 0.1, 1.10, 2.5e-5, 1e17, 1e-320, 123456789.123456789]
 TEXTS = [

@@ -21,7 +21,7 @@ from toloka_airflow.api.client import read_steps
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation, OperationStatus
 from toloka_airflow.api.transport import parse_json
-from toloka_airflow.transfer.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
+from toloka_airflow.transfer.upload.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -22,8 +22,8 @@ from fsspec.implementations.local import LocalFileSystem
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.answer_rows import read_answers
-from toloka_airflow.transfer.parallel_download import ParallelDownload
+from toloka_airflow.transfer.download.answer_rows import read_answers
+from toloka_airflow.transfer.download.parallel_download import ParallelDownload
 
 STEPS = {"http.client.send", "open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 POINTS = 10

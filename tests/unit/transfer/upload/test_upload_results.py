@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from toloka_airflow.transfer.batch_operations import BatchResult, ChangedError, InvalidField
-from toloka_airflow.transfer.batches import Batch
-from toloka_airflow.transfer.upload_results import UploadResults
+from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError, InvalidField
+from toloka_airflow.transfer.upload.batches import Batch
+from toloka_airflow.transfer.upload.upload_results import UploadResults
 
 
 def test_a_batch_is_written_once_however_often_it_is_added(tmp_path: Path) -> None:

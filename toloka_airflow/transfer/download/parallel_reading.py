@@ -13,7 +13,7 @@ from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.models import Assignment
 from toloka_airflow.api.pages import read_page
 from toloka_airflow.api.transport import parse_json
-from toloka_airflow.transfer.id_spans import behind, distance
+from toloka_airflow.transfer.download.id_spans import behind, distance
 from toloka_airflow.transfer.request_limit import RequestLimit
 
 if TYPE_CHECKING:
