@@ -47,7 +47,7 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
 
 
 class _Unbuffered(io.RawIOBase):
-    """A file to put a buffer around: that of sshfs has none, and would ask its server for every byte of a line."""
+    """A file to put a buffer around: that of sshfs has none, so that each byte of a line would be a request."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
