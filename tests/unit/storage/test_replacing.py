@@ -106,7 +106,7 @@ def test_an_upload_that_cannot_even_be_given_up_fails_by_its_first_error(
             monkeypatch.setattr(file, "discard", discard)
             raise ConnectionError("no connection")
 
-    with pytest.raises(ConnectionError, match="^no connection"):
+    with pytest.raises(ConnectionError, match=r"^no connection"):
         write()
     assert path.fs.cat_file(path.path) == OLD
 
