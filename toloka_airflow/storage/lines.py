@@ -47,7 +47,7 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
 
 
 class _Unbuffered(io.RawIOBase):
-    """A file to put a buffer around: that of sshfs has none, so that each byte of a line would be a request."""
+    """A file to put a buffer around: that of sshfs has none, and requests every byte of a line from its server."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
