@@ -85,7 +85,8 @@ def _uploading(file: Any) -> Iterator[IO[bytes]]:
     except BaseException:
         # Closing it would store what was written so far; so would the end of its life.
         file.closed = True
-        file.discard()
+        with suppress(Exception):
+            file.discard()
         raise
     file.close()
 

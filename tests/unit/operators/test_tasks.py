@@ -12,6 +12,7 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
+import numpy
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
@@ -184,6 +185,16 @@ def test_values_as_people_write_them(client: TolokaClient, tmp_path: Path, write
     result = upload(pool_id, write(tmp_path / name)).result
     assert (result["total"], result["created"], result["invalid"]) == (2, 2, 0)
     assert [task.input_values for task in client.list_tasks(pool_id)] == TREES
+
+
+def test_dates_of_numpy_are_refused(client: TolokaClient) -> None:
+    spec = {**PROJECT["task_spec"], "input_spec": {"day": {"type": "json"}}}
+    pool_id = client.create_pool({**POOL, "project_id": client.create_project({**PROJECT, "task_spec": spec}).id}).id
+    day = numpy.datetime64("2026-03-02", "ns")
+    for value in (day, numpy.array([day])):
+        with pytest.raises(AirflowFailException, match="item 1: it cannot be written as JSON"):
+            upload(pool_id, [{"input_values": {"day": value}}])
+    assert list(client.list_tasks(pool_id)) == []
 
 
 @both_ways

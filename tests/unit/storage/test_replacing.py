@@ -92,6 +92,25 @@ def test_an_error_leaves_the_old_file(path: Any, error: type[BaseException]) -> 
     assert everything(path) == [path.path]
 
 
+def test_an_upload_that_cannot_even_be_given_up_fails_by_its_first_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = object_store(tmp_path)
+    path.fs.pipe_file(path.path, OLD)
+
+    def discard() -> None:
+        raise OSError("still no connection")
+
+    def write() -> None:
+        with replacing(path, f"{path.path}.parts/joined") as file:
+            monkeypatch.setattr(file, "discard", discard)
+            raise ConnectionError("no connection")
+
+    with pytest.raises(ConnectionError, match=r"^no connection"):
+        write()
+    assert path.fs.cat_file(path.path) == OLD
+
+
 @pytest.mark.parametrize("protocol", ["webhdfs", "hdfs", "smb", "ftp", "sftp"])
 def test_another_store_is_refused_before_anything_is_done(protocol: str) -> None:
     path: Any = SimpleNamespace(fs=MemoryFileSystem(), path=f"/{protocol}/rows.jsonl", protocol=protocol)

@@ -113,7 +113,9 @@ def without_numpy(value: Any) -> Any:
         return {key: without_numpy(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [without_numpy(item) for item in value]
-    return without_numpy(value.tolist()) if hasattr(value, "tolist") else value
+    # Of dates it would make counts of nanoseconds; they stay what JSON does not know.
+    is_date = getattr(getattr(value, "dtype", None), "kind", None) in ("M", "m")
+    return without_numpy(value.tolist()) if hasattr(value, "tolist") and not is_date else value
 
 
 def _output_values(task: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, Any]]]:
