@@ -27,7 +27,7 @@ PACKAGE = "toloka_airflow"
 # unnoticed.
 RULES = """
 module or package                 | of ours                                           | at import        | later
-----------------------------------|---------------------------------------------------|------------------|----------------
+----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
                                   | transfer.download transfer.review transfer.upload |                  |
@@ -65,7 +65,8 @@ _internal.startup                 | _internal api.timed_session operators       
 _internal                         | api                                               | airflow          |
 timetables                        |                                                   | airflow pendulum |
 storage                           |                                                   |                  | airflow
-                                  |                                                   |                  | asyncssh fsspec
+                                  |                                                   |                  | asyncssh
+                                  |                                                   |                  | fsspec
                                   |                                                   |                  | sshfs yaml
 get_provider_info                 |                                                   |                  |
 __init__                          |                                                   |                  |
