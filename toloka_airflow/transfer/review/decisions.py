@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus
-from toloka_airflow.storage.lines import read_lines
+from toloka_airflow.storage.lines import check_delimiter, not_utf8, read_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -173,10 +173,15 @@ def _read_table(path: ObjectStoragePath, delimiter: str) -> Iterator[Decision]:
         assignment_id = checked_id(f"{where}: {ID}", assignment_id)
         status = VERDICTS.get(verdict.upper())
         if status is None:
-            raise ValueError(f"{where}: {VERDICT} is {verdict!r:.100}; it must be {', '.join(VERDICTS)} or empty")
+            raise ValueError(f"{where}: {VERDICT} is {verdict!a:.100}; it must be {', '.join(VERDICTS)} or empty")
         one = _Verdict(line, status, intern(comment))
         verdicts[assignment_id] = _joined(where, assignment_id, verdicts.get(assignment_id, one), one)
     for assignment_id, (line, status, comment) in verdicts.items():
+        if status is AssignmentStatus.REJECTED and not comment:
+            raise ValueError(
+                f"decisions: {path}, line {line}: assignment {assignment_id} is rejected without an {COMMENT}; people "
+                "read it, so say why"
+            )
         decision = {"status": status.value, "public_comment": comment or None}
         yield checked_decision(f"decisions: {path}, line {line}: assignment {assignment_id}", assignment_id, decision)
 
@@ -198,7 +203,7 @@ def _verdict_rows(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int
     for number, cells in _records(path, delimiter):
         where = f"decisions: {path}, line {number}"
         if not header:
-            header = _checked_header(where, cells)
+            header = _checked_header(where, cells, delimiter)
         elif len(cells) != len(header):
             raise ValueError(f"{where}: it has {len(cells)} cells, but the header has {len(header)}")
         else:
@@ -208,7 +213,11 @@ def _verdict_rows(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int
         raise ValueError(f"decisions: {path} is empty; its first line must have the columns {ID}, {VERDICT}, {COMMENT}")
 
 
-def _checked_header(where: str, names: list[str]) -> list[str]:
+def _checked_header(where: str, names: list[str], delimiter: str) -> list[str]:
+    try:
+        check_delimiter(names, delimiter)
+    except ValueError as exc:
+        raise ValueError(f"{where}: {exc}") from None
     wanted = {ID, VERDICT, COMMENT}
     for name in names:
         # Else what it was to say would be missing without a word.
@@ -243,6 +252,4 @@ def _texts(path: ObjectStoragePath) -> Iterator[str]:
         try:
             yield (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
         except UnicodeDecodeError as exc:
-            raise ValueError(
-                f"decisions: {path}, line {number}: it is not UTF-8: byte {exc.start + 1} is {line[exc.start]:#04x}"
-            ) from None
+            raise ValueError(f"decisions: {path}, line {number}: {not_utf8(exc)}") from None

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.storage.lineage import report_read
+from toloka_airflow.storage.lines import check_delimiter, not_utf8
 from toloka_airflow.transfer.upload.columns import Columns
 from toloka_airflow.transfer.upload.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.upload.strict_json import DuplicateKeyError, StrictDecoder
@@ -366,6 +367,7 @@ class CsvSource(FileSource):
             columns = None
             for number, cells in records:
                 if columns is None:
+                    self._check_delimiter(cells)
                     columns = self._read_header(cells, specs())
                 elif all(map(_is_blank, cells)):
                     continue
@@ -376,9 +378,19 @@ class CsvSource(FileSource):
         if columns is None:
             raise SourceError(f"{self.name} is empty; its first line must be a header like INPUT:image")
 
+    def _check_delimiter(self, header: list[str]) -> None:
+        try:
+            check_delimiter(header, _DELIMITERS[self._suffix])
+        except ValueError as exc:
+            raise SourceError(f"{self.name}: {exc}") from exc
+
+    @property
+    def _suffix(self) -> str:
+        return self.name.lower().removesuffix(".gz")[-4:]
+
     def _records(self) -> Generator[tuple[int, list[str]], None, None]:
         """Iterate over the records with the line that each begins in; quoted cells may span lines."""
-        suffix = self.name.lower().removesuffix(".gz")[-4:]
+        suffix = self._suffix
         with closing(self._lines()) as lines:
             texts = (f"{self._text(number, line)}\n" for number, line in lines)
             reader = csv.reader(texts, delimiter=_DELIMITERS[suffix], strict=True)
@@ -436,7 +448,7 @@ def _is_blank(cell: Any) -> bool:
 def _unreadable(exc: Exception) -> str:
     """Return why a text cannot be read."""
     if isinstance(exc, UnicodeDecodeError):
-        return f"it is not UTF-8: byte {exc.start + 1} is {exc.object[exc.start]:#04x}"
+        return not_utf8(exc)
     if isinstance(exc, DuplicateKeyError):
         return str(exc)
     if isinstance(exc, json.JSONDecodeError):

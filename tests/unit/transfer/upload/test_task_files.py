@@ -129,7 +129,7 @@ def test_lists(tasks: Any) -> None:
     [
         (b'{"input_values": ', r"it is not JSON: Expecting value \(column 17\)"),
         (b'{"input_values": {"a": NaN}}', "it is not JSON: NaN is no number"),
-        (b'{"input_values": {"a": "\xff"}}', "it is not UTF-8: byte 25 is 0xff"),
+        (b'{"input_values": {"a": "\xff"}}', "it is not UTF-8: byte 25 is 0xff. Save the file as UTF-8"),
         (b'{"input_values": {"a": -1e999}}', "it is not JSON: -1e999 is no number"),
         (b'\xc2\xa0{"input_values": {}}', "it is not JSON"),
         (b'{"input_values": {}}\xe3\x80\x80', r"it is not JSON: Extra data \(column 21\)"),
@@ -185,6 +185,12 @@ def test_a_cell_of_another_type_is_named(tmp_path: Path, column: str, cell: str,
         ("INPUT:count", "missing columns: INPUT:image; the project requires them"),
         ("INPUT:image,label", "unknown columns: label; known are INPUT:image, INPUT:count"),
         ("INPUT:image,INPUT:image", "there twice: the column INPUT:image"),
+        (
+            "INPUT:image;INPUT:count",
+            "the header 'INPUT:image;INPUT:count' has semicolons and no comma: the cells of .csv",
+        ),
+        ("INPUT:image\tINPUT:count", r"the header 'INPUT:image\\tINPUT:count' has tabs and no comma"),
+        ("sep=;\nINPUT:image;INPUT:count", "the header 'sep=;' has semicolons"),
         ("", "is empty; its first line must be a header"),
     ],
 )
