@@ -245,6 +245,12 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if (decisions is None) == (decide is None):
             raise ValueError("decisions or decide must be given, and not both")
+        if isinstance(decisions, DecidesFromAll):
+            raise ValueError(f"decisions is {decisions!r:.100}, which decides by itself: give it as decide")
+        if decide is not None and (
+            isinstance(decide, type) or not (callable(decide) or isinstance(decide, DecidesFromAll))
+        ):
+            raise ValueError(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
         self.pool_id = pool_id
         self.decisions = decisions
         self.decide = decide

@@ -50,8 +50,8 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
 def not_utf8(exc: UnicodeDecodeError) -> str:
     """Return what is wrong with a text that cannot be read."""
     return (
-        f"it is not UTF-8: byte {exc.start + 1} is {exc.object[exc.start]:#04x}. Save the file as UTF-8; in Excel that is "
-        "CSV UTF-8, while Unicode Text is UTF-16"
+        f"it is not UTF-8: byte {exc.start + 1} is {exc.object[exc.start]:#04x}. Save the file as UTF-8; in Excel that "
+        "is CSV UTF-8, while Unicode Text is UTF-16"
     )
 
 

@@ -25,7 +25,7 @@ BLOCK_ROWS = 32
 GZIP_LEVEL = 3
 """Half the time that the default level takes, for a tenth more bytes."""
 
-_OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
+_OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv", ".xls", ".xlsx", ".ods")
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class RowFile:
     ) -> None:
         self._path, self._target = path, path.path
         self._is_converted = is_converted
-        if not is_converted and self._target.lower().endswith(_OTHER_FORMATS):
+        if not is_converted and self._target.lower().removesuffix(".gz").endswith(_OTHER_FORMATS):
             raise ValueError(f"path is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
         check_replaceable(path)
         self._fs = path.fs

@@ -18,6 +18,7 @@ from toloka_airflow.api.models import Assignment
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.assignments import ReviewAssignmentsOperator
+from toloka_airflow.voting import MajorityVote
 
 YES = {"status": "ACCEPTED", "public_comment": "Thank you"}
 NO = {"status": "REJECTED", "public_comment": "This is no cat"}
@@ -335,6 +336,9 @@ def test_a_function_that_goes_on_counts_what_was_decided_before(toloka: Emulator
     [
         ({}, "decisions or decide must be given"),
         ({"decisions": {}, "decide": lambda answer: None}, "and not both"),
+        ({"decisions": MajorityVote("label", min_share=1, comment="No")}, "decisions is .*: give it as decide"),
+        ({"decide": MajorityVote}, "decide is <class .*; it must be a function, or one like MajorityVote"),
+        ({"decide": "majority"}, "decide is 'majority'; it must be a function"),
         ({"decisions": {"a b": YES}}, "an assignment's id is 'a b', which is no id"),
         (
             {"decisions": "/nowhere/decisions.jsonl"},

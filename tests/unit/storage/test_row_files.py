@@ -253,7 +253,7 @@ def change(path: ObjectStoragePath, **facts: Any) -> None:
     path.fs.pipe_file(description, json.dumps({**json.loads(path.fs.cat_file(description)), **facts}).encode())
 
 
-@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl.zst", "rows.CSV"])
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl.zst", "rows.CSV", "rows.tsv.gz", "rows.xlsx"])
 def test_a_name_that_asks_for_another_format_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"name the file \*\.jsonl or \*\.jsonl\.gz"):
         RowFile(ObjectStoragePath(f"file://{tmp_path}/{name}"), key="k")

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from toloka_airflow.storage.row_writers import RowWriter
 
 
+_TABLES = (".csv", ".xls", ".xlsx", ".ods")
+
+
 class AnswerFormat(Enum):
     """A format."""
 
@@ -31,6 +34,10 @@ def answer_format(path: object, rows: str) -> AnswerFormat:
     name = str(path).lower()
     if name.endswith(".parquet.gz"):
         raise ValueError(f"path is {str(path)!r}; Parquet is compressed inside: name the file *.parquet")
+    if rows == "answers" and name.removesuffix(".gz").endswith(_TABLES):
+        raise ValueError(
+            f"path is {str(path)!r}; answers are JSON Lines, Parquet or TSV: name it *.jsonl, *.parquet or *.tsv"
+        )
     found = AnswerFormat.JSON_LINES
     if name.endswith(".parquet"):
         found = AnswerFormat.PARQUET
