@@ -95,6 +95,8 @@ def _labels(labels: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(labels, Iterable) and not isinstance(labels, str | bytes | os.PathLike | Mapping):
         yield from ((f"labels: number {number}", label) for number, label in enumerate(labels, 1))
         return
+    if isinstance(labels, Mapping):
+        raise ValueError(f"labels is {labels!r:.100}; it must be a list of labels, or the path of a file with them")
     path = storage_path("labels", labels)
     for number, line in read_lines("labels", path, max_bytes=MAX_LINE):
         where = f"labels: {path}, line {number}"

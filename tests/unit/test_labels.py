@@ -95,7 +95,7 @@ def test_its_own_output_can_be_its_input(toloka: EmulatorServer, pool_id: str, t
         ([{"task_id": "t-1", "score": 1j}], "labels: number 1: it holds what JSON does not have"),
         ("/nowhere/labels.jsonl", "labels is '/nowhere/labels.jsonl', and there is no such file"),
         (None, "labels is None: a template or an upstream task gave no path"),
-        ({"task_id": "t-1"}, "labels is .*; it must be the path of a file"),
+        ({"task_id": "t-1"}, "labels is .*; it must be a list of labels, or the path of a file"),
     ],
 )
 def test_what_is_no_label(server: ScriptedServer, connection: str, tmp_path: Path, labels: Any, message: str) -> None:
