@@ -97,6 +97,11 @@ def tens(**right: int) -> Answers:
             {"ann": "ACCEPTED", "bob": "ACCEPTED", "eve": "REJECTED"},
             id="values that are no text",
         ),
+        pytest.param(
+            {"ann": {"t": [3, {"a": 3}]}, "bob": {"t": [3, {"a": 3}]}, "eve": {"t": [3.0, {"a": 3.0}]}},
+            {"ann": "ACCEPTED", "bob": "ACCEPTED", "eve": "ACCEPTED"},
+            id="equal numbers",
+        ),
     ],
 )
 def test_who_is_paid(server: ScriptedServer, connection: str, answers: Answers, decided: dict[str, str]) -> None:
