@@ -130,6 +130,16 @@ def test_what_is_decided_votes_too(server: ScriptedServer, connection: str, stat
     assert result["already"] == 2
 
 
+@pytest.mark.parametrize(("state", "warned"), [(pool("OPEN", None), True), (pool(), False)])
+def test_a_vote_that_is_not_over(
+    server: ScriptedServer, connection: str, capsys: pytest.CaptureFixture[str], state: Any, warned: bool
+) -> None:
+    """Who is rejected by the first three answers of five may be right by all five."""
+    server.answer("GET", "/pools/21", json=state)
+    vote(server, [assignment("ann", {"t": "cat"})])
+    assert ("Pool 21 is OPEN by now, so answers may still come" in capsys.readouterr().out) is warned
+
+
 def test_a_person_has_one_vote(server: ScriptedServer, connection: str) -> None:
     again = {**assignment("ann", {"t": "cat"}), "id": "a-ann-again"}
     _, sent, _ = vote(server, [assignment("ann", {"t": "cat"}), again, assignment("eve", {"t": "dog"})])
