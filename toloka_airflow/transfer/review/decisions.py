@@ -201,8 +201,8 @@ def _verdict_rows(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int
         # with the assignment of the first and the verdict of the last.
         if delimiter == "\t" and len(lines) > 1 and {line.count(delimiter) for line in lines} == {len(cells) - 1}:
             raise ValueError(
-                f"{where}: by its quotes it is one row up to line {number + len(lines) - 1}, but each of these lines has "
-                "as many cells as a row; a cell with quotes must be in quotes, with those inside doubled"
+                f"{where}: by its quotes it is one row up to line {number + len(lines) - 1}, but each of these lines "
+                "has as many cells as a row; a cell with quotes must be in quotes, with those inside doubled"
             )
         if not header:
             header = _checked_header(where, cells)
