@@ -39,7 +39,8 @@ class MajorityVote:
     Decide when the pool is closed: what is answered later has not voted. The answers are read twice. Their votes take
     about 300 bytes of memory for each task.
 
-    :param field: The output field; its values are compared as they are, so it should be a choice, not free text.
+    :param field: The output field; its values are compared as they are, so it should be a choice, not free text. Only
+        3 and 3.0 are the same.
     :param min_share: More than 0, up to 1. At 1, one wrong answer rejects all of an assignment.
     :param comment: What people read who are rejected: up to 2048 characters that say why.
     :param accept_comment: What people read who are accepted.
@@ -125,7 +126,18 @@ class MajorityVote:
         for task, solution in zip(assignment.tasks, assignment.solutions, strict=True):
             if not task.raw.get("known_solutions"):
                 value = solution.get(self.field)
-                yield task, None if value is None else _digest(json.dumps(value, sort_keys=True))
+                yield task, None if value is None else _digest(json.dumps(_comparable(value), sort_keys=True))
+
+
+def _comparable(value: Any) -> Any:
+    """Return a value with its whole numbers as integers: ``3.0`` is what some apps send for the 3 of others."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _comparable(item) for name, item in value.items()}
+    return value
 
 
 def _digest(text: str) -> bytes:

@@ -97,6 +97,11 @@ def tens(**right: int) -> Answers:
             {"ann": "ACCEPTED", "bob": "ACCEPTED", "eve": "REJECTED"},
             id="values that are no text",
         ),
+        pytest.param(
+            {"ann": {"t": [3, {"a": 3}]}, "bob": {"t": [3, {"a": 3}]}, "eve": {"t": [3.0, {"a": 3.0}]}},
+            {"ann": "ACCEPTED", "bob": "ACCEPTED", "eve": "ACCEPTED"},
+            id="equal numbers",
+        ),
     ],
 )
 def test_who_is_paid(server: ScriptedServer, connection: str, answers: Answers, decided: dict[str, str]) -> None:
@@ -123,6 +128,16 @@ def test_what_is_decided_votes_too(server: ScriptedServer, connection: str, stat
     result, sent, _ = vote(server, [*decided, assignment("eve", {"t": "dog"})])
     assert sent == {"eve": "REJECTED"}
     assert result["already"] == 2
+
+
+@pytest.mark.parametrize(("state", "warned"), [(pool("OPEN", None), True), (pool(), False)])
+def test_a_vote_that_is_not_over(
+    server: ScriptedServer, connection: str, capsys: pytest.CaptureFixture[str], state: Any, warned: bool
+) -> None:
+    """Who is rejected by the first three answers of five may be right by all five."""
+    server.answer("GET", "/pools/21", json=state)
+    vote(server, [assignment("ann", {"t": "cat"})])
+    assert ("Pool 21 is OPEN by now, so answers may still come" in capsys.readouterr().out) is warned
 
 
 def test_a_person_has_one_vote(server: ScriptedServer, connection: str) -> None:

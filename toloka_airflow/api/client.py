@@ -727,8 +727,9 @@ class TolokaClient:
         try:
             answer = send()
         except TolokaApiError as exc:
-            refused = exc.status == 400 and isinstance(exc.payload, dict) and "limit" in exc.payload
-            if not refused or int(params["limit"]) <= PAGE_SIZE:
+            # How the API refuses a limit is not documented; a payload that only names other fields is about those.
+            may_be_limit = exc.status == 400 and (not exc.payload or "limit" in str(exc.payload))
+            if not may_be_limit or int(params["limit"]) <= PAGE_SIZE:
                 raise
             params["limit"] = str(PAGE_SIZE)
             answer = send()

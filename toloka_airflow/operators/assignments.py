@@ -15,7 +15,7 @@ from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus, Training
-from toloka_airflow.api.pool_rules import is_archived
+from toloka_airflow.api.pool_rules import is_archived, why_not_closed
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
@@ -274,6 +274,13 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
             else:
                 decide = self.decide
                 if isinstance(decide, DecidesFromAll):
+                    if why := why_not_closed(pool):
+                        self.log.warning(
+                            "Pool %s is %s, so answers may still come that are not among those it is decided from: "
+                            "people may be rejected who are right by all answers. Wait until the pool is closed",
+                            pool_id,
+                            why,
+                        )
                     decide = decide.from_answers(self._answers(client, pool_id))
                 review.carry_out(ask(decide, self._answers(client, pool_id)))
             review.ensure_success()

@@ -324,7 +324,9 @@ class RowFile:
         """Find out before a file is touched: another attempt may have finished it, and removed the parts."""
         for part in (part for each in self.ranges for part in each.parts):
             if not self._fs.exists(f"{self._folder}/{part.data}"):
-                raise FileNotFoundError(f"{self._folder}/{part.data}")
+                raise FileNotFoundError(
+                    f"{self._folder}/{part.data} is gone: another attempt has finished {self._target}, or begun it anew"
+                )
 
     def _join(self, file: IO[bytes] | RowWriter) -> None:
         contents = chain.from_iterable(each.contents() for each in self.ranges)

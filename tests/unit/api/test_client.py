@@ -481,16 +481,24 @@ class TestLists:
             assert page["limit"] == "300"
             assert page.get("pool_id") == arguments.get("pool_id")
 
-    @pytest.mark.parametrize("refused", [True, False])
-    def test_larger_pages(self, server: ScriptedServer, refused: bool) -> None:
-        too_large = {"limit": {"code": "VALUE_GREATER_THAN_MAX", "message": "Value must be less or equal to 300"}}
-        if refused:
-            server.error("GET", "/assignments", 400, "VALIDATION_ERROR", payload=too_large)
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            {"payload": {"limit": {"code": "VALUE_GREATER_THAN_MAX", "message": "Value must be less or equal to 300"}}},
+            {"payload": [{"path": "query.limit"}]},
+            {"payload": None},
+            {},
+            None,
+        ],
+    )
+    def test_larger_pages(self, server: ScriptedServer, refused: dict[str, Any] | None) -> None:
+        if refused is not None:
+            server.error("GET", "/assignments", 400, "VALIDATION_ERROR", **refused)
         for more in (True, False):
             server.answer("GET", "/assignments", json={"items": [{**ASSIGNMENT, "id": f"a-{more}"}], "has_more": more})
         found = list(client(server).assignment_pages("21", page_size=1000, after="a-1", status=["ACCEPTED"]))
         assert [[item["id"] for item in page] for page in found] == [["a-True"], ["a-False"]]
-        assert [query(server, index)["limit"] for index in (-2, -1)] == ["300" if refused else "1000"] * 2
+        assert [query(server, index)["limit"] for index in (-2, -1)] == ["1000" if refused is None else "300"] * 2
         assert [query(server, index)["id_gt"] for index in (-2, -1)] == ["a-1", "a-True"]
 
     def test_another_refusal_is_not_taken_for_one_of_the_page_size(self, server: ScriptedServer) -> None:

@@ -291,6 +291,16 @@ def test_an_acceptance_may_do_without_a_comment(toloka: EmulatorServer, pool_id:
         (as_table("a/1\t+\t"), "line 2: ASSIGNMENT:assignment_id is 'a/1'"),
         (as_table("a-1\t+"), "line 2: it has 2 cells, but the header has 3"),
         (as_table('a-1\t-\t"No cat'), "line 2: its quotes are odd"),
+        (
+            # Else a-1 would be rejected by the verdict of a-3.
+            as_table(
+                'a-1\t"Yes\t+\t',
+                "a-2\tno\t+\t",
+                'a-3\tno"\t-\tNo cat',
+                header="ASSIGNMENT:assignment_id\tOUTPUT:why\tACCEPT:verdict\tACCEPT:comment",
+            ),
+            "line 2: by its quotes it is one row up to line 4, but each of these lines has as many cells as a row",
+        ),
         (as_table(header="assignment_id\tACCEPT:verdict"), "line 1: there is no column ASSIGNMENT:assignment_id; the "),
         (as_table(header="ASSIGNMENT:assignment_id\tverdict"), "no column ACCEPT:verdict; the header is 'ASSIGNMENT:"),
         (

@@ -185,7 +185,7 @@ def test_an_attempt_that_is_late_leaves_the_finished_file_alone(folder: str) -> 
     zombie = RowFile(path, key="k", part_bytes=1)
     zombie.append(**page(0))
     RowFile(path, key="k").finish()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"is gone: another attempt has finished .*/rows\.jsonl, or begun it"):
         zombie.finish()
     assert read(path) == b'{"n": 0}\n'
 

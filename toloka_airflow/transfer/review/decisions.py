@@ -200,8 +200,15 @@ def _joined(where: str, assignment_id: str, first: _Verdict, second: _Verdict) -
 def _verdict_rows(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int, tuple[str, str, str]]]:
     """Iterate over the line, and over assignment, verdict and comment, of each row that is not blank."""
     header: list[str] = []
-    for number, cells in _records(path, delimiter):
+    for number, lines, cells in _records(path, delimiter):
         where = f"decisions: {path}, line {number}"
+        # A text that begins with a bare quote and a later one that ends with one would make one row of all in between,
+        # with the assignment of the first and the verdict of the last.
+        if delimiter == "\t" and len(lines) > 1 and {line.count(delimiter) for line in lines} == {len(cells) - 1}:
+            raise ValueError(
+                f"{where}: by its quotes it is one row up to line {number + len(lines) - 1}, but each of these lines "
+                "has as many cells as a row; a cell with quotes must be in quotes, with those inside doubled"
+            )
         if not header:
             header = _checked_header(where, cells, delimiter)
         elif len(cells) != len(header):
@@ -231,11 +238,23 @@ def _checked_header(where: str, names: list[str], delimiter: str) -> list[str]:
     return names
 
 
-def _records(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Iterate over the rows that are not blank, with the line that each begins in; quoted cells may span lines."""
+def _records(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int, list[str], list[str]]]:
+    """
+    Iterate over the rows that are not blank: the number of the first line, the lines and the cells.
+
+    Quoted cells may span lines.
+    """
     csv.field_size_limit(max(csv.field_size_limit(), MAX_TABLE_LINE))
-    reader = csv.reader(_texts(path), delimiter=delimiter, strict=True)
+    lines: list[str] = []
+
+    def remembered(texts: Iterator[str]) -> Iterator[str]:
+        for text in texts:
+            lines.append(text)
+            yield text
+
+    reader = csv.reader(remembered(_texts(path)), delimiter=delimiter, strict=True)
     while True:
+        lines.clear()
         number = reader.line_num + 1
         try:
             cells = next(reader, None)
@@ -244,7 +263,7 @@ def _records(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int, lis
         if cells is None:
             return
         if any(stripped := [cell.strip() for cell in cells]):
-            yield number, stripped
+            yield number, lines, stripped
 
 
 def _texts(path: ObjectStoragePath) -> Iterator[str]:
