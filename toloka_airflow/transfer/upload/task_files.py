@@ -391,19 +391,38 @@ class CsvSource(FileSource):
     def _records(self) -> Generator[tuple[int, list[str]], None, None]:
         """Iterate over the records with the line that each begins in; quoted cells may span lines."""
         suffix = self._suffix
+        delimiter = _DELIMITERS[suffix]
+        record: list[str] = []
         with closing(self._lines()) as lines:
             texts = (f"{self._text(number, line)}\n" for number, line in lines)
-            reader = csv.reader(texts, delimiter=_DELIMITERS[suffix], strict=True)
+            reader = csv.reader(_collected(texts, record), delimiter=delimiter, strict=True)
             while True:
                 number = reader.line_num + 1
+                record.clear()
                 try:
                     cells = next(reader, None)
                 except csv.Error as exc:
                     raise self.error(number, f"it is not {suffix[1:].upper()}: {exc}") from exc
                 if cells is None:
                     return
+                # A text that begins with a bare quote and a later one that ends with one would make one task of all
+                # rows in between. In CSV, commas of a text could look like that honestly.
+                is_table = delimiter == "\t" and len(record) > 1 and len(cells) > 1
+                if is_table and {line.count(delimiter) for line in record} == {len(cells) - 1}:
+                    raise self.error(
+                        number,
+                        f"by its quotes it is one row up to line {number + len(record) - 1}, but each of these lines has "
+                        "as many cells as a row; a cell with quotes must be in quotes, with those inside doubled",
+                    )
                 if cells:
                     yield number, cells
+
+
+def _collected(texts: Iterable[str], record: list[str]) -> Iterator[str]:
+    """Iterate over lines, and add each to a list."""
+    for text in texts:
+        record.append(text)
+        yield text
 
 
 class ParquetSource(FileSource):

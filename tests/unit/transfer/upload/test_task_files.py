@@ -163,6 +163,18 @@ def test_a_broken_row_is_named(tmp_path: Path, cells: str, problem: str) -> None
         read(path)
 
 
+def test_rows_that_bare_quotes_would_join_are_refused(tmp_path: Path) -> None:
+    """Three tasks would be one, with the text of the first up to the last."""
+    path = write(tmp_path / "a.tsv", 'INPUT:image\tINPUT:extra\na\t"so\nb\t1\nc\tand so"\n')
+    with pytest.raises(SourceError, match=f"^{path}, line 2: by its quotes it is one row up to line 4"):
+        read(path)
+
+
+@pytest.mark.parametrize("text", ['INPUT:image\tINPUT:extra\na\t"[1,\n2]"\n', 'INPUT:image\n"a\nb"\n'])
+def test_a_quoted_cell_of_a_tsv_may_span_lines(tmp_path: Path, text: str) -> None:
+    assert len(read(write(tmp_path / "a.tsv", text))) == 1
+
+
 @pytest.mark.parametrize(
     ("column", "cell", "problem"),
     [
