@@ -411,8 +411,8 @@ class CsvSource(FileSource):
                 if is_table and {line.count(delimiter) for line in record} == {len(cells) - 1}:
                     raise self.error(
                         number,
-                        f"by its quotes it is one row up to line {number + len(record) - 1}, but each of these lines has "
-                        "as many cells as a row; a cell with quotes must be in quotes, with those inside doubled",
+                        f"by its quotes it is one row up to line {number + len(record) - 1}, but each of these lines "
+                        "has as many cells as a row; a cell with quotes must be in quotes, with those inside doubled",
                     )
                 if cells:
                     yield number, cells
