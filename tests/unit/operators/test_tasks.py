@@ -558,6 +558,36 @@ def test_a_pool_that_was_made_anew_gets_all_tasks(
     check_once(client, other, upload(other, source, attempt=2).result, 60)
 
 
+@pytest.mark.parametrize("repaired", [(3, 13), (3,), (13,)], ids=str)
+def test_refused_tasks_can_be_repaired_wherever_an_attempt_ended(
+    toloka: EmulatorServer,
+    client: TolokaClient,
+    pool_id: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    repaired: tuple[int, ...],
+) -> None:
+    """What was wrong with them is no longer true of what is there now, though it was written down."""
+    monkeypatch.setattr(upload_results, "PART_BYTES", 1)
+    rows = with_invalid(60, 3, 13)
+    path = write(tmp_path / "tasks.jsonl", rows)
+    toloka.faults.add("GET", LOG, skip=4, status=403)
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        upload(pool_id, path, in_flight=1)
+    for number in repaired:
+        rows[number - 1] = tasks(1, number)[0]
+    write(tmp_path / "tasks.jsonl", rows)
+    still = {3, 13} - set(repaired)
+    if not still:
+        check_once(client, pool_id, upload(pool_id, path, 2).result, 60)
+        assert len(list(tmp_path.iterdir())) == 2
+        return
+    with pytest.raises(AirflowFailException, match=f"found {len(still)} of 60 tasks invalid, and 50 were created"):
+        upload(pool_id, path, 2)
+    [report] = tmp_path.glob("*.invalid.jsonl")
+    assert {row["line"] for row in lines(str(report))} == still
+
+
 @pytest.mark.parametrize("length", [1, 500_000], ids=["shorter", "longer"])
 def test_a_repaired_task_of_another_length_moves_no_other(
     client: TolokaClient, pool_id: str, tmp_path: Path, length: int
