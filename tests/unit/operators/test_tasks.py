@@ -496,6 +496,7 @@ def test_a_source_that_grew_while_its_operation_ran_is_refused(
     toloka.faults.add("GET", OPERATION, skip=1, status=403, times=3)
     with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
         upload(pool_id, path)
+    toloka.faults.clear()
     write(tmp_path / "tasks.jsonl", tasks(25))
     with pytest.raises(AirflowFailException, match="does not say what became of task 6"):
         upload(pool_id, path, attempt=2, deferrable=deferrable)
