@@ -344,10 +344,10 @@ def requests_of_upload(toloka: EmulatorServer, since: int = 0) -> list[str]:
 
 
 def test_what_became_of_batches_is_fetched_while_others_are_sent(toloka: EmulatorServer, pool_id: str) -> None:
-    """Two requests for each, as all are done at once, and one to find out that nothing was sent before."""
+    """Two requests for each, as all are done at once, and four to find out that nothing else was sent before."""
     upload(pool_id, tasks(200), in_flight=2)
     found = requests_of_upload(toloka)
-    assert Counter(found) == Counter(send=20, log=20, find=1)
+    assert Counter(found) == Counter(send=20, log=20, find=4)
     last_sent = len(found) - found[::-1].index("send")
     # Two are being sent, and four may be kept until their results are there.
     assert found[:last_sent].count("log") >= 20 - 2 - 4
@@ -496,6 +496,7 @@ def test_a_source_that_grew_while_its_operation_ran_is_refused(
     toloka.faults.add("GET", OPERATION, skip=1, status=403, times=3)
     with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
         upload(pool_id, path)
+    toloka.faults.clear()
     write(tmp_path / "tasks.jsonl", tasks(25))
     with pytest.raises(AirflowFailException, match="does not say what became of task 6"):
         upload(pool_id, path, attempt=2, deferrable=deferrable)
@@ -556,6 +557,36 @@ def test_a_pool_that_was_made_anew_gets_all_tasks(
         upload(pool_id, source, in_flight=1)
     other = small_pool(client)
     check_once(client, other, upload(other, source, attempt=2).result, 60)
+
+
+@pytest.mark.parametrize("repaired", [(3, 13), (3,), (13,)], ids=str)
+def test_refused_tasks_can_be_repaired_wherever_an_attempt_ended(
+    toloka: EmulatorServer,
+    client: TolokaClient,
+    pool_id: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    repaired: tuple[int, ...],
+) -> None:
+    """What was wrong with them is no longer true of what is there now, though it was written down."""
+    monkeypatch.setattr(upload_results, "PART_BYTES", 1)
+    rows = with_invalid(60, 3, 13)
+    path = write(tmp_path / "tasks.jsonl", rows)
+    toloka.faults.add("GET", LOG, skip=4, status=403)
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        upload(pool_id, path, in_flight=1)
+    for number in repaired:
+        rows[number - 1] = tasks(1, number)[0]
+    write(tmp_path / "tasks.jsonl", rows)
+    still = {3, 13} - set(repaired)
+    if not still:
+        check_once(client, pool_id, upload(pool_id, path, 2).result, 60)
+        assert len(list(tmp_path.iterdir())) == 2
+        return
+    with pytest.raises(AirflowFailException, match=f"found {len(still)} of 60 tasks invalid, and 50 were created"):
+        upload(pool_id, path, 2)
+    [report] = tmp_path.glob("*.invalid.jsonl")
+    assert {row["line"] for row in lines(str(report))} == still
 
 
 @pytest.mark.parametrize("length", [1, 500_000], ids=["shorter", "longer"])

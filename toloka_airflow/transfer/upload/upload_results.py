@@ -72,6 +72,9 @@ class UploadResults:
         invalid_path = invalid_path or (beside and f"{beside}.{name}.invalid.jsonl")
         _ensure_distinct({"tasks": source, "ids_path": ids_path, "invalid_path": invalid_path})
         ids, invalid = _file("ids_path", ids_path, key), _file("invalid_path", invalid_path, key)
+        if _End(invalid.cursor).key > _End(ids.cursor).key:
+            # It is about tasks whose ids are not written down: they are fetched again, and may be repaired by now.
+            invalid.discard()
         return cls(ids_path, invalid_path, ids=ids, invalid=invalid, stops_at_invalid=stops_at_invalid)
 
     def has(self, batch: Batch) -> bool:
@@ -129,12 +132,12 @@ class _End:
 
     def __init__(self, cursor: str | None) -> None:
         *key, self._checksum = cursor.split(".") if cursor else ("-1", "")
-        self._key = tuple(map(int, key))
+        self.key = tuple(map(int, key))
 
     def covers(self, batch: Batch) -> bool:
-        if batch.key == self._key and f"{batch.checksum:08x}" != self._checksum:
+        if batch.key == self.key and f"{batch.checksum:08x}" != self._checksum:
             raise ChangedError(batch, "these tasks, or some before them, were others when their ids were written down")
-        return batch.key <= self._key
+        return batch.key <= self.key
 
 
 class _NoFile:

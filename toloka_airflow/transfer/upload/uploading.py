@@ -242,18 +242,23 @@ class Upload:
 
     def _send_batches(self) -> Generator[Operation]:
         sending: deque[tuple[Batch, Future[Operation | None]]] = deque()
+        last: Batch | None = None
         self._sent.begin()
         for batch in self._batches(self._find_previous):
             if isinstance(batch, Operation):
                 yield batch
                 continue
             sending.append((batch, self.threads.submit(self._try_to_send, batch)))
+            last = batch
             if len(sending) >= self.options.in_flight:
                 yield from self._take_sent(*sending.popleft())
         while sending:
             yield from self._take_sent(*sending.popleft())
-        if not self._tasks:
+        if last is None:
             raise self._no_tasks()
+        if self._find_previous is find_nothing:
+            # Of what ended in the same try, the first batch may be missing, by which it is known, but not the others.
+            self.uploader.check_end(self.client, last)
         self.log.info(_SENT, self._tasks, self._bytes / 1e6, self._operations)
 
     def _take_sent(self, batch: Batch, sending: Future[Operation | None]) -> Generator[Operation]:

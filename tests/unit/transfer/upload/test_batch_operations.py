@@ -120,6 +120,13 @@ def test_an_operation_that_failed_otherwise(server: ScriptedServer, client: Tolo
         batch_result(server, client, [], status)
 
 
+def test_a_failed_operation_is_no_success_though_its_log_has_every_task(
+    server: ScriptedServer, client: TolokaClient
+) -> None:
+    with pytest.raises(TolokaOperationError):
+        batch_result(server, client, echo(batch()), "FAIL")
+
+
 @pytest.mark.parametrize("change", [{"overlap": 7}, {"known_solutions": []}, {"message_on_unknown_solution": "b"}])
 def test_a_log_of_tasks_with_other_golden_answers(
     server: ScriptedServer, client: TolokaClient, change: dict[str, Any]

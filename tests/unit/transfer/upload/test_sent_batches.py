@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from tests.support import ScriptedServer, TaskInstance, operation, pool, run_task, scripted_server
 from toloka_airflow.operators.tasks import CreateTasksOperator
@@ -26,6 +27,8 @@ class Script(ScriptedServer):
     """
 
     done_from: int = 0
+    has_more: bool = False
+    """Whether there is an operation for whatever comes behind what was sent."""
 
     def next_answer(self, method: str, path: str) -> dict[str, Any]:
         """Return the answer to the last request."""
@@ -42,7 +45,7 @@ class Script(ScriptedServer):
         if method == "POST":
             return operation("RUNNING", "TASK.BATCH_CREATE", id=list(sent)[-1], details={})
         [found] = re.findall(r"/operations/([^/]+)", path)
-        if found not in sent:
+        if found not in sent and not (self.has_more and len(sent) == BATCHES):
             return None
         if path.endswith("/log"):
             steps = enumerate(sent[found])
@@ -75,3 +78,16 @@ def test_results_are_fetched_while_others_are_sent_if_they_are_there(
     before_the_last = calls[: len(calls) - calls[::-1].index("POST /tasks")]
     assert calls.count("POST /tasks") == BATCHES
     assert sum(call.endswith("/log") for call in before_the_last) == logs
+
+
+def test_a_source_that_ends_before_what_is_there_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first batch was not there, so that nothing seemed to be."""
+    with scripted_server(Script(has_more=True)) as server:
+        connection = json.dumps({"conn_type": "toloka", "host": server.url, "password": "secret"})
+        monkeypatch.setenv("AIRFLOW_CONN_TOLOKA_DEFAULT", connection)
+        tasks = [{"input_values": {"text": f"text {number}"}} for number in range(2 * BATCHES)]
+        operator = CreateTasksOperator(
+            task_id="upload", pool_id="21", tasks=tasks, chunk_size=2, in_flight=1, poll_interval=0.01
+        )
+        with pytest.raises(AirflowFailException, match="is about tasks that came behind these"):
+            run_task(operator, TaskInstance(task_id="upload"))

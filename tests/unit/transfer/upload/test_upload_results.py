@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from toloka_airflow.transfer.upload import upload_results
 from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError, InvalidField
 from toloka_airflow.transfer.upload.batches import Batch
 from toloka_airflow.transfer.upload.upload_results import UploadResults
@@ -28,6 +29,22 @@ def test_a_batch_is_written_once_however_often_it_is_added(tmp_path: Path) -> No
         results.has(Batch((1, 0, 0), checksum=3))
     results.finish()
     assert [json.loads(line)["task_id"] for line in path.read_text().splitlines()] == ["t-1", "t-2"]
+
+
+def test_a_report_that_lacks_what_was_refused_is_completed(tmp_path: Path) -> None:
+    """Of two files of different sizes, one may be further than the other when a writer is killed."""
+    where: dict[str, Any] = {"source": None, "name": "n", "key": "k", "stops_at_invalid": False}
+    ids, report = tmp_path / "ids.jsonl", tmp_path / "report.jsonl"
+    batch = Batch((0, 0, 0))
+    result = BatchResult([(1, "t" * upload_results.PART_BYTES)], [InvalidField(2, "input_values.more", None, "")], 1)
+    UploadResults.open(str(ids), str(report), **where).add(batch, result)
+    results = UploadResults.open(str(ids), str(report), **where)
+    assert results.counts == {"created": 1, "invalid": 1}
+    assert not results.has(batch)
+    results.add(batch, result)
+    results.finish()
+    assert results.counts == {"created": 1, "invalid": 1}
+    assert [json.loads(line)["line"] for path in (ids, report) for line in path.read_text().splitlines()] == [1, 2]
 
 
 def test_a_report_that_cannot_be_written_hides_nothing(tmp_path: Path) -> None:
