@@ -128,8 +128,9 @@ bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it ta
 	$(VENV)/bin/python -m benchmarks.emulator_start
 	$(VENV)/bin/python -m benchmarks.emulator
 
-bench-transfer: $(READY) $(FIDELITY)/.ready  ## upload and download beside plain requests and toloka-kit
-	$(VENV)/bin/python -m benchmarks.transfer --kit-python $(FIDELITY)/bin/python
+bench-transfer: $(READY) $(FIDELITY)/.ready  ## upload and download beside others (BEFORE=another checkout, OPTIONS='--write ...')
+	$(VENV)/bin/python -m benchmarks.transfer --kit-python $(FIDELITY)/bin/python \
+	    $(if $(BEFORE),--before $(BEFORE)) $(OPTIONS)
 
 bench-wait: $(READY) $(FIDELITY)/.ready $(WAITING)/.ready  ## waiting beside the triggers of two providers and toloka-kit
 	$(VENV)/bin/python -m benchmarks.waiting --write \

@@ -53,6 +53,14 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     return uri._replace(path=f"/pools/{pool_id}")
 
 
+def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
+    """Return the dataset that a pool is for OpenLineage; its provider calls it."""
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
+    namespace, _, name = asset.uri.partition("/pools/")
+    return Dataset(namespace=namespace, name=f"pools/{name}")
+
+
 def report(
     context: Context, outlets: Iterable[Any], *, pool_id: str, toloka_conn_id: str, facts: Mapping[str, Any]
 ) -> None:

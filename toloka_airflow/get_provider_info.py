@@ -16,6 +16,7 @@ def get_provider_info() -> dict[str, Any]:
                 "schemes": ["toloka"],
                 "handler": "toloka_airflow.assets.sanitize_uri",
                 "factory": "toloka_airflow.assets.pool_asset",
+                "to_openlineage_converter": "toloka_airflow.assets.convert_asset_to_openlineage",
             }
         ],
         "connection-types": [

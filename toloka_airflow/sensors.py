@@ -27,6 +27,7 @@ from toloka_airflow.api.pool_actions import close_and_wait
 from toloka_airflow.api.pool_rules import PoolOpening, is_open, was_completed, why_not_closed, why_not_successful
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_error, task_errors
+from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger
 from toloka_airflow.triggers.close_on_kill import IN_WORKER, CloseOnKill, NewerAttempt, close_in_worker
@@ -50,7 +51,7 @@ MAX_FAILURE_PAUSE = 0.5
 """Seconds between two requests after an answer that should not change, at the most."""
 
 
-class WaitSensor(BaseSensorOperator, Generic[SubjectT]):
+class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
     """
     Wait for something on Toloka, in the worker or in the triggerer, with the same end.
 
@@ -457,6 +458,7 @@ class PoolSensor(WaitSensor[Pool]):
             if result["progress"]:
                 self.log.info("Progress of %s: %s", name, in_words(result["progress"]))
         report(context, self.outlets, pool_id=subject.id, toloka_conn_id=self.toloka_conn_id, facts=result)
+        self._lineage_facts = result
         return result
 
     def _if_connected(self, connect: Connect, find: Callable[[TolokaClient], AnswerT | None]) -> AnswerT | None:

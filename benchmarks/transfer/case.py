@@ -16,6 +16,40 @@ WARM_UP = 100
 
 
 @dataclass(frozen=True)
+class Case:
+    """
+    What is measured.
+
+    :param latency: Milliseconds that the server waits before each answer.
+    """
+
+    job: str
+    peer: str
+    rows: int
+    latency: int
+
+    def __str__(self) -> str:
+        return f"{self.job} of {self.rows:,} rows by {self.peer} at {self.latency} ms"
+
+
+@dataclass
+class Result:
+    """One case, done once."""
+
+    rows: int
+    seconds: float
+    cpu: float
+    peak: int
+    server_cpu: float
+    requests: int
+
+    @property
+    def rate(self) -> float:
+        """Rows per second."""
+        return self.rows / self.seconds
+
+
+@dataclass(frozen=True)
 class Job:
     """
     One transfer.
@@ -37,17 +71,18 @@ class Job:
         return str(self.rows)
 
 
-def measure(upload: Callable[[Job], None], download: Callable[[Job], None]) -> None:
+def measure(**jobs: Callable[[Job], None]) -> None:
     """Do the job of the command line, and print what it took as JSON."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("job", choices=["upload", "download"])
+    parser.add_argument("job", choices=jobs)
     parser.add_argument("url")
     parser.add_argument("rows", type=int)
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
-    work = upload if options.job == "upload" else download
+    work, suffix = jobs[options.job], "parquet" if options.job == "parquet" else "jsonl"
     for rows in (WARM_UP, options.rows):
-        job = Job(options.url, rows, options.folder / f"tasks_{rows}.jsonl", options.folder / "out" / f"{rows}.jsonl")
+        source, target = options.folder / f"tasks_{rows}.jsonl", options.folder / "out" / f"{rows}.{suffix}"
+        job = Job(options.url, rows, source, target)
         start, cpu = time.perf_counter(), time.process_time()
         work(job)
         taken = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}

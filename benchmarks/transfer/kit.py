@@ -65,4 +65,4 @@ def _rows(assignment: Assignment) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    measure(upload, download)
+    measure(upload=upload, download=download)

@@ -35,4 +35,4 @@ def _run(job: Job, task: Any) -> None:
 
 
 if __name__ == "__main__":
-    measure(upload, download)
+    measure(upload=upload, download=download, parquet=download)

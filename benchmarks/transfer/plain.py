@@ -81,4 +81,4 @@ def _read(answer: requests.Response) -> Any:
 
 
 if __name__ == "__main__":
-    measure(upload, download)
+    measure(upload=upload, download=download)

@@ -2,7 +2,8 @@
 A Toloka that costs next to nothing: prepared answers of assignments, and operations that are done at once.
 
 It runs as a process of its own, says on which port, and ends when its standard input does. The id of a pool is the
-number of answers that it has, so one server serves downloads of every size.
+number of answers that it has, so one server serves downloads of every size. Whoever reads its counters says how long it
+waits before each answer from then on.
 """
 
 from __future__ import annotations
@@ -50,13 +51,14 @@ class Script:
     requests: int = 0
     received: int = 0
     sent: int = 0
+    latency: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, bytes]:
         """Return the status and the body for a request."""
         match method, path.removeprefix("/api/v1/").split("/"):
             case "GET", ["assignments"]:
-                return 200, self._page(int(query["pool_id"]), query.get("id_gt"), int(query.get("limit", 50)))
+                return 200, self._page(query)
             case "POST", ["tasks"]:
                 return self._create(query["operation_id"], body)
             case "GET", ["operations", operation_id, "log"]:
@@ -70,6 +72,7 @@ class Script:
             case "GET", ["projects", "10"]:
                 return 200, _dump(PROJECT)
             case "GET", ["", "counters"]:
+                self.latency = float(query["latency"]) / 1000
                 return 200, _dump(self.counters())
         return 404, _dump({"code": "NOT_SCRIPTED", "message": f"{method} {path} is not scripted"})
 
@@ -78,12 +81,21 @@ class Script:
         counted = {name: getattr(self, name) for name in ("tasks", "requests", "received", "sent")}
         return {"cpu": time.process_time(), **counted}
 
-    def _page(self, answers: int, after: str | None, limit: int) -> bytes:
-        count = answers // TASKS_PER_SUITE
-        start = 0 if after is None else int(after.partition("--")[2], 16) + 1
-        stop = min(start + limit, count)
-        more = b"true" if stop < count else b"false"
-        return b'{"items": [' + b", ".join(self.assignments[start:stop]) + b'], "has_more": ' + more + b"}"
+    def _page(self, query: dict[str, str]) -> bytes:
+        count, limit = int(query["pool_id"]) // TASKS_PER_SUITE, int(query.get("limit", 50))
+        start = _number(query["id_gt"]) + 1 if "id_gt" in query else 0
+        stop = min(_number(query["id_lte"]) + 1, count) if "id_lte" in query else count
+        has_more = stop - start > limit
+        chosen = range(start, min(start + limit, stop)) if query["sort"] == "id" else range(stop - 1, start - 1, -1)
+        items = [self._assignment(number) for number in chosen[:limit]]
+        return b'{"items":[' + b",".join(items) + b'],"has_more":' + (b"true}" if has_more else b"false}")
+
+    def _assignment(self, number: int) -> bytes:
+        """Return an answer; those that are not prepared differ from one that is by nothing but the id."""
+        prepared = self.assignments[number % len(self.assignments)]
+        if number < len(self.assignments):
+            return prepared
+        return b'{"id":"00022cfa46--%024x"%b' % (number, prepared[len(b'{"id":"00022cfa46--"') + 24 :])
 
     def _create(self, operation_id: str, body: bytes) -> tuple[int, bytes]:
         items = BETWEEN_TASKS.split(body.strip()[1:-1])
@@ -121,6 +133,10 @@ class Script:
         )
 
 
+def _number(assignment_id: str) -> int:
+    return int(assignment_id.partition("--")[2], 16)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -130,12 +146,14 @@ class Handler(BaseHTTPRequestHandler):
         script = self.script
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         address = urlsplit(self.path)
+        if address.path.startswith("/api/"):
+            time.sleep(script.latency)
         try:
             status, content = script.answer(self.command, address.path, dict(parse_qsl(address.query)), body)
         except (KeyError, ValueError) as exc:
             status, content = 400, _dump({"code": "NOT_SCRIPTED", "message": f"{self.path}: {exc!r}"})
         with script.lock:
-            script.requests += 1
+            script.requests += address.path.startswith("/api/")
             script.received += len(body)
             script.sent += len(content)
         self.send_response(status)
@@ -151,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _dump(value: Any) -> bytes:
-    return json.dumps(value).encode()
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _pool(pool_id: str) -> dict[str, Any]:

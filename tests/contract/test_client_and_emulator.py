@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from toloka_airflow.api.models import (
     read_metrics,
 )
 from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.transfer.download.answer_rows import read_answers
 
 TRAINING = {
     "private_name": "Training",
@@ -279,6 +281,7 @@ def test_tasks_are_created_once_for_each_operation_id(toloka: Any) -> None:
     log = toloka.client.get_operation_log(operation_id)
     assert [step["type"] for step in log] == ["TASK_CREATE"] * 4
     assert {step["output"]["task_id"] for step in log} == {task.id for task in toloka.client.list_tasks(pool.id)}
+    assert toloka.client.read_operation_log(operation_id, json.loads) == log
 
 
 def test_a_failed_upload_shows_its_log(toloka: Any) -> None:
@@ -378,6 +381,13 @@ def test_lists_are_read_page_by_page(toloka: Any, monkeypatch: pytest.MonkeyPatc
     assert len(pages) == 2
 
 
+def test_tasks_are_read_in_pages_of_any_size(toloka: Any) -> None:
+    pool = new_pool(toloka, tasks=305)
+    pages = list(toloka.client.task_pages(pool.id, page_size=200))
+    assert [len(page) for page in pages] == [200, 105]
+    assert [raw["id"] for page in pages for raw in page] == [task.id for task in toloka.client.list_tasks(pool.id)]
+
+
 def test_operations_are_read_500_at_a_time(toloka: Any) -> None:
     toloka.world.crowd.change(size=0)
     client, pool = toloka.client, new_pool(toloka, tasks=1)
@@ -402,6 +412,15 @@ def test_answers_are_read_from_one_on(toloka: Any) -> None:
     ids = [answer.id for answer in toloka.client.list_assignments(pool_id=pool.id)]
     pages = toloka.client.assignment_pages(pool.id, page_size=2, after=ids[0])
     assert [[row["id"] for row in page] for page in pages] == [ids[i : i + 2] for i in range(1, len(ids), 2)]
+
+
+def test_answers_are_read_up_to_one(toloka: Any) -> None:
+    pool = labelled(toloka)
+    ids = [answer.id for answer in toloka.client.list_assignments(pool_id=pool.id)]
+    assert toloka.client.find_last_assignment(pool.id) == ids[-1]
+    assert toloka.client.find_last_assignment(pool.id, status=["REJECTED"]) is None
+    pages = toloka.client.read_assignments(pool.id, read_answers, page_size=2, after=ids[0], until=ids[-2])
+    assert [name for page in pages for name in page.keys] == ids[1:-1]
 
 
 def test_whether_there_are_answers(toloka: Any) -> None:
@@ -459,8 +478,8 @@ def test_faults_are_understood(toloka: Any, fault: dict[str, Any], error: type[E
     assert toloka.client.open_pool(pool.id) is not None
 
 
-# They return a client that sends the same.
-SAME_CALLS = {"without_retries", "with_own_session"}
+# They return a client that sends the same, or send nothing.
+SAME_CALLS = {"without_retries", "with_own_session", "assignment_web_url"}
 
 
 def test_every_call_of_the_client_is_in_this_contract() -> None:

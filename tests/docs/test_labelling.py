@@ -12,6 +12,7 @@ from textwrap import indent
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from tests.airflow_home import airflow_home, clean_environment
 from toloka_airflow.emulator.server import EmulatorServer
@@ -21,6 +22,9 @@ TEXT = (ROOT / "docs" / "labelling.md").read_text()
 PYTHON = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 FILES = re.compile(r"The file `(\S+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"# (\w+\.py)\n(.*)", re.DOTALL)
+COLUMNS = "".join(
+    re.findall(r"^\|(.*?)\|", TEXT.partition("### Answers in Parquet")[2].partition("###")[0], re.MULTILINE)
+)
 IMPORTS, *STEPS = (text for text in PYTHON if not QUOTED.match(text))
 DAG = f"""
 {IMPORTS}
@@ -56,4 +60,14 @@ def test_the_snippets_are_a_dag_that_runs(ended: dict[str, Any], tmp_path: Path)
     answers = [json.loads(line) for line in gzip.decompress((tmp_path / "answers.jsonl.gz").read_bytes()).splitlines()]
     shown = [json.loads(line) for line in TEXT.splitlines() if line.startswith('{"assignment_id"')]
     assert set(shown[0]) == set(answers[0]) - {"known_solutions"}
-    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) >= 3
+    table = parquet.read_table(tmp_path / "answers.parquet")
+    assert table["task_id"].to_pylist() == [answer["task_id"] for answer in answers]
+    assert set(table.column_names) == set(re.findall(r"`(\w+)`", COLUMNS))
+    labels = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    [label] = [json.loads(line) for line in TEXT.splitlines() if line.startswith('{"confidence"')]
+    assert len(labels) >= 3
+    assert set(label) == set(labels[0]) - {"known_solutions"}
+    own = [json.loads(line) for line in (tmp_path / "majority.jsonl").read_text().splitlines()]
+    assert {row["task_id"]: row["input_values"] for row in own} == {
+        row["task_id"]: row["input_values"] for row in labels
+    }

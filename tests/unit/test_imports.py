@@ -26,69 +26,84 @@ PACKAGE = "toloka_airflow"
 # Nothing is permitted that is not needed: what is no longer imported is taken out, so that it does not come back
 # unnoticed.
 RULES = """
-module or package       | of ours                                                  | at import        | later
-------------------------|----------------------------------------------------------|------------------|-----------------
-windows                 | hooks operators sensors                                  | airflow          |
-operators               | _internal api assets hooks links storage transfer        | airflow pendulum |
-                        | triggers triggers.__init__                               |                  |
-transfer                | _internal api links storage                              | airflow          | pyarrow
-sensors                 | _internal api assets hooks links triggers                | airflow          |
-                        | triggers.__init__ triggers.close_on_kill                 |                  |
-triggers.__init__       | api triggers triggers.close_on_kill triggers.lists       |                  |
-                        | triggers.measuring triggers.pool_closed                  |                  |
-                        | triggers.shared_polling                                  |                  |
-triggers.measuring      | api triggers                                             |                  |
-triggers.close_on_kill  | _internal api triggers                                   |                  |
-triggers.pool_closed    | _internal api triggers triggers.lists                    | airflow          |
-                        | triggers.shared_polling                                  |                  |
-triggers.lists          | api triggers.shared_polling                              |                  |
-triggers.shared_polling | triggers (api)                                           | airflow          |
-triggers                | _internal api hooks                                      | airflow          |
-retries                 | _internal api                                            |                  | airflow
-assets                  | api                                                      |                  | airflow
-hooks                   | _internal api get_provider_info                          | airflow          | wtforms
-preload                 | _internal.startup                                        |                  |
-plugin                  | _internal.startup links timetables                       | airflow          |
-links                   | api                                                      | airflow          |
-_internal.startup       | _internal api.timed_session operators triggers.__init__  |                  | requests
-                        | windows                                                  |                  |
-_internal               | api                                                      | airflow          |
-timetables              |                                                          | airflow pendulum |
-storage                 |                                                          |                  | airflow fsspec
-                        |                                                          |                  | yaml
-get_provider_info       |                                                          |                  |
-__init__                |                                                          |                  |
+module or package                 | of ours                                           | at import        | later
+----------------------------------|---------------------------------------------------|------------------|--------------
+windows                           | hooks operators sensors                           | airflow          |
+operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
+                                  | transfer.download transfer.review transfer.upload |                  |
+                                  | triggers triggers.__init__                        |                  |
+transfer.upload                   | _internal api links storage transfer              | airflow msgspec  | pyarrow
+transfer.download                 | _internal api storage transfer                    | msgspec          | pyarrow
+                                  | transfer.download.parquet_answers                 |                  |
+transfer.download.parquet_answers | storage                                           | msgspec pyarrow  |
+transfer.review                   | api storage transfer                              |                  | airflow
+transfer                          | api                                               |                  |
+labels                            | api hooks storage transfer.download               |                  | airflow
+voting                            | api transfer.review                               |                  |
+sensors                           | _internal api assets hooks lineage links triggers | airflow          |
+                                  | triggers.__init__ triggers.close_on_kill          |                  |
+triggers.__init__                 | api triggers triggers.close_on_kill               |                  |
+                                  | triggers.lists triggers.measuring                 |                  |
+                                  | triggers.pool_closed triggers.shared_polling      |                  |
+triggers.measuring                | api triggers                                      |                  |
+triggers.close_on_kill            | _internal api triggers                            |                  |
+triggers.pool_closed              | _internal api triggers triggers.lists             | airflow          |
+                                  | triggers.shared_polling                           |                  |
+triggers.lists                    | api triggers.shared_polling                       |                  |
+triggers.shared_polling           | triggers (api)                                    | airflow          |
+triggers                          | _internal api hooks                               | airflow          |
+lineage                           | assets hooks storage                              |                  | airflow attrs
+                                  |                                                   |                  | openlineage
+retries                           | _internal api                                     |                  | airflow
+assets                            | api                                               |                  | airflow
+hooks                             | _internal api get_provider_info                   | airflow          | wtforms
+preload                           | _internal.startup                                 |                  |
+plugin                            | _internal.startup links timetables                | airflow          |
+links                             | api                                               | airflow          |
+_internal.startup                 | _internal api.timed_session operators             |                  | requests
+                                  | triggers.__init__ windows                         |                  |
+_internal                         | api                                               | airflow          |
+timetables                        |                                                   | airflow pendulum |
+storage                           |                                                   |                  | airflow
+                                  |                                                   |                  | asyncssh
+                                  |                                                   |                  | fsspec
+                                  |                                                   |                  | sshfs yaml
+get_provider_info                 |                                                   |                  |
+__init__                          |                                                   |                  |
 
-api                     | api.timed_session                                        |                  | requests urllib3
-api.timed_session       |                                                          | requests         |
+api                               | api.timed_session                                 |                  | requests
+                                  |                                                   |                  | urllib3
+api.timed_session                 |                                                   | requests         |
 
-emulator.__init__       |                                                          |                  |
-emulator.__main__       | emulator.people emulator.server                          |                  |
-emulator.pytest_plugin  | emulator.server                                          | pytest           |
-emulator.server         | emulator.http emulator.http.guard emulator.rules         |                  |
-                        | emulator.runner emulator.world emulator.world.seed       |                  |
-                        | emulator.world.snapshot                                  |                  |
-                        | emulator.world.world (emulator.people)                   |                  |
-emulator.runner         | emulator.http (emulator.http.guard)                      | uvicorn          | starlette
-                        | (emulator.world.world)                                   |                  |
-emulator.http           | emulator.courier emulator.forms emulator.http.guard      | starlette        |
-                        | emulator.rules emulator.world emulator.world.seed        |                  |
-                        | emulator.world.snapshot (emulator.world.world)           |                  |
-emulator.http.guard     |                                                          |                  | starlette
-emulator.world.world    | emulator.courier emulator.people emulator.rules          |                  |
-                        | emulator.world emulator.world.seed                       |                  |
-emulator.world.seed     | emulator.forms emulator.rules emulator.world             |                  |
-                        | emulator.world.snapshot (emulator.world.world)           |                  |
-emulator.world.snapshot | emulator.forms emulator.people emulator.rules            |                  |
-                        | emulator.world emulator.world.stored                     |                  |
-                        | (emulator.world.world)                                   |                  |
-emulator.world.stored   | emulator.people emulator.rules emulator.world            |                  |
-emulator.people         | emulator.rules emulator.world (emulator.world.world)     |                  |
-emulator.rules          | emulator.courier emulator.forms emulator.world           |                  |
-                        | (emulator.world.world)                                   |                  |
-emulator.forms          | emulator.world                                           |                  |
-emulator.courier        | (emulator.world)                                         |                  |
-emulator.world          | (emulator.rules)                                         |                  |
+emulator.__init__                 |                                                   |                  |
+emulator.__main__                 | emulator.people emulator.server                   |                  |
+emulator.pytest_plugin            | emulator.server                                   | pytest           |
+emulator.server                   | emulator.http emulator.http.guard emulator.rules  |                  |
+                                  | emulator.runner emulator.world                    |                  |
+                                  | emulator.world.seed emulator.world.snapshot       |                  |
+                                  | emulator.world.world (emulator.people)            |                  |
+emulator.runner                   | emulator.http (emulator.http.guard)               | uvicorn          | starlette
+                                  | (emulator.world.world)                            |                  |
+emulator.http                     | emulator.courier emulator.forms                   | starlette        |
+                                  | emulator.http.guard emulator.rules emulator.world |                  |
+                                  | emulator.world.seed emulator.world.snapshot       |                  |
+                                  | (emulator.world.world)                            |                  |
+emulator.http.guard               |                                                   |                  | starlette
+emulator.world.world              | emulator.courier emulator.people emulator.rules   |                  |
+                                  | emulator.world emulator.world.seed                |                  |
+emulator.world.seed               | emulator.forms emulator.rules emulator.world      |                  |
+                                  | emulator.world.snapshot (emulator.world.world)    |                  |
+emulator.world.snapshot           | emulator.forms emulator.people emulator.rules     |                  |
+                                  | emulator.world emulator.world.stored              |                  |
+                                  | (emulator.world.world)                            |                  |
+emulator.world.stored             | emulator.people emulator.rules emulator.world     |                  |
+emulator.people                   | emulator.rules emulator.world                     |                  |
+                                  | (emulator.world.world)                            |                  |
+emulator.rules                    | emulator.courier emulator.forms emulator.world    |                  |
+                                  | (emulator.world.world)                            |                  |
+emulator.forms                    | emulator.world                                    |                  |
+emulator.courier                  | (emulator.world)                                  |                  |
+emulator.world                    | (emulator.rules)                                  |                  |
 """
 
 OURS, ANNOTATIONS, AT_IMPORT, LATER = "of ours", "of ours, for annotations", "at import", "later"

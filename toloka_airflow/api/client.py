@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from toloka_airflow.api import pool_rules
@@ -38,8 +39,9 @@ from toloka_airflow.api.models import (
     read_metrics,
     shape,
 )
+from toloka_airflow.api.pages import Page, check_page, read_page
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, ClientSettings
-from toloka_airflow.api.transport import LazySession, Transport
+from toloka_airflow.api.transport import LazySession, Transport, parse_json
 
 if TYPE_CHECKING:
     import requests
@@ -77,6 +79,7 @@ class _Model(Protocol):
 
 
 ModelT = TypeVar("ModelT", bound=_Model)
+ItemT = TypeVar("ItemT")
 
 
 class TolokaClient:
@@ -95,6 +98,7 @@ class TolokaClient:
     :param deadline: Monotonic time by which all its requests must have ended.
     :param before_change: Called right before each sending of a request that is no GET; it raises `TolokaNotSentError`
         if this process may not change anything at Toloka any more.
+    :param on_retry: Called with the error of a request that is about to be sent again.
     """
 
     def __init__(
@@ -105,12 +109,13 @@ class TolokaClient:
         retries: bool = True,
         deadline: float = float("inf"),
         before_change: Callable[[], None] | None = None,
+        on_retry: Callable[[TolokaError], None] | None = None,
     ) -> None:
         self.settings = settings
         self._session = session if isinstance(session, LazySession) else LazySession(session)
         self._retries, self._before_change = retries, before_change
         self._transport = Transport(
-            settings, self._session, retries=retries, deadline=deadline, before_change=before_change
+            settings, self._session, retries=retries, deadline=deadline, before_change=before_change, on_retry=on_retry
         )
 
     def __repr__(self) -> str:
@@ -131,9 +136,13 @@ class TolokaClient:
             before_change=self._before_change,
         )
 
-    def with_own_session(self) -> TolokaClient:
-        """Return the same client with connections of its own: a `requests.Session` belongs to one thread."""
-        return TolokaClient(self.settings, retries=self._retries, before_change=self._before_change)
+    def with_own_session(self, *, on_retry: Callable[[TolokaError], None] | None = None) -> TolokaClient:
+        """
+        Return the same client with connections of its own: a `requests.Session` belongs to one thread.
+
+        :param on_retry: Called with the error of a request that is about to be sent again.
+        """
+        return TolokaClient(self.settings, retries=self._retries, before_change=self._before_change, on_retry=on_retry)
 
     @property
     def base_url(self) -> str:
@@ -150,9 +159,17 @@ class TolokaClient:
 
     def web_url(self, pool: Training) -> str:
         """Return the address of a pool's or training's page for requesters."""
-        host = WEB_HOSTS.get(self.base_url, self.base_url)
         noun = "pool" if isinstance(pool, Pool) else "training"
-        return f"{host}/requester/project/{pool.project_id}/{noun}/{pool.id}"
+        return f"{self._web_host}/requester/project/{pool.project_id}/{noun}/{pool.id}"
+
+    def assignment_web_url(self, pool_id: str, assignment_id: str) -> str:
+        """Return the address of an assignment's page, as it is in Toloka's own files of results."""
+        pool, assignment = checked_id("pool_id", pool_id), checked_id("assignment_id", assignment_id)
+        return f"{self._web_host}/task/{pool}/{assignment}"
+
+    @property
+    def _web_host(self) -> str:
+        return WEB_HOSTS.get(self.base_url, self.base_url)
 
     def get_requester(self) -> Requester:
         """Return whose token this is, and the balance."""
@@ -342,6 +359,15 @@ class TolokaClient:
         """Iterate over the tasks of a pool."""
         return self._list("/tasks", Task, {"pool_id": checked_id("pool_id", pool_id), **filters})
 
+    def task_pages(self, pool_id: str, *, page_size: int = PAGE_SIZE) -> Iterator[list[Raw]]:
+        """
+        Iterate over the tasks of a pool page by page, as the API answers them: for whoever reads very many.
+
+        :param page_size: Tasks to request at once; 300 are documented, and taken if the API refuses more.
+        """
+        pages = self._list_pages("/tasks", {"pool_id": checked_id("pool_id", pool_id)}, limit=page_size)
+        return (page.items for page in pages)
+
     # Operations
 
     def get_operation(self, operation_id: str) -> Operation:
@@ -364,7 +390,7 @@ class TolokaClient:
     def operation_pages(self, *, status: OperationStatus) -> Iterator[list[Operation]]:
         """Iterate over the operations in a state, 500 at once."""
         pages = self._list_pages("/operations", {"status": status}, limit=OPERATIONS_PAGE_SIZE)
-        return ([Operation.from_api(raw) for raw in page] for page in pages)
+        return ([Operation.from_api(raw) for raw in page.items] for page in pages)
 
     def finished_operation_pages(self, since: datetime) -> Iterator[list[Operation]]:
         """
@@ -375,10 +401,10 @@ class TolokaClient:
         params = {"finished_gte": _text(since), "sort": "-finished", "limit": str(OPERATIONS_PAGE_SIZE)}
         ids: set[str] = set()
         while True:
-            page = self._checked_page("/operations", params)
-            operations = [Operation.from_api(raw) for raw in page["items"]]
+            page = self._page("/operations", params, "id")
+            operations = [Operation.from_api(raw) for raw in page.items]
             yield operations
-            if not page.get("has_more"):
+            if not page.has_more:
                 return
             previous_ids, ids = ids, {operation.id for operation in operations}
             if ids <= previous_ids or (end := operations[-1].finished) is None:
@@ -389,16 +415,23 @@ class TolokaClient:
         """Iterate over the operations of analytics that were submitted at a time or later, 500 at once."""
         filters = {"type": "ANALYTICS", "submitted_gte": since}
         pages = self._list_pages("/operations", filters, limit=OPERATIONS_PAGE_SIZE)
-        return ([Operation.from_api(raw) for raw in page] for page in pages)
+        return ([Operation.from_api(raw) for raw in page.items] for page in pages)
 
     def get_operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         """Return the steps of an operation that created tasks; other types have no log (409)."""
-        steps = self._get(_path("/operations", "log", operation_id=operation_id))
-        if isinstance(steps, dict):
-            steps = [steps]  # as the API reference shows it; the API itself answers a list
-        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-            raise TolokaError(f"The log of operation {operation_id} is no list of steps: it is {shape(steps)}")
-        return steps
+        return read_steps(operation_id, self.read_operation_log(operation_id, parse_json))
+
+    def read_operation_log(self, operation_id: str, read: Callable[[bytes], ItemT]) -> ItemT:
+        """
+        Return the log of an operation that created tasks, as a function reads it from the JSON; see `read_steps`.
+
+        :param read: It raises `ValueError` for what is no JSON.
+        """
+        path = _path("/operations", "log", operation_id=operation_id)
+        log: ItemT | None = self._transport.request("GET", path, read=read)
+        if log is None:
+            raise TolokaError(f"GET {path} answered no log")
+        return log
 
     def find_unfinished_operation(self, *, types: Collection[str] = (), **parameters: str) -> Operation | None:
         """
@@ -498,7 +531,35 @@ class TolokaClient:
         :param after: Begin behind the assignment with this id.
         """
         given = {"pool_id": checked_id("pool_id", pool_id), "id_gt": after, **filters}
-        return self._list_pages("/assignments", given, limit=page_size)
+        return (page.items for page in self._list_pages("/assignments", given, limit=page_size))
+
+    def read_assignments(
+        self,
+        pool_id: str,
+        read: Callable[[bytes], Page[ItemT]],
+        *,
+        page_size: int = PAGE_SIZE,
+        after: str | None = None,
+        until: str | None = None,
+        **filters: Any,
+    ) -> Iterator[Page[ItemT]]:
+        """
+        Iterate over a pool's answers page by page, as a function reads them from the JSON of a page.
+
+        :param read: It raises `ValueError` for what is no JSON.
+        :param page_size: Answers to request at once; 300 are documented, and taken if the API refuses more.
+        :param after: Begin behind the assignment with this id.
+        :param until: End with the assignment with this id, if there is one, or before it.
+        """
+        given = {"pool_id": checked_id("pool_id", pool_id), "id_gt": after, "id_lte": until, **filters}
+        return self._list_pages("/assignments", given, limit=page_size, read=read)
+
+    def find_last_assignment(self, pool_id: str, **filters: Any) -> str | None:
+        """Return the greatest id of a pool's answers, in one request; ``None`` if there are none."""
+        given = {"pool_id": checked_id("pool_id", pool_id), **_query(filters)}
+        _check_filters("/assignments", given)
+        page = self._page("/assignments", {**given, "sort": "-id", "limit": "1"}, "id")
+        return page.keys[0] if page.keys else None
 
     def has_answers(self, pool_id: str, *, since: datetime | None = None, before: datetime | None = None) -> bool:
         """
@@ -567,7 +628,8 @@ class TolokaClient:
         :param after: Begin behind the task with this id.
         """
         path = _path("/aggregated-solutions", operation_id=operation_id)
-        return self._list_pages(path, {"task_id_gt": after}, key="task_id", limit=page_size)
+        pages = self._list_pages(path, {"task_id_gt": after}, key="task_id", limit=page_size)
+        return (page.items for page in pages)
 
     # Analytics
 
@@ -626,49 +688,64 @@ class TolokaClient:
         :raises ValueError: At once, if a filter is unknown or empty: the API might ignore it and list everything.
         """
         pages = self._list_pages(path, filters, key=key)
-        return (model.from_api(item) for page in pages for item in page)
+        return (model.from_api(item) for page in pages for item in page.items)
 
     def _list_pages(
-        self, path: str, filters: Mapping[str, Any], *, key: str = "id", limit: int = PAGE_SIZE
-    ) -> Iterator[list[Raw]]:
+        self,
+        path: str,
+        filters: Mapping[str, Any],
+        *,
+        key: str = "id",
+        limit: int = PAGE_SIZE,
+        read: Callable[[bytes], Page[Any]] | None = None,
+    ) -> Iterator[Page[Any]]:
         ids = {
             name: checked_id(name, value)
             for name, value in _given(filters).items()
-            if name.endswith("_id") or name == f"{key}_gt"
+            if name.endswith("_id") or name in (f"{key}_gt", f"{key}_lte")
         }
         given = {**_query(filters), **ids}
         _check_filters("/" + path.split("/")[1], given)
-        return self._pages(path, given, key, limit)
+        return self._pages(path, given, key, limit, read)
 
-    def _pages(self, path: str, filters: Mapping[str, str], key: str, limit: int) -> Iterator[list[Raw]]:
+    def _pages(
+        self, path: str, filters: Mapping[str, str], key: str, limit: int, read: Callable[[bytes], Page[Any]] | None
+    ) -> Iterator[Page[Any]]:
         params = {"sort": key, "limit": str(limit), **filters}
         while True:
-            page = self._checked_page(path, params)
-            before, keys = params.get(f"{key}_gt"), _keys(path, page["items"], key)
-            if before in keys:
-                raise TolokaError(f"GET {path} answered {before} again, though what comes after it was requested")
-            yield page["items"]
-            if not page.get("has_more"):
+            page = self._page(path, params, key, read)
+            check_page(path, params, page, key)
+            yield page
+            if not page.has_more:
                 return
-            if not keys:
-                raise TolokaError(f"GET {path} says there is more but does not get further than {before}")
-            params[f"{key}_gt"] = keys[-1]
+            params[f"{key}_gt"] = page.keys[-1]
 
-    def _checked_page(self, path: str, params: dict[str, str]) -> dict[str, Any]:
-        page = self._page(path, params)
-        if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-            raise TolokaError(f"GET {path} answered no list of items: it is {shape(page)}")
-        return page
-
-    def _page(self, path: str, params: dict[str, str]) -> Any:
+    def _page(
+        self, path: str, params: dict[str, str], key: str, read: Callable[[bytes], Page[Any]] | None = None
+    ) -> Page[Any]:
+        send = partial(self._transport.request, "GET", path, params=params, read=read)
         try:
-            return self._transport.request("GET", path, params=params)
+            answer = send()
         except TolokaApiError as exc:
-            refused = exc.status == 400 and isinstance(exc.payload, dict) and "limit" in exc.payload
-            if not refused or int(params["limit"]) <= PAGE_SIZE:
+            # How the API refuses a limit is not documented; a payload that only names other fields is about those.
+            may_be_limit = exc.status == 400 and (not exc.payload or "limit" in str(exc.payload))
+            if not may_be_limit or int(params["limit"]) <= PAGE_SIZE:
                 raise
             params["limit"] = str(PAGE_SIZE)
-            return self._transport.request("GET", path, params=params)
+            answer = send()
+        return answer if isinstance(answer, Page) else read_page(path, answer, key)
+
+
+def read_steps(operation_id: str, log: Any) -> list[dict[str, Any]]:
+    """
+    Return the steps in an operation's log.
+
+    :raises TolokaError: If there are none.
+    """
+    steps = [log] if isinstance(log, dict) else log  # as the API reference shows it; the API itself answers a list
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise TolokaError(f"The log of operation {operation_id} is no list of steps: it is {shape(steps)}")
+    return steps
 
 
 def _path(collection: str, action: str = "", /, **ids: str) -> str:
@@ -676,13 +753,6 @@ def _path(collection: str, action: str = "", /, **ids: str) -> str:
     [(name, value)] = ids.items()
     path = f"{collection}/{checked_id(name, value)}"
     return f"{path}/{action}" if action else path
-
-
-def _keys(path: str, items: list[Any], key: str) -> list[str]:
-    try:
-        return [str(item[key]) for item in items]
-    except (KeyError, TypeError):
-        raise TolokaError(f"GET {path} answered an item without {key}") from None
 
 
 def _check_filters(collection: str, given: Mapping[str, str]) -> None:

@@ -81,6 +81,7 @@ class Transport:
     :param deadline: Monotonic time by which all its requests must have ended.
     :param before_change: Called right before each sending of a request that is no GET, also after each pause; what it
         raises keeps the request from being sent.
+    :param on_retry: Called with the error of a request that is about to be sent again.
     """
 
     def __init__(
@@ -91,9 +92,10 @@ class Transport:
         retries: bool = True,
         deadline: float = float("inf"),
         before_change: Callable[[], None] | None = None,
+        on_retry: Callable[[TolokaError], None] | None = None,
     ) -> None:
         self._settings, self._session, self._deadline = settings, session, deadline
-        self._before_change = before_change
+        self._before_change, self._on_retry = before_change, on_retry
         self._retry_budget = settings.retry_budget if retries else 0.0
         self._authorization = settings.authorization
         self._secret = self._authorization.split(" ", 1)[1]
@@ -117,6 +119,7 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         repeatable: bool = True,
+        read: Callable[[bytes], Any] | None = None,
     ) -> Any:
         """
         Send a request and return the JSON it was answered with; ``None`` for 204.
@@ -125,6 +128,7 @@ class Transport:
         :param body: What to send as JSON; bytes are JSON already.
         :param repeatable: Whether the server may receive it twice. If not, it is sent again only when it
             cannot have been received.
+        :param read: What reads the JSON of a success instead; it raises `ValueError` for what is none.
         :raises TolokaConnectionError: If no answer came within the retry budget.
         :raises TolokaApiError: If the API answered with an error.
         :raises TolokaNotSentError: If this process may not change anything at Toloka any more.
@@ -132,7 +136,7 @@ class Transport:
         give_up = time.monotonic() + self._retry_budget
         for attempt in count(1):
             try:
-                return self._send(method, path, params, body)
+                return self._send(method, path, params, body, read or parse_json)
             except TolokaQuotaError:
                 raise
             except TolokaError as exc:
@@ -141,10 +145,14 @@ class Transport:
                 if not may_repeat or time.monotonic() + pause > give_up:
                     raise
                 log.warning("%s; trying again in %.1f s", exc, pause)
+                if self._on_retry is not None:
+                    self._on_retry(exc)
                 time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Any:
+    def _send(
+        self, method: str, path: str, params: Mapping[str, Any] | None, body: Any, read: Callable[[bytes], Any]
+    ) -> Any:
         request, base_url = f"{method} {path}", self._settings.base_url
         headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
         data = json.dumps(body) if not isinstance(body, bytes | None) else body
@@ -155,7 +163,7 @@ class Transport:
         from toloka_airflow.api.timed_session import ends_by
 
         deadline = time.monotonic() + seconds
-        connect, read = self._settings.timeout
+        connect, max_pause = self._settings.timeout
         if self._before_change is not None and method != "GET":
             self._before_change()
         try:
@@ -167,19 +175,22 @@ class Transport:
                     data=data,
                     headers=headers,
                     auth=self._authorize,
-                    timeout=(min(connect, seconds), read),
+                    timeout=(min(connect, seconds), max_pause),
                     allow_redirects=False,
+                    # Not read by `requests`, which takes 10 kB at a time: of a page of answers, a hundred of them.
+                    stream=True,
                     verify=self._verify,
                     # A copy, into which `requests` puts those of the environment.
                     proxies=self._settings.request_proxies(),
                 )
+                content = b"".join(answer.iter_content(None))
         except Exception as exc:  # mostly an OSError; but a proxy that cannot be parsed, for one, is a ValueError
             late = f"no complete answer in {seconds:.3g} s; " if time.monotonic() >= deadline else ""
             why = _PASSWORD.sub("***@", str(exc) or repr(exc))
             text = self._without_secret(f"{request} got no answer from {base_url}: {late}{why}")
             # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
             raise TolokaConnectionError(text, may_have_been_received=not _never_sent(exc)) from None
-        return self._read(request, answer, body)
+        return self._read(request, answer, content, body, read)
 
     @cached_property
     def _verify(self) -> bool | str:
@@ -190,7 +201,9 @@ class Transport:
         request.headers["Authorization"] = self._authorization
         return request
 
-    def _read(self, request: str, answer: requests.Response, sent: Any) -> Any:
+    def _read(
+        self, request: str, answer: requests.Response, content: bytes, sent: Any, read: Callable[[bytes], Any]
+    ) -> Any:
         date = _http_date(answer.headers.get("Date"))
         self._server_time = None if date is None else (date, time.monotonic())
         if answer.status_code == 204:
@@ -202,19 +215,19 @@ class Transport:
             raise TolokaApiError(request, status=answer.status_code, message=f"redirect to {where}", advice=advice)
         is_success = 200 <= answer.status_code < 300
         try:
-            content = _parsed(answer.content) if answer.content else None
-            problem = "not JSON" if is_success and content is None else None
+            said = (read if is_success else parse_json)(content) if content else None
+            problem = "not JSON" if is_success and said is None else None
         except ValueError as exc:
-            content, problem = None, str(exc)
+            said, problem = None, str(exc)
         if is_success and problem is None:
-            return content
-        raise self._error(request, answer, content, problem, sent)
+            return said
+        text = self._without_secret(content.decode(errors="replace"))
+        raise self._error(request, answer, said, text, problem, sent)
 
     def _error(
-        self, request: str, answer: requests.Response, content: Any, problem: str | None, sent: Any
+        self, request: str, answer: requests.Response, said: Any, text: str, problem: str | None, sent: Any
     ) -> TolokaApiError:
-        body = self._without_secret(content) if isinstance(content, dict) else {}
-        text = self._without_secret(answer.content.decode(errors="replace"))
+        body = self._without_secret(said) if isinstance(said, dict) else {}
         code, payload = body.get("code"), body.get("payload")
         return error_class(answer.status_code, payload, is_json=problem is None)(
             request,
@@ -259,24 +272,24 @@ def _certificates(verify: bool | str) -> bool | str:
         return verify
 
 
-def _parsed(content: bytes) -> Any:
+def parse_json(content: bytes) -> Any:
     """
     Return the JSON of an answer; a number that JSON does not have, such as NaN, is as good as none.
 
     :raises ValueError: If it is no JSON, or so deep that no function that calls itself gets through it.
     """
     try:
-        parsed = json.loads(content, parse_constant=_finite, parse_float=_finite)
+        value = json.loads(content, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except ValueError:
         raise ValueError("not JSON") from None
-    level = [parsed] if isinstance(parsed, dict | list) else []
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
         if not level:
-            return parsed
-        values = chain.from_iterable(node.values() if type(node) is dict else node for node in level)
-        level = [value for value in values if type(value) is dict or type(value) is list]
+            return value
+        inner = chain.from_iterable(node.values() if type(node) is dict else node for node in level)
+        level = [node for node in inner if type(node) is dict or type(node) is list]
     raise ValueError(_TOO_DEEP)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -21,8 +21,9 @@ from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.answer_rows import raw_row
-from toloka_airflow.transfer.downloading import download
+from toloka_airflow.transfer.download.answer_rows import raw_row
+from toloka_airflow.transfer.download.downloading import download
+from toloka_airflow.transfer.download.pool_tasks import PoolTasks
 from toloka_airflow.triggers.events import WaitEvent
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.models import Raw
 
 OPERATION = "SOLUTION.AGGREGATE"
 EXPIRED = "RESULTS_EXPIRED"
@@ -38,7 +40,8 @@ PAGE_SIZE = 30_000
 """Results to fetch at once: Toloka answers 5 requests a minute and 30 an hour. A page takes some 20 MB of memory."""
 RESUMABLE_FOR = 24 * 3600.0
 """Seconds since the first attempt in which a further one may resume it; very many results take hours by the quota."""
-STATE_VERSION = 1
+STATE_VERSION = 2
+"""Rows that were written at version 1 have no input values."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +64,35 @@ class AggregationState:
 
     @classmethod
     def load(cls, text: str) -> Self:
-        """Return the state that was stored, perhaps by another version: fields that it has more, or lacks, are fine."""
+        """
+        Return the state that was stored, perhaps by another version: fields that it has more, or lacks, are fine.
+
+        Rows of a version before are to be written again, so no task was the last.
+        """
         if not text.startswith("{"):
             return cls._load_unversioned(text)
         stored = json.loads(text)
         return cls(
             operation_id=stored.get("operation_id"),
             previous_ids=tuple(stored.get("previous_ids") or ()),
-            last_task_id=stored.get("last_task_id"),
+            last_task_id=stored.get("last_task_id") if stored.get("version", 1) >= STATE_VERSION else None,
         )
 
     @classmethod
     def _load_unversioned(cls, text: str) -> Self:
         """Read words with spaces between them, which is what was stored before there were versions."""
         first, *others = text.split()
-        if first == "asked":
-            return cls(previous_ids=tuple(others))
-        return cls(operation_id=first, last_task_id=others[0] if others else None)
+        return cls(previous_ids=tuple(others)) if first == "asked" else cls(operation_id=first)
 
 
 class AggregateSolutionsOperator(WaitingOperator):
     """
     Aggregate the accepted answers of a pool, and write the result to a file of JSON Lines, a row for each task.
 
-    A row is as the API answers it: ``pool_id``, ``task_id``, ``output_values`` and ``confidence``, from 0 to 1.
+    A row is as the API answers it, ``pool_id``, ``task_id``, ``output_values`` and ``confidence`` from 0 to 1, with
+    what the task has: ``input_values``, ``is_control``, and ``known_solutions`` if it is a control task. So the file is
+    the pool's inputs with their labels. `toloka_airflow.labels.add_inputs` does that for labels from elsewhere. For it
+    all tasks of the pool are read, into a temporary file on the local disk.
 
     A further attempt resumes the aggregation that a previous one started, and the writing of its results, unless that
     began more than a day ago. What was started before this task began is never taken for its own, as it may lack
@@ -99,6 +107,7 @@ class AggregateSolutionsOperator(WaitingOperator):
     :param path: The file to write (templated); gzip if its name ends with ``.gz``. One that is there is replaced.
     :param type: ``DAWID_SKENE``, or ``WEIGHTED_DYNAMIC_OVERLAP``: each person's answer weighs as much as a skill.
     :param answer_weight_skill_id: That skill (templated).
+    :param only_real_tasks: Whether to leave out control tasks, whose labels are known.
 
     Further arguments are those of `WaitingOperator`.
     """
@@ -114,6 +123,7 @@ class AggregateSolutionsOperator(WaitingOperator):
         path: str | ObjectStoragePath,
         type: str = DAWID_SKENE,
         answer_weight_skill_id: str | None = None,
+        only_real_tasks: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
@@ -126,6 +136,7 @@ class AggregateSolutionsOperator(WaitingOperator):
         self.path = path
         self.type = type
         self.answer_weight_skill_id = answer_weight_skill_id
+        self.only_real_tasks = only_real_tasks
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the aggregation or find the one that runs, wait for it, and write its results."""
@@ -234,24 +245,39 @@ class AggregateSolutionsOperator(WaitingOperator):
             file.discard()
             raise task_error(exc, AirflowException, f"The next attempt starts another aggregation: {exc}") from exc
         facts = {"pool_id": str(self.pool_id), "operation_id": operation.id, "path": str(self.path)}
-        return {**facts, "solutions": 0, **file.finish()}
+        result = {**facts, "solutions": 0, **file.finish()}
+        self._report_pool_read(str(self.pool_id))
+        self._lineage_facts = result
+        return result
 
     def _download(self, client: TolokaClient, operation_id: str, file: RowFile) -> None:
         state = AggregationState() if file.cursor is None else AggregationState.load(file.cursor)
-        if state.operation_id != operation_id:
+        if state.operation_id != operation_id or (file.counts["solutions"] and state.last_task_id is None):
             file.discard()
             state = AggregationState(operation_id)
-        download(
-            file,
-            client.aggregated_solution_pages(operation_id, page_size=PAGE_SIZE, after=state.last_task_id),
-            lines=lambda solution: [raw_row(solution)],
-            cursor=lambda solution: AggregationState(operation_id, last_task_id=solution["task_id"]).dump(),
-            count=lambda page: {"solutions": len(page)},
-            log=self.log,
-        )
+            self._store(file, state)
+        pages = client.aggregated_solution_pages(operation_id, page_size=PAGE_SIZE, after=state.last_task_id)
+        # A client of its own, as the next page of results is fetched meanwhile.
+        with PoolTasks(client.with_own_session(), str(self.pool_id), log=self.log) as tasks:
+            download(
+                file,
+                pages,
+                lines=lambda solution: map(raw_row, self._labels([solution], tasks)),
+                cursor=lambda solution: AggregationState(operation_id, last_task_id=solution["task_id"]).dump(),
+                count=lambda page: {"solutions": sum(1 for _ in self._labels(page, tasks))},
+                log=self.log,
+            )
+
+    def _labels(self, solutions: Iterable[Raw], tasks: PoolTasks) -> Iterator[Raw]:
+        for solution in solutions:
+            label = {**solution, **tasks.of(str(solution["task_id"]))}
+            if not (self.only_real_tasks and label["is_control"]):
+                yield label
 
     def _file(self, context: Context) -> RowFile:
-        given = (self.pool_id, self.type, *sorted(self.fields), self.answer_weight_skill_id)
+        given = [self.pool_id, self.type, *sorted(self.fields), self.answer_weight_skill_id]
+        if self.only_real_tasks:
+            given.append("only real tasks")
         key = TaskIdentity.of(context).uuid("aggregation", *given)[:8]
         # Every page is a part, as pages are few and dear.
         return RowFile(storage_path("path", self.path), key=key, part_bytes=0, max_age=RESUMABLE_FOR)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -13,23 +14,28 @@ from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Assignment, AssignmentStatus
-from toloka_airflow.api.pool_rules import is_archived
+from toloka_airflow.api.models import Assignment, AssignmentStatus, Training
+from toloka_airflow.api.pool_rules import is_archived, why_not_closed
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.answer_rows import answer_rows, count_answers, raw_row
-from toloka_airflow.transfer.downloading import download
-from toloka_airflow.transfer.periods import period_filters
-from toloka_airflow.transfer.reviewing import Decision, Review, ask, read_file, read_list, read_mapping
+from toloka_airflow.transfer.download.answer_formats import AnswerFormat, answer_format, answer_writer
+from toloka_airflow.transfer.download.answer_rows import read_answers, read_assignments
+from toloka_airflow.transfer.download.parallel_download import ParallelDownload
+from toloka_airflow.transfer.download.parallel_reading import ParallelReading
+from toloka_airflow.transfer.download.periods import period_filters
+from toloka_airflow.transfer.review.decisions import Decision, read_file, read_list, read_mapping
+from toloka_airflow.transfer.review.reviewing import Decide, DecidesFromAll, Review, ask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.storage.row_writers import RowWriter
 
 Rows = Literal["answers", "assignments"]
 MAX_PAGE, MAX_IN_FLIGHT = 100_000, 64
@@ -39,13 +45,19 @@ was accepted since then may be in pages that were read already."""
 WITH_ANSWERS = ("SUBMITTED", "ACCEPTED", "REJECTED")
 
 
-class GetAssignmentsOperator(BaseOperator):
+class GetAssignmentsOperator(LineageMixin, BaseOperator):
     """
-    Write the answers of a pool to a file of JSON Lines, on any object storage.
+    Write the answers of a pool to a file, on any object storage.
 
-    It takes the same memory for any number of answers. The file is there when all are in it. An attempt that was
-    killed is resumed after the last part that was written, so every answer is one row; without ``until`` only if it
-    began in the last hour, as answers before that part may have changed since.
+    It takes the same memory for any number of answers. The file is there when all are in it, in ascending id. Several
+    ranges of ids are read at a time. An attempt that was killed is resumed after the last part that was written of each
+    range, so every answer is one row; without ``until`` only if it began in the last hour, as answers before that part
+    may have changed since. For the same reason, an answer that comes into the status during the download is in the file
+    if its place had not been read yet; its row is as of the moment at which its page was read.
+
+    The end of the file's name is its format: JSON Lines; Parquet (``.parquet``), with the keys of a row as its columns
+    and a schema made of the project's input and output fields, so it is the same whatever was answered; or the TSV of
+    Toloka's own pages (``.tsv``).
 
     A row for an answer has ``assignment_id``, ``task_id``, ``task_suite_id``, ``pool_id``, ``user_id``, ``status``,
     ``assignment_reward`` (what was paid for all answers of the assignment together), ``input_values`` and
@@ -63,15 +75,19 @@ class GetAssignmentsOperator(BaseOperator):
     get the same as the extra of their event, so a DAG that the event starts finds the file.
 
     :param pool_id: The pool or training (templated).
-    :param path: The file to write (templated); gzip if its name ends with ``.gz``. One that is there is replaced.
+    :param path: The file to write (templated): ``.parquet`` (needs pyarrow), ``.tsv``, or any other name for JSON
+        Lines; the last two are gzip if the name ends with ``.gz``. One that is there is replaced.
     :param status: A status of assignments, several, or several with commas in between (templated).
-    :param rows: A row for each of the ``answers``, or one for each of the ``assignments``.
+    :param rows: A row for each of the ``answers``, or one for each of the ``assignments``, which have no columns: only
+        JSON Lines can hold them.
     :param since: Only what happened at this time or later: a date with a time zone (templated). What renders as
         nothing or as ``None`` is no limit.
     :param until: Only what happened before (templated). It must have passed. What renders as nothing is an error, as
         the next run would read the same answers again.
     :param page_size: How many assignments to fetch at once. 300 are documented; toloka-kit names 100 000. What the
         API refuses is fetched in pages of 300. More memory is needed for larger pages.
+    :param in_flight: How many pages to fetch at a time. Fewer are, for a while, if Toloka answers that they are too
+        many (429).
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
@@ -88,6 +104,7 @@ class GetAssignmentsOperator(BaseOperator):
         since: str | datetime | None = None,
         until: str | datetime | None = None,
         page_size: int = PAGE_SIZE,
+        in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -101,6 +118,7 @@ class GetAssignmentsOperator(BaseOperator):
         self.since = since
         self.until = until
         self.page_size = parse_int("page_size", page_size, maximum=MAX_PAGE)
+        self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -110,30 +128,51 @@ class GetAssignmentsOperator(BaseOperator):
             check_outlets(self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id)
             statuses = self._statuses()
             path = storage_path("path", self.path)
+            chosen = answer_format(path, self.rows)
             wanted = {"status": statuses, **period_filters(statuses, self.since, self.until)}
             # Another download, such as one with an edited filter, does not resume this one's parts.
             key = TaskIdentity.of(context).uuid("answers", pool_id, self.rows, wanted)[:8]
-            file = RowFile(path, key=key, max_age=RESUMABLE_FOR if self.until is None else float("inf"))
+            max_age = RESUMABLE_FOR if self.until is None else float("inf")
+            file = RowFile(path, key=key, max_age=max_age, is_converted=chosen is not AnswerFormat.JSON_LINES)
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, {"pool_id": pool_id})
-            self._download(client, pool_id, wanted, file)
+            writer = self._writer(client, pool_id, chosen, path)
+            self._download(client, pool_id, wanted, file, chosen)
             if not file.counts["assignments"]:
-                _ensure_it_exists(client, pool_id)
-        result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **file.finish()}
+                _pool_or_training(client, pool_id)
+            counts = file.finish(writer)
+        result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **counts}
         report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=result)
+        self._report_pool_read(pool_id)
+        self._lineage_facts = result
         return result
 
-    def _download(self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile) -> None:
-        if file.cursor is not None:
-            self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", file.cursor)
-        download(
+    def _writer(
+        self, client: TolokaClient, pool_id: str, chosen: AnswerFormat, path: ObjectStoragePath
+    ) -> Callable[[IO[bytes]], RowWriter] | None:
+        if chosen is AnswerFormat.JSON_LINES:
+            return None
+        project = client.get_project(_pool_or_training(client, pool_id).project_id)
+        return answer_writer(chosen, path, client, pool_id, project.raw["task_spec"], log=self.log)
+
+    def _download(
+        self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile, chosen: AnswerFormat
+    ) -> None:
+        positions = [each.cursor for each in file.ranges if each.cursor is not None]
+        if positions:
+            self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", positions[0])
+        answers = partial(read_answers, with_more=chosen is AnswerFormat.TSV)
+        ParallelDownload(
             file,
-            client.assignment_pages(pool_id, page_size=self.page_size, after=file.cursor, **wanted),
-            lines=answer_rows if self.rows == "answers" else lambda assignment: [raw_row(assignment)],
-            cursor=lambda assignment: str(assignment["id"]),
-            count=lambda page: {"assignments": len(page), "answers": count_answers(page)},
+            client,
+            read=answers if self.rows == "answers" else read_assignments,
+            pages=lambda client, read, after, until: client.read_assignments(
+                pool_id, read, page_size=self.page_size, after=after, until=until, **wanted
+            ),
+            find_last=lambda client: client.find_last_assignment(pool_id, **wanted),
+            in_flight=self.in_flight,
             log=self.log,
-        )
+        ).run()
 
     def _statuses(self) -> list[str]:
         given = self.status.split(",") if isinstance(self.status, str) else self.status
@@ -147,17 +186,17 @@ class GetAssignmentsOperator(BaseOperator):
         return [status.value for status in statuses]
 
 
-def _ensure_it_exists(client: TolokaClient, pool_id: str) -> None:
-    """Raise if there is no such pool or training; its list of assignments may just be empty then."""
+def _pool_or_training(client: TolokaClient, pool_id: str) -> Training:
+    """Return it; raise if there is none, for its list of assignments may just be empty then."""
     try:
-        client.get_pool(pool_id)
+        return client.get_pool(pool_id)
     except TolokaApiError as exc:
         if exc.status not in (404, 409):
             raise
-        client.get_training(pool_id)
+        return client.get_training(pool_id)
 
 
-class ReviewAssignmentsOperator(BaseOperator):
+class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     """
     Accept or reject the answers of a pool.
 
@@ -170,15 +209,23 @@ class ReviewAssignmentsOperator(BaseOperator):
     that is decided is as wanted, whoever did it.
 
     A decision is ``{"status": "ACCEPTED" or "REJECTED", "public_comment": "..."}``; the person who answered reads the
-    comment, of up to 2048 characters.
+    comment, of up to 2048 characters. Only an acceptance may do without.
+
+    Toloka's own page takes a table with the columns ``ASSIGNMENT:assignment_id``, ``ACCEPT:verdict`` and
+    ``ACCEPT:comment``. A verdict is ``+``, ``ACCEPTED`` or ``APPROVED``; or ``-`` or ``REJECTED``; a row without one
+    decides nothing. There may be other columns, such as those of the downloaded file, and several rows for an
+    assignment, as it has one for each task: one of them has the verdict, or several that agree.
 
     :param pool_id: The pool (templated).
     :param decisions: A mapping from ids of assignments to decisions; or a list of decisions that have an
-        ``assignment_id``, too; or the path of a file of JSON Lines with such decisions, gzip if its name ends with
-        ``.gz`` (templated). All of them are checked before anything is sent.
+        ``assignment_id``, too; or the path of a file (templated): such a table if its name ends with ``.tsv`` or
+        ``.csv``, else JSON Lines with decisions as in a list; gzip with ``.gz`` behind it. All decisions are checked
+        before anything is sent; contradictory ones, and two for an assignment but in a table, are refused.
     :param decide: Instead of decisions, a function that gets every SUBMITTED answer as a
-        `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it.
-    :param in_flight: How many answers to decide at a time.
+        `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it. Or what gets all
+        answers first: `toloka_airflow.voting.MajorityVote`, or another object with a method ``from_answers``, which
+        gets an iterator of all SUBMITTED, ACCEPTED and REJECTED answers and returns such a function.
+    :param in_flight: How many answers to decide at a time, and with ``decide``, how many pages of them to read.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
@@ -190,7 +237,7 @@ class ReviewAssignmentsOperator(BaseOperator):
         *,
         pool_id: str,
         decisions: Mapping[str, Any] | Sequence[Any] | ObjectStoragePath | None = None,
-        decide: Callable[[Assignment], Mapping[str, Any] | None] | None = None,
+        decide: Decide | DecidesFromAll | None = None,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
@@ -198,6 +245,12 @@ class ReviewAssignmentsOperator(BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if (decisions is None) == (decide is None):
             raise ValueError("decisions or decide must be given, and not both")
+        if isinstance(decisions, DecidesFromAll):
+            raise ValueError(f"decisions is {decisions!r:.100}, which decides by itself: give it as decide")
+        if decide is not None and (
+            isinstance(decide, type) or not (callable(decide) or isinstance(decide, DecidesFromAll))
+        ):
+            raise ValueError(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
         self.pool_id = pool_id
         self.decisions = decisions
         self.decide = decide
@@ -219,10 +272,24 @@ class ReviewAssignmentsOperator(BaseOperator):
             if self.decide is None:
                 review.carry_out(self._given())
             else:
-                given = map(AssignmentStatus, WITH_ANSWERS)
-                review.carry_out(ask(self.decide, client.list_assignments(pool_id=pool_id, status=given)))
+                decide = self.decide
+                if isinstance(decide, DecidesFromAll):
+                    if why := why_not_closed(pool):
+                        self.log.warning(
+                            "Pool %s is %s, so answers may still come that are not among those it is decided from: "
+                            "people may be rejected who are right by all answers. Wait until the pool is closed",
+                            pool_id,
+                            why,
+                        )
+                    decide = decide.from_answers(self._answers(client, pool_id))
+                review.carry_out(ask(decide, self._answers(client, pool_id)))
             review.ensure_success()
-        return {"pool_id": pool_id, **review.counts}
+        self._report_pool_written(pool_id)
+        self._lineage_facts = {"pool_id": pool_id, **review.counts}
+        return self._lineage_facts
+
+    def _answers(self, client: TolokaClient, pool_id: str) -> Iterator[Assignment]:
+        return iter(ParallelReading(client, pool_id, in_flight=self.in_flight, status=WITH_ANSWERS))
 
     def _given(self) -> Iterator[Decision]:
         if self.decide is not None:

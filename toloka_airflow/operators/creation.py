@@ -13,6 +13,7 @@ from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import Project, Training
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import store_link
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Calls = tuple[Callable[..., Iterator[Made]], Callable[[Mapping[str, Any]], Made]]
 
 
-class CreateOperator(BaseOperator):
+class CreateOperator(LineageMixin, BaseOperator):
     """
     Create an object and return its id; every further attempt of the task returns the same id.
 
@@ -56,6 +57,8 @@ class CreateOperator(BaseOperator):
                 self._warn_of_differences(made, body)
         if isinstance(made, Training):
             store_link(context, client, made)
+            self._report_pool_written(made.id)
+        self._lineage_facts = {f"{self.noun}_id": made.id}
         return made.id
 
     def _find(self, client: TolokaClient, identity: TaskIdentity, body: Mapping[str, Any]) -> Made | None:

@@ -49,7 +49,8 @@ class CreatePoolOperator(_PoolCreator):
     Create a pool, once however often the task is tried, and return its id. The pool is closed and has no tasks.
 
     The date on which the pool expires is given in one place: in ``config`` (as text it is UTC, as the API has it),
-    ``expires_in`` or ``will_expire``.
+    ``expires_in`` or ``will_expire``. A date in ``config`` that has passed, as in the stored file of an earlier pool,
+    gives way to the arguments.
 
     :param config: What the API takes as a pool: a dict (templated, deeply), or the path (templated) of a JSON or YAML
         file with it, whose content is not templated. What comes from a template is text, unless the DAG has
@@ -249,14 +250,16 @@ def _expiring(
     will_expire: datetime | str | None,
 ) -> dict[str, Any]:
     """Return the pool with the date on which it expires, as the API writes dates."""
-    given = {f"will_expire of {what}": pool.get("will_expire"), "expires_in": expires_in, "will_expire": will_expire}
+    now, stored = datetime.now(UTC), f"will_expire of {what}"
+    given = {stored: pool.get("will_expire"), "expires_in": expires_in, "will_expire": will_expire}
     present = {name: value for name, value in given.items() if value is not None}
     if not present:
         raise ValueError(f"will_expire is missing: {HOW_TO_EXPIRE}")
+    if stored in present and len(present) > 1 and _date(stored, present[stored]) <= now:
+        del present[stored]
     if len(present) > 1:
         raise ValueError(f"{' and '.join(present)} say both when the pool expires; give only one of them")
     [(name, value)] = present.items()
-    now = datetime.now(UTC)
     try:
         date = now + _span(name, value) if name == "expires_in" else _date(name, value)
     except OverflowError:

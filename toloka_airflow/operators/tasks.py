@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,7 @@ from toloka_airflow.triggers.events import WaitEvent
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from toloka_airflow.api.models import Operation
-    from toloka_airflow.transfer.uploading import Upload
+    from toloka_airflow.transfer.upload.uploading import Upload
 
 MAX_CHUNK = 10_000
 
@@ -30,12 +30,15 @@ class CreateTasksOperator(WaitingOperator):
     a stream:
 
     - JSON Lines (``.jsonl``, ``.ndjson``): a task a line, as the API takes it: ``{"input_values": {...}}``.
+    - JSON (``.json``): an array of such tasks.
     - CSV (``.csv``, ``.tsv``): columns ``INPUT:name``, ``GOLDEN:name``, ``HINT:text`` and ``TASK:overlap`` as on
-      Toloka's upload page. Cells are converted to the types of the project's fields; an empty cell is no value. A task
-      with golden answers is for everybody (its overlap is infinite) unless it has an overlap of its own.
+      Toloka's upload page, ``reserved_for`` and ``unavailable_for``. Cells are converted to the types of the project's
+      fields; an empty cell is no value, and an empty row no task. A task with golden answers is for everybody (its
+      overlap is infinite) unless it has an overlap of its own.
     - Parquet (``.parquet``): the same columns, or columns named like the fields of a task; needs pyarrow.
 
-    Text files may be compressed (``.gz``).
+    Text files may be compressed (``.gz``). A cell that is not of its field's type fails the task, as do 3.5 for an
+    integer and a key that is there twice in JSON. What else is wrong with the values of JSON and lists, the API says.
 
     It may be retried and cleared as often as needed: what was uploaded is found again, also if a worker was killed.
     Tasks that are uploaded stay so if others are refused; repair the refused lines, leave all others in their place,
@@ -97,45 +100,43 @@ class CreateTasksOperator(WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send what is not sent yet, wait for it, and write its results."""
-        return self._run(self._send_and_collect, context, lambda: time.time() + self.timeout)
+        with task_errors(), self._open_upload(context, time.time() + self.timeout) as upload:
+            self._send(upload, context, is_retry=context["ti"].try_number > 1)
+            return self._collect(upload)
 
     def blocking_operation_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the triggerer waited for an operation that blocked the upload."""
-        return self._run(self._send_and_collect, context, lambda: _deadline(event))
+        with task_errors(), self._open_upload(context, _deadline(event)) as upload:
+            self._send(upload, context, is_retry=True)
+            return self._collect(upload)
 
     holder_finished = blocking_operation_finished  # as tasks that older versions have deferred will call it
 
     def operations_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the triggerer waited for an operation of this upload."""
-        return self._run(self._collect, context, lambda: _deadline(event))
+        with task_errors(), self._open_upload(context, _deadline(event)) as upload:
+            return self._collect(upload)
 
-    def _run(
-        self, act: Callable[..., dict[str, Any]], context: Context, read_deadline: Callable[[], float]
-    ) -> dict[str, Any]:
+    def _open_upload(self, context: Context, deadline: float) -> AbstractContextManager[Upload]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.transfer.uploading import Order, Upload
+        from toloka_airflow.transfer.upload.uploading import UploadOptions, open_upload
 
-        with task_errors():
-            deadline = read_deadline()
-            options = Order(**{name: getattr(self, name) for name in Order.__dataclass_fields__})
-            client = TolokaHook(self.toloka_conn_id).get_conn()
-            return act(Upload(options, client, context, deadline=deadline, log=self.log), context, deadline)
+        options = UploadOptions(**{name: getattr(self, name) for name in UploadOptions.__dataclass_fields__})
+        client = TolokaHook(self.toloka_conn_id).get_conn()
+        return open_upload(options, client, context, deadline=deadline, log=self.log)
 
-    def _send_and_collect(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
-        upload.check_pool()
-        wait = self._waiter(upload, deadline, self.blocking_operation_finished)
-        last = upload.send(is_retry=context["ti"].try_number > 1, wait=wait)
-        # The last one first: when it is done, most of the others are.
-        self._waiter(upload, deadline, self.operations_finished)(last)
-        return self._collect(upload, context, deadline)
+    def _send(self, upload: Upload, context: Context, *, is_retry: bool) -> None:
+        upload.check_pool(context)
+        for operation in upload.send(is_retry=is_retry):
+            self._wait(upload.client, operation, upload.deadline, self.blocking_operation_finished)
 
-    def _collect(self, upload: Upload, context: Context, deadline: float) -> dict[str, Any]:
-        return upload.collect(wait=self._waiter(upload, deadline, self.operations_finished))
-
-    def _waiter(
-        self, upload: Upload, deadline: float, next_method: Callable[..., Any]
-    ) -> Callable[[Operation], Operation]:
-        return lambda operation: self._wait(upload.client, operation, deadline, next_method)
+    def _collect(self, upload: Upload) -> dict[str, Any]:
+        for operation in upload.collect():
+            self._wait(upload.client, operation, upload.deadline, self.operations_finished)
+        result = upload.result()
+        self._report_pool_written(result["pool_id"])
+        self._lineage_facts = result
+        return result
 
 
 def _deadline(event: dict[str, Any] | None) -> float:

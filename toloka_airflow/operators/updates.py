@@ -12,8 +12,11 @@ from toloka_airflow.api.pool_rules import is_closed_for_update, is_open
 from toloka_airflow.operators.creation import merged
 from toloka_airflow.operators.lifecycle import FirstStep, PoolOperator
 from toloka_airflow.storage.config_files import read_config
+from toloka_airflow.storage.lineage import report_read
+from toloka_airflow.storage.paths import storage_path
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
@@ -45,6 +48,13 @@ class UpdatePoolOperator(PoolOperator):
         super().__init__(**kwargs)
         self.changes = changes
 
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Resume after the triggerer waited for the pool to be open again."""
+        if not isinstance(self.changes, Mapping):
+            report_read(storage_path("changes", self.changes))
+        self._report_pool_written(self._id())
+        return super().execute_complete(context, event)
+
     def _call(self, client: TolokaClient, object_id: str) -> Operation | FirstStep | None:
         changes = read_config("changes", self.changes)
         if fixed := sorted(set(changes) & set(SET_BY_TOLOKA)):
@@ -62,6 +72,7 @@ class UpdatePoolOperator(PoolOperator):
             pool = client.get_pool(pool.id)
         if different:
             client.update_pool(pool.id, wanted)
+            self._report_pool_written(pool.id)
             self.log.info("%s has changed in %s", self._name, ", ".join(different))
         return client.open_pool(pool.id) if is_closed_for_update(pool) else None
 

@@ -15,6 +15,7 @@ from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defe
 from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.triggers import OperationTrigger
 from toloka_airflow.triggers.events import TIMED_OUT, WaitEvent
 from toloka_airflow.triggers.waiting import safety_timeout
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from toloka_airflow.api.pool_actions import Blocked
 
 
-class WaitingOperator(BaseOperator):
+class WaitingOperator(LineageMixin, BaseOperator):
     """
     Start operations at Toloka and wait for them.
 

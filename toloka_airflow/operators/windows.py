@@ -17,6 +17,7 @@ from toloka_airflow._internal.arguments import parse_datetime, parse_optional_da
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import PoolOpening, may_have_been_opened_since, why_not_closed, why_unknown
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, store_link
 from toloka_airflow.operators.guards import fail_if_over
 from toloka_airflow.operators.lifecycle import OpenPoolOperator
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from toloka_airflow.api.models import Pool
 
 
-class CheckWindowOperator(BaseOperator):
+class CheckWindowOperator(LineageMixin, BaseOperator):
     """
     Decide whether to open a window, and compute its times; the first task of a `pool_window`.
 
@@ -98,6 +99,7 @@ class CheckWindowOperator(BaseOperator):
             if self.measure_spending:
                 facts |= self._spent(client, pool_id)
         facts["min_open"] = str(self.min_open)
+        self._lineage_facts = facts
         for name, value in facts.items():
             context["ti"].xcom_push(key=name, value=value)
 
@@ -151,7 +153,7 @@ class OpenWindowPoolOperator(OpenPoolOperator):
         return f"not_after, which is closes_at less min_open ({self.min_open}),"
 
 
-class WindowResultOperator(BaseOperator):
+class WindowResultOperator(LineageMixin, BaseOperator):
     """
     Return how a window ended, the last task of a `pool_window`; skipped or failed as the waiting was.
 
@@ -206,13 +208,14 @@ class WindowResultOperator(BaseOperator):
         if over_at is not None and started is not None and may_have_been_opened_since(pool, over_at):
             self.log.info("How the window was closed is not known: another run opened pool %s at %s", pool.id, started)
             ends |= dict.fromkeys(("opened_at", "closed_at", "close_reason"))
-        return {
+        self._lineage_facts = {
             **ends,
             "stopped_by": reason,
             **spent,
             # Not those of the next window, which may be open by now.
             "has_answers": had_answers(client.without_retries(), pool.id, began or started, self.log, before=over_at),
         }
+        return self._lineage_facts
 
     def _follow(self, ti: Any, state: str | None) -> None:
         """End as the waiting did."""

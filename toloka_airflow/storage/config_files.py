@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.paths import storage_path
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def read_config(name: str, source: Mapping[str, Any] | str | os.PathLike[str] | 
 def _text(name: str, source: Any) -> str:
     path = storage_path(name, source)
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
+        report_read(path)
+        return text
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"{name} is {str(source)!r}: there is no such file") from None
     except UnicodeDecodeError as exc:

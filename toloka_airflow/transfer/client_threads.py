@@ -1,20 +1,19 @@
-"""Several requests at a time, in the order of what they are about."""
+"""Several requests at a time."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from toloka_airflow.transfer.heap import frozen_heap
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
 
-ItemT = TypeVar("ItemT")
+ArgumentTs = TypeVarTuple("ArgumentTs")
 ResultT = TypeVar("ResultT")
 
 
@@ -26,40 +25,26 @@ class ClientThreads:
     """
 
     def __init__(self, client: TolokaClient, size: int) -> None:
-        self._size = size
-        self._clients: SimpleQueue[TolokaClient] = SimpleQueue()
-        for _ in range(size):
-            self._clients.put(client.with_own_session())
+        self._client, self._size = client, size
+        self._own = threading.local()
+        self._stack = ExitStack()
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Run the threads; at the end, those that have begun something end it, and nothing else begins."""
-        self._threads = ThreadPoolExecutor(self._size)
-        try:
-            with frozen_heap():
-                yield
-        finally:
-            self._threads.shutdown(cancel_futures=True)
+    def __enter__(self) -> ClientThreads:
+        self._stack.enter_context(frozen_heap())
+        self._threads = ThreadPoolExecutor(self._size, "toloka", self._connect)
+        self._stack.callback(self._threads.shutdown, cancel_futures=True)
+        return self
 
-    def map(
-        self, act: Callable[[TolokaClient, ItemT], ResultT], items: Iterable[ItemT], width: int | None = None
-    ) -> Iterator[tuple[ItemT, Future[ResultT]]]:
-        """
-        Act on items, a few ahead of the one that is asked for, and iterate over them in order.
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
 
-        :param width: How many at a time; as many as there are threads if ``None``.
-        """
+    def stop(self) -> None:
+        """Let those that have begun something end it, and nothing else begin."""
+        self._stack.close()
 
-        def act_with_a_client(item: ItemT) -> ResultT:
-            client = self._clients.get()
-            try:
-                return act(client, item)
-            finally:
-                self._clients.put(client)
+    def submit(self, act: Callable[[TolokaClient, *ArgumentTs], ResultT], *arguments: *ArgumentTs) -> Future[ResultT]:
+        """Have a thread call a function with its client, and with the arguments."""
+        return self._threads.submit(lambda: act(self._own.client, *arguments))
 
-        window: deque[tuple[ItemT, Future[ResultT]]] = deque()
-        for item in items:
-            window.append((item, self._threads.submit(act_with_a_client, item)))
-            if len(window) >= (width or self._size):
-                yield window.popleft()
-        yield from window
+    def _connect(self) -> None:
+        self._own.client = self._client.with_own_session()

@@ -12,8 +12,8 @@ def frozen_heap() -> Iterator[None]:
     """
     Let the garbage collector pass over all objects that are there already.
 
-    Airflow has hundreds of thousands. While much JSON is read, the collector would look at them again and again, which
-    takes half as long as the reading itself. What is made meanwhile is collected as always.
+    Airflow has hundreds of thousands. While much JSON is read, the collector would go through them again and again,
+    which takes half as long as the reading itself. What is made meanwhile is collected as always.
     """
     was_frozen = gc.get_freeze_count() > 0
     gc.freeze()

@@ -1,23 +1,23 @@
-"""How often a task that moves very much tells how far it is."""
+"""How often a task that moves very much logs how far it is."""
 
 from __future__ import annotations
 
 import time
 
-TELL_EVERY = 10.0
+LOG_INTERVAL = 10.0
 """Seconds between two lines of progress in the log."""
 
 
 class Pace:
-    """Tell whether the next line of progress is due."""
+    """Say whether the next line of progress is due."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._logged = time.monotonic()
 
     def is_due(self) -> bool:
-        """Return whether to tell now; if so, the next time is later."""
+        """Return whether to log now; if so, the next time is later."""
         now = time.monotonic()
-        if now - self._told < TELL_EVERY:
+        if now - self._logged < LOG_INTERVAL:
             return False
-        self._told = now
+        self._logged = now
         return True

@@ -36,7 +36,7 @@ with DAG(
         config={**POOL, "auto_accept_solutions": False, "defaults": ONE_ANSWER, "mixer_config": MIXER},
     )
     pool_id = create_pool.output
-    upload = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks="{{ params.tasks }}", chunk_size=500)
+    upload = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks="{{ params.tasks }}", chunk_size=250)
     open_pool = OpenPoolOperator(task_id="open_pool", pool_id=pool_id, poll_interval=1)
     wait = PoolSensor(task_id="wait", pool_id=pool_id, poke_interval=1, deferrable=True)
     close_pool = ClosePoolOperator(task_id="close_pool", pool_id=pool_id).as_teardown(setups=[upload, open_pool])

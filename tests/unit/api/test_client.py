@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import math
 import uuid
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support import TOKEN, ScriptedServer, operation, pool
 from tests.virtual_time import VirtualTime
-from toloka_airflow.api.client import SANDBOX, TolokaClient
+from toloka_airflow.api.client import SANDBOX, TolokaClient, read_steps
 from toloka_airflow.api.errors import (
     TolokaApiError,
     TolokaConflictError,
@@ -37,6 +38,7 @@ from toloka_airflow.api.models import (
     Task,
     Training,
 )
+from toloka_airflow.api.pages import Page, read_page
 from toloka_airflow.api.settings import ClientSettings
 
 UUID = "281073ea-ab34-416e-a028-47421ff1b166"
@@ -44,6 +46,15 @@ PROJECT = {"id": "10", "status": "ACTIVE"}
 TASK = {"id": "0015--1", "pool_id": "21"}
 ASSIGNMENT = {"id": "0015--a", "pool_id": "21", "status": "SUBMITTED"}
 SOLUTION = {"task_id": "0015--1", "pool_id": "21"}
+
+
+def read_the_steps(content: bytes) -> list[dict[str, Any]]:
+    return read_steps("op-1", json.loads(content))
+
+
+def read_answers_as_they_are(content: bytes) -> Page[Any]:
+    return read_page("/assignments", json.loads(content), "id")
+
 
 BAD_IDS = [
     "",
@@ -143,11 +154,20 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         Operation,
     ),
     "list_tasks": (lambda c: c.list_tasks("21"), "GET /tasks", None, 200, one(TASK), Task),
+    "task_pages": (lambda c: next(c.task_pages("21")), "GET /tasks", None, 200, one(TASK), dict),
     "find_operation": (lambda c: c.find_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
     "get_operation": (lambda c: c.get_operation("op-1"), "GET /operations/op-1", None, 200, operation(), Operation),
     "list_operations": (lambda c: c.list_operations(), "GET /operations", None, 200, one(operation()), Operation),
     "get_operation_log": (
         lambda c: c.get_operation_log("op-1"),
+        "GET /operations/op-1/log",
+        None,
+        200,
+        [{"type": "TASK_CREATE"}],
+        dict,
+    ),
+    "read_operation_log": (
+        lambda c: c.read_operation_log("op-1", read_the_steps),
         "GET /operations/op-1/log",
         None,
         200,
@@ -176,6 +196,22 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         None,
         200,
         one(ASSIGNMENT),
+        dict,
+    ),
+    "read_assignments": (
+        lambda c: list(next(c.read_assignments("21", read_answers_as_they_are)).items),
+        "GET /assignments",
+        None,
+        200,
+        one(ASSIGNMENT),
+        dict,
+    ),
+    "find_last_assignment": (
+        lambda c: {"id": c.find_last_assignment("21")},
+        "GET /assignments",
+        None,
+        200,
+        one({"id": "0015--a"}),
         dict,
     ),
     "get_assignment": (
@@ -243,6 +279,7 @@ NOT_ONE_REQUEST = {
     "without_retries",
     "has_answers",
     "server_time",
+    "assignment_web_url",
     "web_url",
     "get_settled_pool",
     "pools_requiring",
@@ -308,7 +345,7 @@ class TestMethods:
         with pytest.raises(TolokaError):
             list_or_value(SENT[name][0](client(server)))
 
-    @pytest.mark.parametrize("name", [name for name in SENT if name not in ("get_operation_log", "get_requester")])
+    @pytest.mark.parametrize("name", [name for name in SENT if "operation_log" not in name and name != "get_requester"])
     def test_an_answer_of_another_shape_is_no_success(self, server: ScriptedServer, name: str) -> None:
         method, path = SENT[name][1].split(" ")
         for answer in ({}, [], {"id": "x"}, "OK", 5, True, [operation()], {"status": "SUCCESS"}):
@@ -339,6 +376,7 @@ class TestIds:
         "type": "DAWID_SKENE",
         "fields": ["result"],
         "status": AssignmentStatus.ACCEPTED,
+        "read": read_answers_as_they_are,
     }
     TAKEN = [
         (name, parameter.name)
@@ -443,16 +481,24 @@ class TestLists:
             assert page["limit"] == "300"
             assert page.get("pool_id") == arguments.get("pool_id")
 
-    @pytest.mark.parametrize("refused", [True, False])
-    def test_larger_pages(self, server: ScriptedServer, refused: bool) -> None:
-        too_large = {"limit": {"code": "VALUE_GREATER_THAN_MAX", "message": "Value must be less or equal to 300"}}
-        if refused:
-            server.error("GET", "/assignments", 400, "VALIDATION_ERROR", payload=too_large)
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            {"payload": {"limit": {"code": "VALUE_GREATER_THAN_MAX", "message": "Value must be less or equal to 300"}}},
+            {"payload": [{"path": "query.limit"}]},
+            {"payload": None},
+            {},
+            None,
+        ],
+    )
+    def test_larger_pages(self, server: ScriptedServer, refused: dict[str, Any] | None) -> None:
+        if refused is not None:
+            server.error("GET", "/assignments", 400, "VALIDATION_ERROR", **refused)
         for more in (True, False):
             server.answer("GET", "/assignments", json={"items": [{**ASSIGNMENT, "id": f"a-{more}"}], "has_more": more})
         found = list(client(server).assignment_pages("21", page_size=1000, after="a-1", status=["ACCEPTED"]))
         assert [[item["id"] for item in page] for page in found] == [["a-True"], ["a-False"]]
-        assert [query(server, index)["limit"] for index in (-2, -1)] == ["300" if refused else "1000"] * 2
+        assert [query(server, index)["limit"] for index in (-2, -1)] == ["1000" if refused is None else "300"] * 2
         assert [query(server, index)["id_gt"] for index in (-2, -1)] == ["a-1", "a-True"]
 
     def test_another_refusal_is_not_taken_for_one_of_the_page_size(self, server: ScriptedServer) -> None:
@@ -543,6 +589,52 @@ class TestLists:
         server.answer("GET", "/assignments", json={"items": items, "has_more": False})
         with pytest.raises(TolokaError, match="answered an item without id"):
             list(client(server).assignment_pages("21"))
+
+    @pytest.mark.parametrize("ids", [["9", "10", "9"], ["12", "11"], ["9", "9"], ["a-2", "a-1"], ["a-1", "b", "a-1"]])
+    def test_a_page_in_another_order(self, server: ScriptedServer, ids: list[str]) -> None:
+        """It would lose rows or double them without a word."""
+        page = {"items": [{**TASK, "id": "1"}], "has_more": True}
+        for path, method in (("/assignments", "assignment_pages"), ("/tasks", "list_tasks")):
+            server.answer("GET", path, json=page)
+            server.answer("GET", path, json={"items": [{**TASK, "id": name} for name in ids], "has_more": False})
+            with pytest.raises(
+                TolokaError, match=f"GET {path}, the page of 300 behind 1 (is not sorted by id: it has|has)"
+            ):
+                list(getattr(client(server), method)("21"))
+
+    @pytest.mark.parametrize("ids", [["9", "10"], ["10", "9"]])
+    def test_ids_in_the_order_of_numbers_or_of_text(self, server: ScriptedServer, ids: list[str]) -> None:
+        """Nothing documents which of them is the API's."""
+        server.answer("GET", "/pools", json={"items": [pool(id=name) for name in ids], "has_more": False})
+        assert [found.id for found in client(server).list_pools()] == ids
+
+    def test_a_page_that_goes_back_behind_the_one_before(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/pools", json={"items": [pool(id="11"), pool(id="12")], "has_more": True})
+        server.answer("GET", "/pools", json={"items": [pool(id="10")], "has_more": False})
+        with pytest.raises(TolokaError, match="the page of 300 behind 12 is not sorted by id: it has 10 behind 12"):
+            list(client(server).list_pools())
+
+    def test_a_page_that_goes_beyond_what_was_requested(self, server: ScriptedServer) -> None:
+        """So would a server do that does not know the filter."""
+        answer = {"items": [{"id": "a-1"}, {"id": "a-4"}], "has_more": False}
+        server.answer("GET", "/assignments", json=answer)
+        with pytest.raises(TolokaError, match="at the beginning has a-4, though only what is up to a-3 was requested"):
+            list(client(server).read_assignments("21", read_answers_as_they_are, until="a-3"))
+        assert query(server)["id_lte"] == "a-3"
+
+    def test_ids_whose_order_nobody_documents(self, server: ScriptedServer) -> None:
+        """Of operations they are UUIDs; closing a pool must not fail for how a store sorts them."""
+        ids = ["f" + UUID[1:], UUID]
+        server.answer("GET", "/operations", json={"items": [operation(id=name) for name in ids], "has_more": False})
+        assert [found.id for found in client(server).list_operations()] == ids
+
+    @pytest.mark.parametrize("has_more", ["false", 0, 1, None, []])
+    def test_whether_there_is_more_is_said_clearly(self, server: ScriptedServer, has_more: Any) -> None:
+        server.answer("GET", "/tasks", json={"items": [TASK], "has_more": has_more})
+        with pytest.raises(
+            TolokaError, match="GET /tasks answered a page with 1 items, 0015--1 to 0015--1, whose has_more"
+        ):
+            list(client(server).list_tasks("21"))
 
     @pytest.mark.parametrize("more", [[], [pool(id="22")]])
     @pytest.mark.parametrize("has_more", [True, False])
@@ -988,6 +1080,8 @@ class TestWebUrl:
     def test_production(self) -> None:
         url = TolokaClient(ClientSettings(TOKEN)).web_url(self.POOL)
         assert url == "https://platform.toloka.ai/requester/project/10/pool/21"
+        page = TolokaClient(ClientSettings(TOKEN)).assignment_web_url("21", "a-1")
+        assert page == "https://platform.toloka.ai/task/21/a-1"
 
     def test_sandbox(self) -> None:
         url = TolokaClient(ClientSettings(TOKEN, base_url=SANDBOX)).web_url(self.TRAINING)

@@ -192,6 +192,8 @@ INPUTS = {
     "name": {"type": "string", "min_length": 2, "max_length": 4},
     "words": {"type": "array_string", "allowed_values": ["a", "b"]},
     "flag": {"type": "boolean"},
+    "place": {"type": "coordinates"},
+    "places": {"type": "array_coordinates"},
 }
 
 
@@ -207,6 +209,15 @@ INPUTS = {
         ({"words": "a"}, "ARRAY_EXPECTED"),
         ({"words": ["a", "c"]}, "VALUE_NOT_ALLOWED"),
         ({"flag": "true"}, "BOOLEAN_EXPECTED"),
+        ({"place": 1}, "STRING_EXPECTED"),
+        ({"place": "Berlin"}, "INVALID_COORDINATES_SYNTAX"),
+        ({"place": "22.3341"}, "INVALID_COORDINATES_SYNTAX"),
+        ({"place": "22.3341;32.32"}, "INVALID_COORDINATES_SYNTAX"),
+        ({"place": "22.3341,32.32,1"}, "INVALID_COORDINATES_SYNTAX"),
+        ({"place": "90.1,0"}, "INVALID_COORDINATES_SYNTAX"),
+        ({"place": "0,-180.1"}, "INVALID_COORDINATES_SYNTAX"),
+        ({"places": ["22.3341", "32.32"]}, "INVALID_COORDINATES_SYNTAX"),
+        ({"place": "22.3341,32.32", "places": ["-90,180", "0,0"]}, None),
         ({"count": 2, "share": 1, "name": "ab", "words": ["b", "a"], "flag": False}, None),
     ],
 )

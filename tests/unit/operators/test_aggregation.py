@@ -53,6 +53,14 @@ def started(toloka: EmulatorServer) -> int:
     return sum(request["status"] == 202 for request in requests)
 
 
+def tasks(*ids: str) -> dict[str, Any]:
+    return {"items": [{"id": name, "input_values": {"text": name}} for name in ids], "has_more": False}
+
+
+def label(task_id: str) -> dict[str, Any]:
+    return {"task_id": task_id, "input_values": {"text": task_id}, "is_control": False}
+
+
 def running(status: str = "RUNNING", **more: Any) -> dict[str, Any]:
     told = {"pool_id": "21", "algorithm": "DAWID_SKENE", "aggregated_output_fields": ["label"]}
     return operation(status, "SOLUTION.AGGREGATE", **{"parameters": told, **more})
@@ -72,9 +80,51 @@ def test_a_row_for_each_task(
     assert outcome.result == {"pool_id": pool_id, "operation_id": operation_id, "path": str(path), "solutions": 6}
     assert len(outcome.triggers) == int(deferrable)
     client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
-    assert read(path) == [solution.raw for solution in client.list_aggregated_solutions(operation_id)]
+    inputs = {each.id: each.input_values for each in client.list_tasks(pool_id)}
+    assert read(path) == [
+        {**solution.raw, "input_values": inputs[solution.task_id], "is_control": False}
+        for solution in client.list_aggregated_solutions(operation_id)
+    ]
     assert [file.name for file in path.parent.iterdir()] == ["solutions.jsonl"]
     assert started(toloka) == 1
+
+
+@pytest.fixture
+def with_control_tasks(toloka: EmulatorServer) -> str:
+    """A pool with six tasks and a control task; people answer two and one of them at a time."""
+    mixer = {"real_tasks_count": 2, "golden_tasks_count": 1, "training_tasks_count": 0}
+    pool_id = toloka.add_pool(6, overlap=3, mixer_config=mixer)
+    known = [{"output_values": {"label": "yes"}, "correctness_weight": 1}]
+    golden = {"pool_id": pool_id, "input_values": {"text": "Golden"}, "known_solutions": known}
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
+    client.create_tasks([{**golden, "infinite_overlap": True}])
+    toloka.progressions.set(Progression(seconds=0))
+    client.open_pool(pool_id)
+    toloka.clock.advance(24 * 3600)
+    return pool_id
+
+
+def test_control_tasks_are_marked_or_left_out(with_control_tasks: str, tmp_path: Path) -> None:
+    assert aggregate(with_control_tasks, tmp_path / "all.jsonl").result["solutions"] == 7
+    rows = read(tmp_path / "all.jsonl")
+    [control] = [row for row in rows if row["is_control"]]
+    assert control["input_values"] == {"text": "Golden"}
+    assert control["known_solutions"][0]["output_values"] == {"label": "yes"}
+    assert [row for row in rows if "known_solutions" in row] == [control]
+    outcome = aggregate(with_control_tasks, tmp_path / "real.jsonl", only_real_tasks=True)
+    assert outcome.result["solutions"] == 6
+    assert read(tmp_path / "real.jsonl") == [row for row in rows if not row["is_control"]]
+
+
+def test_a_label_of_a_task_that_the_pool_does_not_have(server: ScriptedServer, connection: str, tmp_path: Path) -> None:
+    server.default("GET", "/pools/21", pool())
+    server.default("GET", "/operations", NO_OPERATIONS)
+    server.answer("POST", START, 202, running(id="op-1", status="SUCCESS"))
+    server.answer("GET", "/aggregated-solutions/op-1", json={"items": [{"task_id": "t-3"}], "has_more": False})
+    server.answer("GET", "/tasks", json=tasks("t-1", "t-2"))
+    with pytest.raises(AirflowException, match="Pool 21 has no task 't-3', so its input values are not known"):
+        aggregate("21", tmp_path / "rows.jsonl")
+    assert not (tmp_path / "rows.jsonl").exists()
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "SUCCESS"])
@@ -144,6 +194,7 @@ def test_a_further_attempt_goes_on_with_the_results(server: ScriptedServer, conn
     server.default("GET", "/pools/21", pool())
     server.default("GET", "/operations", NO_OPERATIONS)
     server.answer("POST", START, 202, running(id="op-1", status="SUCCESS"))
+    server.default("GET", "/tasks", tasks("t-1", "t-2"))
     server.answer("GET", path, json={"items": [{"task_id": "t-1"}], "has_more": True})
     server.error("GET", path, 429, "TOO_MANY_REQUESTS", payload={"interval": "HOUR"})
     with pytest.raises(AirflowException, match="The quota of this call is spent; it returns by") as failure:
@@ -152,8 +203,8 @@ def test_a_further_attempt_goes_on_with_the_results(server: ScriptedServer, conn
     server.answer("GET", "/operations/op-1", json=running(id="op-1", status="SUCCESS"))
     server.answer("GET", path, json={"items": [{"task_id": "t-2"}], "has_more": False})
     assert aggregate("21", tmp_path / "rows.jsonl").result["solutions"] == 2
-    assert read(tmp_path / "rows.jsonl") == [{"task_id": "t-1"}, {"task_id": "t-2"}]
-    assert "task_id_gt=t-1" in server.seen[-1].query
+    assert read(tmp_path / "rows.jsonl") == [label("t-1"), label("t-2")]
+    assert any("task_id_gt=t-1" in seen.query for seen in server.seen)
     assert len(server.calls("POST")) == 1
 
 
@@ -171,7 +222,7 @@ class TestState:
     )
     def test_it_is_read_as_it_was_written(self, state: AggregationState) -> None:
         assert AggregationState.load(state.dump()) == state
-        assert json.loads(state.dump())["version"] == 1
+        assert json.loads(state.dump())["version"] == 2
 
     @pytest.mark.parametrize(
         ("text", "state"),
@@ -179,8 +230,10 @@ class TestState:
             ("asked", AggregationState()),
             ("asked op-1 op-2", AggregationState(previous_ids=("op-1", "op-2"))),
             ("op-3 ", AggregationState("op-3")),
-            ("op-3 t-1", AggregationState("op-3", last_task_id="t-1")),
+            ("op-3 t-1", AggregationState("op-3")),
             ('{"version": 1}', AggregationState()),
+            ('{"version": 1, "operation_id": "op-3", "last_task_id": "t-1"}', AggregationState("op-3")),
+            ('{"version": 3, "operation_id": "op-3", "last_task_id": "t-1"}', AggregationState("op-3", (), "t-1")),
             ('{"operation_id": "op-3"}', AggregationState("op-3")),
             ('{"version": 2, "operation_id": "op-3", "previous_ids": null, "more": [1]}', AggregationState("op-3")),
         ],
@@ -190,13 +243,14 @@ class TestState:
 
 
 @pytest.mark.parametrize(
-    ("stored", "sent"),
-    [("asked op-0", []), ("op-1 ", []), ("op-1 t-1", ["task_id_gt=t-1"])],
-    ids=["about to start", "started", "half written"],
+    "stored",
+    ["asked op-0", "op-1 ", "op-1 t-1", '{"version": 1, "operation_id": "op-1", "last_task_id": "t-1"}'],
+    ids=["about to start", "started", "half written", "half written, version 1"],
 )
 def test_an_attempt_resumes_what_the_version_before_began(
-    server: ScriptedServer, connection: str, tmp_path: Path, stored: str, sent: list[str]
+    server: ScriptedServer, connection: str, tmp_path: Path, stored: str
 ) -> None:
+    """Its rows had no input values, so they are written again."""
     path = tmp_path / "rows.jsonl"
     rows = [b'{"task_id": "t-1"}'] if "t-1" in stored else []
     # The key that the version before gave to the folder of this task's parts.
@@ -207,10 +261,11 @@ def test_an_attempt_resumes_what_the_version_before_began(
     server.default("GET", "/pools/21", pool())
     server.default("GET", "/operations", {"items": listed, "has_more": False})
     server.default("GET", "/operations/op-1", running("SUCCESS", id="op-1"))
-    server.answer("GET", "/aggregated-solutions/op-1", json={"items": [{"task_id": "t-2"}], "has_more": False})
-    assert aggregate("21", path).result["operation_id"] == "op-1"
-    assert read(path) == [*map(json.loads, rows), {"task_id": "t-2"}]
-    assert [part for part in server.seen[-1].query.split("&") if part.startswith("task_id")] == sent
+    server.answer("GET", "/aggregated-solutions/op-1", json={"items": [{"task_id": "t-1"}], "has_more": False})
+    server.answer("GET", "/tasks", json=tasks("t-1"))
+    result = aggregate("21", path).result
+    assert (result["operation_id"], result["solutions"]) == ("op-1", 1)
+    assert read(path) == [label("t-1")]
     assert server.calls("POST") == []
 
 

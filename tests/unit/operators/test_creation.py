@@ -309,6 +309,25 @@ class TestExpiry:
         assert expires.timestamp() - virtual.now == pytest.approx(86400, abs=1)
         assert toloka.run(CreatePoolOperator, config=ENDLESS, expires_in=span) == made
 
+    @pytest.mark.parametrize("date", ["2001-01-01T00:00:00.000", datetime(2001, 1, 1, tzinfo=UTC)])
+    @pytest.mark.parametrize(
+        "argument", [{"will_expire": "2040-01-01T12:00:00Z"}, {"expires_in": timedelta(days=10_000)}]
+    )
+    def test_an_argument_wins_over_a_date_that_has_passed(
+        self, toloka: Toloka, date: Any, argument: dict[str, Any]
+    ) -> None:
+        made = toloka.run(CreatePoolOperator, config={**POOL, "will_expire": date}, **argument)
+        assert made["will_expire"] > "2039"
+
+    def test_an_argument_wins_over_the_date_of_a_stored_pool(self, toloka: Toloka, tmp_path: Path) -> None:
+        path = tmp_path / "pool.json"
+        path.write_text(json.dumps(POOL))
+        with pytest.raises(ValueError, match="will_expire of config and will_expire say both"):
+            toloka.run(CreatePoolOperator, config=str(path), will_expire="2040-01-01T12:00:00Z")
+        path.write_text(json.dumps({**POOL, "will_expire": "2001-01-01T00:00:00.000"}))
+        made = toloka.run(CreatePoolOperator, config=str(path), will_expire="2040-01-01T12:00:00Z")
+        assert made["will_expire"] == NOON
+
     def test_an_attempt_that_is_late_still_finds_the_pool(self, toloka: Toloka) -> None:
         made = toloka.run(CreatePoolOperator)
         assert toloka.run(CreatePoolOperator, config=ENDLESS, will_expire="2001-01-01T00:00:00Z") == made
@@ -330,6 +349,10 @@ class TestExpiry:
             ({"expires_in": 5, "will_expire": "2040-01-01T00:00:00Z"}, "expires_in and will_expire say both"),
             ({"config": POOL, "expires_in": 5}, "will_expire of config and expires_in say both"),
             ({"config": {**POOL, "will_expire": "2001-01-01"}}, "will_expire of config is 2001-01-01, which is in"),
+            (
+                {"config": {**POOL, "will_expire": "soon"}, "expires_in": 5},
+                "will_expire of config is 'soon'; it must be",
+            ),
             ({"config": {**POOL, "will_expire": datetime(2040, 1, 1)}}, "must be a time with a zone"),
         ],
     )
@@ -422,6 +445,11 @@ class TestClone:
         ):
             toloka.run(ClonePoolOperator, pool_id=old)
         assert toloka.run(ClonePoolOperator, pool_id=old, expires_in=60)["status"] == "CLOSED"
+
+    def test_an_argument_wins_over_a_change_that_has_passed(self, toloka: Toloka) -> None:
+        passed = {"will_expire": "2001-01-01T00:00:00"}
+        made = toloka.run(ClonePoolOperator, changes=passed, will_expire="2040-01-01T12:00:00Z")
+        assert made["will_expire"] == NOON
 
     def test_two_dates(self, toloka: Toloka) -> None:
         with pytest.raises(ValueError, match="say both"):

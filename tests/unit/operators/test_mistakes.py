@@ -167,7 +167,9 @@ def test_an_error_of_a_function_of_the_dag_is_tried_again(server: ScriptedServer
     def decide(assignment: Any) -> Any:
         raise ValueError("the model is not loaded yet")
 
-    server.default("GET", "/assignments", {"items": [{"id": "a-1", "pool_id": "21", "status": "SUBMITTED"}]})
+    server.default(
+        "GET", "/assignments", {"items": [{"id": "a-1", "pool_id": "21", "status": "SUBMITTED"}], "has_more": False}
+    )
     with pytest.raises(ValueError, match="the model is not loaded yet") as caught:
         run_task(ReviewAssignmentsOperator(task_id="review", pool_id="21", decide=decide))
     assert type(caught.value) is ValueError

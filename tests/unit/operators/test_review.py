@@ -18,6 +18,7 @@ from toloka_airflow.api.models import Assignment
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.assignments import ReviewAssignmentsOperator
+from toloka_airflow.voting import MajorityVote
 
 YES = {"status": "ACCEPTED", "public_comment": "Thank you"}
 NO = {"status": "REJECTED", "public_comment": "This is no cat"}
@@ -167,7 +168,7 @@ def test_an_archived_pool(server: ScriptedServer, connection: str) -> None:
     [
         ({"public_comment": " "}, "public_comment is ' '; people read it"),
         ({"public_comment": "x" * 2049}, "text of up to 2048 characters"),
-        ({"public_comment": None}, "public_comment is None"),
+        ({"status": "REJECTED", "public_comment": None}, "public_comment is None"),
         ({"status": "accepted"}, "status is 'accepted'; it must be ACCEPTED or REJECTED"),
         ({"status": "SUBMITTED"}, "status is 'SUBMITTED'"),
         ({"comment": "x"}, "a decision has public_comment and status"),
@@ -200,7 +201,14 @@ def test_a_decision_that_is_none(
         (b"{", "line 2: it is not JSON"),
         (b"[]", "line 2: it is no object with an assignment_id"),
         (b'{"assignment_id": "a/b", "status": "ACCEPTED", "public_comment": "x"}', "line 2: assignment_id is 'a/b'"),
-        (b'{"assignment_id": "a-1", "status": "ACCEPTED", "public_comment": "x"}', "line 2: a-1 is decided twice"),
+        (
+            b'{"assignment_id": "a-1", "status": "ACCEPTED", "public_comment": "x"}',
+            "line 2: a-1 is decided twice, first in line 1",
+        ),
+        (
+            b'{"assignment_id": "a-2", "status": "ACCEPTED", "public_comment": "x", "status": "REJECTED"}',
+            "line 2: it is not JSON: of assignment_id, status, public_comment, status, one is there twice",
+        ),
         (b"x" * 70_000, "line 2: it is longer than"),
     ],
 )
@@ -222,6 +230,108 @@ def test_a_damaged_file(server: ScriptedServer, connection: str, tmp_path: Path,
         review("21", str(path))
 
 
+def as_table(*rows: str, header: str = "ASSIGNMENT:assignment_id\tACCEPT:verdict\tACCEPT:comment") -> bytes:
+    return "\n".join([header, *rows, ""]).encode()
+
+
+@pytest.mark.parametrize("name", ["review.tsv", "review.TSV.gz", "review.csv"])
+def test_the_table_that_tolokas_page_takes(toloka: EmulatorServer, tmp_path: Path, name: str) -> None:
+    """As it is downloaded there, with a row for each task, and filled in by somebody with a spreadsheet."""
+    ids = list(statuses(toloka, pool := answered(toloka)))
+    header = '\ufeffINPUT:text\t"ASSIGNMENT:assignment_id"\tASSIGNMENT:status\tACCEPT:verdict\tACCEPT:comment'
+    rows = [
+        f"one\t{ids[0]}\tSUBMITTED\t-\t",
+        f'"two\r\n""lines"""\t{ids[0]}\tSUBMITTED\t-\t"This is ""no"" cat,\r\nbut a dog"',
+        f"three\t{ids[0]}\tSUBMITTED\t\t",
+        "\t\t\t\t",
+        "",
+        f"four\t{ids[1]}\tSUBMITTED\t+\t",
+        f"five\t{ids[1]}\tSUBMITTED\t+\t",
+        f"six\t{ids[2]}\tSUBMITTED\t APPROVED \tThank you",
+        f"seven\t{ids[3]}\tSUBMITTED\trejected\tNo",
+        f"eight\t{ids[4]}\tSUBMITTED\t\t",
+    ]
+    text = "\r\n".join([header, *rows, ""])
+    if "csv" in name:
+        text = text.replace("\t", ",")
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    assert review(pool, str(path)) == {"pool_id": pool, **counts(accepted=2, rejected=2)}
+    assert review(pool, str(path)) == {"pool_id": pool, **counts(accepted=2, rejected=2, already=4)}
+    decided = {answer.id: (answer.status.value, answer.raw.get("public_comment")) for answer in answers(toloka, pool)}
+    assert decided == {
+        **dict.fromkeys(ids, ("SUBMITTED", None)),
+        ids[0]: ("REJECTED", 'This is "no" cat,\r\nbut a dog'),
+        ids[1]: ("ACCEPTED", None),
+        ids[2]: ("ACCEPTED", "Thank you"),
+        ids[3]: ("REJECTED", "No"),
+    }
+    assert len(toloka.journal.requests(method="PATCH")) == 4
+
+
+def test_an_acceptance_may_do_without_a_comment(toloka: EmulatorServer, pool_id: str) -> None:
+    assert review(pool_id, decide=lambda answer: {"status": "ACCEPTED"})["accepted"] == 12
+    assert {answer.raw.get("public_comment") for answer in answers(toloka, pool_id)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            as_table("a-1\t+\t", "a-2\t+\t", "a-1\t-\tNo cat"),
+            "line 4: a-1 is REJECTED here, but ACCEPTED in line 2; all of an assignment",
+        ),
+        (as_table("a-1\t-\tNo cat", "a-1\t-\tNo dog"), "line 3: a-1 has another ACCEPT:comment in line 2"),
+        (as_table("a-0\t+\t", "a-1\t-\t"), "line 3: assignment a-1 is rejected without an ACCEPT:comment; people"),
+        (as_table("a-1\t-\t" + "x" * 2049), "line 2: assignment a-1: public_comment is 'xx"),
+        (as_table("a-1\tyes\t"), "line 2: ACCEPT:verdict is 'yes'; it must be +, ACCEPTED, APPROVED, -, REJECTED or"),
+        (as_table("a-1\t\u2013\tNo cat"), r"line 2: ACCEPT:verdict is '\u2013'; it must be +"),
+        (as_table("a-1\t\tNo cat"), "line 2: it has an ACCEPT:comment but no ACCEPT:verdict"),
+        (as_table("\t+\t"), "line 2: ASSIGNMENT:assignment_id is ''"),
+        (as_table("a/1\t+\t"), "line 2: ASSIGNMENT:assignment_id is 'a/1'"),
+        (as_table("a-1\t+"), "line 2: it has 2 cells, but the header has 3"),
+        (as_table('a-1\t-\t"No cat'), "line 2: its quotes are odd"),
+        (
+            # Else a-1 would be rejected by the verdict of a-3.
+            as_table(
+                'a-1\t"Yes\t+\t',
+                "a-2\tno\t+\t",
+                'a-3\tno"\t-\tNo cat',
+                header="ASSIGNMENT:assignment_id\tOUTPUT:why\tACCEPT:verdict\tACCEPT:comment",
+            ),
+            "line 2: by its quotes it is one row up to line 4, but each of these lines has as many cells as a row",
+        ),
+        (as_table(header="assignment_id\tACCEPT:verdict"), "line 1: there is no column ASSIGNMENT:assignment_id; the "),
+        (as_table(header="ASSIGNMENT:assignment_id\tverdict"), "no column ACCEPT:verdict; the header is 'ASSIGNMENT:"),
+        (
+            as_table(header="ASSIGNMENT:assignment_id\tACCEPT:verdict\tACCEPT:comments"),
+            "line 1: there is a column 'ACCEPT:comments'; those of a review are",
+        ),
+        (
+            as_table(header="ASSIGNMENT:assignment_id\tACCEPT:verdict\tACCEPT:verdict"),
+            "line 1: the column ACCEPT:verdict is there 2 times",
+        ),
+        (as_table().decode().encode("utf-16"), "line 1: it is not UTF-8: byte 1 is 0xff. Save the file as UTF-8"),
+        (
+            as_table().decode().replace("\t", ",").encode(),
+            "line 1: the header 'ASSIGNMENT:assignment_id,ACCEPT:verdict",
+        ),
+        (as_table().decode().replace("\t", ";").encode(), "has semicolons and no tab: the cells of .csv have commas"),
+        (b"", "is empty; its first line must have the columns"),
+    ],
+)
+def test_a_table_that_cannot_be_meant(
+    server: ScriptedServer, connection: str, tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "review.tsv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError) as refusal:
+        review("21", str(path))
+    assert f"decisions: {path}" in str(refusal.value)
+    assert message in str(refusal.value)
+    assert server.seen == []
+
+
 def test_a_function_that_goes_on_counts_what_was_decided_before(toloka: EmulatorServer, pool_id: str) -> None:
     toloka.faults.add("PATCH", "/api/v1/assignments/{id}", skip=5, status=403)
     with pytest.raises(AirflowFailException):
@@ -236,6 +346,9 @@ def test_a_function_that_goes_on_counts_what_was_decided_before(toloka: Emulator
     [
         ({}, "decisions or decide must be given"),
         ({"decisions": {}, "decide": lambda answer: None}, "and not both"),
+        ({"decisions": MajorityVote("label", min_share=1, comment="No")}, "decisions is .*: give it as decide"),
+        ({"decide": MajorityVote}, "decide is <class .*; it must be a function, or one like MajorityVote"),
+        ({"decide": "majority"}, "decide is 'majority'; it must be a function"),
         ({"decisions": {"a b": YES}}, "an assignment's id is 'a b', which is no id"),
         (
             {"decisions": "/nowhere/decisions.jsonl"},
@@ -244,7 +357,11 @@ def test_a_function_that_goes_on_counts_what_was_decided_before(toloka: Emulator
         ({"decisions": 5}, "decisions is 5; it must be the path of a file"),
         ({"decisions": [YES]}, "decisions: number 1: it is no object with an assignment_id"),
         ({"decisions": ["a-1"]}, "decisions: number 1: it is no object"),
-        ({"decisions": [{"assignment_id": "a-1", **YES}] * 2}, "decisions: number 2: a-1 is decided twice"),
+        (
+            {"decisions": [{"assignment_id": "a-1", **YES}] * 2},
+            "decisions: number 2: a-1 is decided twice, first in number 1",
+        ),
+        ({"decisions": {5: YES, "5": NO}}, "decisions: assignment 5 is decided twice"),
         ({"decisions": "None"}, "decisions is 'None': a template or an upstream task gave no path"),
         ({"decisions": {"a-1": YES}, "in_flight": 0}, "in_flight is 0"),
         ({"decisions": {"a-1": YES}, "in_flight": True}, "in_flight is True"),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
+import numpy
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
@@ -21,7 +24,7 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.tasks import CreateTasksOperator
-from toloka_airflow.transfer import upload_results
+from toloka_airflow.transfer.upload import upload_results
 
 TASKS = "/api/v1/tasks"
 OPERATION = "/api/v1/operations/{id}"
@@ -143,7 +146,65 @@ def test_csv_is_read_by_the_specification_of_the_project(client: TolokaClient, t
     assert second["input_values"] == {"text": "b", "count": 2}
 
 
-def test_a_training(client: TolokaClient, source: str) -> None:
+TREES: list[dict[str, Any]] = [
+    {"trees": ["Oak", "Pine, old"], "count": 3, "places": ["22.3341,32.32"]},
+    {"trees": ["Elm"], "count": 4, "places": []},
+]
+
+
+def trees_csv(path: Path) -> str:
+    path.write_text(
+        "INPUT:trees,INPUT:count,INPUT:places,TASK:id\n"
+        '"Oak,""Pine, old""",3.0,"""22.3341,32.32""",1\n,,,\nElm,4,[],2\n,,,\n'
+    )
+    return str(path)
+
+
+def trees_json(path: Path) -> str:
+    path.write_text(json.dumps([{"input_values": {**values, "count": float(values["count"])}} for values in TREES]))
+    return str(path)
+
+
+def trees_parquet(path: Path) -> str:
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {f"INPUT:{name}": [*(values[name] for values in TREES), None] for name in TREES[0]}
+    columns["INPUT:count"] = [3.0, 4.0, None]
+    parquet.write_table(pyarrow.table(columns), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(trees_csv, "a.csv"), (trees_json, "a.json"), (trees_parquet, "a.parquet")]
+)
+def test_values_as_people_write_them(client: TolokaClient, tmp_path: Path, write: Any, name: str) -> None:
+    inputs = {"trees": {"type": "array_string"}, "count": {"type": "integer"}, "places": {"type": "array_coordinates"}}
+    spec = {**PROJECT["task_spec"], "input_spec": inputs}
+    pool_id = client.create_pool({**POOL, "project_id": client.create_project({**PROJECT, "task_spec": spec}).id}).id
+    result = upload(pool_id, write(tmp_path / name)).result
+    assert (result["total"], result["created"], result["invalid"]) == (2, 2, 0)
+    assert [task.input_values for task in client.list_tasks(pool_id)] == TREES
+
+
+def test_dates_of_numpy_are_refused(client: TolokaClient) -> None:
+    spec = {**PROJECT["task_spec"], "input_spec": {"day": {"type": "json"}}}
+    pool_id = client.create_pool({**POOL, "project_id": client.create_project({**PROJECT, "task_spec": spec}).id}).id
+    day = numpy.datetime64("2026-03-02", "ns")
+    for value in (day, numpy.array([day])):
+        with pytest.raises(AirflowFailException, match="item 1: it cannot be written as JSON"):
+            upload(pool_id, [{"input_values": {"day": value}}])
+    assert list(client.list_tasks(pool_id)) == []
+
+
+@both_ways
+def test_a_training(
+    toloka: EmulatorServer, client: TolokaClient, tmp_path: Path, deferrable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its tasks are for everybody, so that none of them is a control task that runs out."""
+    toloka.progressions.set(Progression(looks=2))
+    lessons = [{**task, "known_solutions": [{"output_values": {"answer": "yes"}}]} for task in tasks(60)]
+    source = write(tmp_path / "tasks.jsonl", lessons)
     training = {
         "project_id": client.create_project(PROJECT).id,
         "private_name": "Training",
@@ -157,9 +218,10 @@ def test_a_training(client: TolokaClient, source: str) -> None:
         "inherited_instructions": True,
     }
     training_id = client.create_training(training).id
-    outcome = upload(training_id, source)
+    outcome = upload(training_id, source, deferrable=deferrable)
     check_once(client, training_id, outcome.result, 60)
     assert outcome.xcoms["toloka_link"].endswith(f"/training/{training_id}")
+    assert "control tasks" not in caplog.text
 
 
 def test_chunks_are_cut_by_bytes(client: TolokaClient, pool_id: str) -> None:
@@ -173,7 +235,16 @@ def test_chunks_are_cut_by_bytes(client: TolokaClient, pool_id: str) -> None:
 # What goes wrong on the way
 
 
-@pytest.mark.parametrize("route", [("POST", TASKS), ("GET", OPERATION), ("GET", LOG)], ids=["send", "look", "log"])
+STEPS = [("POST", TASKS), ("GET", OPERATION), ("GET", LOG)]
+each_step = pytest.mark.parametrize("route", STEPS, ids=["send", "find", "log"])
+
+
+def first_attempt(route: tuple[str, str]) -> int:
+    """Return the number of an attempt that sends such requests though nothing was sent before."""
+    return 2 if route == ("GET", OPERATION) else 1
+
+
+@each_step
 @pytest.mark.parametrize(
     "fault",
     [
@@ -195,11 +266,11 @@ def test_trouble_that_passes(
     fault: dict[str, Any],
 ) -> None:
     toloka.faults.add(*route, skip=2, times=3, **fault)
-    check_once(client, pool_id, upload(pool_id, source).result, 60)
+    check_once(client, pool_id, upload(pool_id, source, first_attempt(route)).result, 60)
     assert len(toloka.faults) == 0
 
 
-@pytest.mark.parametrize("route", [("POST", TASKS), ("GET", OPERATION), ("GET", LOG)], ids=["send", "look", "log"])
+@each_step
 @pytest.mark.parametrize("skip", [0, 1, 3, 5])
 @pytest.mark.parametrize("in_flight", [1, 4])
 def test_an_attempt_that_ends_anywhere_is_completed_by_the_next(
@@ -211,11 +282,14 @@ def test_an_attempt_that_ends_anywhere_is_completed_by_the_next(
     skip: int,
     in_flight: int,
 ) -> None:
-    toloka.faults.add(*route, skip=skip, status=403)
+    first = first_attempt(route)
+    # Of what is found ahead, something may be of no use: there is nothing behind the last batch.
+    toloka.faults.add(*route, skip=skip, times=1 if first == 1 else 20, status=403)
     with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
-        upload(pool_id, source, in_flight=in_flight)
-    check_once(client, pool_id, upload(pool_id, source, attempt=2, in_flight=in_flight).result, 60)
-    check_once(client, pool_id, upload(pool_id, source, attempt=3, in_flight=in_flight).result, 60)
+        upload(pool_id, source, first, in_flight=in_flight)
+    toloka.faults.clear()
+    for attempt in (first + 1, first + 2):
+        check_once(client, pool_id, upload(pool_id, source, attempt, in_flight=in_flight).result, 60)
 
 
 def test_an_attempt_after_an_answer_that_was_lost_for_good(
@@ -260,6 +334,67 @@ def test_a_pool_that_is_held_by_another_operation(
     others = Counter(other=2 if holder == "upload" else 1)
     assert uploaded(client, pool_id) == expected(60) + others
     assert len(outcome.triggers) == (1 + (holder == "opening") if deferrable else 0)
+
+
+def requests_of_upload(toloka: EmulatorServer, since: int = 0) -> list[str]:
+    """Return the requests about tasks and operations, by what they are for, that came after so many others."""
+    names = {("POST", TASKS): "send", ("GET", OPERATION): "find", ("GET", LOG): "log"}
+    shapes = [(entry["method"], re.sub(r"[0-9a-f-]{36}", "{id}", entry["path"])) for entry in toloka.journal.requests()]
+    return [names[shape] for shape in shapes[since:] if shape in names]
+
+
+def test_what_became_of_batches_is_fetched_while_others_are_sent(toloka: EmulatorServer, pool_id: str) -> None:
+    """Two requests for each, as all are done at once, and four to find out that nothing else was sent before."""
+    upload(pool_id, tasks(200), in_flight=2)
+    found = requests_of_upload(toloka)
+    assert Counter(found) == Counter(send=20, log=20, find=4)
+    last_sent = len(found) - found[::-1].index("send")
+    # Two are being sent, and four may be kept until their results are there.
+    assert found[:last_sent].count("log") >= 20 - 2 - 4
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_what_is_there_is_found_a_few_batches_ahead_and_read_once(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, in_flight: int
+) -> None:
+    """One request to find each batch, one for its log, one for what could be behind each; and a few beyond the end."""
+    upload(pool_id, source, in_flight=in_flight)
+    before = len(toloka.journal.requests())
+    check_once(client, pool_id, upload(pool_id, source, 2, in_flight=in_flight).result, 60)
+    found = Counter(requests_of_upload(toloka, before))
+    assert found["log"] == 6
+    assert found["find"] <= 6 + 6 + in_flight + 3
+    assert "send" not in found
+
+
+@pytest.mark.parametrize("blocking", ["another operation", "its own, of a previous attempt", "its own"])
+def test_no_deferral_comes_through_what_uploads(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str, blocking: str
+) -> None:
+    """It is the operator that defers, for an operation that it is given."""
+    if blocking == "another operation":
+        client.create_tasks([{"pool_id": pool_id, **tasks(1)[0]}], allow_defaults=True)
+    toloka.progressions.set(Progression(seconds=1000))
+    operator = CreateTasksOperator(task_id="upload", pool_id=pool_id, tasks=source, deferrable=True, defer_after=0)
+    if blocking == "another operation":
+        client.open_pool(pool_id)
+    for attempt in (1, 2) if blocking == "its own, of a previous attempt" else (1,):
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute({"ti": TaskInstance(task_id="upload", try_number=attempt)})  # type: ignore[typeddict-item]
+    assert deferred.value.method_name == f"{'operations' if blocking == 'its own' else 'blocking_operation'}_finished"
+    through = [str(frame.f_globals["__name__"]) for frame, _ in walk_tb(deferred.tb)]
+    assert "toloka_airflow.operators.tasks" in through
+    assert not [name for name in through if name.startswith("toloka_airflow.transfer")]
+
+
+def test_the_log_has_percent_and_the_time_that_is_left(
+    toloka: EmulatorServer, pool_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toloka.progressions.set(Progression(seconds=30))
+    with VirtualTime(toloka, datetime(2100, 1, 1, tzinfo=UTC)):
+        upload(pool_id, tasks(60), poll_interval=1.0, in_flight=1)
+    shown = re.findall(r"Sent 30 tasks, 0.0 MB, in 3 operations; about (\d+)%, (\d+) s left", capsys.readouterr().out)
+    assert [tuple(map(int, numbers)) for numbers in shown] == [(52, 56)]  # of 61 s for the 31 that are read
 
 
 # What is wrong with the tasks
@@ -361,6 +496,7 @@ def test_a_source_that_grew_while_its_operation_ran_is_refused(
     toloka.faults.add("GET", OPERATION, skip=1, status=403, times=3)
     with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
         upload(pool_id, path)
+    toloka.faults.clear()
     write(tmp_path / "tasks.jsonl", tasks(25))
     with pytest.raises(AirflowFailException, match="does not say what became of task 6"):
         upload(pool_id, path, attempt=2, deferrable=deferrable)
@@ -423,6 +559,36 @@ def test_a_pool_that_was_made_anew_gets_all_tasks(
     check_once(client, other, upload(other, source, attempt=2).result, 60)
 
 
+@pytest.mark.parametrize("repaired", [(3, 13), (3,), (13,)], ids=str)
+def test_refused_tasks_can_be_repaired_wherever_an_attempt_ended(
+    toloka: EmulatorServer,
+    client: TolokaClient,
+    pool_id: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    repaired: tuple[int, ...],
+) -> None:
+    """What was wrong with them is no longer true of what is there now, though it was written down."""
+    monkeypatch.setattr(upload_results, "PART_BYTES", 1)
+    rows = with_invalid(60, 3, 13)
+    path = write(tmp_path / "tasks.jsonl", rows)
+    toloka.faults.add("GET", LOG, skip=4, status=403)
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        upload(pool_id, path, in_flight=1)
+    for number in repaired:
+        rows[number - 1] = tasks(1, number)[0]
+    write(tmp_path / "tasks.jsonl", rows)
+    still = {3, 13} - set(repaired)
+    if not still:
+        check_once(client, pool_id, upload(pool_id, path, 2).result, 60)
+        assert len(list(tmp_path.iterdir())) == 2
+        return
+    with pytest.raises(AirflowFailException, match=f"found {len(still)} of 60 tasks invalid, and 50 were created"):
+        upload(pool_id, path, 2)
+    [report] = tmp_path.glob("*.invalid.jsonl")
+    assert {row["line"] for row in lines(str(report))} == still
+
+
 @pytest.mark.parametrize("length", [1, 500_000], ids=["shorter", "longer"])
 def test_a_repaired_task_of_another_length_moves_no_other(
     client: TolokaClient, pool_id: str, tmp_path: Path, length: int
@@ -454,7 +620,7 @@ def test_a_task_that_was_skipped_is_not_repaired_in_its_place(
 
 def test_invalid_tasks_can_be_skipped_later(client: TolokaClient, pool_id: str, tmp_path: Path) -> None:
     path = write(tmp_path / "tasks.jsonl", with_invalid(20, 3))
-    with pytest.raises(AirflowFailException, match="or set skip_invalid_items=True to go on without them"):
+    with pytest.raises(AirflowFailException, match="or set skip_invalid_items=True to continue without them"):
         upload(pool_id, path)
     assert upload(pool_id, path, skip_invalid_items=True, attempt=2).result["created"] == 19
 
@@ -470,6 +636,19 @@ def test_a_broken_line_stops_the_upload_and_can_be_repaired(client: TolokaClient
         assert ". 30 tasks before it are uploaded and stay so: repair it in its place" in str(caught.value)
     Path(source).write_text(good)
     check_once(client, pool_id, upload(pool_id, source, attempt=3).result, 60)
+
+
+def test_what_is_under_way_when_a_line_cannot_be_read_is_counted(
+    toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str
+) -> None:
+    rows = Path(source).read_text().splitlines(keepends=True)
+    rows[30] = "{\n"
+    Path(source).write_text("".join(rows))
+    toloka.faults.add("POST", TASKS, delay=0.3, times=3)
+    with pytest.raises(AirflowFailException, match="line 31: it is not JSON") as caught:
+        upload(pool_id, source)
+    [count] = re.findall(r"(\d+) tasks before it are uploaded", str(caught.value)) or ["0"]
+    assert int(count) == uploaded(client, pool_id).total()
 
 
 # Where the results go

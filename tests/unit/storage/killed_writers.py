@@ -22,6 +22,7 @@ from typing import Any
 from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
 
 from toloka_airflow.storage.row_files import RowFile
+from toloka_airflow.storage.row_writers import RowWriter
 
 PAGES, ROWS = 14, 3
 STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree"}
@@ -71,11 +72,43 @@ def torn_write(file: LocalFileOpener, data: bytes) -> int:
     return len(data)
 
 
+class Table(RowWriter):
+    """What writes the rows between two lines of its own."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__()
+        self.file = file
+        file.write(b'"header"\n')
+
+    def write_lines(self, lines: list[bytes]) -> None:
+        self.file.write(b"".join(line + b"\n" for line in lines))
+
+    def close(self) -> None:
+        self.file.write(b'"footer"\n')
+
+
 def write(path: Any) -> dict[str, int]:
-    file = RowFile(path, key="k", part_bytes=120)
+    file = RowFile(path, key="k", part_bytes=120, is_converted=is_table(path))
     for page in range(int(file.cursor or 0), PAGES):
         lines = [json.dumps({"page": page, "row": row}).encode() for row in range(ROWS)]
         file.append(lines, cursor=str(page + 1), counts={"rows": ROWS, "pages": 1})
+    return file.finish(Table if is_table(path) else None)
+
+
+def is_table(path: Any) -> bool:
+    return str(path.path).endswith(".table")
+
+
+def write_in_ranges(path: Any) -> dict[str, int]:
+    """Write pages in ranges that take turns; those with much left are split."""
+    file = RowFile(path, key="k", part_bytes=120)
+    while left := [each for each in file.ranges if int(each.cursor or 0) < int(each.end or PAGES)]:
+        for each in left:
+            page, end = int(each.cursor or 0), int(each.end or PAGES)
+            lines = [json.dumps({"page": page, "row": row}).encode() for row in range(ROWS)]
+            each.append(lines, cursor=str(page + 1), counts={"rows": ROWS, "pages": 1})
+            if end - page > 4:
+                each.split([str(page + 3), str(page + 4)])
     return file.finish()
 
 
@@ -87,7 +120,7 @@ def attempt(path: Any, killed_at: int) -> int:
         LocalFileOpener.write = torn_write
         sys.addaudithook(step)
         steps_left = killed_at
-        os._exit(0 if write(path) == {"rows": PAGES * ROWS, "pages": PAGES} else 1)
+        os._exit(0 if WRITERS[writer](path) == {"rows": PAGES * ROWS, "pages": PAGES} else 1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -95,6 +128,8 @@ def check(path: Any) -> None:
     reader: Callable[[Any], Any] = gzip.open if path.path.endswith(".gz") else open
     with reader(path.path) as file:
         rows = [json.loads(line) for line in file]
+    if is_table(path):
+        assert (rows.pop(0), rows.pop()) == ("header", "footer")
     assert rows == [{"page": page, "row": row} for page in range(PAGES) for row in range(ROWS)]
     assert sorted(os.listdir(os.path.dirname(path.path))) == [os.path.basename(path.path)]
 
@@ -113,6 +148,7 @@ def kill_everywhere(path: Any) -> int:
             return killed_at
 
 
-ROOT, kind, suffix = sys.argv[1:]
+WRITERS = {"sequential": write, "ranges": write_in_ranges}
+ROOT, kind, suffix, writer = sys.argv[1:]
 fs, protocol = (Store(), "s3") if kind == "store" else (LocalFileSystem(), "file")
 print(kill_everywhere(SimpleNamespace(fs=fs, path=f"{ROOT}/rows/of/answers{suffix}", protocol=protocol)))

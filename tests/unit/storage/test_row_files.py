@@ -20,6 +20,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
+from tests.sftp_server import sftp_server
 from toloka_airflow.storage.row_files import RowFile
 
 
@@ -46,10 +47,14 @@ class Store(MemoryFileSystem):  # type: ignore[misc]
         return True
 
 
-@pytest.fixture(params=["file", "memory"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["file", "memory", "sftp"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "file":
         yield f"file://{tmp_path}/new/folder"
+        return
+    if request.param == "sftp":
+        with sftp_server(tmp_path) as server:
+            yield f"sftp://{server.connect(monkeypatch)}@/new/folder"
         return
     fs = MemoryFileSystem()
     attach("memory", fs=fs)
@@ -180,7 +185,7 @@ def test_an_attempt_that_is_late_leaves_the_finished_file_alone(folder: str) -> 
     zombie = RowFile(path, key="k", part_bytes=1)
     zombie.append(**page(0))
     RowFile(path, key="k").finish()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"is gone: another attempt has finished .*/rows\.jsonl, or begun it"):
         zombie.finish()
     assert read(path) == b'{"n": 0}\n'
 
@@ -248,22 +253,121 @@ def change(path: ObjectStoragePath, **facts: Any) -> None:
     path.fs.pipe_file(description, json.dumps({**json.loads(path.fs.cat_file(description)), **facts}).encode())
 
 
-@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl.zst", "rows.CSV"])
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl.zst", "rows.CSV", "rows.tsv.gz", "rows.xlsx"])
 def test_a_name_that_asks_for_another_format_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"name the file \*\.jsonl or \*\.jsonl\.gz"):
         RowFile(ObjectStoragePath(f"file://{tmp_path}/{name}"), key="k")
 
 
-def test_a_folder_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_folder_is_refused_before_anything_is_written(folder: str) -> None:
+    path = ObjectStoragePath(f"{folder}/rows.jsonl")
+    path.fs.makedirs(path.path)
     with pytest.raises(ValueError, match="which is a folder"):
-        RowFile(ObjectStoragePath(f"file://{tmp_path}"), key="k")
+        RowFile(path, key="k")
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+class TestRanges:
+    """Files that several threads write, in the order of their ranges."""
+
+    @pytest.fixture
+    def path(self, folder: str) -> ObjectStoragePath:
+        return ObjectStoragePath(f"{folder}/rows.jsonl")
+
+    @staticmethod
+    def add(file_range: Any, *numbers: int) -> None:
+        for number in numbers:
+            file_range.append(**page(number))
+
+    def test_rows_are_in_the_order_of_ranges(self, path: ObjectStoragePath) -> None:
+        file = RowFile(path, key="k", part_bytes=20)
+        [first] = file.ranges
+        self.add(first, 0)
+        third, fifth = first.split(["3", "6"])
+        self.add(fifth, 7)
+        [fourth] = third.split(["5"])
+        [second] = first.split(["1"])
+        assert file.ranges == [first, second, third, fourth, fifth]
+        assert [each.end for each in file.ranges] == ["1", "3", "5", "6", None]
+        self.add(fourth, 6)
+        self.add(third, 4, 5)
+        self.add(first, 1)
+        self.add(second, 2, 3)
+        assert file.finish() == {"rows": 8}
+        assert read(path) == b"".join(b'{"n": %d}\n' % number for number in range(8))
+        assert files(path) == ["rows.jsonl"]
+
+    def test_each_goes_on_where_it_was(self, path: ObjectStoragePath) -> None:
+        file = RowFile(path, key="k", part_bytes=1)
+        [first] = file.ranges
+        self.add(first, 0)
+        [second, third] = first.split(["3", "6"])
+        self.add(third, 7, 8)
+        self.add(second, 4)
+        again = RowFile(path, key="k", part_bytes=1)
+        assert [(each.cursor, each.end) for each in again.ranges] == [("0", "3"), ("4", "6"), ("8", None)]
+        assert again.counts == {"rows": 4}
+        for each, numbers in zip(again.ranges, ((1, 2, 3), (5, 6), (9,)), strict=True):
+            self.add(each, *numbers)
+        assert again.finish() == {"rows": 10}
+        assert read(path) == b"".join(b'{"n": %d}\n' % number for number in range(10))
+
+    def test_a_range_that_no_part_speaks_of_is_read_by_the_one_it_was_split_from(self, path: ObjectStoragePath) -> None:
+        file = RowFile(path, key="k", part_bytes=1)
+        [first] = file.ranges
+        self.add(first, 0)
+        first.split(["3"])
+        assert [(each.cursor, each.end) for each in RowFile(path, key="k").ranges] == [("0", None)]
+
+    def test_what_is_split_off_is_known_before_its_first_part(self, path: ObjectStoragePath) -> None:
+        file = RowFile(path, key="k", part_bytes=30)
+        [first] = file.ranges
+        self.add(first, 0)
+        [second] = first.split(["3"])
+        [third] = second.split(["6"])
+        self.add(third, 7, 8, 9)  # too much in memory
+        again = RowFile(path, key="k")
+        assert [(each.cursor, each.end) for each in again.ranges] == [("0", "3"), ("3", "6"), ("9", None)]
+
+    def test_all_ranges_have_the_memory_of_one(self, path: ObjectStoragePath) -> None:
+        file = RowFile(path, key="k", part_bytes=100)
+        ranges = [*file.ranges]
+        self.add(ranges[0], 0)
+        ranges += ranges[0].split([f"{number}0" for number in range(1, 9)])
+        for _ in range(20):
+            for each in ranges:
+                each.append([b"x" * 9], cursor=f"{each.cursor}0", counts={})
+                assert sum(each.size for each in file.ranges) < 100
+
+    def test_parts_of_an_attempt_that_split_elsewhere_are_left_out(self, path: ObjectStoragePath) -> None:
+        """Both are behind the same row, but the one's range ends earlier than the other's rows go."""
+        writer = RowFile(path, key="k", part_bytes=1)
+        self.add(writer.ranges[0], 0)
+        zombie = RowFile(path, key="k", part_bytes=1)
+        zombie.ranges[0].split(["9"])
+        self.add(zombie.ranges[0], 1)  # says that its range ends with 9
+        writer.ranges[0].split(["2"])
+        self.add(writer.ranges[0], 1)  # in the same place: its ends with 2
+        self.add(zombie.ranges[0], 2, 3)
+        again = RowFile(path, key="k")
+        assert [(each.cursor, each.end) for each in again.ranges] == [("1", "2"), ("2", None)]
+
+    def test_an_attempt_that_ends_with_an_error_keeps_what_is_in_memory(self, path: ObjectStoragePath) -> None:
+        file = RowFile(path, key="k")
+        self.add(file.ranges[0], 0)
+        [second] = file.ranges[0].split(["3"])
+        self.add(second, 4)
+        file.put_parts()
+        assert [(each.cursor, each.end) for each in RowFile(path, key="k").ranges] == [("0", "3"), ("4", None)]
+
+
+@pytest.mark.parametrize(
+    ("writer", "suffix"),
+    [("sequential", ".jsonl"), ("sequential", ".jsonl.gz"), ("sequential", ".table"), ("ranges", ".jsonl.gz")],
+)
 @pytest.mark.parametrize("kind", ["disk", "store"])
 def test_a_writer_that_is_killed_anywhere_leaves_no_row_twice_and_none_out(
-    tmp_path: Path, kind: str, suffix: str
+    tmp_path: Path, kind: str, suffix: str, writer: str
 ) -> None:
     program = Path(__file__).with_name("killed_writers.py")
-    steps = subprocess.check_output([sys.executable, program, tmp_path, kind, suffix], text=True)
+    steps = subprocess.check_output([sys.executable, program, tmp_path, kind, suffix, writer], text=True)
     assert int(steps) > 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms.schema import KINDS, REQUIRED, UNKNOWN
@@ -19,6 +20,9 @@ KIND_OF_TYPE = {
     "integer": "integer",
     "float": "number",
 }
+
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
+_COORDINATES = re.compile(f"({_NUMBER}),({_NUMBER})")
 
 
 def check_values(values: Json, spec: Json, *, at: str, partly: bool = False) -> Problems:
@@ -50,6 +54,8 @@ def _check_single(value: Any, kind: str, field: Json) -> Json | None:
     right_kind, code, message = KINDS[KIND_OF_TYPE.get(kind, "any")]
     if not right_kind(value):
         return problem(code, message)
+    if kind == "coordinates" and not _are_coordinates(value):
+        return problem("INVALID_COORDINATES_SYNTAX", "Value must be in valid coordinates format")
     allowed = field.get("allowed_values")
     if allowed and value not in allowed:
         return problem("VALUE_NOT_ALLOWED", f"Value must be one of {', '.join(map(str, allowed))}")
@@ -58,6 +64,12 @@ def _check_single(value: Any, kind: str, field: Json) -> Json | None:
     if kind in ("string", "url"):
         return _check_range(len(value), field, "STRING_LENGTH", "_length")
     return None
+
+
+def _are_coordinates(value: str) -> bool:
+    """Say whether a text is a latitude and a longitude, as in ``22.3341,32.32``."""
+    match = _COORDINATES.fullmatch(value)
+    return match is not None and abs(float(match[1])) <= 90 and abs(float(match[2])) <= 180
 
 
 def _check_range(size: float, field: Json, code: str, suffix: str) -> Json | None:

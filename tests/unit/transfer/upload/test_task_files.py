@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from toloka_airflow.transfer.task_files import MAX_LINE, SourceError, task_source
+from toloka_airflow.transfer.upload.task_files import MAX_LINE, SourceError, task_source
 
 INPUT = {
     "image": {"type": "url"},
@@ -48,6 +48,20 @@ def test_lines_across_blocks(tmp_path: Path) -> None:
     tasks = [{"input_values": {"image": "x" * (number % 5000)}} for number in range(2000)]
     path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, tasks)))
     assert [task for _, task in read(path)] == tasks
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.csv", "list"])
+def test_how_much_has_been_read(tmp_path: Path, name: str) -> None:
+    tasks = [{"input_values": {"image": os.urandom(500).hex()}} for _ in range(2000)]
+    content = "\n".join(map(json.dumps, tasks)).encode()
+    if name == "a.csv":
+        content = "\n".join(["INPUT:image", *(task["input_values"]["image"] for task in tasks)]).encode()
+    path = write(tmp_path / name, gzip.compress(content) if name.endswith(".gz") else content)
+    source = task_source(tasks if name == "list" else path)
+    shares = [source.share_read() for _ in source.rows(lambda: (INPUT, OUTPUT))]
+    assert all(share is not None for share in shares)
+    assert shares == sorted(shares, key=float)  # type: ignore[arg-type]
+    assert 0 < shares[0] < 0.4 < shares[1000] < shares[-1] == 1  # type: ignore[operator]
 
 
 def test_csv(tmp_path: Path) -> None:
@@ -115,7 +129,7 @@ def test_lists(tasks: Any) -> None:
     [
         (b'{"input_values": ', r"it is not JSON: Expecting value \(column 17\)"),
         (b'{"input_values": {"a": NaN}}', "it is not JSON: NaN is no number"),
-        (b'{"input_values": {"a": "\xff"}}', "it is not UTF-8: byte 25 is 0xff"),
+        (b'{"input_values": {"a": "\xff"}}', "it is not UTF-8: byte 25 is 0xff. Save the file as UTF-8"),
         (b'{"input_values": {"a": -1e999}}', "it is not JSON: -1e999 is no number"),
         (b'\xc2\xa0{"input_values": {}}', "it is not JSON"),
         (b'{"input_values": {}}\xe3\x80\x80', r"it is not JSON: Extra data \(column 21\)"),
@@ -149,6 +163,18 @@ def test_a_broken_row_is_named(tmp_path: Path, cells: str, problem: str) -> None
         read(path)
 
 
+def test_rows_that_bare_quotes_would_join_are_refused(tmp_path: Path) -> None:
+    """Three tasks would be one, with the text of the first up to the last."""
+    path = write(tmp_path / "a.tsv", 'INPUT:image\tINPUT:extra\na\t"so\nb\t1\nc\tand so"\n')
+    with pytest.raises(SourceError, match=f"^{path}, line 2: by its quotes it is one row up to line 4"):
+        read(path)
+
+
+@pytest.mark.parametrize("text", ['INPUT:image\tINPUT:extra\na\t"[1,\n2]"\n', 'INPUT:image\n"a\nb"\n'])
+def test_a_quoted_cell_of_a_tsv_may_span_lines(tmp_path: Path, text: str) -> None:
+    assert len(read(write(tmp_path / "a.tsv", text))) == 1
+
+
 @pytest.mark.parametrize(
     ("column", "cell", "problem"),
     [
@@ -171,6 +197,12 @@ def test_a_cell_of_another_type_is_named(tmp_path: Path, column: str, cell: str,
         ("INPUT:count", "missing columns: INPUT:image; the project requires them"),
         ("INPUT:image,label", "unknown columns: label; known are INPUT:image, INPUT:count"),
         ("INPUT:image,INPUT:image", "there twice: the column INPUT:image"),
+        (
+            "INPUT:image;INPUT:count",
+            "the header 'INPUT:image;INPUT:count' has semicolons and no comma: the cells of .csv",
+        ),
+        ("INPUT:image\tINPUT:count", r"the header 'INPUT:image\\tINPUT:count' has tabs and no comma"),
+        ("sep=;\nINPUT:image;INPUT:count", "the header 'sep=;' has semicolons"),
         ("", "is empty; its first line must be a header"),
     ],
 )
@@ -248,7 +280,7 @@ def test_a_line_of_100_megabytes_is_refused_without_reading_it(tmp_path: Path) -
             # A hole in the file, which reads as zeros and takes no time to write.
             os.truncate(path, 100_000_000)
     code = (
-        "import resource, sys; from toloka_airflow.transfer.task_files import *\n"
+        "import resource, sys; from toloka_airflow.transfer.upload.task_files import *\n"
         "spec, before = {'image': {'type': 'url'}}, 0\n"
         "for path in sys.argv[1:]:\n"
         "    source = task_source(path); source._path.fs\n"

@@ -1,25 +1,19 @@
-"""Which answers to accept and which to reject, and what to tell the people who gave them."""
+"""Accept and reject answers as it was decided."""
 
 from __future__ import annotations
 
-import gzip
-import json
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import count, islice
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError
-from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus
 from toloka_airflow.transfer.pace import Pace
+from toloka_airflow.transfer.review.decisions import Decision, checked_decision
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
-
     from toloka_airflow.api.client import TolokaClient
 
 MAX_SHOWN = 10
@@ -28,27 +22,20 @@ ALLOWED = {
     AssignmentStatus.REJECTED: (AssignmentStatus.SUBMITTED,),
 }
 """From which statuses an answer can be given another one."""
-MAX_COMMENT = 2048
-MAX_LINE = 64 * 1024
-_FIELDS = {"status", "public_comment"}
-_STATUSES = ("ACCEPTED", "REJECTED")
 
 
-@dataclass(frozen=True)
-class Decision:
-    """
-    What to do about one answer.
-
-    :param known: The answer as it was listed, if it was.
-    """
-
-    assignment_id: str
-    status: AssignmentStatus
-    public_comment: str
-    known: Assignment | None = None
+Decide = Callable[[Assignment], Mapping[str, Any] | None]
 
 
-def ask(decide: Callable[[Assignment], Any], assignments: Iterable[Assignment]) -> Iterator[Decision | None]:
+@runtime_checkable
+class DecidesFromAll(Protocol):
+    """What gets all answers before it decides about the first, such as `toloka_airflow.voting.MajorityVote`."""
+
+    def from_answers(self, answers: Iterable[Assignment]) -> Decide:
+        """Return the function that decides about each of them."""
+
+
+def ask(decide: Decide, assignments: Iterable[Assignment]) -> Iterator[Decision | None]:
     """
     Ask a function for its decision on each of some answers; ``None`` leaves one as it is.
 
@@ -56,90 +43,11 @@ def ask(decide: Callable[[Assignment], Any], assignments: Iterable[Assignment]) 
     """
     for assignment in assignments:
         if assignment.status != AssignmentStatus.SUBMITTED:
-            yield Decision(assignment.id, assignment.status, "", assignment)
+            yield Decision(assignment.id, assignment.status, None, assignment)
             continue
         decision = decide(assignment)
         where = f"decide: assignment {assignment.id}"
-        yield None if decision is None else _checked(where, assignment.id, decision, assignment)
-
-
-def read_mapping(decisions: Mapping[str, Any]) -> Iterator[Decision]:
-    """Iterate over decisions by the ids of assignments."""
-    for name, decision in decisions.items():
-        where = f"decisions: assignment {name}"
-        yield _checked(where, checked_id("decisions: an assignment's id", name), decision)
-
-
-def read_list(decisions: Iterable[Any]) -> Iterator[Decision]:
-    """
-    Iterate over a list of decisions with the ids of assignments, as another task returns it.
-
-    :raises ValueError: At the first that is no decision, or decides again.
-    """
-    return _once((f"decisions: number {number}", fields) for number, fields in enumerate(decisions, 1))
-
-
-def read_file(path: ObjectStoragePath) -> Iterator[Decision]:
-    """
-    Iterate over the decisions in a file of JSON Lines, never all of it in memory but the ids.
-
-    :raises ValueError: At the first line that is no decision, or decides again.
-    """
-    return _once((where, _parsed(where, line)) for where, line in _lines(path) if line.strip())
-
-
-def _lines(path: ObjectStoragePath) -> Iterator[tuple[str, bytes]]:
-    compression = "gzip" if path.path.lower().endswith(".gz") else None
-    try:
-        file = path.fs.open(path.path, "rb", compression=compression)
-    except (FileNotFoundError, IsADirectoryError):
-        raise ValueError(f"decisions is {str(path)!r}, and there is no such file") from None
-    with file:
-        for number in count(1):
-            where = f"decisions: {path}, line {number}"
-            try:
-                line = file.readline(MAX_LINE + 1)
-            except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
-                raise ValueError(f"{where}: the compressed file breaks off or is damaged: {exc}") from None
-            if not line:
-                return
-            yield where, line
-
-
-def _parsed(where: str, line: bytes) -> Any:
-    if len(line) > MAX_LINE:
-        raise ValueError(f"{where}: it is longer than {MAX_LINE} bytes")
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as exc:
-        raise ValueError(f"{where}: it is not JSON: {exc}") from None
-
-
-def _once(decisions: Iterable[tuple[str, Any]]) -> Iterator[Decision]:
-    """Iterate over decisions that have the ids of assignments, none of them twice."""
-    seen: set[str] = set()
-    for where, fields in decisions:
-        if not isinstance(fields, Mapping) or "assignment_id" not in fields:
-            raise ValueError(f"{where}: it is no object with an assignment_id")
-        assignment_id = checked_id(f"{where}: assignment_id", fields["assignment_id"])
-        if assignment_id in seen:
-            raise ValueError(f"{where}: {assignment_id} is decided twice")
-        seen.add(assignment_id)
-        yield _checked(where, assignment_id, {key: fields[key] for key in fields if key != "assignment_id"})
-
-
-def _checked(where: str, assignment_id: str, decision: Any, known: Assignment | None = None) -> Decision:
-    if not isinstance(decision, Mapping) or set(decision) != _FIELDS:
-        raise ValueError(f"{where}: it is {decision!r:.200}; a decision has {' and '.join(sorted(_FIELDS))}")
-    status, comment = decision["status"], decision["public_comment"]
-    if status not in _STATUSES:
-        raise ValueError(f"{where}: status is {status!r}; it must be {' or '.join(_STATUSES)}")
-    if not isinstance(comment, str) or not comment.strip() or len(comment) > MAX_COMMENT:
-        raise ValueError(
-            f"{where}: public_comment is {comment!r:.100}; people read it, so it must be text of up to {MAX_COMMENT} "
-            "characters that says why"
-        )
-    return Decision(assignment_id, AssignmentStatus(status), comment, known)
+        yield None if decision is None else checked_decision(where, assignment.id, decision, assignment)
 
 
 class Review:

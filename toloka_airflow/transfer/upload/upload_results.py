@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.batch_operations import BatchResult, ChangedError, InvalidField
+from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError, InvalidField
 
 if TYPE_CHECKING:
-    from toloka_airflow.transfer.batches import Batch
+    from toloka_airflow.transfer.upload.batches import Batch
 
 LOCAL = ("file", "local", "")
 PART_BYTES = 1024 * 1024
@@ -25,19 +25,30 @@ KEPT = 100
 
 class UploadResults:
     """
-    Write both files, and go on behind what an earlier attempt wrote.
+    Write both files, and continue behind what a previous attempt wrote.
 
-    :param ids_path: Where to write ids; beside the source if ``None``, or nowhere if that is no file.
-    :param invalid_path: Where to write what was refused; beside the ids if ``None``.
-    :param source: The path of the file of tasks, if it is one.
-    :param name: Goes into the names of files that are beside others.
-    :param key: Tells this task's parts of files from those of others.
+    :param ids_path: Where ids are written; nowhere if ``None``.
+    :param invalid_path: Where it is written what was refused; nowhere if ``None``.
+    :param ids: The file of ids.
+    :param invalid: The file of what was refused.
     :param stops_at_invalid: Whether ids behind a refused task are not wanted, because it is to be sent again.
-    :raises ValueError: If a path cannot be written to.
     """
 
     def __init__(
-        self,
+        self, ids_path: str | None, invalid_path: str | None, *, ids: Any, invalid: Any, stops_at_invalid: bool
+    ) -> None:
+        self.ids_path, self.invalid_path = ids_path, invalid_path
+        self._ids, self._invalid = ids, invalid
+        self._ids_end, self._invalid_end = _End(ids.cursor), _End(invalid.cursor)
+        self._added_end = _End(None)
+        self.counts = Counter(ids.counts)
+        self._had_invalid = bool(ids.counts.get("invalid"))
+        self._stops_at_invalid = stops_at_invalid
+        self._kept: list[InvalidField] = []
+
+    @classmethod
+    def open(
+        cls,
         ids_path: str | None,
         invalid_path: str | None,
         *,
@@ -45,40 +56,52 @@ class UploadResults:
         name: str,
         key: str,
         stops_at_invalid: bool,
-    ) -> None:
+    ) -> UploadResults:
+        """
+        Read what a previous attempt wrote.
+
+        :param ids_path: Beside the source if ``None``, or nowhere if that is no file.
+        :param invalid_path: Beside the ids if ``None``.
+        :param source: The path of the file of tasks, if it is one.
+        :param name: Goes into the names of files that are beside others.
+        :param key: Distinguishes this task's parts of files from those of others.
+        :raises ValueError: If a path cannot be written to.
+        """
         beside = ids_path or source
-        self.ids_path = ids_path or (source and f"{source}.{name}.ids.jsonl")
-        self.invalid_path = invalid_path or (beside and f"{beside}.{name}.invalid.jsonl")
-        _check_differ({"tasks": source, "ids_path": self.ids_path, "invalid_path": self.invalid_path})
-        self._ids, self._invalid = _file("ids_path", self.ids_path, key), _file("invalid_path", self.invalid_path, key)
-        self._ids_reach, self._invalid_reach = _Reach(self._ids.cursor), _Reach(self._invalid.cursor)
-        self.counts = Counter(self._ids.counts)
-        self._had_invalid = bool(self._ids.counts.get("invalid"))
-        self._stops_at_invalid = stops_at_invalid
-        self._kept: list[InvalidField] = []
+        ids_path = ids_path or (source and f"{source}.{name}.ids.jsonl")
+        invalid_path = invalid_path or (beside and f"{beside}.{name}.invalid.jsonl")
+        _ensure_distinct({"tasks": source, "ids_path": ids_path, "invalid_path": invalid_path})
+        ids, invalid = _file("ids_path", ids_path, key), _file("invalid_path", invalid_path, key)
+        if _End(invalid.cursor).key > _End(ids.cursor).key:
+            # It is about tasks whose ids are not written down: they are fetched again, and may be repaired by now.
+            invalid.discard()
+        return cls(ids_path, invalid_path, ids=ids, invalid=invalid, stops_at_invalid=stops_at_invalid)
 
-    def has(self, piece: Batch) -> bool:
+    def has(self, batch: Batch) -> bool:
         """
-        Return whether an earlier attempt wrote down all about a piece.
+        Return whether all about a batch is written down, by this attempt or a previous one.
 
-        :raises ChangedError: If what it wrote was about other tasks.
+        :raises ChangedError: If what was written was about other tasks.
         """
+        if self._added_end.covers(batch):
+            return True
         # If no task was refused so far, there is nothing that the report could lack.
-        return self._ids_reach.covers(piece) and (not self._had_invalid or self._invalid_reach.covers(piece))
+        return self._ids_end.covers(batch) and (not self._had_invalid or self._invalid_end.covers(batch))
 
-    def add(self, piece: Batch, outcome: BatchResult | None) -> None:
-        """Write down what became of a piece, as far as it is not there."""
-        if outcome is None:
+    def add(self, batch: Batch, result: BatchResult | None) -> None:
+        """Write down what became of the next batch, as far as it is not there; ``None`` if all of it is."""
+        if result is None or self._added_end.covers(batch):
             return
-        counts = {"created": len(outcome.created), "invalid": outcome.invalid_count}
-        if not self._invalid_reach.covers(piece):
-            self._invalid.append(map(_invalid_line, outcome.invalid), cursor=piece.cursor, counts={})
-            self._kept += outcome.invalid[: KEPT - len(self._kept)]
-        if self._ids_reach.covers(piece):
+        self._added_end = _End(batch.cursor)
+        counts = {"created": len(result.created), "invalid": result.invalid_count}
+        if not self._invalid_end.covers(batch):
+            self._invalid.append(map(_invalid_line, result.invalid), cursor=batch.cursor, counts={})
+            self._kept += result.invalid[: KEPT - len(self._kept)]
+        if self._ids_end.covers(batch):
             return
         self.counts.update(counts)
         if not (self._stops_at_invalid and self.counts["invalid"]):
-            self._ids.append(map(_id_line, outcome.created), cursor=piece.cursor, counts=counts)
+            self._ids.append(map(_id_line, result.created), cursor=batch.cursor, counts=counts)
 
     def examples(self, limit: int) -> Iterable[str]:
         """Iterate over the first refused fields, for people."""
@@ -104,17 +127,17 @@ class UploadResults:
         self._ids.finish()
 
 
-class _Reach:
-    """How far into the source a file reaches."""
+class _End:
+    """How far into the source something reaches."""
 
     def __init__(self, cursor: str | None) -> None:
-        *place, self._checksum = cursor.split(".") if cursor else ("-1", "")
-        self._end = tuple(map(int, place))
+        *key, self._checksum = cursor.split(".") if cursor else ("-1", "")
+        self.key = tuple(map(int, key))
 
-    def covers(self, piece: Batch) -> bool:
-        if piece.key == self._end and f"{piece.checksum:08x}" != self._checksum:
-            raise ChangedError("these tasks, or some before them, were others when their ids were written down")
-        return piece.key <= self._end
+    def covers(self, batch: Batch) -> bool:
+        if batch.key == self.key and f"{batch.checksum:08x}" != self._checksum:
+            raise ChangedError(batch, "these tasks, or some before them, were others when their ids were written down")
+        return batch.key <= self.key
 
 
 class _NoFile:
@@ -130,7 +153,7 @@ class _NoFile:
         return {}
 
 
-def _check_differ(paths: Mapping[str, str | None]) -> None:
+def _ensure_distinct(paths: Mapping[str, str | None]) -> None:
     names: dict[str, str] = {}
     for name, path in paths.items():
         other = names.setdefault(_full(str(path)), name) if path else name
@@ -156,7 +179,7 @@ def _file(name: str, path: str | None, key: str) -> Any:
 
 
 def _check_writable(name: str, path: str) -> None:
-    """Make sure of what else would come out when all is uploaded; object stores do not tell before."""
+    """Make sure of what else would come out when all is uploaded; object stores do not say it before."""
     folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{name} is {path!r}, and {folder} cannot be written to; name another file as {name}")

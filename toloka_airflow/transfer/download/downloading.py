@@ -40,8 +40,8 @@ def download(
             rows = (line for item in page for line in lines(item))
             file.append(rows, cursor=cursor(page[-1]), counts=count(page))
             if pace.is_due():
-                log.info("%s", _progress(file.counts, before, time.monotonic() - began))
-    log.info("%s; that is all", _progress(file.counts, before, time.monotonic() - began))
+                log.info("%s", progress(file.counts, before, time.monotonic() - began))
+    log.info("%s; that is all", progress(file.counts, before, time.monotonic() - began))
 
 
 def _read_ahead(pages: Iterator[list[Raw]]) -> Iterator[list[Raw]]:
@@ -56,9 +56,16 @@ def _read_ahead(pages: Iterator[list[Raw]]) -> Iterator[list[Raw]]:
         thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _progress(counts: Mapping[str, int], before: Mapping[str, int], seconds: float) -> str:
+def progress(counts: Mapping[str, int], before: Mapping[str, int], seconds: float, done: float | None = None) -> str:
+    """
+    Return a line for the log.
+
+    :param before: The counts ``seconds`` ago.
+    :param done: Which share is done, if that is known.
+    """
     parts = []
     for name, number in counts.items():
         rate = (number - before.get(name, 0)) / max(seconds, 0.001)
         parts.append(f"{number} {name} ({rate:.0f} a second)")
-    return f"Written: {', '.join(parts) or 'nothing'}"
+    left = f"; about {done:.0%}, {seconds * (1 - done) / done:.0f} s left" if done else ""
+    return f"Written: {', '.join(parts) or 'nothing'}{left}"

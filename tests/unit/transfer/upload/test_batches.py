@@ -10,7 +10,13 @@ import pytest
 
 from tests.support import operation
 from toloka_airflow.api.models import Operation
-from toloka_airflow.transfer.batches import MAX_BYTES, EncodedTask, PreviousUpload, encode_task, split_into_batches
+from toloka_airflow.transfer.upload.batches import (
+    MAX_BYTES,
+    EncodedTask,
+    PreviousUpload,
+    encode_task,
+    split_into_batches,
+)
 
 A = {"text": "a"}
 
@@ -66,6 +72,17 @@ VOID = PreviousUpload(Operation.from_api(operation("FAIL")), 1, size=1, first_si
 )
 def test_a_task_goes_where_it_was(ended: dict[Any, PreviousUpload], expected: list[tuple[int, ...]]) -> None:
     assert cut([9, 9, 9], 5, lambda key: ended.get(key, PreviousUpload())) == expected
+
+
+def test_an_operation_that_is_not_done_comes_until_it_is() -> None:
+    """Nobody knows yet which tasks it creates."""
+    states = [operation("PENDING", id="op-2"), operation("RUNNING", id="op-2"), operation("SUCCESS", id="op-2")]
+    running = iter(PreviousUpload(Operation.from_api(state), size=3, created_nothing=False) for state in states)
+    found = split_into_batches(
+        map(task, [9] * 6), 3, lambda key: next(running) if key == (1, 0, 0) else PreviousUpload()
+    )
+    kinds = [one.status.value if isinstance(one, Operation) else one.key for one in found]
+    assert kinds == [(0, 0, 0), "PENDING", "RUNNING", (1, 0, 0)]
 
 
 def test_a_change_shows_in_all_cursors_behind_it() -> None:

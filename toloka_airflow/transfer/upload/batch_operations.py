@@ -11,19 +11,34 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
+from toloka_airflow.api.client import read_steps
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation, OperationStatus
-from toloka_airflow.transfer.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
+from toloka_airflow.api.transport import parse_json
+from toloka_airflow.transfer.upload.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from toloka_airflow.api.client import TolokaClient
 
 
 class ChangedError(TolokaError):
-    """Report that what was uploaded earlier is not what is to be uploaded now."""
+    """
+    Report that what was uploaded before is not what is to be uploaded now.
+
+    :param batch: The batch where it shows.
+    """
+
+    def __init__(self, batch: Batch, problem: str) -> None:
+        super().__init__(problem)
+        self.batch = batch
 
 
 class InvalidField(NamedTuple):
@@ -84,25 +99,26 @@ class Uploader:
         try:
             return client.create_tasks_async(batch.body, operation_id=operation_id, **self.options)
         except TolokaConflictError:
-            # Refused because of the operation that holds the pool, which may be this one if an answer was lost.
+            # Refused because of the operation that blocks the pool, which may be this one if an answer was lost.
             if (operation := client.find_operation(operation_id)) is None:
                 raise
             return operation
 
-    def check(self, client: TolokaClient, batch: Batch) -> None:
+    def check(self, client: TolokaClient, batch: Batch) -> BatchResult | None:
         """
-        Make sure that what was uploaded as this batch earlier is what it is now.
+        Make sure that what was uploaded as this batch before is what it is now, and return it; ``None`` if nothing was.
 
         :raises ChangedError: If it is not. Sending other batches then may create a task for the second time.
         """
-        if batch.previous.kept is not None:
-            self.batch_result(client, batch, batch.previous.kept)
+        kept = batch.previous.kept
+        result = None if kept is None else self.batch_result(client, batch, kept)
         # Behind a batch that was not sent, others may have been; it must not have grown by their tasks.
         chunk, part, overflow = batch.key
         if batch.max_tasks and (batch.ends_chunk or not batch.remaining):
-            self._ensure_not_sent(client, (chunk, part, overflow + 1))
+            self._ensure_not_sent(client, batch, (chunk, part, overflow + 1))
         if batch.ends_chunk:
-            self._ensure_not_sent(client, (chunk, part + 1, 0))
+            self._ensure_not_sent(client, batch, (chunk, part + 1, 0))
+        return result
 
     def previous_result(self, client: TolokaClient, batch: Batch) -> BatchResult:
         """
@@ -112,23 +128,23 @@ class Uploader:
         :raises TolokaOperationError: If it failed, but not because of the tasks.
         """
         if batch.previous.operation is None:
-            raise ChangedError("there is no operation for these tasks")
+            raise ChangedError(batch, "there is no operation for these tasks")
         return self.batch_result(client, batch, batch.previous.operation)
 
     def check_end(self, client: TolokaClient, last: Batch) -> None:
         """
-        Make sure that nothing was uploaded earlier that came behind what is the last batch now.
+        Make sure that nothing was uploaded before that came behind what is the last batch now.
 
         :raises ChangedError: If something was.
         """
         chunk, part, overflow = last.key
         for key in ((chunk, part, overflow + 1), (chunk, part + 1, 0), (chunk + 1, 0, 0)):
-            self._ensure_not_sent(client, key)
+            self._ensure_not_sent(client, last, key)
 
-    def _ensure_not_sent(self, client: TolokaClient, key: BatchKey) -> None:
+    def _ensure_not_sent(self, client: TolokaClient, batch: Batch, key: BatchKey) -> None:
         operation = client.find_operation(self._id(key, 0))
         if operation is not None:
-            raise ChangedError(f"operation {operation.id} is about tasks that came behind these")
+            raise ChangedError(batch, f"operation {operation.id} is about tasks that came behind these")
 
     def batch_result(self, client: TolokaClient, batch: Batch, operation: Operation) -> BatchResult:
         """
@@ -139,7 +155,10 @@ class Uploader:
         """
         if operation.status not in (OperationStatus.SUCCESS, OperationStatus.FAIL):
             raise TolokaOperationError(operation)
-        steps = client.get_operation_log(operation.id)
+        log = client.read_operation_log(operation.id, partial(_read_log, batch, operation))
+        if isinstance(log, BatchResult):
+            return log
+        steps = read_steps(operation.id, log)
         unread = _UnreadTasks(batch)
         created: list[tuple[int, str]] = []
         invalid: list[InvalidField] = []
@@ -157,13 +176,78 @@ class Uploader:
             raise TolokaOperationError(operation, steps)
         skips = self.options.get("skip_invalid_items")
         if unread.remaining and (operation.status == OperationStatus.SUCCESS or skips):
-            raise ChangedError(
-                f"operation {operation.id} does not say what became of task {min(unread.remaining.values())}"
-            )
+            number = min(unread.remaining.values())
+            raise ChangedError(batch, f"operation {operation.id} does not say what became of task {number}")
         return BatchResult(sorted(created), sorted(invalid), invalid_count)
 
     def _id(self, key: BatchKey, generation: int) -> str:
         return self.operation_id(*key, generation)
+
+
+class _CreatedInput(msgspec.Struct, gc=False):
+    input_values: msgspec.Raw
+    mark: str = msgspec.field(name=MARK)
+
+
+class _CreatedOutput(msgspec.Struct, gc=False):
+    task_id: str
+
+
+class _CreatedStep(msgspec.Struct, gc=False):
+    success: bool
+    input: _CreatedInput
+    output: _CreatedOutput
+
+
+_CREATED = msgspec.json.Decoder(list[_CreatedStep])
+
+
+def _read_log(batch: Batch, operation: Operation, content: bytes) -> Any:
+    """Return the result of a batch if all its tasks were created, as in nearly every log; else the JSON of the log."""
+    try:
+        steps = _CREATED.decode(content)
+    except (ValueError, RecursionError):
+        return parse_json(content)
+    numbers = {task.mark: task.number for task in batch.tasks}
+    created = [(numbers.pop(step.input.mark, 0), step.output.task_id) for step in steps if step.success]
+    is_plain = len(created) == len(steps) and all(map(all, created)) and not numbers
+    if operation.status == OperationStatus.SUCCESS and is_plain:
+        return BatchResult(sorted(created), [], 0)
+    return parse_json(content)
+
+
+class PreviousUploads:
+    """
+    Find what was sent as batches before, a few ahead of the one that is requested.
+
+    What was found once is known from then on, as it only changes by what is sent now.
+
+    :param find: Begins to find what was sent as a batch.
+    :param ahead: How many to find ahead.
+    """
+
+    def __init__(self, find: Callable[[BatchKey], Future[PreviousUpload]], *, ahead: int) -> None:
+        self._find, self._ahead = find, ahead
+        self._found: dict[BatchKey, Future[PreviousUpload]] = {}
+        self._parts = 1
+
+    def __call__(self, key: BatchKey) -> PreviousUpload:
+        """Return what was sent as a batch before; it is known for long only once its operation is done."""
+        self._parts = max(self._parts, key[1] + 1)
+        for expected in islice(self._keys_from(key), 1 + self._ahead):
+            if expected not in self._found:
+                self._found[expected] = self._find(expected)
+        if self._found[key].result().unfinished is not None:
+            self._found[key] = self._find(key)
+        return self._found[key].result()
+
+    def _keys_from(self, key: BatchKey) -> Iterator[BatchKey]:
+        """Iterate over the keys that are expected next: most chunks have as many parts as others had."""
+        yield key
+        chunk, part, _ = key
+        while True:
+            chunk, part = (chunk, part + 1) if part + 1 < self._parts else (chunk + 1, 0)
+            yield chunk, part, 0
 
 
 class _UnreadTasks:
@@ -191,7 +275,8 @@ class _UnreadTasks:
         for mark in self.remaining:
             if (not number or mark.startswith(f"{number}.")) and self._fields[mark] == own_fields(given):
                 return self.remaining.pop(mark)
-        raise ChangedError(f"task {number or given['input_values']} was another one when it was uploaded")
+        what = f"task {number or given['input_values']}"
+        raise ChangedError(self._batch, f"{what} was another one when it was uploaded")
 
     @cached_property
     def _fields(self) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.api.settings import ClientSettings
-from toloka_airflow.transfer.batch_operations import ChangedError, InvalidField, Uploader
-from toloka_airflow.transfer.batches import Batch, encode_task, split_into_batches
+from toloka_airflow.transfer.upload.batch_operations import ChangedError, InvalidField, PreviousUploads, Uploader
+from toloka_airflow.transfer.upload.batches import Batch, BatchKey, PreviousUpload, encode_task, split_into_batches
 
 A, B = {"text": "a"}, {"text": "b"}
 REQUIRED = {"code": "VALUE_REQUIRED", "message": "Value must be present"}
@@ -119,6 +120,13 @@ def test_an_operation_that_failed_otherwise(server: ScriptedServer, client: Tolo
         batch_result(server, client, [], status)
 
 
+def test_a_failed_operation_is_no_success_though_its_log_has_every_task(
+    server: ScriptedServer, client: TolokaClient
+) -> None:
+    with pytest.raises(TolokaOperationError):
+        batch_result(server, client, echo(batch()), "FAIL")
+
+
 @pytest.mark.parametrize("change", [{"overlap": 7}, {"known_solutions": []}, {"message_on_unknown_solution": "b"}])
 def test_a_log_of_tasks_with_other_golden_answers(
     server: ScriptedServer, client: TolokaClient, change: dict[str, Any]
@@ -184,3 +192,63 @@ def test_in_a_first_attempt_nothing_is_looked_up(server: ScriptedServer, client:
     server.answer("POST", "/tasks", 202, operation("RUNNING", "TASK.BATCH_CREATE"))
     Uploader(lambda *numbers: "00000000-0000-0000-0000-000000000000", {}).send(client, batch())
     assert [seen.method for seen in server.seen] == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"success": true, "type": "TASK_CREATE", "input": %s, "output": {"task_id": "t-%d", "more": [1e3]}}',
+        '{\n "success" : true,\r\n "input" : %s,\n "output" : {"task_id" : "t-%d"}}',
+        '{"success": true, "input": %s, "output": {"task_id": "t-%d", "said": "\\ud83d"}}',
+        '{"success": true, "input": %s, "output": {"task_id": "t-%d", "said": NaN}}',
+        '{"success": true, "input": %s, "output": {"task_id": "t-%d"}}, {"success": true, "input": {"pool_id": "21"}}',
+    ],
+    ids=["more fields", "line breaks", "half a character", "no number", "another step"],
+)
+@pytest.mark.parametrize("value", ["a", "\ud83d", "é\u2028\n"], ids=["plain", "half", "special"])
+def test_a_log_is_read_however_it_is_written(
+    server: ScriptedServer, client: TolokaClient, text: str, value: str
+) -> None:
+    sent = split_into_batches(
+        [encode_task(n, {}, "21", json.dumps({"input_values": {"t": value}}).encode()) for n in (1, 2)], 10
+    )
+    [now] = sent
+    assert isinstance(now, Batch)
+    steps = ",".join(text % (task.body.decode(), task.number) for task in reversed(now.tasks))
+    server.answer("GET", "/operations/op-1/log", body=f"[{steps}]".encode())
+    done = Operation.from_api(operation("SUCCESS", "TASK.BATCH_CREATE"))
+    result = Uploader(lambda *numbers: "op-1", {}).batch_result(client, now, done)
+    assert (result.created, result.invalid, result.invalid_count) == ([(1, "t-1"), (2, "t-2")], [], 0)
+
+
+class Finder:
+    """What begins to find previous uploads, of which only those in some states are not done."""
+
+    def __init__(self, states: dict[BatchKey, list[str]]) -> None:
+        self.states, self.requested = states, list[BatchKey]()
+
+    def __call__(self, key: BatchKey) -> Future[PreviousUpload]:
+        self.requested.append(key)
+        states = self.states.get(key)
+        found: Future[PreviousUpload] = Future()
+        found.set_result(PreviousUpload(Operation.from_api(operation(states.pop(0))) if states else None))
+        return found
+
+
+def test_previous_uploads_are_found_once_and_ahead() -> None:
+    """Also the parts of chunks, once there was a chunk of several."""
+    finder = Finder({})
+    find = PreviousUploads(finder, ahead=2)
+    for key in ((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 0), (0, 0, 0)):
+        assert find(key) == PreviousUpload()
+    expected = [(0, 0, 0), (1, 0, 0), (2, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 1), (2, 1, 0)]
+    assert sorted(finder.requested) == sorted(expected)
+    assert finder.requested[:3] == expected[:3]
+
+
+def test_what_was_not_done_when_it_was_found_ahead_is_found_anew() -> None:
+    finder = Finder({(1, 0, 0): ["PENDING", "RUNNING", "RUNNING", "SUCCESS"]})
+    find = PreviousUploads(finder, ahead=1)
+    find((0, 0, 0))
+    assert [find((1, 0, 0)).unfinished is not None for _ in range(3)] == [True, True, False]
+    assert find((1, 0, 0)).unfinished is None

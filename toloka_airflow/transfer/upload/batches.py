@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,8 +27,8 @@ Of a batch: which chunk of the source; which part of it, if it was too large for
 if it became too large when it was repaired.
 """
 
-
 FindPrevious = Callable[[BatchKey], "PreviousUpload"]
+"""Returns what was sent as a batch before."""
 
 
 class EncodedTask(NamedTuple):
@@ -66,6 +66,11 @@ class PreviousUpload:
     def kept(self) -> Operation | None:
         """The operation that is not to be repeated, if there is one."""
         return None if self.created_nothing else self.operation
+
+    @property
+    def unfinished(self) -> Operation | None:
+        """The operation whose end decides which tasks the batch has, if it is not done."""
+        return None if self.operation is None or self.operation.is_done else self.operation
 
 
 @dataclass
@@ -150,9 +155,16 @@ def own_fields(task: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in task.items() if name not in ("pool_id", MARK)}
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+"""
+Not by msgspec: it writes sets, bytes and dates as something, and NaN as null, where this refuses them. And the checksum
+of a task with a float, by which the next attempt knows it again, would not survive an upgrade.
+"""
+
+
 def _dumped(value: Any) -> bytes:
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return _encode(value).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         raise ValueError(f"it cannot be written as JSON: {exc}") from exc
 
@@ -167,35 +179,46 @@ def _check_size(values: Mapping[str, Any]) -> None:
         )
 
 
+def find_nothing(key: BatchKey) -> PreviousUpload:
+    """Return that nothing was sent as a batch before, whichever it is."""
+    return PreviousUpload()
+
+
 def split_into_batches(
-    tasks: Iterable[EncodedTask], chunk_size: int, find_previous: FindPrevious = lambda key: PreviousUpload()
-) -> Iterator[Batch]:
+    tasks: Iterable[EncodedTask], chunk_size: int, find_previous: FindPrevious = find_nothing
+) -> Iterator[Batch | Operation]:
     """
     Cut tasks into batches.
 
     Chunks are counted, so that a repaired task changes no other chunk than its own; a chunk with too many bytes
     for one request is cut into parts.
 
-    :param find_previous: Returns what was sent under a key before; by default, nothing was.
+    Of an operation that still runs nobody knows yet which tasks it creates. It comes instead of a batch, as often as
+    the iteration is continued, until it is done.
+
+    :param find_previous: It is called for each batch when that begins.
     """
     batch: Batch | None = None
     for position, task in enumerate(tasks):
         chunk = position // chunk_size
         if batch is None:
-            batch = _new_batch((chunk, 0, 0), find_previous)
+            batch = yield from _new_batch((chunk, 0, 0), find_previous)
         elif chunk != batch.key[0]:
             batch.ends_chunk = True
             yield batch
-            batch = _new_batch((chunk, 0, 0), find_previous, batch.checksum)
+            batch = yield from _new_batch((chunk, 0, 0), find_previous, batch.checksum)
         elif batch.is_full(task, find_previous):
             yield batch
-            batch = _new_batch(batch.next_key, find_previous, batch.checksum, batch.remaining)
+            batch = yield from _new_batch(batch.next_key, find_previous, batch.checksum, batch.remaining)
         batch.add(task)
     if batch is not None:
         batch.ends_chunk = True
         yield batch
 
 
-def _new_batch(key: BatchKey, find_previous: FindPrevious, checksum: int = 0, remaining: int = 0) -> Batch:
-    previous = find_previous(key)
+def _new_batch(
+    key: BatchKey, find_previous: FindPrevious, checksum: int = 0, remaining: int = 0
+) -> Generator[Operation, None, Batch]:
+    while (unfinished := (previous := find_previous(key)).unfinished) is not None:
+        yield unfinished
     return Batch(key, checksum, previous, remaining or previous.first_size)

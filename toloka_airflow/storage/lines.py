@@ -1,0 +1,89 @@
+"""Files of lines, read as a stream."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.storage.lineage import report_read
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+_BLOCK = 256 * 1024
+_DELIMITERS = {";": "semicolons", "\t": "tabs", ",": "commas"}
+
+
+def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """
+    Iterate over the lines of a file with their numbers, from 1; never much more than one is in memory.
+
+    :param name: The argument to name in an error.
+    :param path: The file; gzip if its name ends with ``.gz``.
+    :param max_bytes: How long a line may be.
+    :raises ValueError: If there is no such file, it is damaged, or a line is longer.
+    """
+    compression = "gzip" if path.path.lower().endswith(".gz") else None
+    try:
+        file = path.fs.open(path.path, "rb", compression=compression)
+    except (FileNotFoundError, IsADirectoryError):
+        raise ValueError(f"{name} is {str(path)!r}, and there is no such file") from None
+    report_read(path)
+    with file if compression else io.BufferedReader(_Unbuffered(file), _BLOCK) as lines:
+        for number in count(1):
+            where = f"{name}: {path}, line {number}"
+            try:
+                line = lines.readline(max_bytes + 1)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
+                raise ValueError(f"{where}: the compressed file breaks off or is damaged: {exc}") from None
+            if not line:
+                return
+            if len(line) > max_bytes:
+                raise ValueError(f"{where}: it is longer than {max_bytes} bytes")
+            yield number, line
+
+
+def not_utf8(exc: UnicodeDecodeError) -> str:
+    """Return what is wrong with a text that cannot be read."""
+    return (
+        f"it is not UTF-8: byte {exc.start + 1} is {exc.object[exc.start]:#04x}. Save the file as UTF-8; in Excel that "
+        "is CSV UTF-8, while Unicode Text is UTF-16"
+    )
+
+
+def check_delimiter(header: Sequence[str], delimiter: str) -> None:
+    """
+    Make sure that the cells of a table are not delimited by something else, as spreadsheets do it in many countries.
+
+    :param header: The cells of its first line.
+    :raises ValueError: If they are.
+    """
+    others = [name for character, name in _DELIMITERS.items() if character != delimiter and character in header[0]]
+    if len(header) == 1 and others:
+        raise ValueError(
+            f"the header {header[0]!r:.100} has {others[0]} and no {_DELIMITERS[delimiter].rstrip('s')}: the cells of "
+            ".csv have commas between them, those of .tsv tabs. Save it so, or name the file for what it is"
+        )
+
+
+class _Unbuffered(io.RawIOBase):
+    """A file to put a buffer around: that of sshfs has none, and requests every byte of a line from its server."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()

@@ -1,0 +1,137 @@
+"""
+Put a file in its place as a whole: who reads the path finds the old file or the new one, whatever ends the writer.
+
+- On a local disk it is written under another name and renamed, which replaces the target in one step.
+- So it is over SFTP, if the server can do it (``posix-rename@openssh.com``; OpenSSH can).
+- Object stores make an upload visible when it is closed. What was not closed is no object.
+- With any other store, a reader could find half a file, and a killed writer would leave it: those are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any, Protocol
+
+LOCAL = ("file", "local", "")
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb")
+"""Stores without folders; to make one, their clients would create the bucket of a misspelt name."""
+_SFTP = ("sftp", "ssh")
+_MEMORY = "memory"
+"""For tests of DAGs, as it is of one process only."""
+
+
+class StoragePath(Protocol):
+    """The part of an `ObjectStoragePath` that is used here; its siblings forget the connection in Airflow 3.1."""
+
+    @property
+    def fs(self) -> Any:
+        """The fsspec file system."""
+
+    @property
+    def path(self) -> str:
+        """The path as the file system takes it."""
+
+    @property
+    def protocol(self) -> str:
+        """The scheme of the path's URL."""
+
+
+def check_replaceable(path: StoragePath) -> None:
+    """
+    Find out before the work whether a file can be put in its place as a whole.
+
+    :raises ValueError: If the store cannot do it.
+    """
+    if path.protocol in _SFTP and type(path.fs).__name__ == "SSHFileSystem":
+        _check_sftp(path)
+    elif path.protocol not in (*LOCAL, *OBJECT_STORES, _MEMORY):
+        raise _not_replaceable(path, f"a store of {path.protocol} cannot replace a file in one step")
+
+
+@contextmanager
+def replacing(path: StoragePath, temporary: str) -> Iterator[IO[bytes]]:
+    """
+    Open a file for writing that takes the place of the path at the end of the block, unless an error ends it.
+
+    :param path: The file, which may be there or not.
+    :param temporary: A path on the same file system that nobody else uses; where the store can rename, the file is
+        written there first. Folders are made as needed.
+    :raises ValueError: If the store cannot do it.
+    """
+    check_replaceable(path)
+    if path.protocol in OBJECT_STORES:
+        with _uploading(path.fs.open(path.path, "wb")) as file:
+            yield file
+        return
+    for name in (temporary, path.path):
+        path.fs.makedirs(path.fs._parent(name), exist_ok=True)
+    try:
+        with path.fs.open(temporary, "wb") as file:
+            yield file
+        _rename(path, temporary)
+    except BaseException:
+        with suppress(Exception):
+            path.fs.rm_file(temporary)
+        raise
+
+
+@contextmanager
+def _uploading(file: Any) -> Iterator[IO[bytes]]:
+    try:
+        yield file
+    except BaseException:
+        # Closing it would store what was written so far; so would the end of its life.
+        file.closed = True
+        with suppress(Exception):
+            file.discard()
+        raise
+    file.close()
+
+
+def _rename(path: StoragePath, temporary: str) -> None:
+    if path.protocol in LOCAL:
+        os.replace(temporary, path.path)
+    elif path.protocol in _SFTP:
+        _posix_rename(path.fs, temporary, path.path)
+    else:
+        path.fs.mv(temporary, path.path)
+
+
+def _check_sftp(path: StoragePath) -> None:
+    from asyncssh.sftp import SFTPFailure, SFTPOpUnsupported, SFTPPermissionDenied
+
+    missing = f"{path.path}.{uuid.uuid4().hex}"
+    try:
+        _posix_rename(path.fs, missing, missing)
+    except SFTPOpUnsupported:
+        problem = "this SFTP server cannot replace a file in one step, as it has no posix-rename@openssh.com"
+        raise _not_replaceable(path, problem) from None
+    except (FileNotFoundError, SFTPFailure, SFTPPermissionDenied):
+        pass  # There is no such file, so the server has tried; what else is wrong will be told by writing.
+
+
+def _posix_rename(fs: Any, old: str, new: str) -> None:
+    """
+    Rename at the server, in one step.
+
+    Not by ``fs.mv``: at a server that cannot do it, that copies by a shell, and deletes the source even if this fails.
+    """
+    from fsspec.asyn import sync  # type: ignore[import-untyped]
+    from sshfs.utils import wrap_exceptions  # type: ignore[import-untyped]
+
+    async def rename() -> None:
+        async with fs._pool.get() as channel:
+            await channel.posix_rename(old, new)
+
+    sync(fs.loop, wrap_exceptions(rename))
+
+
+def _not_replaceable(path: StoragePath, problem: str) -> ValueError:
+    return ValueError(
+        f"path is {str(path)!r}: {problem}, so readers could find half of it, and a killed task would leave that. Name "
+        "a file on a local disk, on an object store such as s3, gs or abfs, or on an SFTP server with OpenSSH, and "
+        "copy it from there in a task of its own"
+    )

@@ -1,0 +1,1 @@
+"""From what people answered to a file."""
