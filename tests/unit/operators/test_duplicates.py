@@ -107,7 +107,10 @@ def test_an_archiving_that_an_earlier_attempt_has_begun_is_waited_for(make: Call
     toloka.run()
     assert (toloka.status(toloka.own), toloka.status(stray)) == (ARCHIVED, ARCHIVED)
     assert toloka.client.get_operation(begun.id).status == OperationStatus.SUCCESS
-    assert len(toloka.server.journal.requests("POST", f"/api/v1/{noun}s/{stray}/archive")) == 1
+    # On a busy machine it has ended before it is found; then a request is answered that nothing is to be changed.
+    answers = [entry["status"] for entry in toloka.server.journal.requests("POST", f"/api/v1/{noun}s/{stray}/archive")]
+    assert answers[0] == 202
+    assert set(answers[1:]) <= {204}
 
 
 @every_noun
