@@ -284,6 +284,8 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
                     decide = decide.from_answers(self._answers(client, pool_id))
                 review.carry_out(ask(decide, self._answers(client, pool_id)))
             review.ensure_success()
+            if not any(review.counts.values()):
+                self.log.warning("Pool %s: there was nothing to decide, so all answers are left as they are", pool_id)
         self._report_pool_written(pool_id)
         self._lineage_facts = {"pool_id": pool_id, **review.counts}
         return self._lineage_facts

@@ -234,6 +234,18 @@ def as_table(*rows: str, header: str = "ASSIGNMENT:assignment_id\tACCEPT:verdict
     return "\n".join([header, *rows, ""]).encode()
 
 
+def test_a_table_that_nobody_filled_in(
+    toloka: EmulatorServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It decides nothing, which is hardly what was meant."""
+    ids = list(statuses(toloka, pool := answered(toloka)))
+    path = tmp_path / "review.tsv"
+    path.write_text(f"ASSIGNMENT:assignment_id\tACCEPT:verdict\tACCEPT:comment\n{ids[0]}\t\t\n")
+    assert review(pool, str(path)) == {"pool_id": pool, **counts()}
+    said = "".join(capsys.readouterr().out.splitlines())
+    assert f"Pool {pool}: there was nothing to decide, so all answers are left as they are" in said
+
+
 @pytest.mark.parametrize("name", ["review.tsv", "review.TSV.gz", "review.csv"])
 def test_the_table_that_tolokas_page_takes(toloka: EmulatorServer, tmp_path: Path, name: str) -> None:
     """As it is downloaded there, with a row for each task, and filled in by somebody with a spreadsheet."""
