@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import airflow as airflow_package
@@ -95,6 +97,12 @@ def looks(toloka: EmulatorServer, pool_id: str) -> int:
     """Return how often a pool was looked at, by itself or, with all open ones, in a list."""
     paths = (f"/api/v1/pools/{pool_id}", "/api/v1/pools")
     return sum(entry["path"] in paths for entry in toloka.journal.requests("GET"))
+
+
+def remembered(airflow: LocalAirflow) -> str:
+    """Return what watchers have stored."""
+    with closing(sqlite3.connect(airflow.home / "airflow.db", timeout=30)) as database:
+        return str(database.execute("SELECT value FROM asset_state_store").fetchall())
 
 
 def see_a_look(toloka: EmulatorServer, pool_id: str, count: int = 2) -> None:
@@ -224,7 +232,10 @@ def test_a_closing_starts_a_dag_once_across_restarts(
         "close_reason": "MANUAL",
         "closed_at": first.last_stopped.isoformat(),
     }
-    see_a_look(toloka, watched)  # after the pause in which the event is stored
+    see_a_look(toloka, watched)
+    if IS_3_3:
+        moment = first.last_stopped.isoformat()
+        wait_until(lambda: moment in remembered(airflow), "the closing is remembered", timeout=PATIENCE)
 
     airflow.kill("triggerer")
     airflow.start("triggerer")
