@@ -63,6 +63,10 @@ class SftpServer:
             connection.abort()
             await connection.wait_closed()
         await self._acceptor.wait_closed()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 class _Login(asyncssh.SSHServer):
@@ -124,4 +128,6 @@ def sftp_server(folder: Path, *, can_replace: bool = True) -> Iterator[SftpServe
         SFTPServerHandler._extensions = known
         loop.call_soon_threadsafe(loop.stop)
         thread.join(30)
+        # What hanging up has left to do, such as closing the sockets.
+        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
