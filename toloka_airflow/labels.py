@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lines import read_lines
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
@@ -78,16 +79,10 @@ def _rows(labels: Iterable[tuple[str, Any]], tasks: PoolTasks, *, only_real_task
         if only_real_tasks and task["is_control"]:
             continue
         try:
-            yield _encoded({**{name: label[name] for name in label if name != "known_solutions"}, **task})
+            kept = {name: label[name] for name in label if name != "known_solutions"}
+            yield compact_json({**kept, **task}, allow_nan=False).encode()
         except (TypeError, ValueError) as exc:
             raise ValueError(f"{where}: it holds what JSON does not have: {exc}") from None
-
-
-def _encoded(row: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # halves of characters, which people do send
-        return json.dumps(row, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _labels(labels: Any) -> Iterator[tuple[str, Any]]:

@@ -19,9 +19,9 @@ from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.hooks import TolokaHook, task_error, task_errors
 from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
+from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.download.answer_rows import raw_row
 from toloka_airflow.transfer.download.downloading import download
 from toloka_airflow.transfer.download.pool_tasks import PoolTasks
 from toloka_airflow.triggers.events import WaitEvent
@@ -262,7 +262,7 @@ class AggregateSolutionsOperator(WaitingOperator):
             download(
                 file,
                 pages,
-                lines=lambda solution: map(raw_row, self._labels([solution], tasks)),
+                lines=lambda solution: (compact_json(label).encode() for label in self._labels([solution], tasks)),
                 cursor=lambda solution: AggregationState(operation_id, last_task_id=solution["task_id"]).dump(),
                 count=lambda page: {"solutions": sum(1 for _ in self._labels(page, tasks))},
                 log=self.log,

@@ -50,10 +50,11 @@ class UpdatePoolOperator(PoolOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Resume after the triggerer waited for the pool to be open again."""
+        operation_id = super().execute_complete(context, event)
         if not isinstance(self.changes, Mapping):
             report_read(storage_path("changes", self.changes))
         self._report_pool_written(self._id())
-        return super().execute_complete(context, event)
+        return operation_id
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | FirstStep | None:
         changes = read_config("changes", self.changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 _BLOCK = 256 * 1024
-_DELIMITERS = {";": "semicolons", "\t": "tabs", ",": "commas"}
 
 
 def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterator[tuple[int, bytes]]:
@@ -53,21 +52,6 @@ def not_utf8(exc: UnicodeDecodeError) -> str:
         f"it is not UTF-8: byte {exc.start + 1} is {exc.object[exc.start]:#04x}. Save the file as UTF-8; in Excel that "
         "is CSV UTF-8, while Unicode Text is UTF-16"
     )
-
-
-def check_delimiter(header: Sequence[str], delimiter: str) -> None:
-    """
-    Make sure that the cells of a table are not delimited by something else, as spreadsheets do it in many countries.
-
-    :param header: The cells of its first line.
-    :raises ValueError: If they are.
-    """
-    others = [name for character, name in _DELIMITERS.items() if character != delimiter and character in header[0]]
-    if len(header) == 1 and others:
-        raise ValueError(
-            f"the header {header[0]!r:.100} has {others[0]} and no {_DELIMITERS[delimiter].rstrip('s')}: the cells of "
-            ".csv have commas between them, those of .tsv tabs. Save it so, or name the file for what it is"
-        )
 
 
 class _Unbuffered(io.RawIOBase):

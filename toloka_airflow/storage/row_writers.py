@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Self
 
 _BLOCK_BYTES = 1024 * 1024
 
@@ -61,13 +60,3 @@ def line_blocks(rows: bytes) -> Iterator[list[bytes]]:
         end = len(rows) if end < 0 else end + 1
         yield [line for line in rows[start:end].split(b"\n") if line]
         start = end
-
-
-def compact_json(value: Any) -> str:
-    """Return a value as JSON that can be encoded, with halves of characters as escapes; they do occur."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"))
-    return text

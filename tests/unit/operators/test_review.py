@@ -302,7 +302,7 @@ def test_an_acceptance_may_do_without_a_comment(toloka: EmulatorServer, pool_id:
         (as_table("\t+\t"), "line 2: ASSIGNMENT:assignment_id is ''"),
         (as_table("a/1\t+\t"), "line 2: ASSIGNMENT:assignment_id is 'a/1'"),
         (as_table("a-1\t+"), "line 2: it has 2 cells, but the header has 3"),
-        (as_table('a-1\t-\t"No cat'), "line 2: its quotes are odd"),
+        (as_table('a-1\t-\t"No cat'), "line 2: it is not TSV: unexpected end of data"),
         (
             # Else a-1 would be rejected by the verdict of a-3.
             as_table(

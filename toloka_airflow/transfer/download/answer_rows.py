@@ -8,7 +8,6 @@ send such), ``NaN``, and whatever else an answer may be by the rules of the API'
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import Raw, shape
 from toloka_airflow.api.pages import Page, read_page
 from toloka_airflow.api.transport import parse_json
+from toloka_airflow.storage.json_text import compact_json
 
 _FACTS = {
     "id": "assignment_id",
@@ -37,8 +37,6 @@ _MORE_FACTS, _MORE_OF_TASK = {"created": "created"}, ("message_on_unknown_soluti
 """What Toloka's own results have besides."""
 
 _STARTS = [(key, f'{"{" if key == "id" else ","}"{name}":'.encode()) for key, name in {**_FACTS, **_MORE_FACTS}.items()]
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ def read_assignments(content: bytes) -> Page[AssignmentRows]:
         return Page(rows, [head.id for head in heads], page.has_more)
 
     def slow(assignment: Raw) -> AssignmentRows:
-        return AssignmentRows(raw_row(assignment), len(assignment.get("solutions") or ()))
+        return AssignmentRows(compact_json(assignment).encode(), len(assignment.get("solutions") or ()))
 
     return _read(content, fast, slow)
 
@@ -192,9 +190,9 @@ def answer_rows(assignment: Raw, *, with_more: bool = False) -> Iterator[bytes]:
             raise _odd(assignment, f"has {len(tasks)} tasks but {len(solutions)} solutions")
         names = {**_FACTS, **_MORE_FACTS} if with_more else _FACTS
         facts = {name: assignment[key] for key, name in names.items() if key in assignment}
-        start = _encode(facts)[:-1] + ","
         for task, solution in zip(tasks, solutions, strict=True):
             row = {
+                **facts,
                 "task_id": task["id"],
                 "input_values": task["input_values"],
                 "output_values": solution["output_values"],
@@ -203,24 +201,11 @@ def answer_rows(assignment: Raw, *, with_more: bool = False) -> Iterator[bytes]:
                 row["known_solutions"] = task["known_solutions"]
             if with_more:
                 row.update((name, task[name]) for name in _MORE_OF_TASK if name in task)
-            yield to_bytes(start + _encode(row)[1:])
+            yield compact_json(row).encode()
     except (AttributeError, KeyError, TypeError) as exc:
         raise _odd(
             assignment, f"is not as documented ({type(exc).__name__}: {exc}); it is {shape(assignment)}"
         ) from exc
-
-
-def raw_row(raw: Raw) -> bytes:
-    """Return what the API answered as one line of JSON."""
-    return to_bytes(_encode(raw))
-
-
-def to_bytes(text: str) -> bytes:
-    """Return JSON text as UTF-8, also if there are halves of characters in it, which people do send."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(json.loads(text)).encode()
 
 
 def _odd(assignment: Raw, problem: str) -> TolokaError:

@@ -23,7 +23,8 @@ import msgspec
 import pyarrow
 from pyarrow import parquet
 
-from toloka_airflow.storage.row_writers import RowWriter, compact_json
+from toloka_airflow.storage.json_text import compact_json
+from toloka_airflow.storage.row_writers import RowWriter
 
 OTHER_VALUES = "other_values"
 _ROW_GROUP_BYTES = 8 * 1024 * 1024

@@ -19,8 +19,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
+from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.row_files import GZIP_LEVEL
-from toloka_airflow.storage.row_writers import RowWriter, compact_json
+from toloka_airflow.storage.row_writers import RowWriter
 
 _ASSIGNMENT = {
     "assignment_id": "assignment_id",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus
-from toloka_airflow.storage.lines import check_delimiter, not_utf8, read_lines
+from toloka_airflow.storage.lines import not_utf8, read_lines
+from toloka_airflow.storage.tables import DELIMITERS, MAX_BYTES, TableError, check_delimiter, read_records
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -27,9 +27,8 @@ VERDICTS = {
 }
 """The marks that Toloka's page takes, and the words for them in its files and in its API."""
 MAX_COMMENT = 2048
-MAX_LINE, MAX_TABLE_LINE = 64 * 1024, 4 * 1024 * 1024
-"""Bytes; a table may have the inputs and outputs beside the verdicts."""
-_DELIMITERS = {".tsv": "\t", ".csv": ","}
+MAX_LINE = 64 * 1024
+"""Bytes; a line of a table may be longer, as it may have the inputs and outputs beside the verdict."""
 _FIELDS = {"status", "public_comment"}
 _STATUSES = ("ACCEPTED", "REJECTED")
 
@@ -114,7 +113,7 @@ def read_file(path: ObjectStoragePath) -> Iterator[Decision]:
 
     :raises ValueError: At the first line that is no decision, or decides again.
     """
-    delimiter = _DELIMITERS.get(path.path.lower().removesuffix(".gz")[-4:])
+    delimiter = DELIMITERS.get(path.path.lower().removesuffix(".gz")[-4:])
     if delimiter is not None:
         return _read_table(path, delimiter)
     name = f"decisions: {path}, "
@@ -200,15 +199,8 @@ def _joined(where: str, assignment_id: str, first: _Verdict, second: _Verdict) -
 def _verdict_rows(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int, tuple[str, str, str]]]:
     """Iterate over the line, and over assignment, verdict and comment, of each row that is not blank."""
     header: list[str] = []
-    for number, lines, cells in _records(path, delimiter):
+    for number, cells in _records(path, delimiter):
         where = f"decisions: {path}, line {number}"
-        # A text that begins with a bare quote and a later one that ends with one would make one row of all in between,
-        # with the assignment of the first and the verdict of the last.
-        if delimiter == "\t" and len(lines) > 1 and {line.count(delimiter) for line in lines} == {len(cells) - 1}:
-            raise ValueError(
-                f"{where}: by its quotes it is one row up to line {number + len(lines) - 1}, but each of these lines "
-                "has as many cells as a row; a cell with quotes must be in quotes, with those inside doubled"
-            )
         if not header:
             header = _checked_header(where, cells, delimiter)
         elif len(cells) != len(header):
@@ -238,36 +230,18 @@ def _checked_header(where: str, names: list[str], delimiter: str) -> list[str]:
     return names
 
 
-def _records(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int, list[str], list[str]]]:
-    """
-    Iterate over the rows that are not blank: the number of the first line, the lines and the cells.
-
-    Quoted cells may span lines.
-    """
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_TABLE_LINE))
-    lines: list[str] = []
-
-    def remembered(texts: Iterator[str]) -> Iterator[str]:
-        for text in texts:
-            lines.append(text)
-            yield text
-
-    reader = csv.reader(remembered(_texts(path)), delimiter=delimiter, strict=True)
-    while True:
-        lines.clear()
-        number = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as exc:
-            raise ValueError(f"decisions: {path}, line {number}: its quotes are odd: {exc}") from None
-        if cells is None:
-            return
-        if any(stripped := [cell.strip() for cell in cells]):
-            yield number, lines, stripped
+def _records(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Iterate over the line and the cells of each row that is not blank."""
+    try:
+        for number, cells in read_records(_texts(path), delimiter):
+            if any(stripped := [cell.strip() for cell in cells]):
+                yield number, stripped
+    except TableError as exc:
+        raise ValueError(f"decisions: {path}, line {exc.line}: {exc}") from None
 
 
 def _texts(path: ObjectStoragePath) -> Iterator[str]:
-    for number, line in read_lines("decisions", path, max_bytes=MAX_TABLE_LINE):
+    for number, line in read_lines("decisions", path, max_bytes=MAX_BYTES):
         try:
             yield (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
         except UnicodeDecodeError as exc:

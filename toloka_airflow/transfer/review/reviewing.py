@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError
 from toloka_airflow.api.models import Assignment, AssignmentStatus
+from toloka_airflow.transfer.client_threads import ClientThreads
 from toloka_airflow.transfer.pace import Pace
 from toloka_airflow.transfer.review.decisions import Decision, checked_decision
 
@@ -39,7 +38,7 @@ def ask(decide: Decide, assignments: Iterable[Assignment]) -> Iterator[Decision 
     """
     Ask a function for its decision on each of some answers; ``None`` leaves one as it is.
 
-    What is decided already is so: it is not asked about, but an earlier attempt may have done it, so it counts.
+    What is decided already is so: it is not asked about, but a previous attempt may have done it, so it counts.
     """
     for assignment in assignments:
         if assignment.status != AssignmentStatus.SUBMITTED:
@@ -59,20 +58,19 @@ class Review:
 
     def __init__(self, client: TolokaClient, pool_id: str, *, in_flight: int, log: Any) -> None:
         self._client, self._pool_id, self._in_flight, self._log = client, pool_id, in_flight, log
-        self._own = threading.local()
         self.counts = {"accepted": 0, "rejected": 0, "already": 0, "left": 0}
         self._failed, self._problems = 0, list[str]()
 
     def carry_out(self, decisions: Iterable[Decision | None]) -> None:
         """Decide, as far as Toloka lets it be so."""
         pace = Pace()
-        with ThreadPoolExecutor(self._in_flight, "toloka-review") as threads:
+        with ClientThreads(self._client, self._in_flight) as threads:
             todo = iter(decisions)
             # So many at once that no thread waits for the slowest for long, and a stopped task has little left to do.
             while some := list(islice(todo, 10 * self._in_flight)):
                 self.counts["left"] += some.count(None)
-                for outcome in threads.map(self._one, filter(None, some)):
-                    self._count(*outcome)
+                for outcome in [threads.submit(self._one, decision) for decision in some if decision]:
+                    self._count(*outcome.result())
                 if pace.is_due():
                     self._log.info("Reviewed so far: %s", self.counts)
         self._log.info("Reviewed: %s", self.counts)
@@ -96,9 +94,8 @@ class Review:
         self.counts[decision.status.value.lower()] += 1
         self.counts["already"] += was_done
 
-    def _one(self, decision: Decision) -> tuple[Decision, bool, str]:
+    def _one(self, client: TolokaClient, decision: Decision) -> tuple[Decision, bool, str]:
         """Carry a decision out; return whether that was done before, and what speaks against it."""
-        client = self._own_client()
         try:
             current = decision.known or client.get_assignment(decision.assignment_id)
         except TolokaApiError as exc:
@@ -123,12 +120,6 @@ class Review:
                 raise
             return _conflict(decision, current)
         return ""
-
-    def _own_client(self) -> TolokaClient:
-        if not hasattr(self._own, "client"):
-            self._own.client = self._client.with_own_session()
-        client: TolokaClient = self._own.client
-        return client
 
 
 def _conflict(decision: Decision, current: Assignment) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import functools
 import gzip
 import json
@@ -15,7 +14,8 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.storage.lineage import report_read
-from toloka_airflow.storage.lines import check_delimiter, not_utf8
+from toloka_airflow.storage.lines import not_utf8
+from toloka_airflow.storage.tables import DELIMITERS, TableError, check_delimiter, read_records
 from toloka_airflow.transfer.upload.columns import Columns
 from toloka_airflow.transfer.upload.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.upload.strict_json import DuplicateKeyError, StrictDecoder
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 MAX_LINE = 4 * 1024 * 1024
 MAX_PROBLEMS = 20
 _BLOCK = 256 * 1024
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _PARQUET_ROWS = 500
 _WANTED = "name the file .jsonl, .ndjson, .json, .csv or .tsv, with .gz behind it if it is compressed, or .parquet"
 _HOW = 'a task is an object like {"input_values": {"image": "..."}}'
@@ -193,7 +192,7 @@ def _source_class(name: str) -> type[FileSource]:
         return JsonLinesSource
     if plain.endswith(".json"):
         return JsonSource
-    if plain.endswith(tuple(_DELIMITERS)):
+    if plain.endswith(tuple(DELIMITERS)):
         return CsvSource
     if name.lower().endswith(".parquet"):
         return ParquetSource
@@ -361,8 +360,6 @@ class CsvSource(FileSource):
     """A header with ``INPUT:name``, ``GOLDEN:name`` and ``HINT:text``, and a task a row, as on Toloka's upload page."""
 
     def _entries(self, specs: Callable[[], Specs]) -> Entries:
-        # The limit is there against a quote that is never closed; that of a line is enough.
-        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
         with closing(self._records()) as records:
             columns = None
             for number, cells in records:
@@ -380,49 +377,22 @@ class CsvSource(FileSource):
 
     def _check_delimiter(self, header: list[str]) -> None:
         try:
-            check_delimiter(header, _DELIMITERS[self._suffix])
+            check_delimiter(header, self._delimiter)
         except ValueError as exc:
             raise SourceError(f"{self.name}: {exc}") from exc
 
     @property
-    def _suffix(self) -> str:
-        return self.name.lower().removesuffix(".gz")[-4:]
+    def _delimiter(self) -> str:
+        return DELIMITERS[self.name.lower().removesuffix(".gz")[-4:]]
 
     def _records(self) -> Generator[tuple[int, list[str]], None, None]:
-        """Iterate over the records with the line that each begins in; quoted cells may span lines."""
-        suffix = self._suffix
-        delimiter = _DELIMITERS[suffix]
-        record: list[str] = []
+        """Iterate over the records with the line that each begins in."""
         with closing(self._lines()) as lines:
             texts = (f"{self._text(number, line)}\n" for number, line in lines)
-            reader = csv.reader(_collected(texts, record), delimiter=delimiter, strict=True)
-            while True:
-                number = reader.line_num + 1
-                record.clear()
-                try:
-                    cells = next(reader, None)
-                except csv.Error as exc:
-                    raise self.error(number, f"it is not {suffix[1:].upper()}: {exc}") from exc
-                if cells is None:
-                    return
-                # A text that begins with a bare quote and a later one that ends with one would make one task of all
-                # rows in between. In CSV, commas of a text could look like that honestly.
-                is_table = delimiter == "\t" and len(record) > 1 and len(cells) > 1
-                if is_table and {line.count(delimiter) for line in record} == {len(cells) - 1}:
-                    raise self.error(
-                        number,
-                        f"by its quotes it is one row up to line {number + len(record) - 1}, but each of these lines "
-                        "has as many cells as a row; a cell with quotes must be in quotes, with those inside doubled",
-                    )
-                if cells:
-                    yield number, cells
-
-
-def _collected(texts: Iterable[str], record: list[str]) -> Iterator[str]:
-    """Iterate over lines, and add each to a list."""
-    for text in texts:
-        record.append(text)
-        yield text
+            try:
+                yield from read_records(texts, self._delimiter)
+            except TableError as exc:
+                raise self.error(exc.line, str(exc)) from exc
 
 
 class ParquetSource(FileSource):

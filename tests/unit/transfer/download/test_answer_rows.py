@@ -15,7 +15,6 @@ from toloka_airflow.api.pages import Page
 from toloka_airflow.transfer.download.answer_rows import (
     AssignmentRows,
     answer_rows,
-    raw_row,
     read_answers,
     read_assignments,
 )
@@ -179,7 +178,3 @@ def test_rows_do_not_keep_their_page() -> None:
         [rows] = read(page_of('{"v": "x"}')).items
         assert type(rows.lines) is bytes
         assert not isinstance(rows.lines, msgspec.Raw)
-
-
-def test_rows_of_one_line() -> None:
-    assert raw_row({"v": "Ünï \ud83d"}) == b'{"v": "\\u00dcn\\u00ef \\ud83d"}'
