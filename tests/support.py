@@ -58,6 +58,7 @@ class ScriptedServer:
         headers: dict[str, str] | None = None,
         drop: bool = False,
         held: threading.Event | None = None,
+        body_held: threading.Event | None = None,
         drip: float = 0.0,
         times: int = 1,
     ) -> None:
@@ -65,7 +66,7 @@ class ScriptedServer:
         Prepare an answer for a path below /api/v1.
 
         ``drop`` reads the request and closes the connection without an answer; what is ``held`` is answered when the
-        event is set; of what drips, a byte of the body is sent every so many seconds.
+        event is set, or only its body is sent then; of what drips, a byte of the body is sent every so many seconds.
         """
         prepared = {
             "status": status,
@@ -74,6 +75,7 @@ class ScriptedServer:
             "headers": headers or {},
             "drop": drop,
             "held": held,
+            "body_held": body_held,
             "drip": drip,
         }
         self._answers[method, whole(path)].extend([prepared] * times)
@@ -135,6 +137,8 @@ class ScriptedHandler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(content)), **answer["headers"]}.items():
             self.send_header(name, value)
         self.end_headers()
+        if answer.get("body_held") is not None:
+            answer["body_held"].wait(60)
         if answer.get("drip"):
             self._drip(content, answer["drip"])
         else:

@@ -99,6 +99,7 @@ class TolokaClient:
     :param before_change: Called right before each sending of a request that is no GET; it raises `TolokaNotSentError`
         if this process may not change anything at Toloka any more.
     :param on_retry: Called with the error of a request that is about to be sent again.
+    :param before_receiving: Called when an answer begins to come, before more of it is read than its headers.
     """
 
     def __init__(
@@ -110,12 +111,19 @@ class TolokaClient:
         deadline: float = float("inf"),
         before_change: Callable[[], None] | None = None,
         on_retry: Callable[[TolokaError], None] | None = None,
+        before_receiving: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self._session = session if isinstance(session, LazySession) else LazySession(session)
         self._retries, self._before_change = retries, before_change
         self._transport = Transport(
-            settings, self._session, retries=retries, deadline=deadline, before_change=before_change, on_retry=on_retry
+            settings,
+            self._session,
+            retries=retries,
+            deadline=deadline,
+            before_change=before_change,
+            on_retry=on_retry,
+            before_receiving=before_receiving,
         )
 
     def __repr__(self) -> str:
@@ -136,13 +144,25 @@ class TolokaClient:
             before_change=self._before_change,
         )
 
-    def with_own_session(self, *, on_retry: Callable[[TolokaError], None] | None = None) -> TolokaClient:
+    def with_own_session(
+        self,
+        *,
+        on_retry: Callable[[TolokaError], None] | None = None,
+        before_receiving: Callable[[], None] | None = None,
+    ) -> TolokaClient:
         """
         Return the same client with connections of its own: a `requests.Session` belongs to one thread.
 
         :param on_retry: Called with the error of a request that is about to be sent again.
+        :param before_receiving: Called when an answer begins to come, before more of it is read than its headers.
         """
-        return TolokaClient(self.settings, retries=self._retries, before_change=self._before_change, on_retry=on_retry)
+        return TolokaClient(
+            self.settings,
+            retries=self._retries,
+            before_change=self._before_change,
+            on_retry=on_retry,
+            before_receiving=before_receiving,
+        )
 
     @property
     def base_url(self) -> str:

@@ -82,6 +82,7 @@ class Transport:
     :param before_change: Called right before each sending of a request that is no GET, also after each pause; what it
         raises keeps the request from being sent.
     :param on_retry: Called with the error of a request that is about to be sent again.
+    :param before_receiving: Called when an answer begins to come, before more of it is read than its headers.
     """
 
     def __init__(
@@ -93,9 +94,10 @@ class Transport:
         deadline: float = float("inf"),
         before_change: Callable[[], None] | None = None,
         on_retry: Callable[[TolokaError], None] | None = None,
+        before_receiving: Callable[[], None] | None = None,
     ) -> None:
         self._settings, self._session, self._deadline = settings, session, deadline
-        self._before_change, self._on_retry = before_change, on_retry
+        self._before_change, self._on_retry, self._before_receiving = before_change, on_retry, before_receiving
         self._retry_budget = settings.retry_budget if retries else 0.0
         self._authorization = settings.authorization
         self._secret = self._authorization.split(" ", 1)[1]
@@ -183,6 +185,8 @@ class Transport:
                     # A copy, into which `requests` puts those of the environment.
                     proxies=self._settings.request_proxies(),
                 )
+                if self._before_receiving is not None:
+                    self._before_receiving()
                 content = b"".join(answer.iter_content(None))
         except Exception as exc:  # mostly an OSError; but a proxy that cannot be parsed, for one, is a ValueError
             late = f"no complete answer in {seconds:.3g} s; " if time.monotonic() >= deadline else ""

@@ -104,7 +104,7 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
         since: str | datetime | None = None,
         until: str | datetime | None = None,
         page_size: int = PAGE_SIZE,
-        in_flight: int = 8,
+        in_flight: int = 12,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -135,9 +135,9 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
             max_age = RESUMABLE_FOR if self.until is None else float("inf")
             file = RowFile(path, key=key, max_age=max_age, is_converted=chosen is not AnswerFormat.JSON_LINES)
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            find_link(context, client, {"pool_id": pool_id})
             writer = self._writer(client, pool_id, chosen, path)
-            self._download(client, pool_id, wanted, file, chosen)
+            download = self._download(client, pool_id, wanted, file, chosen)
+            download.run(meanwhile=lambda: find_link(context, client, {"pool_id": pool_id}))
             if not file.counts["assignments"]:
                 _pool_or_training(client, pool_id)
             counts = file.finish(writer)
@@ -157,12 +157,12 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
 
     def _download(
         self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile, chosen: AnswerFormat
-    ) -> None:
+    ) -> ParallelDownload:
         positions = [each.cursor for each in file.ranges if each.cursor is not None]
         if positions:
             self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", positions[0])
         answers = partial(read_answers, with_more=chosen is AnswerFormat.TSV)
-        ParallelDownload(
+        return ParallelDownload(
             file,
             client,
             read=answers if self.rows == "answers" else read_assignments,
@@ -172,7 +172,7 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
             find_last=lambda client: client.find_last_assignment(pool_id, **wanted),
             in_flight=self.in_flight,
             log=self.log,
-        ).run()
+        )
 
     def _statuses(self) -> list[str]:
         given = self.status.split(",") if isinstance(self.status, str) else self.status

@@ -847,3 +847,15 @@ class TestServerTime:
         server.date = date
         toloka.get_pool("21")
         assert toloka.server_time() is None
+
+
+def test_an_answer_is_announced_before_it_is_received(server: ScriptedServer) -> None:
+    """So a download limits how many pages it holds; one that never began is none of them."""
+    refused, found = threading.Event(), threading.Event()
+    announced = iter((refused, found))
+    server.answer("GET", "/pools/21", drop=True)
+    server.answer("GET", "/pools/21", 503, body_held=refused)
+    server.answer("GET", "/pools/21", json=pool(), body_held=found)
+    own = client(server).with_own_session(before_receiving=lambda: next(announced).set())
+    assert own.get_pool("21").id == "21"
+    assert next(announced, None) is None

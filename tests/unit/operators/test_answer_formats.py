@@ -59,7 +59,7 @@ def script(
     server.default("GET", "/pools/21", pool())
     spec = {"input_spec": inputs, "output_spec": outputs}
     server.default("GET", "/projects/10", {"id": "10", "status": "ACTIVE", "task_spec": spec})
-    server.answer("GET", "/assignments", json={"items": assignments, "has_more": False})
+    server.default("GET", "/assignments", {"items": assignments, "has_more": False})
 
 
 def assignment(number: int, *answers: dict[str, Any], status: str = "ACCEPTED", **more: Any) -> dict[str, Any]:
