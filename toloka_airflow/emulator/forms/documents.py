@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from toloka_airflow.emulator.forms.filters import check_filter
+from toloka_airflow.emulator.forms.quality_control import CONFIGS
 from toloka_airflow.emulator.forms.schema import Field, Form
+from toloka_airflow.emulator.forms.view_spec import check_view_spec
 
 OVERLAP_MAX = 30_000
 DURATION_MAX = 2_147_483_647
@@ -42,7 +45,11 @@ STRINGS = Field("array", each=TEXT)
 METADATA = Field("object", each=STRINGS)
 SPECS = Field("object", required=True, each=Field("object", fields=SPEC))
 
-TASK_SPEC: Form = {"input_spec": SPECS, "output_spec": SPECS, "view_spec": OBJECT}
+TASK_SPEC: Form = {
+    "input_spec": SPECS,
+    "output_spec": SPECS,
+    "view_spec": Field("object", also=check_view_spec),
+}
 
 PROJECT: Form = {
     "public_name": must(TEXT),
@@ -54,7 +61,7 @@ PROJECT: Form = {
     "assignments_issuing_view_config": OBJECT,
     "assignments_automerge_enabled": FLAG,
     "max_active_assignments_count": Field("integer", minimum=1),
-    "quality_control": OBJECT,
+    "quality_control": Field("object", fields={"configs": CONFIGS}),
     "localization_config": OBJECT,
     "metadata": METADATA,
     "sensitive": FLAG,
@@ -95,7 +102,7 @@ QUALITY_CONTROL: Form = {
         },
     ),
     "captcha_frequency": Field("string", choices=("LOW", "MEDIUM", "HIGH")),
-    "configs": Field("array", each=Field("object", fields={"collector_config": must(OBJECT), "rules": must(OBJECTS)})),
+    "configs": CONFIGS,
     "checkpoints_config": OBJECT,
 }
 
@@ -125,8 +132,6 @@ SPEED_QUALITY: Form = {
     "count": Field("integer", minimum=0, maximum=100),
 }
 
-FILTER: Form = {"and": OBJECTS, "or": OBJECTS}
-
 POOL: Form = {
     "project_id": must(ID),
     "private_name": must(TEXT),
@@ -143,7 +148,7 @@ POOL: Form = {
     "auto_accept_period_day": Field("integer", minimum=1, maximum=21),
     "assignments_issuing_config": Field("object", fields={"issue_task_suites_in_creation_order": FLAG}),
     "priority": Field("integer", minimum=0, maximum=100),
-    "filter": Field("object", fields=FILTER),
+    "filter": Field("object", also=check_filter),
     "quality_control": Field("object", fields=QUALITY_CONTROL),
     "speed_quality_balance": Field("object", fields=SPEED_QUALITY),
     "dynamic_overlap_config": Field("object", fields=DYNAMIC_OVERLAP),
