@@ -76,6 +76,11 @@ COMPUTED: dict[str, Key] = {
         for part in ("", "_major", "_minor", "_bugfix")
     },
 }
+# Skills of Toloka's own: tests of languages, as the official client knows them.
+LANGUAGE_TESTS = frozenset(
+    ("30724", "26377", "26366", "32346", "26711", "44954", "54378", "39821", "26513", "26714")
+    + ("26296", "29789", "48836", "44742")
+)
 CATEGORIES: dict[str, dict[str, Key]] = {"profile": PROFILE, "computed": COMPUTED, "skill": {}}
 
 
@@ -168,6 +173,13 @@ def conditions(told: Json, at: str = "filter") -> Iterator[tuple[str, Json]]:
                 yield place, member
             else:
                 yield from conditions(member, place)
+
+
+def skills(body: Json) -> Iterator[tuple[str, str]]:
+    """Return the skills that the filter of a pool names, each with its field path; Toloka's own are not among them."""
+    for at, condition in conditions(body.get("filter", {})):
+        if condition["category"] == "skill" and str(condition["key"]) not in LANGUAGE_TESTS:
+            yield f"{at}.key", str(condition["key"])
 
 
 def _one_of(choices: Any) -> Json:

@@ -8,8 +8,9 @@ a collector is from the pages of the official client.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt, ne
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms.schema import KINDS, REQUIRED, Field, Form, examine
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 TEXT = Field("string")
 HISTORY: Form = {"history_size": Field("integer", minimum=1)}
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-COMPARISONS = ("EQ", "NE", "GT", "GTE", "LT", "LTE")
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {"EQ": eq, "NE": ne, "GT": gt, "GTE": ge, "LT": lt, "LTE": le}
+COMPARISONS = tuple(COMPARE)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.emulator.forms.filters import COMPUTED, COUNTRY, LANGUAGE
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 LANGUAGES = {"EN": 1.0, "RU": 0.3, "ES": 0.2, "FR": 0.15, "HI": 0.15, "PT": 0.1}
 COUNTRIES = {"US": 0.2, "IN": 0.2, "RU": 0.2, "BR": 0.1, "PH": 0.1, "KE": 0.1, "TR": 0.1}
 DEVICES = {"SMARTPHONE": 0.6, "PERSONAL_COMPUTER": 0.35, "TABLET": 0.05}
+DEVICE = re.compile("|".join(COMPUTED["device_category"].choices))
 MOBILE = ("SMARTPHONE", "TABLET")
 
 
@@ -80,10 +84,17 @@ def _one_of(shares: Mapping[str, float], place: float) -> str:
     return next(name for name, share in reversed(shares.items()) if share)
 
 
-def check_shares(name: str, shares: Mapping[str, float], *, highest: float | None = None) -> None:
-    """Refuse what says nothing of how people spread."""
-    for key, share in shares.items():
-        if not 0 <= share <= (1e6 if highest is None else highest):
-            raise ValueError(f"{name}: the share of {key} must be from 0 to {highest or 1e6:g}, not {share}")
-    if highest is None and not sum(shares.values()) > 0:
-        raise ValueError(f"{name} must give somebody a share, not {dict(shares)}")
+def check(languages: Mapping[str, float], countries: Mapping[str, float], devices: Mapping[str, float]) -> None:
+    """Refuse shares that are none, and codes that no filter could ask for."""
+    for name, shares, pattern in (
+        ("languages", languages, LANGUAGE),
+        ("countries", countries, COUNTRY),
+        ("devices", devices, DEVICE),
+    ):
+        for code, share in shares.items():
+            if not pattern.fullmatch(code):
+                raise ValueError(f"{name}: {code!r} is no code that filters have")
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name}: the share of {code} must be between 0 and 1, not {share}")
+        if name != "languages" and not any(shares.values()):
+            raise ValueError(f"{name} must give some share to one at least, not {dict(shares)}")

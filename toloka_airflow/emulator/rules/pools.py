@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms.documents import POOL, POOL_PATCH, TRAINING
 from toloka_airflow.emulator.forms.schema import UNKNOWN, checked
-from toloka_airflow.emulator.rules import operations, trainings
+from toloka_airflow.emulator.rules import known_skills, operations, trainings
 from toloka_airflow.emulator.rules.quotas import OVERLAP_CHANGE
 from toloka_airflow.emulator.world.account import price_of
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND, format_date, parse_date
@@ -87,6 +87,9 @@ def _check_pool(world: World, body: Json) -> None:
     if linked is not None and not (linked in world.pools and world.pools[linked].is_training):
         field = "quality_control.training_requirement.training_pool_id"
         raise invalid({field: problem("ENTITY_DOES_NOT_EXIST", "Entity does not exist")})
+    unknown = known_skills.unknown(body, world.skills)
+    if unknown:
+        raise invalid(unknown)
     if "dynamic_overlap_config" in body:
         _check_dynamic_overlap(world, body)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from toloka_airflow.emulator.forms.documents import PROJECT
 from toloka_airflow.emulator.forms.schema import checked
-from toloka_airflow.emulator.rules import operations
-from toloka_airflow.emulator.world.entities import Operation, PoolStatus, Project, ProjectStatus
-from toloka_airflow.emulator.world.errors import Refusal, wrong_status
+from toloka_airflow.emulator.rules import known_skills, operations
+from toloka_airflow.emulator.world.entities import Json, Operation, PoolStatus, Project, ProjectStatus
+from toloka_airflow.emulator.world.errors import Refusal, invalid, wrong_status
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def create(world: World, body: object) -> Project:
     """Create a project."""
-    clean = checked(body, PROJECT)
+    clean = _checked(world, body)
     project = Project(world.ids.number(), clean, world.now, world.requester_id)
     world.projects[project.id] = project
     world.emit("project.created", project_id=project.id)
@@ -27,8 +27,16 @@ def update(world: World, project: Project, body: object) -> Project:
     """Replace the parameters of a project."""
     if project.status is not ProjectStatus.ACTIVE:
         raise wrong_status(ProjectStatus.ACTIVE)
-    project.body = checked(body, PROJECT)
+    project.body = _checked(world, body)
     return project
+
+
+def _checked(world: World, body: object) -> Json:
+    clean = checked(body, PROJECT)
+    unknown = known_skills.unknown(clean, world.skills)
+    if unknown:
+        raise invalid(unknown)
+    return clean
 
 
 def archive(world: World, project: Project) -> Operation:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.emulator.forms import documents, settings
 from toloka_airflow.emulator.forms.schema import Form, checked, examine
 from toloka_airflow.emulator.people.crowd import Person
-from toloka_airflow.emulator.rules import trainings, webhooks
+from toloka_airflow.emulator.rules import known_skills, trainings, webhooks
 from toloka_airflow.emulator.world.clock import Clock, parse_date
 from toloka_airflow.emulator.world.codecs import Reader, Writer
 from toloka_airflow.emulator.world.entities import Operation, Pool, Project, Subscription
@@ -117,10 +117,12 @@ def _check(thing: Any, world: Json) -> None:
     match thing:
         case Project():
             _check_body(thing.body, documents.PROJECT)
+            _check_skills(thing.body, world)
         case Pool():
             _check_body(thing.body, documents.TRAINING if thing.is_training else documents.POOL)
             _check_known(thing.body["project_id"], world["projects"])
             _check_known(trainings.required_id(thing.body), world["pools"])
+            _check_skills(thing.body, world)
         case Task():
             _check_body(thing.body | {"pool_id": thing.pool.id}, documents.TASK)
         case Suite():
@@ -137,6 +139,12 @@ def _check_body(body: Json, form: Form) -> None:
     _, problems = examine(body, form)
     if problems:
         raise ValueError(f"a body that the API does not take: {json.dumps(problems)}")
+
+
+def _check_skills(body: Json, world: Json) -> None:
+    unknown = known_skills.unknown(body, world["skills"])
+    if unknown:
+        raise ValueError(f"skills that are referred to, and missing: {', '.join(unknown)}")
 
 
 def _check_known(thing_id: str | None, things: Json) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.courier import Courier
 from toloka_airflow.emulator.people.crowd import Crowd, CrowdSettings
+from toloka_airflow.emulator.quality import control
 from toloka_airflow.emulator.rules import webhooks
 from toloka_airflow.emulator.rules.quotas import Counters
 from toloka_airflow.emulator.world import seed as seed_data
@@ -110,6 +111,7 @@ class World:
         self._listeners: defaultdict[str, list[Action]] = defaultdict(list)
         self.crowd.listen()
         webhooks.listen(self)
+        control.listen(self)
 
     def _find_people(self) -> None:
         """Find again by person and place what is kept by id."""
@@ -147,6 +149,8 @@ class World:
         heapq.heapify(self._plans)
         self.operations_by_id = sorted(self.operations.values(), key=lambda operation: id_key(operation.id))
         self._find_people()
+        for pool in self.pools.values():
+            pool.find_histories()
         self._connect()
 
     def set_balance(self, balance: Decimal | float) -> None:
