@@ -153,8 +153,10 @@ def _check_value(value: Any, key: Key) -> Json | None:
     if value is None:
         # What could not be found out of somebody is null, too.
         return None if key is REGION else REQUIRED
-    if key.kind in ("number", "integer") and (told := number(value)) is not None:
-        value = int(told) if told.is_integer() and key.kind == "integer" else told
+    if key.kind in ("number", "integer"):
+        told = number(value)
+        fits = told is not None and (key.kind == "number" or told.is_integer())
+        return None if fits else _wrong_kind(key.kind)
     if not KINDS[key.kind][0](value):
         return _wrong_kind(key.kind)
     if key.choices and value not in key.choices:

@@ -163,9 +163,8 @@ def _check_action(action: Json, kind: str, at: str) -> Problems:
 
 def number(value: Any) -> float | None:
     """Return the number of a condition: the documentation also writes numbers as text; None if it is none."""
-    if isinstance(value, str) and NUMBER.fullmatch(value):
-        return float(value)
-    return value if KINDS["number"][0](value) else None
+    is_number = NUMBER.fullmatch(value) if isinstance(value, str) else KINDS["number"][0](value)
+    return float(value) if is_number else None
 
 
 def skills(body: Json) -> Iterator[tuple[str, str]]:
