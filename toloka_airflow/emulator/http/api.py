@@ -9,7 +9,15 @@ from toloka_airflow.emulator.courier import TIMEOUT
 from toloka_airflow.emulator.http import lists
 from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later, found, page
 from toloka_airflow.emulator.http.task_calls import UPLOAD_CALLS
-from toloka_airflow.emulator.resources import attachments, skills, user_bonuses, user_restrictions, user_skills
+from toloka_airflow.emulator.resources import (
+    attachments,
+    message_threads,
+    skills,
+    user_bonuses,
+    user_metadata,
+    user_restrictions,
+    user_skills,
+)
 from toloka_airflow.emulator.rules import analytics, assignments, operations, pools, projects, solutions, webhooks
 from toloka_airflow.emulator.world.entities import Json, OperationStatus
 from toloka_airflow.emulator.world.errors import Refusal
@@ -209,17 +217,9 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **user_restrictions.ROUTES,
     **user_bonuses.ROUTES,
     **attachments.ROUTES,
+    **message_threads.ROUTES,
+    **user_metadata.ROUTES,
 }
 
 # Outside of the prefix of all the others.
 STAGING_HANDLERS: dict[tuple[str, str], Handler] = {("POST", "/api/staging/analytics-2"): _start_analytics}
-
-# Documented, but not modelled: answered with 501 instead of pretending that there is no such call.
-NOT_EMULATED: dict[str, tuple[str, ...]] = {
-    "/api/v1/message-threads": ("GET",),
-    "/api/v1/message-threads/compose": ("POST",),
-    "/api/v1/message-threads/{id}/reply": ("POST",),
-    "/api/v1/message-threads/{id}/add-to-folders": ("POST",),
-    "/api/v1/message-threads/{id}/remove-from-folders": ("POST",),
-    "/api/v1/user-metadata/{id}": ("GET",),
-}

@@ -110,8 +110,7 @@ def restrict(
     restriction = held.get((scope, place_id))
     is_new = restriction is None
     if restriction is None:
-        place = {PLACES[scope][0]: place_id} if scope in PLACES else {}
-        restriction = UserRestriction(world.ids.number(), scope, user_id, world.now, **place)
+        restriction = UserRestriction(world.ids.number(), scope, place_id, user_id, world.now)
         world.user_restrictions[restriction.id] = held[restriction.place] = restriction
     restriction.private_comment, restriction.will_expire = private_comment, will_expire
     if will_expire is not None:
