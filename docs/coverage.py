@@ -6,7 +6,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from toloka_airflow.emulator.http.api import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
+from toloka_airflow.emulator.resources.routes import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
 
 PAGE = Path(__file__).with_name("emulator.md")
 BEGIN = "<!-- coverage: begin (written by docs/coverage.py, run by make docs) -->"

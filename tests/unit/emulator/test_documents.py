@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from toloka_airflow.emulator.http.api import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
 from toloka_airflow.emulator.http.openapi import document, undescribed
 from toloka_airflow.emulator.http.steering import STEERING
+from toloka_airflow.emulator.resources.routes import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
 
 SCRIPT = Path(__file__).resolve().parents[3] / "docs" / "coverage.py"
 # The calls of the official API reference.

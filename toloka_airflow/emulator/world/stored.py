@@ -8,12 +8,12 @@ from random import Random
 
 from toloka_airflow.emulator.people import crowd
 from toloka_airflow.emulator.people.crowd import CrowdSettings, Person
+from toloka_airflow.emulator.resources import projects
 from toloka_airflow.emulator.rules import (
     analytics,
     assignments,
     operations,
     pools,
-    projects,
     solutions,
     uploads,
     webhooks,
