@@ -42,6 +42,9 @@ class Key:
 
 
 NUMBERS = Key(COMPARISONS, "number")
+VERSIONS = tuple(
+    f"{thing}_version{part}" for thing in ("os", "user_agent") for part in ("", "_major", "_minor", "_bugfix")
+)
 REGION = Key(INCLUSION, "integer")
 PROFILE: dict[str, Key] = {
     "gender": Key(IDENTITY, choices=("MALE", "FEMALE")),
@@ -70,11 +73,7 @@ COMPUTED: dict[str, Key] = {
             *("IE_MOBILE", "CHROME_MOBILE", "MOBILE_FIREFOX", "MOBILE_SAFARI"),
         ),
     ),
-    **{
-        f"{thing}_version{part}": NUMBERS
-        for thing in ("os", "user_agent")
-        for part in ("", "_major", "_minor", "_bugfix")
-    },
+    **dict.fromkeys(VERSIONS, NUMBERS),
 }
 # Skills of Toloka's own: tests of languages, as the official client knows them.
 LANGUAGE_TESTS = frozenset(

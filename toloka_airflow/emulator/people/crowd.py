@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.people import admission, attributes, files
-from toloka_airflow.emulator.people.attributes import Attributes
+from toloka_airflow.emulator.people import admission, files, profiles
 from toloka_airflow.emulator.people.habits import Habits
 from toloka_airflow.emulator.people.truth import Truth, wrong
 from toloka_airflow.emulator.rules import assignments, overlaps, pools, suites
@@ -16,6 +15,7 @@ from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
 from toloka_airflow.emulator.world.items import Part
 
 if TYPE_CHECKING:
+    from toloka_airflow.emulator.people.profiles import Profile
     from toloka_airflow.emulator.world.entities import Json, Pool
     from toloka_airflow.emulator.world.items import Assignment, Task
     from toloka_airflow.emulator.world.world import Action, World
@@ -70,9 +70,9 @@ class CrowdSettings:
     fast_seconds_per_task: tuple[float, float] = (0.5, 1.5)
     skipping_people: float = 0.0
     skipping_skip_rate: float = 0.9
-    languages: dict[str, float] = field(default_factory=lambda: dict(attributes.LANGUAGES))
-    countries: dict[str, float] = field(default_factory=lambda: dict(attributes.COUNTRIES))
-    devices: dict[str, float] = field(default_factory=lambda: dict(attributes.DEVICES))
+    languages: dict[str, float] = field(default_factory=lambda: dict(profiles.LANGUAGES))
+    countries: dict[str, float] = field(default_factory=lambda: dict(profiles.COUNTRIES))
+    devices: dict[str, float] = field(default_factory=lambda: dict(profiles.DEVICES))
 
     def __post_init__(self) -> None:
         if not 0 <= self.size <= MAX_SIZE:
@@ -87,7 +87,7 @@ class CrowdSettings:
         for name in ("skip_rate", "skipping_skip_rate") if self.skipping_people else ("skip_rate",):
             if getattr(self, name) + self.expire_rate > 1:
                 raise ValueError(f"{name} and expire_rate together must not be greater than 1")
-        attributes.check(self.languages, self.countries, self.devices)
+        profiles.check(self.languages, self.countries, self.devices)
         begin, end = self.active_hours
         if not (0 <= begin <= 24 and 0 <= end <= 24 and begin != end):
             raise ValueError(f"active_hours must be two different hours from 0 to 24, not {list(self.active_hours)}")
@@ -133,7 +133,7 @@ class Crowd:
         self._answers: dict[str, Json] = {}
         self._by_id: dict[str, Person] = {}
         # Made from the settings, and kept: to draw them again each time would take long.
-        self._attributes: dict[int, Attributes] = {}
+        self._profiles: dict[int, Profile] = {}
         self._habits: dict[int, Habits] = {}
         self._grow()
 
@@ -151,9 +151,10 @@ class Crowd:
         """Return the ids of the people, as `reserved_for` and `unavailable_for` name them."""
         return [person.user_id for person in self._people[: self.settings.size]]
 
-    def person(self, user_id: str) -> Person | None:
-        """Return who has that id, also of those who take no more suites."""
-        return self._by_id.get(user_id)
+    def profile(self, user_id: str) -> Profile | None:
+        """Return what is known of a person, also of those who take no more suites; None if there is no such person."""
+        person = self._by_id.get(user_id)
+        return None if person is None else self._profile(person)
 
     def change(self, **settings: Any) -> None:
         """Change some settings; who is surplus then ends the suite at hand and takes no other."""
@@ -164,7 +165,7 @@ class Crowd:
             self.wake()
 
     def _forget_people(self) -> None:
-        self._attributes.clear()
+        self._profiles.clear()
         self._habits.clear()
 
     def people(self) -> list[Json]:
@@ -172,7 +173,7 @@ class Crowd:
         return [self._shown(person) for person in self._people[: self.settings.size]]
 
     def _shown(self, person: Person) -> Json:
-        own = self.attributes_of(person)
+        own = self._profile(person)
         return {
             "user_id": person.user_id,
             "accuracy": self._accuracy(person),
@@ -181,20 +182,20 @@ class Crowd:
             **asdict(self.habits_of(person)),
             "languages": list(own.languages),
             "country": own.country,
-            **own.computed,
+            **own.attributes,
         }
 
     def is_wanted(self, pool: Pool, user_id: str) -> bool:
         """Say whether somebody matches the filter of a pool."""
-        person, told = self.person(user_id), pool.body.get("filter")
-        return person is None or admission.matches(self._world, told, user_id, self.attributes_of(person))
+        person, told = self._by_id.get(user_id), pool.body.get("filter")
+        return person is None or admission.matches(self._world, told, user_id, self._profile(person))
 
-    def attributes_of(self, person: Person) -> Attributes:
+    def _profile(self, person: Person) -> Profile:
         """Return what Toloka knows of a person."""
-        if person.number not in self._attributes:
+        if person.number not in self._profiles:
             mix = self.settings.languages, self.settings.countries, self.settings.devices
-            self._attributes[person.number] = attributes.draw(self._world.seed, person.number, *mix)
-        return self._attributes[person.number]
+            self._profiles[person.number] = profiles.draw(self._world.seed, person.number, *mix)
+        return self._profiles[person.number]
 
     def habits_of(self, person: Person) -> Habits:
         """Return what is unusual about how a person works."""
@@ -227,7 +228,7 @@ class Crowd:
 
     def _person_changed(self, facts: Json) -> None:
         """Let somebody look for work who may get more of it than before."""
-        person = self.person(facts["user_id"])
+        person = self._by_id.get(facts["user_id"])
         if person is not None and person.number < self.settings.size and self._open_pools() and not self._rest():
             self._wake(person)
 
@@ -258,7 +259,7 @@ class Crowd:
         return sorted(open_pools, key=lambda pool: -pool.body.get("priority", 0))
 
     def _take_suite(self, person: Person, pool: Pool) -> bool:
-        if not admission.may_work(self._world, pool, person.user_id, self.attributes_of(person)):
+        if not admission.may_work(self._world, pool, person.user_id, self._profile(person)):
             return False
         whole = pool.whole_suites.take_first(person.user_id)
         singles = [] if whole else _compose(person, pool)

@@ -8,13 +8,12 @@ from random import Random
 
 from toloka_airflow.emulator.people import crowd
 from toloka_airflow.emulator.people.crowd import CrowdSettings, Person
-from toloka_airflow.emulator.resources import user_bonuses, user_restrictions, user_skills
+from toloka_airflow.emulator.resources import projects, user_bonuses, user_restrictions, user_skills
 from toloka_airflow.emulator.rules import (
     analytics,
     assignments,
     operations,
     pools,
-    projects,
     solutions,
     uploads,
     webhooks,
@@ -114,7 +113,7 @@ TRUTH = Part(TABLE, {"_seed": Whole, "_told": dict[tuple[str, ...], dict[tuple[s
 CROWD = Part(
     TABLE,
     {"_random": Random, "settings": CrowdSettings, "truth": TRUTH, "_people": list[Person], "_begin": int | None},
-    lasting=("_world", "_answers", "_by_id", "_attributes", "_habits"),
+    lasting=("_world", "_answers", "_by_id", "_profiles", "_habits"),
 )
 QUOTAS = Part(
     TABLE,

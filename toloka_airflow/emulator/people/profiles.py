@@ -1,4 +1,4 @@
-"""What people are like besides how they work: languages, country and device, which filters of pools ask for."""
+"""Where the simulated people live, which languages they know, and what they work with; filters of pools ask for it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ LANGUAGES = {"EN": 1.0, "RU": 0.3, "ES": 0.2, "FR": 0.15, "HI": 0.15, "PT": 0.1}
 COUNTRIES = {"US": 0.2, "IN": 0.2, "RU": 0.2, "BR": 0.1, "PH": 0.1, "KE": 0.1, "TR": 0.1}
 DEVICES = {"SMARTPHONE": 0.6, "PERSONAL_COMPUTER": 0.35, "TABLET": 0.05}
 DEVICE = re.compile("|".join(COMPUTED["device_category"].choices))
-MOBILE = ("SMARTPHONE", "TABLET")
+MOBILE = ("SMARTPHONE", "TABLET", "WEARABLE_COMPUTER")
+# Families of systems, and their versions.
+MOBILE_SYSTEMS = (("ANDROID", (10, 0)), ("ANDROID", (11, 0)), ("ANDROID", (13, 0)), ("IOS", (15, 2)))
+SYSTEMS = (("WINDOWS", (10, 0)), ("WINDOWS", (11, 0)), ("OS_X", (12, 6)))
 
 
 @dataclass(frozen=True)
-class Attributes:
-    """What the platform knows of a person."""
+class Profile:
+    """What is known of a person; two letters stand for a country or a language."""
 
-    languages: tuple[str, ...]
     country: str
+    languages: tuple[str, ...]
     device_category: str
     os_family: str
+    os_version: tuple[int, int]
 
     @property
     def is_mobile(self) -> bool:
@@ -35,20 +39,28 @@ class Attributes:
         return self.device_category in MOBILE
 
     @property
-    def computed(self) -> Json:
-        """Return what the platform finds out by itself, as the API names it."""
+    def attributes(self) -> Json:
+        """Return what is known of place and device."""
+        major, minor = self.os_version
         return {
+            "country_by_phone": self.country,
+            "country_by_ip": self.country,
             "client_type": "TOLOKA_APP" if self.is_mobile else "BROWSER",
+            "user_agent_type": "OTHER" if self.is_mobile else "BROWSER",
             "device_category": self.device_category,
             "os_family": self.os_family,
-            "user_agent_type": "OTHER" if self.is_mobile else "BROWSER",
+            "os_version": float(f"{major}.{minor}") if minor else major,
+            "os_version_major": major,
+            "os_version_minor": minor,
+            "os_version_bugfix": 0,
         }
 
     def values_of(self, category: str, key: str) -> tuple[Any, ...] | None:
         """Return what the person has of that which a filter asks for; None if nobody knows."""
         if category == "profile":
             return {"languages": self.languages, "country": (self.country,)}.get(key)
-        return (self.computed[key],) if key in self.computed else None
+        attributes = self.attributes
+        return (attributes[key],) if key in attributes else None
 
 
 def draw(
@@ -57,7 +69,7 @@ def draw(
     languages: Mapping[str, float],
     countries: Mapping[str, float],
     devices: Mapping[str, float],
-) -> Attributes:
+) -> Profile:
     """
     Return what the person of a number is like.
 
@@ -66,12 +78,12 @@ def draw(
     :param devices: How they spread over device categories.
     """
     # A generator of its own: how people work does not depend on what else they are.
-    random = Random(f"{seed}:attributes:{number}")
-    country, device, os = random.random(), random.random(), random.random()
+    random = Random(f"{seed}:profile:{number}")
+    country, device, system = random.random(), random.random(), random.random()
     spoken = tuple(name for name, share in languages.items() if Random(f"{seed}:{name}:{number}").random() < share)
     category = _one_of(devices, device)
-    families = ("ANDROID", "IOS") if category in MOBILE else ("WINDOWS", "OS_X")
-    return Attributes(spoken, _one_of(countries, country), category, families[os > 0.8])
+    systems = MOBILE_SYSTEMS if category in MOBILE else SYSTEMS
+    return Profile(_one_of(countries, country), spoken, category, *systems[int(system * len(systems))])
 
 
 def _one_of(shares: Mapping[str, float], place: float) -> str:
