@@ -138,9 +138,10 @@ class World:
             self._begin()
 
     def sort(self) -> None:
-        """Put projects and pools in the order of their ids, as lists show them."""
+        """Put projects, pools and skills in the order of their ids, as lists show them."""
         self.projects = dict(sorted(self.projects.items(), key=lambda item: int(item[0])))
         self.pools = dict(sorted(self.pools.items(), key=lambda item: int(item[0])))
+        self.skills = dict(sorted(self.skills.items(), key=lambda item: int(item[0])))
 
     def resume(self) -> None:
         """Go on from another state, which was put into the attributes."""
