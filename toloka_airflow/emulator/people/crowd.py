@@ -11,11 +11,12 @@ from toloka_airflow.emulator.people.truth import Truth, wrong
 from toloka_airflow.emulator.rules import assignments, overlaps, pools, suites, trainings
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
 from toloka_airflow.emulator.world.items import Part
+from toloka_airflow.emulator.world.world import World
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json, Pool
     from toloka_airflow.emulator.world.items import Assignment, Task
-    from toloka_airflow.emulator.world.world import Action, World
+    from toloka_airflow.emulator.world.world import Action
 
 MAX_SIZE = 100_000
 MAX_SHARED = 1_000
@@ -247,24 +248,30 @@ def _mix(pool: Pool) -> tuple[int, int, int]:
     return mixer["real_tasks_count"], mixer["golden_tasks_count"], mixer["training_tasks_count"]
 
 
-def _begin(world: World) -> None:
+class PeopledWorld(World):
+    """A world with a crowd in it."""
+
+    crowd: Crowd
+
+
+def _begin(world: PeopledWorld) -> None:
     world.crowd.wake()
 
 
-def _look_for_work(world: World, person: Person) -> None:
+def _look_for_work(world: PeopledWorld, person: Person) -> None:
     world.crowd.look_for_work(person)
 
 
-def _submit(world: World, person: Person, assignment: Assignment) -> None:
+def _submit(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.submit(world, assignment, world.crowd.answers(person, assignment))
     world.crowd.look_for_work(person)
 
 
-def _skip(world: World, person: Person, assignment: Assignment) -> None:
+def _skip(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.skip(world, assignment)
     world.crowd.look_for_work(person)
 
 
-def _expire(world: World, person: Person, assignment: Assignment) -> None:
+def _expire(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.expire(world, assignment)
     world.crowd.look_for_work(person)

@@ -19,16 +19,15 @@ from toloka_airflow.emulator.rules import (
     webhooks,
 )
 from toloka_airflow.emulator.rules.pools import TRANSITIONS, Transition
-from toloka_airflow.emulator.rules.quotas import Window
 from toloka_airflow.emulator.rules.suites import SUITES
 from toloka_airflow.emulator.rules.tasks import TASKS
-from toloka_airflow.emulator.rules.trainings import Lesson
 from toloka_airflow.emulator.rules.uploads import Kind, Options
-from toloka_airflow.emulator.world.codecs import Part, Shape, Table, Whole
-from toloka_airflow.emulator.world.entities import Json, Notification, Operation, Pool, Project, Subscription
+from toloka_airflow.emulator.simulation.codecs import Part, Shape, Table, Whole
+from toloka_airflow.emulator.world.entities import Json, Lesson, Notification, Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.faults import Fault
 from toloka_airflow.emulator.world.items import Assignment, Item, Suite, Task
 from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.emulator.world.quotas import Window
 
 
 class Plan:
@@ -83,6 +82,7 @@ TABLE = Table(
         "Item": Item,
         "Json": Json,
         "World": object,
+        "PeopledWorld": object,
     },
 )
 
