@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from toloka_airflow.emulator.http.app import create_app
 from toloka_airflow.emulator.resources import attachments
 from toloka_airflow.emulator.server import EmulatorServer
-from toloka_airflow.emulator.world.world import World
+from toloka_airflow.emulator.simulation.simulation import Simulation
 
 EXAMPLES = 60
 # What a reader does that runs code which it was told to run, or gets data which it was not given.
@@ -65,14 +65,14 @@ def server() -> EmulatorServer:
     return made
 
 
-async def _answers(world: World, *calls: tuple[Any, ...]) -> list[httpx.Response]:
+async def _answers(world: Simulation, *calls: tuple[Any, ...]) -> list[httpx.Response]:
     transport = httpx.ASGITransport(create_app(world), raise_app_exceptions=False)
     headers = {"Authorization": "OAuth x", "Content-Type": "application/json"}
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
         return [await client.request(*call[:2], json=call[2] if call[2:] else None) for call in calls]
 
 
-def answers(world: World, *calls: tuple[Any, ...]) -> list[httpx.Response]:
+def answers(world: Simulation, *calls: tuple[Any, ...]) -> list[httpx.Response]:
     return asyncio.run(_answers(world, *calls))
 
 

@@ -12,13 +12,13 @@ from toloka_airflow.emulator.forms.schema import Field, Form, checked
 from toloka_airflow.emulator.resources import projects, skills, user_restrictions, user_skills
 from toloka_airflow.emulator.rules import pools, uploads, webhooks
 from toloka_airflow.emulator.rules.tasks import TASKS
-from toloka_airflow.emulator.world import samples, snapshot
+from toloka_airflow.emulator.simulation import samples, snapshot
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.ids import DIGITS
 
 if TYPE_CHECKING:
+    from toloka_airflow.emulator.people.crowd import PeopledWorld
     from toloka_airflow.emulator.world.entities import Json, Pool
-    from toloka_airflow.emulator.world.world import World
 
 # What is said of a skill, a project or a pool here besides the fields that it has in the API.
 IN_SKILL: Form = {"id": Field("id")}
@@ -31,7 +31,7 @@ PART = 100
 MAX_ID = 16**10
 
 
-def load(world: World, document: object) -> Json:
+def load(world: PeopledWorld, document: object) -> Json:
     """Add all that the document tells of, or nothing if any of it is wrong; return the ids."""
     clean = checked(document, settings.SEED)
     with world.up_to_date():
@@ -44,7 +44,7 @@ def load(world: World, document: object) -> Json:
 
 
 def add_pool(
-    world: World, tasks: int | Sequence[Json], *, overlap: int, open: bool, project: Json | None, **body: Any
+    world: PeopledWorld, tasks: int | Sequence[Json], *, overlap: int, open: bool, project: Json | None, **body: Any
 ) -> str:
     """Add a pool in a project of its own and return its id; what is not told is as in the samples."""
     if isinstance(tasks, int):
@@ -59,7 +59,7 @@ def add_pool(
     return str(added["pools"][0])
 
 
-def _load(world: World, document: Json) -> Json:
+def _load(world: PeopledWorld, document: Json) -> Json:
     if "balance" in document:
         world.set_balance(document["balance"])
     if "tokens" in document:
@@ -92,13 +92,13 @@ def _load(world: World, document: Json) -> Json:
     return added
 
 
-def _add_skill(world: World, body: Json) -> None:
+def _add_skill(world: PeopledWorld, body: Json) -> None:
     own, body = _split(body, IN_SKILL)
     _claim(world, own)
     skills.create(world, body)
 
 
-def _add_project(world: World, body: Json, added: Json) -> None:
+def _add_project(world: PeopledWorld, body: Json, added: Json) -> None:
     own, body = _split(body, IN_PROJECT)
     _claim(world, own)
     project = projects.create(world, samples.project() | body)
@@ -111,7 +111,7 @@ def _add_project(world: World, body: Json, added: Json) -> None:
                 added[kind].append(pool.id)
 
 
-def _add_pool(world: World, body: Json, *, training: bool) -> Pool:
+def _add_pool(world: PeopledWorld, body: Json, *, training: bool) -> Pool:
     own, body = _split(body, IN_POOL)
     _claim(world, own)
     sample = samples.training() if training else samples.pool(world.now)
@@ -145,7 +145,7 @@ def _split(body: Json, form: Form) -> tuple[Json, Json]:
     return checked(own, form), {name: value for name, value in body.items() if name not in form}
 
 
-def _claim(world: World, own: Json) -> None:
+def _claim(world: PeopledWorld, own: Json) -> None:
     """Let the next skill, project or pool get the id that was asked for."""
     if "id" not in own:
         return

@@ -11,16 +11,16 @@ from toloka_airflow.emulator.forms.schema import Form, checked, examine
 from toloka_airflow.emulator.people.crowd import Person
 from toloka_airflow.emulator.resources import projects, skills, user_bonuses
 from toloka_airflow.emulator.rules import trainings, webhooks
+from toloka_airflow.emulator.simulation.codecs import Reader, Writer
+from toloka_airflow.emulator.simulation.stored import STATE, TABLE
 from toloka_airflow.emulator.world.clock import Clock, parse_date
-from toloka_airflow.emulator.world.codecs import Reader, Writer
 from toloka_airflow.emulator.world.entities import Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.errors import Refusal
 from toloka_airflow.emulator.world.items import Assignment, Suite, Task
-from toloka_airflow.emulator.world.stored import STATE, TABLE
 
 if TYPE_CHECKING:
+    from toloka_airflow.emulator.people.crowd import PeopledWorld
     from toloka_airflow.emulator.world.entities import Json
-    from toloka_airflow.emulator.world.world import World
 
 VERSION = 3
 # Where the world keeps what has an id. A subscription that was deleted may still be part of a plan.
@@ -38,7 +38,7 @@ MEDIA_TYPE = re.compile(r"[a-z]+/[!-~]+")
 NUMBER = re.compile("[1-9][0-9]{0,17}")
 
 
-def take(world: World) -> Json:
+def take(world: PeopledWorld) -> Json:
     """Return everything that decides on how the world goes on. `state` and `things` are for the emulator's own eyes."""
     with world.up_to_date():
         writer = Writer(TABLE)
@@ -54,7 +54,7 @@ def take(world: World) -> Json:
         return copy
 
 
-def restore(world: World, document: object) -> None:
+def restore(world: PeopledWorld, document: object) -> None:
     """
     Make the world what it was, with all that was planned.
 
