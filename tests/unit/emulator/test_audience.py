@@ -7,6 +7,7 @@ import pytest
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 
 DAY = 24 * 3600
+EVERYBODY = {"default_overlap_for_new_task_suites": 1, "default_overlap_for_new_tasks": 40}
 
 
 def crowd(**settings):
@@ -49,8 +50,9 @@ def run(api, pool_id, seconds=DAY):
                     },
                 ]
             },
-            lambda person: person["os_family"] == "IOS"
-            or (person["client_type"] == "BROWSER" and "RU" in person["languages"]),
+            lambda person: (
+                person["os_family"] == "IOS" or (person["client_type"] == "BROWSER" and "RU" in person["languages"])
+            ),
         ),
         ({"and": [wanted("profile", "gender", "EQ", "MALE")]}, lambda person: True),
         ({"and": [wanted("skill", "26366", "EQ", 100)]}, lambda person: True),
@@ -58,8 +60,7 @@ def run(api, pool_id, seconds=DAY):
 )
 def test_a_filter_decides_who_works(make_api, told, is_wanted):
     api = make_api(crowd=crowd())
-    pool_id = api.add_pool(tasks=100, filter=told, defaults={"default_overlap_for_new_task_suites": 1}
-                           | {"default_overlap_for_new_tasks": 40})  # fmt: skip
+    pool_id = api.add_pool(tasks=100, filter=told, defaults=EVERYBODY)
     run(api, pool_id)
     expected = {user_id for user_id, person in people(api).items() if is_wanted(person)}
     assert 0 < len(expected) <= 40

@@ -9,7 +9,8 @@ import pytest
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 
 DAY = 24 * 3600
-MIXED = {"real_tasks_count": 2, "golden_tasks_count": 0, "training_tasks_count": 0}
+# Of the usual crowd here.
+EVERYBODY = {"default_overlap_for_new_task_suites": 1, "default_overlap_for_new_tasks": 12}
 EXAM = {"real_tasks_count": 1, "golden_tasks_count": 2, "training_tasks_count": 0}
 FOREVER = {"type": "RESTRICTION_V2", "parameters": {"scope": "PROJECT", "duration_unit": "PERMANENT"}}
 
@@ -39,7 +40,9 @@ def run(api, pool_id, seconds=DAY):
 
 def people(api, **habits):
     told = api("GET", "/_emulator/people").json()["items"]
-    return {person["user_id"]: person for person in told if all(person[name] == is_so for name, is_so in habits.items())}
+    return {
+        person["user_id"]: person for person in told if all(person[name] == is_so for name, is_so in habits.items())
+    }
 
 
 def by_person(api, pool_id):
@@ -83,8 +86,9 @@ def correlation(first, second):
 def test_a_skill_from_control_tasks_tells_who_is_accurate(make_api):
     api = make_api(crowd=crowd(size=15, accuracy=(0.4, 1)))
     skill_id = api.post("/skills", {"name": "Accuracy"})["id"]
-    rule = [when("golden_set_answers_count", "GTE", 10)], action(
-        "SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field="golden_set_correct_answers_rate"
+    rule = (
+        [when("golden_set_answers_count", "GTE", 10)],
+        action("SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field="golden_set_correct_answers_rate"),
     )
     pool_id = api.add_pool(mixer_config=EXAM, quality_control=control("GOLDEN_SET", {}, rule))
     add_golden(api, pool_id, 300)
@@ -109,8 +113,9 @@ def test_a_skill_from_control_tasks_tells_who_is_accurate(make_api):
 def test_the_history_is_no_longer_than_asked_for(make_api):
     api = make_api(crowd=crowd(size=1, accuracy=(0, 0)))
     skill_id = api.post("/skills", {"name": "Accuracy"})["id"]
-    rule = [when("golden_set_answers_count", "EQ", 4)], action(
-        "SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field="correct_answers_rate"
+    rule = (
+        [when("golden_set_answers_count", "EQ", 4)],
+        action("SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field="correct_answers_rate"),
     )
     pool_id = api.add_pool(
         mixer_config=EXAM,
@@ -130,8 +135,9 @@ def test_the_history_is_no_longer_than_asked_for(make_api):
 
 def test_who_is_careless_is_banned_and_gets_no_further_task(make_api):
     api = make_api(crowd=crowd(size=20, accuracy=(0.95, 1), careless_people=0.25, careless_accuracy=(0, 0.2)))
-    rule = [when("golden_set_answers_count", "GTE", 6), when("golden_set_correct_answers_rate", "LT", 60)], action(
-        "RESTRICTION_V2", scope="PROJECT", duration=10, duration_unit="DAYS", private_comment="Control tasks"
+    rule = (
+        [when("golden_set_answers_count", "GTE", 6), when("golden_set_correct_answers_rate", "LT", 60)],
+        action("RESTRICTION_V2", scope="PROJECT", duration=10, duration_unit="DAYS", private_comment="Control tasks"),
     )
     project_id = api.add_project()
     pool_id = api.add_pool(
@@ -185,13 +191,13 @@ def test_nothing_is_rejected_where_answers_are_accepted_by_themselves(make_api):
 
 def test_who_skips_in_a_row_is_banned_by_the_rule_of_the_project(make_api):
     api = make_api(crowd=crowd(skipping_people=0.25, skipping_skip_rate=1))
-    rule = [when("skipped_in_row_count", "GTE", 3)], action(
-        "RESTRICTION_V2", scope="ALL_PROJECTS", duration_unit="PERMANENT"
+    rule = (
+        [when("skipped_in_row_count", "GTE", 3)],
+        action("RESTRICTION_V2", scope="ALL_PROJECTS", duration_unit="PERMANENT"),
     )
     project_id = api.add_project(quality_control=control("SKIPPED_IN_ROW_ASSIGNMENTS", None, rule))
     # Two pools of two suites for each person: only together they are enough.
-    pools = [api.add_pool(project_id, tasks=4, defaults={"default_overlap_for_new_task_suites": 1,
-             "default_overlap_for_new_tasks": 12}) for _ in range(2)]  # fmt: skip
+    pools = [api.add_pool(project_id, tasks=4, defaults=EVERYBODY) for _ in range(2)]
     for pool_id in pools:
         api.move(pool_id, "open")
     api.server.clock.advance(DAY)
@@ -209,8 +215,7 @@ def test_who_is_against_the_majority_loses_a_skill(make_api):
     skill_id = api.post("/skills", {"name": "Agrees"})["id"]
     from_votes = action("SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field="correct_answers_rate")
     quality = control("MAJORITY_VOTE", {"answer_threshold": 5}, ([when("total_answers_count", "GTE", 4)], from_votes))
-    pool_id = api.add_pool(tasks=12, quality_control=quality, defaults={"default_overlap_for_new_task_suites": 1,
-                           "default_overlap_for_new_tasks": 12})  # fmt: skip
+    pool_id = api.add_pool(tasks=12, quality_control=quality, defaults=EVERYBODY)
     run(api, pool_id)
     skills = {item["user_id"]: item["value"] for item in api.get("/user-skills", limit=100)["items"]}
     careless = people(api, careless=True)
@@ -220,8 +225,9 @@ def test_who_is_against_the_majority_loses_a_skill(make_api):
 def test_what_is_rejected_often_leads_to_a_skill_that_is_set(make_api):
     api = make_api(crowd=crowd(size=1))
     skill_id = api.post("/skills", {"name": "Rejected"})["id"]
-    rule = [when("total_assignments_count", "GTE", 4), when("rejected_assignments_rate", "GTE", 50)], action(
-        "SET_SKILL", skill_id=skill_id, skill_value=1
+    rule = (
+        [when("total_assignments_count", "GTE", 4), when("rejected_assignments_rate", "GTE", 50)],
+        action("SET_SKILL", skill_id=skill_id, skill_value=1),
     )
     pool_id = api.add_pool(
         tasks=20, auto_accept_solutions=False, quality_control=control("ACCEPTANCE_RATE", {"history_size": 4}, rule)
@@ -288,8 +294,9 @@ def test_what_people_did_who_lost_access_is_done_again_once(make_api, reason):
 
 
 @pytest.mark.parametrize(
-    ("collector", "key", "value"), [("ANSWER_COUNT", "assignments_accepted_count", 2), ("INCOME", "income_sum_for_last_24_hours", 0.04)]
-)  # fmt: skip
+    ("collector", "key", "value"),
+    [("ANSWER_COUNT", "assignments_accepted_count", 2), ("INCOME", "income_sum_for_last_24_hours", 0.04)],
+)
 def test_who_has_done_enough_gets_no_more(make_api, collector, key, value):
     api = make_api(crowd=crowd(size=3))
     pool_id = api.add_pool(tasks=40, quality_control=control(collector, None, ([when(key, "GTE", value)], FOREVER)))
@@ -320,12 +327,13 @@ def test_a_snapshot_goes_on_with_bans_skills_and_histories(make_api):
         api = make_api(seed=seed, crowd=crowd(size=10, careless_people=0.3, careless_accuracy=(0, 0.3)))
         skill_id = api.post("/skills", {"name": "Accuracy"})["id"]
         rate = "golden_set_correct_answers_rate"
+        skill = action("SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field=rate)
         quality = control(
             "GOLDEN_SET",
             {"history_size": 8},
-            ([when("golden_set_answers_count", "GTE", 2)], action("SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field=rate)),
+            ([when("golden_set_answers_count", "GTE", 2)], skill),
             ([when("golden_set_answers_count", "GTE", 8), when(rate, "LT", 50)], FOREVER),
-        )  # fmt: skip
+        )
         pool_id = api.add_pool(mixer_config=EXAM, quality_control=quality)
         add_golden(api, pool_id, 60)
         api.add_tasks(pool_id, 30, overlap=8)

@@ -1,4 +1,4 @@
-"""Rules of quality control, filters and task interfaces that Toloka would not take are refused, with the field named."""
+"""Rules, filters and task interfaces that Toloka would not take are refused, and the field is named."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def action(type, **parameters):
 
 
 def submit_time(**parameters):
-    return control("ASSIGNMENT_SUBMIT_TIME", parameters, [{"key": "fast_submitted_count", "operator": "GT", "value": 1}])
+    return control(
+        "ASSIGNMENT_SUBMIT_TIME", parameters, [{"key": "fast_submitted_count", "operator": "GT", "value": 1}]
+    )
 
 
 COLLECTOR = "quality_control.configs.0.collector_config"

@@ -10,7 +10,6 @@ from toloka_airflow.emulator.forms.fields import (
     ID,
     METADATA,
     OBJECT,
-    OBJECTS,
     OVERLAP_MAX,
     READ_ONLY,
     STRINGS,

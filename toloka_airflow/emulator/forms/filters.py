@@ -62,9 +62,7 @@ COMPUTED: dict[str, Key] = {
     "region_by_phone": REGION,
     "region_by_ip": REGION,
     "device_category": Key(IDENTITY, choices=("PERSONAL_COMPUTER", "SMARTPHONE", "TABLET", "WEARABLE_COMPUTER")),
-    "os_family": Key(
-        IDENTITY, choices=("WINDOWS", "OS_X", "MAC_OS", "LINUX", "BSD", "ANDROID", "IOS", "BLACKBERRY")
-    ),
+    "os_family": Key(IDENTITY, choices=("WINDOWS", "OS_X", "MAC_OS", "LINUX", "BSD", "ANDROID", "IOS", "BLACKBERRY")),
     "user_agent_type": Key(IDENTITY, choices=("BROWSER", "MOBILE_BROWSER", "OTHER")),
     "user_agent_family": Key(
         IDENTITY,
@@ -76,9 +74,9 @@ COMPUTED: dict[str, Key] = {
     **dict.fromkeys(VERSIONS, NUMBERS),
 }
 # Skills of Toloka's own: tests of languages, as the official client knows them.
-LANGUAGE_TESTS = frozenset(
-    ("30724", "26377", "26366", "32346", "26711", "44954", "54378", "39821", "26513", "26714")
-    + ("26296", "29789", "48836", "44742")
+LANGUAGE_TESTS = (
+    *("30724", "26377", "26366", "32346", "26711", "44954", "54378"),
+    *("39821", "26513", "26714", "26296", "29789", "48836", "44742"),
 )
 CATEGORIES: dict[str, dict[str, Key]] = {"profile": PROFILE, "computed": COMPUTED, "skill": {}}
 

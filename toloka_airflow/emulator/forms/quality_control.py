@@ -1,8 +1,8 @@
 """
 Quality control rules as clients send them: collectors, their conditions, and what is done about people.
 
-The names are those of the API's reference, of its guide and of the official client. Which conditions and actions go with
-a collector is from the pages of the official client.
+The names are those of the API's reference, of its guide and of the official client, whose pages also tell which
+conditions and actions go with a collector.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ COLLECTORS: dict[str, Collector] = {
     "ASSIGNMENT_SUBMIT_TIME": Collector(
         ("total_submitted_count", "fast_submitted_count"),
         WITHOUT_FIELD,
-        HISTORY | {"fast_submit_threshold_seconds": Field("integer", required=True, minimum=1)},
+        {**HISTORY, "fast_submit_threshold_seconds": Field("integer", required=True, minimum=1)},
     ),
     "CAPTCHA": Collector(("stored_results_count", "success_rate", "fail_rate"), ABOUT_PEOPLE, HISTORY),
     "GOLDEN_SET": Collector(
@@ -78,7 +78,7 @@ COLLECTORS: dict[str, Collector] = {
     "MAJORITY_VOTE": Collector(
         ("total_answers_count", *RATES),
         ABOUT_PEOPLE,
-        HISTORY | {"answer_threshold": Field("integer", required=True, minimum=1)},
+        {**HISTORY, "answer_threshold": Field("integer", required=True, minimum=1)},
     ),
     "SKIPPED_IN_ROW_ASSIGNMENTS": Collector(("skipped_in_row_count",), WITHOUT_FIELD, {}),
     "TRAINING": Collector(

@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.people import admission, files, profiles
-from toloka_airflow.emulator.people.habits import Habits
+from toloka_airflow.emulator.people import files, profiles
+from toloka_airflow.emulator.people.habits import NO_HABITS, Habits
 from toloka_airflow.emulator.people.truth import Truth, wrong
+from toloka_airflow.emulator.quality import audience
 from toloka_airflow.emulator.rules import assignments, overlaps, pools, suites
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
 from toloka_airflow.emulator.world.items import Part
+from toloka_airflow.emulator.world.world import World
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.people.profiles import Profile
     from toloka_airflow.emulator.world.entities import Json, Pool
     from toloka_airflow.emulator.world.items import Assignment, Task
-    from toloka_airflow.emulator.world.world import Action, World
+    from toloka_airflow.emulator.world.people import Profile
+    from toloka_airflow.emulator.world.world import Action
 
 MAX_SIZE = 100_000
 MAX_SHARED = 1_000
@@ -132,15 +134,10 @@ class Crowd:
         self._begin: int | None = None
         self._answers: dict[str, Json] = {}
         self._by_id: dict[str, Person] = {}
-        # Made from the settings, and kept: to draw them again each time would take long.
-        self._profiles: dict[int, Profile] = {}
-        self._habits: dict[int, Habits] = {}
         self._grow()
 
     def listen(self) -> None:
-        """Take note of everything that makes work, and of who is there."""
-        self._forget_people()
-        self._by_id = {person.user_id: person for person in self._people}
+        """Take note of everything that makes work."""
         for event in MAKE_WORK:
             self._world.listen(event, self._work_appeared)
         for event in CHANGE_A_PERSON:
@@ -151,59 +148,44 @@ class Crowd:
         """Return the ids of the people, as `reserved_for` and `unavailable_for` name them."""
         return [person.user_id for person in self._people[: self.settings.size]]
 
-    def profile(self, user_id: str) -> Profile | None:
-        """Return what is known of a person, also of those who take no more suites; None if there is no such person."""
-        person = self._by_id.get(user_id)
-        return None if person is None else self._profile(person)
-
     def change(self, **settings: Any) -> None:
         """Change some settings; who is surplus then ends the suite at hand and takes no other."""
         with self._world.up_to_date():
             self.settings = replace(self.settings, **settings)
-            self._forget_people()
             self._grow()
+            for person in self._people:
+                self._world.people[person.user_id] = self._profile(person)
             self.wake()
 
-    def _forget_people(self) -> None:
-        self._profiles.clear()
-        self._habits.clear()
+    def find_people(self) -> None:
+        """Find again by id who there is."""
+        self._by_id = {person.user_id: person for person in self._people}
 
     def people(self) -> list[Json]:
         """Return what each person is really like, which nobody knows at Toloka."""
         return [self._shown(person) for person in self._people[: self.settings.size]]
 
     def _shown(self, person: Person) -> Json:
-        own = self._profile(person)
+        own = self._world.people[person.user_id]
         return {
             "user_id": person.user_id,
             "accuracy": self._accuracy(person),
             "seconds_per_task": self._pace(person),
             "skip_rate": self._skip_rate(person),
-            **asdict(self.habits_of(person)),
+            **asdict(self._habits(person)),
             "languages": list(own.languages),
             "country": own.country,
             **own.attributes,
         }
 
-    def is_wanted(self, pool: Pool, user_id: str) -> bool:
-        """Say whether somebody matches the filter of a pool."""
-        person, told = self._by_id.get(user_id), pool.body.get("filter")
-        return person is None or admission.matches(self._world, told, user_id, self._profile(person))
-
     def _profile(self, person: Person) -> Profile:
-        """Return what Toloka knows of a person."""
-        if person.number not in self._profiles:
-            mix = self.settings.languages, self.settings.countries, self.settings.devices
-            self._profiles[person.number] = profiles.draw(self._world.seed, person.number, *mix)
-        return self._profiles[person.number]
+        mix = self.settings.languages, self.settings.countries, self.settings.devices
+        return profiles.draw(self._world.seed, person.number, *mix)
 
-    def habits_of(self, person: Person) -> Habits:
-        """Return what is unusual about how a person works."""
-        if person.number not in self._habits:
-            told = self.settings
-            shares = told.careless_people, told.fast_people, told.skipping_people
-            self._habits[person.number] = Habits.draw(self._world.seed, person.number, *shares)
-        return self._habits[person.number]
+    def _habits(self, person: Person) -> Habits:
+        told = self.settings
+        shares = told.careless_people, told.fast_people, told.skipping_people
+        return Habits.draw(self._world.seed, person.number, *shares) if any(shares) else NO_HABITS
 
     def _grow(self) -> None:
         for number in range(len(self._people), self.settings.size):
@@ -213,6 +195,7 @@ class Crowd:
             person = Person(number, user_id, random.random(), random.random())
             self._people.append(person)
             self._by_id[user_id] = person
+            self._world.people[user_id] = self._profile(person)
 
     def _work_appeared(self, facts: Json) -> None:
         pool = self._world.pools.get(facts.get("pool_id", ""))
@@ -259,7 +242,7 @@ class Crowd:
         return sorted(open_pools, key=lambda pool: -pool.body.get("priority", 0))
 
     def _take_suite(self, person: Person, pool: Pool) -> bool:
-        if not admission.may_work(self._world, pool, person.user_id, self._profile(person)):
+        if not audience.may_work(self._world, pool, person.user_id):
             return False
         whole = pool.whole_suites.take_first(person.user_id)
         singles = [] if whole else _compose(person, pool)
@@ -318,16 +301,16 @@ class Crowd:
 
     def _accuracy(self, person: Person) -> float:
         told = self.settings
-        return _between(told.careless_accuracy if self.habits_of(person).careless else told.accuracy, person.skill)
+        return _between(told.careless_accuracy if self._habits(person).careless else told.accuracy, person.skill)
 
     def _pace(self, person: Person) -> float:
         told = self.settings
-        bounds = told.fast_seconds_per_task if self.habits_of(person).fast else told.seconds_per_task
+        bounds = told.fast_seconds_per_task if self._habits(person).fast else told.seconds_per_task
         return _between(bounds, person.slowness)
 
     def _skip_rate(self, person: Person) -> float:
         told = self.settings
-        return told.skipping_skip_rate if self.habits_of(person).skipping else told.skip_rate
+        return told.skipping_skip_rate if self._habits(person).skipping else told.skip_rate
 
 
 def _between(bounds: tuple[float, float], share: float) -> float:
@@ -352,24 +335,30 @@ def _mix(pool: Pool) -> tuple[int, int, int]:
     return mixer["real_tasks_count"], mixer["golden_tasks_count"], mixer["training_tasks_count"]
 
 
-def _begin(world: World) -> None:
+class PeopledWorld(World):
+    """A world with a crowd in it."""
+
+    crowd: Crowd
+
+
+def _begin(world: PeopledWorld) -> None:
     world.crowd.wake()
 
 
-def _look_for_work(world: World, person: Person) -> None:
+def _look_for_work(world: PeopledWorld, person: Person) -> None:
     world.crowd.look_for_work(person)
 
 
-def _submit(world: World, person: Person, assignment: Assignment) -> None:
+def _submit(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.submit(world, assignment, world.crowd.answers(person, assignment))
     world.crowd.look_for_work(person)
 
 
-def _skip(world: World, person: Person, assignment: Assignment) -> None:
+def _skip(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.skip(world, assignment)
     world.crowd.look_for_work(person)
 
 
-def _expire(world: World, person: Person, assignment: Assignment) -> None:
+def _expire(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.expire(world, assignment)
     world.crowd.look_for_work(person)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import Self
 
@@ -26,5 +27,13 @@ class Habits:
         People sit evenly around a circle, and each habit begins at a third of it: a share of the people is that share
         also in a small crowd, and nobody has two habits while none is of more than a third of the people.
         """
-        place = Random(f"{seed}:habits").random() + number * GOLDEN_RATIO
+        place = _begin(seed) + number * GOLDEN_RATIO
         return cls(*((place - third / 3) % 1 < share for third, share in enumerate((careless, fast, skipping))))
+
+
+@cache
+def _begin(seed: int) -> float:
+    return Random(f"{seed}:habits").random()
+
+
+NO_HABITS = Habits()

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms.filters import COMPUTED, COUNTRY, LANGUAGE
-
-if TYPE_CHECKING:
-    from toloka_airflow.emulator.world.entities import Json
+from toloka_airflow.emulator.world.people import Profile
 
 LANGUAGES = {"EN": 1.0, "RU": 0.3, "ES": 0.2, "FR": 0.15, "HI": 0.15, "PT": 0.1}
 COUNTRIES = {"US": 0.2, "IN": 0.2, "RU": 0.2, "BR": 0.1, "PH": 0.1, "KE": 0.1, "TR": 0.1}
@@ -21,46 +17,6 @@ MOBILE = ("SMARTPHONE", "TABLET", "WEARABLE_COMPUTER")
 # Families of systems, and their versions.
 MOBILE_SYSTEMS = (("ANDROID", (10, 0)), ("ANDROID", (11, 0)), ("ANDROID", (13, 0)), ("IOS", (15, 2)))
 SYSTEMS = (("WINDOWS", (10, 0)), ("WINDOWS", (11, 0)), ("OS_X", (12, 6)))
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What is known of a person; two letters stand for a country or a language."""
-
-    country: str
-    languages: tuple[str, ...]
-    device_category: str
-    os_family: str
-    os_version: tuple[int, int]
-
-    @property
-    def is_mobile(self) -> bool:
-        """Say whether the person works in the app, and not in a browser."""
-        return self.device_category in MOBILE
-
-    @property
-    def attributes(self) -> Json:
-        """Return what is known of place and device."""
-        major, minor = self.os_version
-        return {
-            "country_by_phone": self.country,
-            "country_by_ip": self.country,
-            "client_type": "TOLOKA_APP" if self.is_mobile else "BROWSER",
-            "user_agent_type": "OTHER" if self.is_mobile else "BROWSER",
-            "device_category": self.device_category,
-            "os_family": self.os_family,
-            "os_version": float(f"{major}.{minor}") if minor else major,
-            "os_version_major": major,
-            "os_version_minor": minor,
-            "os_version_bugfix": 0,
-        }
-
-    def values_of(self, category: str, key: str) -> tuple[Any, ...] | None:
-        """Return what the person has of that which a filter asks for; None if nobody knows."""
-        if category == "profile":
-            return {"languages": self.languages, "country": (self.country,)}.get(key)
-        attributes = self.attributes
-        return (attributes[key],) if key in attributes else None
 
 
 def draw(
@@ -93,7 +49,7 @@ def _one_of(shares: Mapping[str, float], place: float) -> str:
         rest -= share
         if rest < 0:
             return name
-    return next(name for name, share in reversed(shares.items()) if share)
+    return max(shares, key=lambda name: shares[name])
 
 
 def check(languages: Mapping[str, float], countries: Mapping[str, float], devices: Mapping[str, float]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from toloka_airflow.emulator.forms import filters
 from toloka_airflow.emulator.forms.quality_control import COMPARE, IDENTITIES, number
-from toloka_airflow.emulator.quality import actions, statistics
+from toloka_airflow.emulator.quality import actions, audience, statistics
 from toloka_airflow.emulator.world.people import Scope
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _skill_changed(world: World, facts: Json) -> None:
     for pool in list(world.pools.values()):
         if all(named != skill_id for _, named in filters.skills(pool.body)):
             continue
-        if world.crowd.is_wanted(pool, user_id):
+        if audience.matches(world, pool.body["filter"], user_id):
             pool.revoked.pop(user_id, None)
         else:
             _revoke(world, pool, user_id, {"pool_access_revoked_reason": "SKILL_CHANGE", "skill_id": skill_id})
