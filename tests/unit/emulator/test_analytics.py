@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from toloka_airflow.emulator.forms.documents import METRICS
+from toloka_airflow.emulator.resources.analytics import METRICS
 
 DAY = 24 * 3600
 

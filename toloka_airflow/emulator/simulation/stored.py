@@ -8,20 +8,12 @@ from random import Random
 
 from toloka_airflow.emulator.people import crowd
 from toloka_airflow.emulator.people.crowd import CrowdSettings, Person
-from toloka_airflow.emulator.resources import projects
-from toloka_airflow.emulator.rules import (
-    analytics,
-    assignments,
-    operations,
-    pools,
-    solutions,
-    uploads,
-    webhooks,
-)
-from toloka_airflow.emulator.rules.pools import TRANSITIONS, Transition
-from toloka_airflow.emulator.rules.suites import SUITES
-from toloka_airflow.emulator.rules.tasks import TASKS
-from toloka_airflow.emulator.rules.uploads import Kind, Options
+from toloka_airflow.emulator.resources import analytics, assignments, operations, projects, solutions, uploads, webhooks
+from toloka_airflow.emulator.resources.pools import pools
+from toloka_airflow.emulator.resources.pools.pools import TRANSITIONS, Transition
+from toloka_airflow.emulator.resources.suites import SUITES
+from toloka_airflow.emulator.resources.tasks import TASKS
+from toloka_airflow.emulator.resources.uploads import Kind, Options
 from toloka_airflow.emulator.simulation.codecs import Part, Shape, Table, Whole
 from toloka_airflow.emulator.world.entities import Json, Lesson, Notification, Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.faults import Fault
