@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.calls.listing import DEFAULT_LIMIT, RANGES, Attribute, Listing
+from toloka_airflow.emulator.calls.listing import DEFAULT_LIMIT, RANGES, Attribute, Listing, flag
 from toloka_airflow.emulator.world.clock import parse_date
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ class Description:
     answers: Mapping[int, Json | None]
     body: Json | None = None
     query: tuple[Json, ...] = ()
-    # Some refusals have no body, so that nothing can be said of what comes with this status.
-    may_be_empty: frozenset[int] = field(default_factory=frozenset)
+    # Some refusals have no body, or one of their own, so that nothing can be said of what comes with this status.
+    unlike_others: frozenset[int] = field(default_factory=frozenset)
+    # Of a success.
+    media_type: str = "application/json"
 
 
 # By method and path.
@@ -107,6 +109,10 @@ def value_of(wanted: Field, of_form: Any) -> Json:
         shown["minimum"] = wanted.minimum
     if wanted.maximum is not None:
         shown["maximum"] = wanted.maximum
+    if wanted.min_length is not None:
+        shown["minLength"] = wanted.min_length
+    if wanted.max_length is not None:
+        shown["maxLength"] = wanted.max_length
     if wanted.each is not None:
         inner = "items" if wanted.kind == "array" else "additionalProperties"
         shown[inner] = value_of(wanted.each, of_form)
@@ -157,6 +163,8 @@ def _read(attribute: Attribute) -> Json:
     read: Any = attribute.read
     if isinstance(read, type) and issubclass(read, StrEnum):
         return enum(read)
+    if read is flag:
+        return FLAG
     if read is int:
         return {"type": "integer"}
     return DATE if read is parse_date else TEXT

@@ -34,6 +34,13 @@ def date(name: str) -> Attribute:
     return Attribute(lambda thing: getattr(thing, name), parse_date)
 
 
+def flag(text: str) -> bool:
+    """Read true or false."""
+    if text not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
 def moments(*names: str) -> dict[str, Attribute]:
     """Return what many lists can be ordered and cut by: the id, and moments."""
     return {"id": Attribute(lambda thing: id_key(thing.id), id_key)} | {name: date(name) for name in names}

@@ -25,5 +25,7 @@ def must(field: Field) -> Field:
 
 
 STRINGS = Field("array", each=TEXT)
+# Texts by language, as in {"EN": "Good job!"}.
+TEXTS = Field("object", each=TEXT)
 METADATA = Field("object", each=STRINGS)
 FIELD_NAMES = Field("array", required=True, each=Field("object", fields={"name": must(TEXT)}))

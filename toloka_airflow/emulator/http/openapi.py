@@ -56,9 +56,11 @@ def _descriptions() -> dict[tuple[str, str], Description]:
 
 
 def _operation(path: str, described: Description) -> Json:
-    answers = {str(status): _answer(status, schema) for status, schema in described.answers.items()}
+    answers = {
+        str(status): _answer(status, schema, described.media_type) for status, schema in described.answers.items()
+    }
     refusals = {
-        str(status): {"description": "Refused"} if status in described.may_be_empty else _answer(status, _error(codes))
+        str(status): {"description": "Refused"} if status in described.unlike_others else _answer(status, _error(codes))
         for status, codes in _codes_by_status().items()
     }
     shown: Json = {"responses": answers | refusals}
@@ -71,17 +73,17 @@ def _operation(path: str, described: Description) -> Json:
     return shown
 
 
-def _answer(status: int, schema: Json | None) -> Json:
+def _answer(status: int, schema: Json | None, media_type: str = "application/json") -> Json:
     description = "Done" if status < 400 else "Refused"
     if schema is None:
         return {"description": description}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+    return {"description": description, "content": {media_type: {"schema": schema}}}
 
 
 def _codes_by_status() -> dict[int, list[str]]:
     by_status: dict[int, list[str]] = {}
     for code, (status, _) in CODES.items():
-        # The rest are no refusals of a modelled call: they come as faults, or from calls that are not modelled.
+        # The rest are no refusals of a modelled call: they come as faults.
         if status < 500:
             by_status.setdefault(status, []).append(code)
     return by_status

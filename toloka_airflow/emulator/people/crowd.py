@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.emulator.people.profiles import profile_of
 from toloka_airflow.emulator.people.truth import Truth, wrong
 from toloka_airflow.emulator.resources import assignments, overlaps, suites
 from toloka_airflow.emulator.resources.pools import pools, trainings
@@ -134,6 +135,7 @@ class Crowd:
             random = Random(f"{self._world.seed}:person:{number}")
             user_id = f"{random.getrandbits(128):032x}"
             self._people.append(Person(number, user_id, random.random(), random.random()))
+            self._world.people[user_id] = profile_of(self._world.seed, number)
 
     def _work_appeared(self, facts: Json) -> None:
         pool = self._world.pools.get(facts.get("pool_id", ""))

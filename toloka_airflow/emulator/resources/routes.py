@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 from toloka_airflow.emulator.resources import (
     analytics,
     assignments,
+    attachments,
+    message_threads,
     operations,
     projects,
     requester,
+    skills,
     solutions,
     suites,
     tasks,
+    user_bonuses,
+    user_metadata,
+    user_restrictions,
+    user_skills,
     webhooks,
 )
 from toloka_airflow.emulator.resources.pools import calls as pools
@@ -23,7 +30,24 @@ if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json
 
 # Modules with ROUTES, DESCRIPTIONS and SCHEMAS.
-NOUNS = (requester, projects, pools, tasks, suites, operations, assignments, solutions, webhooks)
+NOUNS = (
+    requester,
+    projects,
+    pools,
+    tasks,
+    suites,
+    operations,
+    assignments,
+    attachments,
+    solutions,
+    skills,
+    user_skills,
+    user_restrictions,
+    user_bonuses,
+    user_metadata,
+    message_threads,
+    webhooks,
+)
 
 HANDLERS: Routes = {route: handler for noun in NOUNS for route, handler in noun.ROUTES.items()}
 DESCRIPTIONS: Descriptions = analytics.DESCRIPTIONS | {
@@ -33,24 +57,3 @@ SCHEMAS: Json = {name: schema for noun in NOUNS for name, schema in noun.SCHEMAS
 
 # Outside of the prefix of all the others.
 STAGING_HANDLERS: Routes = analytics.ROUTES
-
-# Documented, but not modelled: answered with 501 instead of pretending that there is no such call.
-NOT_EMULATED: dict[str, tuple[str, ...]] = {
-    "/api/v1/attachments": ("GET",),
-    "/api/v1/attachments/{id}": ("GET",),
-    "/api/v1/attachments/{id}/download": ("GET",),
-    "/api/v1/message-threads": ("GET",),
-    "/api/v1/message-threads/compose": ("POST",),
-    "/api/v1/message-threads/{id}/reply": ("POST",),
-    "/api/v1/message-threads/{id}/add-to-folders": ("POST",),
-    "/api/v1/message-threads/{id}/remove-from-folders": ("POST",),
-    "/api/v1/skills": ("GET", "POST"),
-    "/api/v1/skills/{id}": ("GET", "PUT"),
-    "/api/v1/user-bonuses": ("GET", "POST"),
-    "/api/v1/user-bonuses/{id}": ("GET",),
-    "/api/v1/user-metadata/{id}": ("GET",),
-    "/api/v1/user-restrictions": ("GET", "PUT"),
-    "/api/v1/user-restrictions/{id}": ("GET", "DELETE"),
-    "/api/v1/user-skills": ("GET", "PUT"),
-    "/api/v1/user-skills/{id}": ("GET", "DELETE"),
-}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import Field, Form, checked
-from toloka_airflow.emulator.resources import projects, uploads, webhooks
+from toloka_airflow.emulator.resources import projects, skills, uploads, user_restrictions, user_skills, webhooks
 from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.resources.tasks import TASKS
 from toloka_airflow.emulator.simulation import samples, snapshot
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from toloka_airflow.emulator.people.crowd import PeopledWorld
     from toloka_airflow.emulator.world.entities import Json, Pool
 
-# What is said of a project or a pool here besides the fields that it has in the API.
+# What is said of a skill, a project or a pool here besides the fields that it has in the API.
+IN_SKILL: Form = {"id": Field("id")}
 IN_PROJECT: Form = {"id": Field("id"), "trainings": settings.OBJECTS, "pools": settings.OBJECTS}
 IN_POOL: Form = {"id": Field("id"), "tasks": Field("any"), "open": settings.FLAG}
 MAX_TASKS = 1_000_000
@@ -76,14 +78,24 @@ def _load(world: PeopledWorld, document: Json) -> Json:
         with _at(f"faults.{i}"):
             world.faults.add(**checked(body, settings.FAULT))
     added: Json = {"projects": [], "trainings": [], "pools": []}
-    for i, body in enumerate(document.get("projects", [])):
-        with _at(f"projects.{i}"):
-            _add_project(world, body, added)
-    for i, body in enumerate(document.get("webhooks", [])):
-        with _at(f"webhooks.{i}"):
-            webhooks.put(world, body)
+    for name, add in (
+        ("skills", _add_skill),
+        ("projects", partial(_add_project, added=added)),
+        ("user_skills", user_skills.put),
+        ("user_restrictions", user_restrictions.put),
+        ("webhooks", webhooks.put),
+    ):
+        for i, body in enumerate(document.get(name, [])):
+            with _at(f"{name}.{i}"):
+                add(world, body)
     world.sort()
     return added
+
+
+def _add_skill(world: PeopledWorld, body: Json) -> None:
+    own, body = _split(body, IN_SKILL)
+    _claim(world, own)
+    skills.create(world, body)
 
 
 def _add_project(world: PeopledWorld, body: Json, added: Json) -> None:
@@ -134,13 +146,13 @@ def _split(body: Json, form: Form) -> tuple[Json, Json]:
 
 
 def _claim(world: PeopledWorld, own: Json) -> None:
-    """Let the next project or pool get the id that was asked for."""
+    """Let the next skill, project or pool get the id that was asked for."""
     if "id" not in own:
         return
     number = own["id"]
     if not DIGITS.fullmatch(number) or int(number) >= MAX_ID or number != str(int(number)):
         raise invalid({"id": problem("INVALID_VALUE", f"Value must be a number below {MAX_ID}")})
-    if number in world.projects or number in world.pools:
+    if any(number in known for known in (world.projects, world.pools, world.skills)):
         raise invalid({"id": problem("ENTITY_CONFLICT", "The id is taken")})
     world.ids.claim(number)
 

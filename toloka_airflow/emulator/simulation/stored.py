@@ -8,7 +8,18 @@ from random import Random
 
 from toloka_airflow.emulator.people import crowd
 from toloka_airflow.emulator.people.crowd import CrowdSettings, Person
-from toloka_airflow.emulator.resources import analytics, assignments, operations, projects, solutions, uploads, webhooks
+from toloka_airflow.emulator.resources import (
+    analytics,
+    assignments,
+    operations,
+    projects,
+    solutions,
+    uploads,
+    user_bonuses,
+    user_restrictions,
+    user_skills,
+    webhooks,
+)
 from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.resources.pools.pools import TRANSITIONS, Transition
 from toloka_airflow.emulator.resources.suites import SUITES
@@ -18,6 +29,15 @@ from toloka_airflow.emulator.simulation.codecs import Part, Shape, Table, Whole
 from toloka_airflow.emulator.world.entities import Json, Lesson, Notification, Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.faults import Fault
 from toloka_airflow.emulator.world.items import Assignment, Item, Suite, Task
+from toloka_airflow.emulator.world.people import (
+    Attachment,
+    MessageThread,
+    Profile,
+    Skill,
+    UserBonus,
+    UserRestriction,
+    UserSkill,
+)
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.emulator.world.quotas import Window
 
@@ -46,6 +66,8 @@ TABLE = Table(
                 "submit": crowd._submit,
                 "skip": crowd._skip,
                 "expire": crowd._expire,
+                "expire_restriction": user_restrictions._expire,
+                "expire_user_skill": user_skills._expire,
                 "accept": assignments._accept_by_default,
                 "run_operation": operations._run,
                 "finish_operation": operations.finish,
@@ -64,6 +86,7 @@ TABLE = Table(
                 "create_batch": uploads._create_batch,
                 "measure": analytics._measure,
                 "move_pool": pools._moved,
+                "pay_bonuses": user_bonuses._pay_batch,
             },
         ),
     },
@@ -118,6 +141,13 @@ WORLD = Part(
         "assignments": dict[str, Assignment],
         "operations": dict[str, Operation],
         "subscriptions": dict[str, Subscription],
+        "people": dict[str, Profile],
+        "skills": dict[str, Skill],
+        "user_skills": dict[str, UserSkill],
+        "user_restrictions": dict[str, UserRestriction],
+        "user_bonuses": dict[str, UserBonus],
+        "attachments": dict[str, Attachment],
+        "message_threads": dict[str, MessageThread],
         "_plans": list[tuple[int, int, Plan]],
         "_turns": int,
         "crowd": CROWD,
@@ -125,6 +155,7 @@ WORLD = Part(
     lasting=(
         *("lock", "clock", "faults", "news", "journal", "courier", "operations_by_id"),
         *("_crowd_settings", "_balance", "_quotas", "_data", "_alarm", "_listeners"),
+        *("user_skill_of", "restrictions_of", "attachments_of"),
     ),
 )
 STATE = Shape(

@@ -101,7 +101,7 @@ DESCRIPTIONS: Descriptions = {
     **_described("/pools", "Pool", POOL),
     # Through /pools, a training is shown as a pool.
     ("GET", "/pools/{id}"): Description({200: {"anyOf": [ref("Pool"), ref("TrainingAsPool")]}}),
-    ("PATCH", "/pools/{id}"): Description({200: ref("Pool")}, body=request(POOL_PATCH), may_be_empty=frozenset({409})),
+    ("PATCH", "/pools/{id}"): Description({200: ref("Pool")}, body=request(POOL_PATCH), unlike_others=frozenset({409})),
     **_described("/trainings", "Training", TRAINING),
 }
 
