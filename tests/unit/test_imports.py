@@ -88,9 +88,11 @@ emulator.http                     | emulator.calls emulator.forms emulator.http.
                                   | emulator.resources emulator.simulation            |                  |
                                   | emulator.world                                    |                  |
 emulator.http.guard               |                                                   |                  | starlette
-emulator.simulation               | emulator.forms emulator.people emulator.resources |                  |
-                                  | emulator.world                                    |                  |
-emulator.people                   | emulator.resources emulator.world                 |                  |
+emulator.simulation               | emulator.forms emulator.people emulator.quality   |                  |
+                                  | emulator.resources emulator.world                 |                  |
+emulator.people                   | emulator.forms emulator.quality                   |                  |
+                                  | emulator.resources emulator.world                 |                  |
+emulator.quality                  | emulator.forms emulator.resources emulator.world  |                  |
 emulator.resources                | emulator.calls emulator.courier emulator.forms    |                  |
                                   | emulator.world                                    |                  |
 emulator.calls                    | emulator.world (emulator.forms)                   |                  |
