@@ -11,7 +11,8 @@ from toloka_airflow.emulator.people import files, profiles
 from toloka_airflow.emulator.people.habits import NO_HABITS, Habits
 from toloka_airflow.emulator.people.truth import Truth, wrong
 from toloka_airflow.emulator.quality import audience
-from toloka_airflow.emulator.rules import assignments, overlaps, pools, suites
+from toloka_airflow.emulator.resources import assignments, overlaps, suites
+from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
 from toloka_airflow.emulator.world.items import Part
 from toloka_airflow.emulator.world.world import World

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.resources import user_restrictions, user_skills
-from toloka_airflow.emulator.rules import assignments, overlaps, pools
+from toloka_airflow.emulator.resources import assignments, overlaps, user_restrictions, user_skills
+from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.world.clock import MINUTE
 from toloka_airflow.emulator.world.entities import AssignmentStatus, PoolStatus
 from toloka_airflow.emulator.world.errors import Refusal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.emulator.forms.filters import LANGUAGE_TESTS, VERSIONS
 from toloka_airflow.emulator.forms.quality_control import COMPARE, number
 from toloka_airflow.emulator.resources import user_restrictions, user_skills
-from toloka_airflow.emulator.rules import trainings
+from toloka_airflow.emulator.resources.pools import trainings
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json, Pool

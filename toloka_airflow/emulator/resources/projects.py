@@ -12,7 +12,7 @@ from toloka_airflow.emulator.forms.fields import FLAG, METADATA, OBJECT, READ_ON
 from toloka_airflow.emulator.forms.quality_control import CONFIGS
 from toloka_airflow.emulator.forms.schema import Field, Form, checked
 from toloka_airflow.emulator.forms.view_spec import check_view_spec
-from toloka_airflow.emulator.rules import known_skills, operations
+from toloka_airflow.emulator.resources import known_skills, operations
 from toloka_airflow.emulator.world.entities import Json, Operation, PoolStatus, Project, ProjectStatus
 from toloka_airflow.emulator.world.errors import Refusal, invalid, wrong_status
 
