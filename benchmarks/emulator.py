@@ -32,7 +32,7 @@ from starlette.routing import Route
 from toloka_airflow.emulator import runner
 from toloka_airflow.emulator.http.app import create_app
 from toloka_airflow.emulator.people.crowd import CrowdSettings
-from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 

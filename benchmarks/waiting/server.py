@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 from benchmarks.certificate import make_certificate
 from benchmarks.waiting.case import allow_many_files
 from toloka_airflow.emulator.http.app import create_app
-from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.runner import configuration
 from toloka_airflow.emulator.simulation.simulation import Simulation
 from toloka_airflow.emulator.world.progression import Progression

@@ -78,22 +78,22 @@ api.timed_session                 |                                             
 emulator.__init__                 |                                                   |                  |
 emulator.__main__                 | emulator.people emulator.server                   |                  |
 emulator.pytest_plugin            | emulator.server                                   | pytest           |
-emulator.server                   | emulator.http emulator.http.guard emulator.rules  |                  |
-                                  | emulator.runner emulator.simulation               |                  |
+emulator.server                   | emulator.http emulator.http.guard                 |                  |
+                                  | emulator.resources emulator.runner                |                  |
+                                  | emulator.simulation                               |                  |
                                   | emulator.world (emulator.people)                  |                  |
 emulator.runner                   | emulator.http (emulator.http.guard)               | uvicorn          | starlette
                                   | (emulator.simulation)                             |                  |
 emulator.http                     | emulator.calls emulator.forms emulator.http.guard | starlette        |
-                                  | emulator.resources emulator.rules                 |                  |
-                                  | emulator.simulation emulator.world                |                  |
+                                  | emulator.resources emulator.simulation            |                  |
+                                  | emulator.world                                    |                  |
 emulator.http.guard               |                                                   |                  | starlette
 emulator.simulation               | emulator.forms emulator.people emulator.resources |                  |
-                                  | emulator.rules emulator.world                     |                  |
-emulator.people                   | emulator.rules emulator.world                     |                  |
+                                  | emulator.world                                    |                  |
+emulator.people                   | emulator.resources emulator.world                 |                  |
 emulator.resources                | emulator.calls emulator.courier emulator.forms    |                  |
-                                  | emulator.rules emulator.world                     |                  |
+                                  | emulator.world                                    |                  |
 emulator.calls                    | emulator.world (emulator.forms)                   |                  |
-emulator.rules                    | emulator.courier emulator.forms emulator.world    |                  |
 emulator.forms                    | emulator.world                                    |                  |
 emulator.world                    | emulator.courier                                  |                  |
 emulator.courier                  |                                                   |                  |

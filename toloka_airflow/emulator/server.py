@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from toloka_airflow.emulator.http.app import API_ROUTES
 from toloka_airflow.emulator.http.guard import Guard, is_loopback
-from toloka_airflow.emulator.rules import webhooks
-from toloka_airflow.emulator.rules.pools import summary
+from toloka_airflow.emulator.resources import webhooks
+from toloka_airflow.emulator.resources.pools.pools import summary
 from toloka_airflow.emulator.runner import Runner, listen
 from toloka_airflow.emulator.simulation import seed as seed_data
 from toloka_airflow.emulator.simulation import snapshot

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from toloka_airflow.emulator.calls.handling import Answer, Call, Later
 from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import UNKNOWN, checked
-from toloka_airflow.emulator.rules import pools
+from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.simulation import seed, snapshot
 from toloka_airflow.emulator.world.errors import Refusal, invalid, problem
 from toloka_airflow.emulator.world.ids import DIGITS

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.people.profiles import profile_of
 from toloka_airflow.emulator.people.truth import Truth, wrong
-from toloka_airflow.emulator.rules import assignments, overlaps, pools, suites, trainings
+from toloka_airflow.emulator.resources import assignments, overlaps, suites
+from toloka_airflow.emulator.resources.pools import pools, trainings
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
 from toloka_airflow.emulator.world.items import Part
 from toloka_airflow.emulator.world.world import World

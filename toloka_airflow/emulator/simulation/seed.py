@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import Field, Form, checked
-from toloka_airflow.emulator.resources import projects, skills, user_restrictions, user_skills
-from toloka_airflow.emulator.rules import pools, uploads, webhooks
-from toloka_airflow.emulator.rules.tasks import TASKS
+from toloka_airflow.emulator.resources import projects, skills, uploads, user_restrictions, user_skills, webhooks
+from toloka_airflow.emulator.resources.pools import pools
+from toloka_airflow.emulator.resources.tasks import TASKS
 from toloka_airflow.emulator.simulation import samples, snapshot
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.ids import DIGITS

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from toloka_airflow.emulator.people.crowd import Crowd, CrowdSettings, PeopledWorld
-from toloka_airflow.emulator.rules import webhooks
+from toloka_airflow.emulator.resources import webhooks
 from toloka_airflow.emulator.simulation import seed as seed_data
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.forms import documents, settings
+from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import Form, checked, examine
 from toloka_airflow.emulator.people.crowd import Person
-from toloka_airflow.emulator.resources import projects, skills, user_bonuses
-from toloka_airflow.emulator.rules import trainings, webhooks
+from toloka_airflow.emulator.resources import projects, skills, suites, tasks, user_bonuses, webhooks
+from toloka_airflow.emulator.resources.pools import form, trainings
 from toloka_airflow.emulator.simulation.codecs import Reader, Writer
 from toloka_airflow.emulator.simulation.stored import STATE, TABLE
 from toloka_airflow.emulator.world.clock import Clock, parse_date
@@ -122,13 +122,13 @@ def _check(thing: Any, world: Json) -> None:
         case Project():
             _check_body(thing.body, projects.FORM)
         case Pool():
-            _check_body(thing.body, documents.TRAINING if thing.is_training else documents.POOL)
+            _check_body(thing.body, form.TRAINING if thing.is_training else form.POOL)
             _check_known(thing.body["project_id"], world["projects"])
             _check_known(trainings.required_id(thing.body), world["pools"])
         case Task():
-            _check_body(thing.body | {"pool_id": thing.pool.id}, documents.TASK)
+            _check_body(thing.body | {"pool_id": thing.pool.id}, tasks.FORM)
         case Suite():
-            _check_body(thing.body | {"pool_id": thing.pool.id, "tasks": []}, documents.SUITE)
+            _check_body(thing.body | {"pool_id": thing.pool.id, "tasks": []}, suites.FORM)
         case Subscription():
             _check_known(thing.pool_id, world["pools"])
             if not webhooks.is_url(thing.webhook_url):

@@ -8,20 +8,23 @@ from random import Random
 
 from toloka_airflow.emulator.people import crowd
 from toloka_airflow.emulator.people.crowd import CrowdSettings, Person
-from toloka_airflow.emulator.resources import projects, user_bonuses, user_restrictions, user_skills
-from toloka_airflow.emulator.rules import (
+from toloka_airflow.emulator.resources import (
     analytics,
     assignments,
     operations,
-    pools,
+    projects,
     solutions,
     uploads,
+    user_bonuses,
+    user_restrictions,
+    user_skills,
     webhooks,
 )
-from toloka_airflow.emulator.rules.pools import TRANSITIONS, Transition
-from toloka_airflow.emulator.rules.suites import SUITES
-from toloka_airflow.emulator.rules.tasks import TASKS
-from toloka_airflow.emulator.rules.uploads import Kind, Options
+from toloka_airflow.emulator.resources.pools import pools
+from toloka_airflow.emulator.resources.pools.pools import TRANSITIONS, Transition
+from toloka_airflow.emulator.resources.suites import SUITES
+from toloka_airflow.emulator.resources.tasks import TASKS
+from toloka_airflow.emulator.resources.uploads import Kind, Options
 from toloka_airflow.emulator.simulation.codecs import Part, Shape, Table, Whole
 from toloka_airflow.emulator.world.entities import Json, Lesson, Notification, Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.faults import Fault

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.forms.documents import POOL, POOL_PATCH, TRAINING
 from toloka_airflow.emulator.forms.schema import UNKNOWN, checked
-from toloka_airflow.emulator.rules import operations, trainings
+from toloka_airflow.emulator.resources import operations
+from toloka_airflow.emulator.resources.pools import trainings
+from toloka_airflow.emulator.resources.pools.form import POOL, POOL_PATCH, TRAINING
 from toloka_airflow.emulator.world.account import price_of
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND, format_date, parse_date
 from toloka_airflow.emulator.world.entities import Json, Operation, Pool, PoolStatus, ProjectStatus
