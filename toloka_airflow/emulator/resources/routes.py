@@ -38,15 +38,15 @@ NOUNS = (
     suites,
     operations,
     assignments,
+    attachments,
     solutions,
-    webhooks,
     skills,
     user_skills,
     user_restrictions,
     user_bonuses,
-    attachments,
-    message_threads,
     user_metadata,
+    message_threads,
+    webhooks,
 )
 
 HANDLERS: Routes = {route: handler for noun in NOUNS for route, handler in noun.ROUTES.items()}

@@ -217,14 +217,14 @@ def by_position(problems: dict[int, Problems]) -> Json:
 
 
 def _upload(world: World, call: Call, *, kind: Kind) -> Answer:
-    options, is_async, operation_id = read_query(call.query, UPLOAD_FLAGS)
+    options, is_async, operation_id = read_upload(call.query, UPLOAD_FLAGS)
     if not is_async:
         return Answer(201, create(world, kind, call.body, options))
     return Answer(202, create_later(world, kind, call.body, options, operation_id).view(world.now))
 
 
-def read_query(query: Mapping[str, str], names: tuple[str, ...]) -> tuple[Options, bool, str | None]:
-    """Return how items are to be created, whether in an operation, and the id that it is to have."""
+def read_upload(query: Mapping[str, str], names: tuple[str, ...]) -> tuple[Options, bool, str | None]:
+    """Return how items are to be created, whether as an operation, and the id that it is to have."""
     query = dict(query)
     operation_id = query.pop("operation_id", None)
     flags = _flags(query, names)

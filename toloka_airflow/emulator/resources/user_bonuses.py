@@ -25,7 +25,14 @@ from toloka_airflow.emulator.forms.fields import FLAG, ID, READ_ONLY, TEXT, TEXT
 from toloka_airflow.emulator.forms.schema import ABSENT, REQUIRED, Field, Form, examine
 from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.resources.people import check_user
-from toloka_airflow.emulator.resources.uploads import Checked, Options, by_position, counters, read_query, without_marks
+from toloka_airflow.emulator.resources.uploads import (
+    Checked,
+    Options,
+    by_position,
+    counters,
+    read_upload,
+    without_marks,
+)
 from toloka_airflow.emulator.world.errors import BareRefusal, Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.people import UserBonus
 
@@ -196,7 +203,7 @@ def _step(done: Checked, paid: dict[int, UserBonus], refusal: Json | None, posit
 
 
 def _create(world: World, call: Call) -> Answer:
-    options, is_async, operation_id = read_query(call.query, FLAGS)
+    options, is_async, operation_id = read_upload(call.query, FLAGS)
     if not is_async:
         return Answer(201, create(world, call.body, options))
     return Answer(202, create_later(world, call.body, options, operation_id).view(world.now))
