@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.emulator.calls.handling import Answer, Call, Handler, Routes, found, page
 from toloka_airflow.emulator.forms.schema import REQUIRED
-from toloka_airflow.emulator.http import lists
-from toloka_airflow.emulator.http.calls import Answer, Call, Handler, found, page
+from toloka_airflow.emulator.resources import lists
 from toloka_airflow.emulator.rules import pools, suites, tasks, uploads
 from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 
@@ -21,16 +21,21 @@ UPLOAD_FLAGS = ("async_mode", "skip_invalid_items", "allow_defaults", "open_pool
 
 
 def _create(world: World, call: Call, *, kind: uploads.Kind) -> Answer:
-    query = dict(call.query)
-    operation_id = query.pop("operation_id", None)
-    flags = _flags(query, UPLOAD_FLAGS)
-    if operation_id is not None and not _is_uuid(operation_id):
-        raise invalid({"operation_id": problem("UUID_EXPECTED", "Value must be a UUID")})
-    wait = not flags.pop("async_mode")
-    options = uploads.Options(**flags)
-    if wait:
+    options, is_async, operation_id = read_upload(call.query, UPLOAD_FLAGS)
+    if not is_async:
         return Answer(201, uploads.create(world, kind, call.body, options))
     return Answer(202, uploads.create_later(world, kind, call.body, options, operation_id).view(world.now))
+
+
+def read_upload(query: Mapping[str, str], names: tuple[str, ...]) -> tuple[uploads.Options, bool, str | None]:
+    """Return how items are to be created, whether as an operation, and the id that it is to have."""
+    query = dict(query)
+    operation_id = query.pop("operation_id", None)
+    flags = _flags(query, names)
+    if operation_id is not None and not _is_uuid(operation_id):
+        raise invalid({"operation_id": problem("UUID_EXPECTED", "Value must be a UUID")})
+    is_async = flags.pop("async_mode")
+    return uploads.Options(**flags), is_async, operation_id
 
 
 def _flags(query: Mapping[str, str], names: tuple[str, ...]) -> dict[str, bool]:
@@ -86,7 +91,7 @@ def _list_suites(world: World, call: Call) -> Answer:
 
 def _calls(
     prefix: str, things: str, kind: uploads.Kind, listing: Handler, change: Change, set_or_min: Change
-) -> dict[tuple[str, str], Handler]:
+) -> Routes:
     return {
         ("POST", prefix): partial(_create, kind=kind),
         ("GET", prefix): listing,
@@ -96,7 +101,7 @@ def _calls(
     }
 
 
-UPLOAD_CALLS: dict[tuple[str, str], Handler] = {
+UPLOAD_CALLS: Routes = {
     **_calls("/tasks", "tasks", tasks.TASKS, _list_tasks, tasks.patch, tasks.set_overlap_or_min),
     **_calls("/task-suites", "suites", suites.SUITES, _list_suites, suites.patch, suites.set_overlap_or_min),
 }
