@@ -78,3 +78,15 @@ def parse_money(name: str, value: object) -> Decimal | None:
     if value is not None and (amount is None or amount < 0):
         raise ValueError(f"{name} is {value!r}; it must be an amount of US dollars such as 12.50")
     return amount
+
+
+def parse_share(name: str, value: object) -> float:
+    """
+    Return a number from 0 to 1.
+
+    :raises ValueError: If it is anything else.
+    """
+    number = None if isinstance(value, bool) else read_decimal(value)
+    if number is None or not 0 <= number <= 1:
+        raise ValueError(f"{name} is {value!r:.100}; it must be a number from 0 to 1")
+    return float(number)
