@@ -30,14 +30,17 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.download transfer.review transfer.upload |                  |
+                                  | transfer.changes transfer.download                |                  |
+                                  | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
 transfer.upload                   | _internal api links storage transfer              | airflow msgspec  | pyarrow
 transfer.download                 | _internal api storage transfer                    | msgspec          | pyarrow
                                   | transfer.download.parquet_answers                 |                  |
 transfer.download.parquet_answers | storage                                           | msgspec pyarrow  |
 transfer.review                   | api storage transfer                              |                  | airflow
+transfer.changes                  | api storage transfer                              |                  |
 transfer                          | api                                               |                  |
+quality                           | storage                                           |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |

@@ -57,6 +57,18 @@ def parse_seconds(name: str, value: object, *, allow_zero: bool = False) -> floa
     return number
 
 
+def parse_span(name: str, value: object) -> timedelta:
+    """
+    Return how long something lasts; at most a hundred years, so that a date can be reckoned with it.
+
+    :raises ValueError: If it is no positive number of seconds and no such `timedelta`, or more.
+    """
+    seconds = parse_seconds(name, value)
+    if seconds > 100 * 366 * 24 * 3600:
+        raise ValueError(f"{name} is {value!s}, which is more than a hundred years")
+    return timedelta(seconds=seconds)
+
+
 def parse_int(name: str, value: object, *, maximum: int) -> int:
     """
     Return a whole number from 1 to a maximum.

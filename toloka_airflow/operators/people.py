@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from toloka_airflow._internal.arguments import parse_int, parse_optional_datetime, parse_seconds, parse_share
+from toloka_airflow._internal.arguments import parse_int, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import CommentTag
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
@@ -140,8 +140,8 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
     this attempt.
 
     :param skill_id: The skill (templated).
-    :param values: Rows with ``user_id`` and either ``value``, from 0 to 100, or ``accuracy``, from 0 to 1, which makes a
-        value from 0 to 100: a list, such as that of `toloka_airflow.quality.people.accuracy_by_person`; or the path of a
+    :param values: Rows with ``user_id`` and either ``value``, from 0 to 100, or ``accuracy``, from 0 to 1, of which 1
+        is a value of 100: a list, such as that of `toloka_airflow.quality.people.accuracy_by_person`; or the path of a
         file with them (templated): JSON Lines, or a table with these columns (``.csv``, ``.tsv``), gzip with ``.gz``
         behind it. Or a mapping from ids of people to values. Other fields do not matter, except ``reason``.
     :param reason: Why, for those without a reason of their own (templated).
@@ -220,8 +220,8 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
     Keep people from working: for you at all, in a project, or in a pool.
 
     It may be repeated. A restriction that a person has already in the same scope, whoever made it, is never shortened:
-    if it lasts as long, or was made by this task, it stays as it is; else it is made longer. What was made carries a tag
-    in its private comment, by which `LiftRestrictionsOperator` finds it.
+    if it lasts as long, or was made by this task, it stays as it is; else it is made longer. What this task makes
+    carries a tag in its private comment, by which `LiftRestrictionsOperator` finds it.
 
     All rows are checked before the first is sent; up to 20 that cannot be used are listed at once. What Toloka refuses
     fails the task when the others are sent, or after 20 of them.
@@ -229,14 +229,14 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
     It returns ``{"scope", "total", "already", "left"}``: how many people are restricted, how many of them were before
     this attempt, and how many were not because of ``accuracy_below``.
 
-    :param users: Whom: a list of their ids, or of rows with ``user_id``; or the path of a file with rows (templated), as
-        for `SetUserSkillsOperator`.
+    :param users: Whom: a list of their ids, or of rows with ``user_id``; or the path of a file with rows (templated),
+        as for `SetUserSkillsOperator`.
     :param scope: ``ALL_PROJECTS``, ``PROJECT`` or ``POOL`` (templated).
     :param project_id: The project, if that is the scope (templated).
     :param pool_id: The pool, if that is the scope (templated).
     :param accuracy_below: Restrict only who has an ``accuracy`` (0 to 1) below this; all rows must have one.
-    :param expires_in: A timedelta or seconds from now until it ends; a further attempt does not change the date. Without
-        this and ``will_expire``, it is for ever.
+    :param expires_in: A timedelta or seconds from now until it ends; a further attempt does not change the date.
+        Without this and ``will_expire``, it is for ever.
     :param will_expire: When it ends: a datetime or ISO 8601 text, with time zone (templated).
     :param comment: Why; only you read it (templated). The tag is added.
     :param in_flight: How many requests at a time; fewer for a while after a 429.
@@ -276,8 +276,10 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
         self.scope = scope
         self.project_id = project_id
         self.pool_id = pool_id
-        self.accuracy_below = accuracy_below if accuracy_below is None else parse_share("accuracy_below", accuracy_below)
-        self.expires_in = expires_in if expires_in is None else parse_seconds("expires_in", expires_in)
+        self.accuracy_below = (
+            accuracy_below if accuracy_below is None else parse_share("accuracy_below", accuracy_below)
+        )
+        self.expires_in = None if expires_in is None else parse_span("expires_in", expires_in)
         self.will_expire = will_expire
         self.comment = comment
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
@@ -289,15 +291,19 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
             where = checked_scope(self.scope, project_id=self.project_id, pool_id=self.pool_id)
             tag = CommentTag.of(context)
             comment = self._comment(context, tag)
-            expires = self._expires()
+            will_expire = self._will_expire()
             read = read_rows("users", self.users, "user_id", self._is_restricted)
             users = [user_id for user_id, is_restricted in read.items() if is_restricted]
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            lasting = {
-                found.user_id
-                for found in client.list_user_restrictions(**where)
-                if _lasts(found, expires) or (self.expires_in and tag.is_of_task(_comment_of(found)) and _is_valid(found))
-            }
+            present = list(client.list_user_restrictions(**where))
+            # By Toloka's clock, which ends the restrictions.
+            now = client.server_time() or datetime.now(UTC)
+            expires = now + self.expires_in if self.expires_in else will_expire
+            # A further attempt does not change the date that the first one has reckoned.
+            own = [
+                each for each in present if self.expires_in and tag.is_of_task(_comment_of(each)) and _lasts(each, now)
+            ]
+            lasting = {each.user_id for each in [*own, *(each for each in present if _lasts(each, expires))]}
             body = {**where, "private_comment": comment}
             if expires is not None:
                 body["will_expire"] = expires.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
@@ -322,20 +328,16 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
         tagged = f"{comment} {tag}"
         if len(tagged) > MAX_COMMENT:
             most = MAX_COMMENT - len(str(tag)) - 1
-            raise ValueError(f"comment is {comment!r:.100}; with the tag of Airflow it is too long: {most} characters fit")
+            raise ValueError(
+                f"comment is {comment!r:.100}; with the tag of Airflow it is too long: {most} characters fit"
+            )
         return tagged
 
-    def _expires(self) -> datetime | None:
-        now = datetime.now(UTC)
-        if self.expires_in is not None:
-            try:
-                return now + timedelta(seconds=self.expires_in)
-            except OverflowError:
-                raise ValueError(f"expires_in is {self.expires_in!r}, which is too far away") from None
-        expires = parse_optional_datetime("will_expire", self.will_expire)
-        if expires is not None and expires <= now:
-            raise ValueError(f"will_expire is {expires.isoformat()}, which is in the past")
-        return expires
+    def _will_expire(self) -> datetime | None:
+        will_expire = parse_optional_datetime("will_expire", self.will_expire)
+        if will_expire is not None and will_expire <= datetime.now(UTC):
+            raise ValueError(f"will_expire is {will_expire.isoformat()}, which is in the past")
+        return will_expire
 
     def _is_restricted(self, row: Mapping[str, Any]) -> bool:
         if self.accuracy_below is None:
@@ -359,8 +361,8 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
     :param scope: Only those of this scope (templated); all by default.
     :param project_id: Only those of this project (templated).
     :param pool_id: Only those of this pool (templated).
-    :param restricted_by: Whether to lift what tasks of this ``run`` have made, what any run of this ``dag`` has made, or
-        what ``anybody`` has made; the latter needs ``users``, ``project_id`` or ``pool_id``.
+    :param restricted_by: Whether to lift what tasks of this ``run`` have made, what any run of this ``dag`` has made,
+        or what ``anybody`` has made; the latter needs ``users``, ``project_id`` or ``pool_id``.
     :param in_flight: How many requests at a time; fewer for a while after a 429.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
@@ -407,7 +409,9 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
                 if found.scope in SCOPES and (users is None or found.user_id in users)
             ]
             own = [(found.id, found.user_id) for found in listed if is_own(_comment_of(found))]
-            lifted = send_each(client, own, _lift, what="liftings of restrictions", in_flight=self.in_flight, log=self.log)
+            lifted = send_each(
+                client, own, _lift, what="liftings of restrictions", in_flight=self.in_flight, log=self.log
+            )
         result = {"lifted": lifted["lifted"], "left": len(listed) - len(own)}
         self._lineage_facts = result
         return result
@@ -440,10 +444,6 @@ def _lasts(found: UserRestriction, expires: datetime | None) -> bool:
     ends = read_date(found.raw["will_expire"])
     # Toloka keeps milliseconds.
     return ends is not None and expires is not None and ends >= expires - timedelta(milliseconds=1)
-
-
-def _is_valid(found: UserRestriction) -> bool:
-    return _lasts(found, datetime.now(UTC))
 
 
 def checked_scope(

@@ -63,8 +63,7 @@ class UpdateProjectOperator(LineageMixin, BaseOperator):
 
     It may be repeated: a project that is as wanted is not touched. The log warns of each parameter that changes, and of
     those that ``config`` does not have, as Toloka gives these their default. The tag by which `CreateProjectOperator`
-    finds the project stays in its ``metadata``. People who have a task at hand, and the pools that are open, get the new
-    interface and instructions.
+    finds the project stays in its ``metadata``. Pools that are open have the new interface and instructions, too.
 
     :param project_id: The project (templated).
     :param config: All of the project, as for `CreateProjectOperator`; what the API answers of a project will do.

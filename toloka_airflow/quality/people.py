@@ -27,8 +27,8 @@ def accuracy_by_person(
     """
     Return how many of the control tasks each person has answered right.
 
-    An answer is right if it has all values of one of the known solutions of its task; 3 and 3.0 are equal. Tasks without
-    known solutions do not count. Each answer counts, also if a person has answered a task twice.
+    An answer is right if it has all values of one of the known solutions of its task; 3 and 3.0 are equal. Tasks
+    without known solutions do not count. Each answer counts, also if a person has answered a task twice.
 
     `toloka_airflow.operators.people.SetUserSkillsOperator` and ``RestrictUsersOperator`` take the rows, or their file.
     The file of answers is read as a stream; memory is some 200 bytes for each person.

@@ -20,8 +20,8 @@ def read_objects(name: str, path: ObjectStoragePath) -> Iterator[tuple[int, Any]
     """
     Iterate over the rows of a file with the numbers of their lines, from 1; never much more than one is in memory.
 
-    A table (``.csv``, ``.tsv``) has the names of the fields in its first line; its values are text, and an empty cell is
-    no value. Every other file is JSON Lines, whose rows may be anything that JSON has. Both may be gzip (``.gz``).
+    A table (``.csv``, ``.tsv``) has the names of the fields in its first line; its values are text, and an empty cell
+    is no value. Every other file is JSON Lines, whose rows may be anything that JSON has. Both may be gzip (``.gz``).
 
     :param name: The argument to name in an error.
     :raises ValueError: If there is no such file, or at the first line that cannot be read.

@@ -74,9 +74,7 @@ def raise_problems(name: str, source: Any, problems: list[str]) -> None:
     raise ValueError(f"{name}: nothing was sent, as these rows{of_file} cannot be used:{shown}{more}")
 
 
-def _located(
-    name: str, source: Any, id_name: str, value_name: str | None
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _located(name: str, source: Any, id_name: str, value_name: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Iterate over the rows, and where each is."""
     if isinstance(source, Mapping):
         for key, value in source.items():

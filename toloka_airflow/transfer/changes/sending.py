@@ -72,15 +72,15 @@ def send_each(
                 if pace.is_due():
                     log.info("Sent so far: %d of %d %s (%s)", done.total(), len(todo), what, _counts(done))
     except TolokaError:
-        log.error("Only %d of %d %s are known to be done; a further attempt does the rest", done.total(), len(todo), what)
+        log.error(
+            "Only %d of %d %s are known to be done; a further attempt does the rest", done.total(), len(todo), what
+        )
         raise
     if refused:
         shown = "".join(f"\n  {problem}" for problem in refused[:MAX_REFUSED])
         rest = len(todo) - done.total() - len(refused)
         unsent = f", {rest} were not sent any more" if rest else ""
-        raise TolokaError(
-            f"{done.total()} of {len(todo)} {what} are done; {len(refused)} were refused{unsent}:{shown}"
-        )
+        raise TolokaError(f"{done.total()} of {len(todo)} {what} are done; {len(refused)} were refused{unsent}:{shown}")
     log.info("All %d %s are done (%s)", len(todo), what, _counts(done))
     return done
 
