@@ -48,16 +48,23 @@ def _table(name: str, path: ObjectStoragePath, delimiter: str) -> Iterator[tuple
         for number, record in read_records(_texts(name, path), delimiter):
             cells = [cell.strip() for cell in record]
             if not header:
-                check_delimiter(cells, delimiter)
-                if len(set(cells)) < len(cells):
-                    raise TableError(number, f"of the columns {', '.join(cells):.200}, one is there twice")
-                header = cells
+                header = _checked_header(number, cells, delimiter)
             elif any(cells):
                 if len(cells) != len(header):
                     raise TableError(number, f"it has {len(cells)} cells, but the header has {len(header)}")
                 yield number, {key: cell for key, cell in zip(header, cells, strict=True) if cell}
     except TableError as exc:
         raise ValueError(f"{name}: {path}, line {exc.line}: {exc}") from None
+
+
+def _checked_header(number: int, names: list[str], delimiter: str) -> list[str]:
+    try:
+        check_delimiter(names, delimiter)
+    except ValueError as exc:
+        raise TableError(number, str(exc)) from None
+    if len(set(names)) < len(names):
+        raise TableError(number, f"of the columns {', '.join(names):.200}, one is there twice")
+    return names
 
 
 def _texts(name: str, path: ObjectStoragePath) -> Iterator[str]:
