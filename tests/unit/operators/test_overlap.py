@@ -14,6 +14,7 @@ from tests.support import TOKEN, ScriptedServer, connect, run_task
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
 from toloka_airflow.operators.tasks import CreateTasksOperator
 
@@ -52,6 +53,7 @@ class Toloka:
 @pytest.fixture
 def toloka(monkeypatch: pytest.MonkeyPatch) -> Iterator[Toloka]:
     with EmulatorServer(seed=1, frozen=True) as server:
+        server.progressions.set(Progression(seconds=0))
         connect(monkeypatch, server.url)
         yield Toloka(server)
 
@@ -72,7 +74,7 @@ def test_no_more_answers(toloka: Toloka) -> None:
     assert toloka.change({toloka.ids[2]: 3, toloka.ids[3]: 1}) == toloka.result(2, higher=1)
     assert toloka.overlaps() == [(2, 0), (2, 0), (3, 1), (2, 0), (4, 2), (4, 2)]
     sent = toloka.sent
-    again = {task_id: overlap for task_id, overlap in zip(toloka.ids, (0, 0, 3, 1, 4, 4), strict=True)}
+    again = dict(zip(toloka.ids, (0, 0, 3, 1, 4, 4), strict=True))
     assert toloka.change(again) == toloka.result(6, already=6, higher=3)
     assert toloka.sent == sent
 
