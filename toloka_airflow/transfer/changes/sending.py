@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import islice
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
@@ -46,18 +46,23 @@ def send_each(
     :raises TolokaError: If some were refused, with the first of them; or if the requests fail altogether.
     """
     todo = list(rows)
-    done, refused, lock = Counter[str](), list[str](), Lock()
+    done, refused, lock, is_over = Counter[str](), list[str](), Lock(), Event()
     limit, pace, remaining = RequestLimit(in_flight), Pace(), iter(todo)
 
     def one(client: TolokaClient, row_id: str, row: RowT) -> None:
+        if is_over.is_set():
+            return
         try:
             with limit.request():
                 happened = send(client, row_id, row)
-        except TolokaApiError as exc:
-            if exc.status not in OF_ONE_ROW:
+        except TolokaError as exc:
+            if not isinstance(exc, TolokaApiError) or exc.status not in OF_ONE_ROW:
+                is_over.set()
                 raise
             with lock:
                 refused.append(f"{row_id}: {exc}")
+                if len(refused) >= MAX_REFUSED:
+                    is_over.set()
         else:
             with lock:
                 done[happened] += 1
@@ -65,7 +70,7 @@ def send_each(
     try:
         with ClientThreads(client, in_flight, on_retry=limit.has_failed) as threads:
             # So few at once that a task that is stopped has little left to do.
-            while len(refused) < MAX_REFUSED and (some := list(islice(remaining, 10 * in_flight))):
+            while not is_over.is_set() and (some := list(islice(remaining, 10 * in_flight))):
                 futures = [threads.submit(one, *row) for row in some]
                 for future in futures:
                     future.result()
