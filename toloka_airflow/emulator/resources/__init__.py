@@ -15,6 +15,6 @@ A noun that is too large for one module is a package, whose module `calls` has t
 `pools`. What several nouns share has a module without routes: `uploads` and `overlaps` of tasks and suites,
 `dynamic_overlap`, `aggregation`, `known_skills` and `people`. `routes` joins the tables of all nouns.
 
-What the world keeps of a noun, and how that looks in an answer, is in `world.entities` and `world.items`: snapshots
-consist of it.
+What the world keeps of a noun, and how that looks in an answer, is in `world.entities`, `world.items` and
+`world.people`: snapshots consist of it.
 """

@@ -199,12 +199,13 @@ class MessageThread:
         """Return the thread as the API shows it."""
         requester = {**owner, "role": "REQUESTER"}
         people = [{"id": user_id, "role": "USER"} for user_id in self.compose_details.get("recipients_ids", [])]
-        messages = [{"text": text, "from": requester, **format_dates(created=sent)} for text, sent in self.messages]
+        newest_first = reversed(self.messages)
+        messages = [{"text": text, "from": requester, **format_dates(created=sent)} for text, sent in newest_first]
         return {
             "id": self.id,
             "topic": self.topic,
             "interlocutors_inlined": True,
-            "interlocutors": [requester, *people],
+            "interlocutors": sorted([requester, *people], key=lambda person: str(person["id"])),
             "messages_inlined": True,
             "messages": messages,
             "compose_details": self.compose_details,
