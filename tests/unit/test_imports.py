@@ -32,12 +32,15 @@ windows                           | hooks operators sensors                     
 operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
                                   | transfer.download transfer.review transfer.upload |                  |
                                   | triggers triggers.__init__                        |                  |
-transfer.upload                   | _internal api links storage transfer              | airflow msgspec  | pyarrow
+transfer.upload                   | _internal api links storage transfer              | msgspec          | airflow
+                                  | transfer.row_sources                              |                  |
 transfer.download                 | _internal api storage transfer                    | msgspec          | pyarrow
                                   | transfer.download.parquet_answers                 |                  |
 transfer.download.parquet_answers | storage                                           | msgspec pyarrow  |
 transfer.review                   | api storage transfer                              |                  | airflow
-transfer                          | api                                               |                  |
+transfer.row_sources              | storage transfer                                  |                  | airflow
+                                  |                                                   |                  | pyarrow
+transfer                          | api                                               | msgspec          |
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |
