@@ -75,7 +75,9 @@ class BonusRows:
     def row(self, number: int, value: Any, text: bytes | None = None, *, has_floats: bool = True) -> Row | BadRow:
         """Return the bonus of a row."""
         if not isinstance(value, Mapping):
-            return BadRow(number, [f'it is {value!r:.100}; a bonus is an object like {{"user_id": "…", "amount": 0.5}}'])
+            return BadRow(
+                number, [f'it is {value!r:.100}; a bonus is an object like {{"user_id": "…", "amount": 0.5}}']
+            )
         # A cell that is empty, or null, is no value.
         given = {name: field for name, field in value.items() if field is not None}
         problems = _unknown(given)

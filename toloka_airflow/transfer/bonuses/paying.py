@@ -16,21 +16,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import OperationStatus, read_date, read_decimal
-from toloka_airflow.transfer.bonuses.bonus_rows import Bonus
+from toloka_airflow.transfer.bonuses.bonus_rows import AnswerRows, Bonus, BonusRows, Decide, read_bonuses
 from toloka_airflow.transfer.bonuses.refused_bonuses import RefusedBonuses
 from toloka_airflow.transfer.bonuses.tags import BonusTags
 from toloka_airflow.transfer.invalid_fields import InvalidField, read_invalid_fields
 from toloka_airflow.transfer.pace import Pace
-from toloka_airflow.transfer.row_sources import RowSource
+from toloka_airflow.transfer.row_sources import RowSource, SourceError, row_source
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Operation, Raw
+    from toloka_airflow.api.models import Operation
 
 CHUNK_SIZE = 100
 """Bonuses in a request; so many are documented for one that is synchronous. It is no argument: a bonus would get into
@@ -49,10 +53,64 @@ class NotPaidError(TolokaError):
     is_transient = True
 
 
+def open_payment(
+    client: TolokaClient,
+    context: Context,
+    *,
+    argument: str,
+    given: Any,
+    decide: Decide | None,
+    defaults: Mapping[str, Any],
+    max_total: Decimal | None,
+    refused_path: str | None,
+    skip_invalid_items: bool,
+    daily_quota: int,
+    log: Any,
+) -> Payment:
+    """
+    Read all bonuses and check them; nothing is sent.
+
+    :param argument: What gives them, or the answers that they are made of.
+    :param decide: What makes them of answers.
+    :param defaults: Fields of bonuses that have none of their own.
+    :param max_total: The most that all of them together may be.
+    :raises SourceError: If some cannot be paid, or together are too much.
+    """
+    identity = TaskIdentity.of(context)
+    source = row_source(argument, given)
+    try:
+        refused = RefusedBonuses(argument, source.name if source.is_file else None, refused_path, identity.key)
+    except ValueError as exc:
+        raise SourceError(str(exc)) from exc
+    rows = BonusRows(defaults) if decide is None else AnswerRows(decide, defaults)
+    bonuses = read_bonuses(source, rows, daily_quota)
+    total = sum((bonus.amount for bonus in bonuses), Decimal(0))
+    if max_total is not None and total > max_total:
+        raise SourceError(
+            f"{source.name}: nothing was sent, as the {len(bonuses)} bonuses are {money_text(total)} together, and "
+            f"max_total is {money_text(max_total)}"
+        )
+    log.info("%s has %d bonuses, %s together", source.name, len(bonuses), money_text(total))
+    run = context.get("dag_run")
+    return Payment(
+        client=client,
+        source=source,
+        bonuses=bonuses,
+        operation_id=partial(identity.uuid, "bonuses"),
+        tags=BonusTags(identity),
+        refused=refused,
+        # No task of a run begins before; unlike its start, it stays when the run is cleared.
+        began=None if run is None else run.run_after,
+        skip_invalid_items=skip_invalid_items,
+        daily_quota=daily_quota,
+        log=log,
+    )
+
+
 @dataclass(kw_only=True)
 class Payment:
     """
-    Pay the bonuses of a source.
+    Pay the bonuses of a source; made by `open_payment`.
 
     :param bonuses: All of them, also those that are paid already.
     :param operation_id: Makes a UUID from numbers; equal numbers give equal UUIDs in every attempt.
@@ -72,7 +130,7 @@ class Payment:
     daily_quota: int
     log: Any
     _operations: list[list[Operation]] = field(init=False, default_factory=list)
-    _logs: dict[str, list[Raw]] = field(init=False, default_factory=dict)
+    _logs: dict[str, list[dict[str, Any]]] = field(init=False, default_factory=dict)
     _done: dict[str, Operation] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,8 +162,11 @@ class Payment:
         self._paid.clear()
         self._invalid.clear()
         for operations in self._operations:
+            invalid: dict[int, list[InvalidField]] = {}
             for operation in operations:
-                self._read_log(operation)
+                invalid = self._read_log(operation)
+            # What is not paid was sent again with the last one.
+            self._invalid |= invalid
         self._read_list()
         for number in self._paid:
             self._invalid.pop(number, None)
@@ -125,21 +186,22 @@ class Payment:
                 self._done[operation_id] = operation
             yield operation
 
-    def _read_log(self, operation: Operation) -> None:
-        """Take from the log of an operation what it paid, and what is wrong with what it did not."""
+    def _read_log(self, operation: Operation) -> dict[int, list[InvalidField]]:
+        """Take from the log of an operation what it paid, and return what is wrong with what it refused."""
+        invalid: dict[int, list[InvalidField]] = {}
         for step in self._steps(operation):
             given = step.get("input")
-            number = self.tags.number(given) if isinstance(given, Mapping) else None
-            if number is None:
+            if not isinstance(given, Mapping) or (number := self.tags.number(given)) is None:
                 continue
             output = step.get("output")
             if step.get("success"):
                 paid_id = output.get("user_bonus_id") if isinstance(output, Mapping) else None
                 self._found_paid(number, given, str(paid_id or ""))
-            elif step.get("type") == VALIDATION:
-                self._invalid[number] = list(read_invalid_fields(number, output))
+            elif step.get("type") == VALIDATION and number in self._by_number:
+                invalid[number] = list(read_invalid_fields(number, output))
+        return invalid
 
-    def _steps(self, operation: Operation) -> list[Raw]:
+    def _steps(self, operation: Operation) -> list[dict[str, Any]]:
         """Return the log of an operation; it is empty if it is no longer kept, which it is for a month."""
         if operation.id not in self._logs:
             try:
@@ -183,9 +245,9 @@ class Payment:
 
     def _changed(self, number: int, what: str) -> TolokaError:
         return TolokaError(
-            f"{self.source.where(number)} was paid by a previous attempt of this task {what}. Nothing is paid twice, so "
-            "nothing more was sent: restore the rows that are paid, each in its place, and give what is new to a task "
-            "of its own. A function that makes bonuses must make the same in every attempt"
+            f"{self.source.where(number)} was paid by a previous attempt of this task {what}. Nothing is paid twice, "
+            "so nothing more was sent: restore the rows that are paid, each in its place, and give what is new to a "
+            "task of its own. A function that makes bonuses must make the same in every attempt"
         )
 
     def _ensure_all_found(self) -> None:
@@ -193,8 +255,6 @@ class Payment:
         for chunk, operations in zip([*self._chunks, []], self._operations, strict=True):
             said = sum(int(operation.details.get("success_count") or 0) for operation in operations)
             found = sum(bonus.number in self._paid for bonus in chunk)
-            if operations and not chunk:
-                raise self._changed(self.bonuses[-1].number + 1 if self.bonuses else 1, "which is no bonus now")
             if said > found:
                 ids = ", ".join(operation.id for operation in operations)
                 raise NotPaidError(
@@ -270,7 +330,9 @@ class Payment:
         """
         total, paid, invalid = len(self.bonuses), len(self._paid), len(self._invalid)
         refused_path = self.refused.write(self._by_number, self._invalid)
-        self.log.info("Paid %d of %d bonuses, %d before this attempt; %d were refused", paid, total, paid_earlier, invalid)
+        self.log.info(
+            "Paid %d of %d bonuses, %d before this attempt; %d were refused", paid, total, paid_earlier, invalid
+        )
         if total - paid - invalid:
             self._ensure_operations_succeeded()
         if invalid and not (self.skip_invalid_items and paid):
@@ -285,7 +347,9 @@ class Payment:
             "paid": paid,
             "paid_earlier": paid_earlier,
             "refused": invalid,
-            "amount": money_text(sum((bonus.amount for bonus in self.bonuses if bonus.number in self._paid), Decimal(0))),
+            "amount": money_text(
+                sum((bonus.amount for bonus in self.bonuses if bonus.number in self._paid), Decimal(0))
+            ),
             "refused_path": refused_path,
         }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.transfer.bonuses.bonus_rows import Bonus
-from toloka_airflow.transfer.invalid_fields import InvalidField
 from toloka_airflow.transfer.result_files import ensure_distinct, result_file
+
+if TYPE_CHECKING:
+    from toloka_airflow.transfer.bonuses.bonus_rows import Bonus
+    from toloka_airflow.transfer.invalid_fields import InvalidField
 
 
 class RefusedBonuses:

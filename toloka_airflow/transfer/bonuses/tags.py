@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from toloka_airflow._internal.identity import TaskIdentity
+if TYPE_CHECKING:
+    from toloka_airflow._internal.identity import TaskIdentity
 
 DIGITS = 20
 

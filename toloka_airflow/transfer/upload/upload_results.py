@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.transfer.invalid_fields import InvalidField
 from toloka_airflow.transfer.result_files import ensure_distinct, result_file
 from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError
 
 if TYPE_CHECKING:
+    from toloka_airflow.transfer.invalid_fields import InvalidField
     from toloka_airflow.transfer.upload.batches import Batch
 
 KEPT = 100
