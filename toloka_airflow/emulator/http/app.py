@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from toloka_airflow.emulator.http.api import HANDLERS, STAGING_HANDLERS
-from toloka_airflow.emulator.http.calls import Answer, Call, File, Handler, Later
+from toloka_airflow.emulator.calls.handling import Answer, Call, File, Handler, Later
 from toloka_airflow.emulator.http.guard import Guard
 from toloka_airflow.emulator.http.openapi import document
 from toloka_airflow.emulator.http.pages import page_routes
 from toloka_airflow.emulator.http.steering import STEERING
+from toloka_airflow.emulator.resources.routes import HANDLERS, STAGING_HANDLERS
 from toloka_airflow.emulator.world.clock import SECOND, format_http_date
 from toloka_airflow.emulator.world.errors import DEFAULT_CODES, Refusal, SilentRefusal, error_body, invalid, problem
 

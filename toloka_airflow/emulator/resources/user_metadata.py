@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.http.calls import Answer
-from toloka_airflow.emulator.people.profiles import profile_of
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import Description, Descriptions, closed, many, ref
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes
 from toloka_airflow.emulator.world.errors import Refusal
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.http.calls import Call, Handler
+    from toloka_airflow.emulator.world.entities import Json
     from toloka_airflow.emulator.world.world import World
 
 
 def _get(world: World, call: Call) -> Answer:
-    person = world.crowd.person(call.id)
-    if person is None:
+    profile = world.crowd.profile(call.id)
+    if profile is None:
         raise Refusal("DOES_NOT_EXIST")
-    profile = profile_of(world.seed, person.number)
     body = {
-        "id": person.user_id,
+        "id": call.id,
         "country": profile.country,
         "languages": list(profile.languages),
         "attributes": profile.attributes,
@@ -28,4 +28,18 @@ def _get(world: World, call: Call) -> Answer:
     return Answer(200, body)
 
 
-ROUTES: dict[tuple[str, str], Handler] = {("GET", "/user-metadata/{id}"): _get}
+ROUTES: Routes = {("GET", "/user-metadata/{id}"): _get}
+
+DESCRIPTIONS: Descriptions = {("GET", "/user-metadata/{id}"): Description({200: ref("UserMetadata")})}
+
+SCHEMAS: Json = {
+    "UserMetadata": closed(
+        {
+            "id": describing.TEXT,
+            "country": describing.TEXT,
+            "languages": many(describing.TEXT),
+            "attributes": describing.ANY_OBJECT,
+            "adult_allowed": describing.FLAG,
+        }
+    ),
+}
