@@ -28,17 +28,17 @@ from toloka_airflow.api.errors import (
     TolokaTimeoutError,
 )
 from toloka_airflow.api.models import (
-    AggregatedSolution,
     Assignment,
     AssignmentStatus,
     Operation,
     Pool,
     PoolStatus,
     Project,
-    Requester,
     Task,
     Training,
 )
+from toloka_airflow.api.models.account import Requester
+from toloka_airflow.api.models.aggregation import AggregatedSolution
 from toloka_airflow.api.models.attachments import Attachment
 from toloka_airflow.api.models.messages import MessageThread
 from toloka_airflow.api.models.people import Skill, UserBonus, UserMetadata, UserRestriction, UserSkill

@@ -88,24 +88,6 @@ class AssignmentStatus(ApiEnum):
 
 
 @dataclass(frozen=True)
-class Requester:
-    """The account that a token belongs to; ``balance`` is in US dollars."""
-
-    id: str
-    balance: Decimal | None
-    name: str
-    raw: Raw = field(repr=False, compare=False)
-
-    @classmethod
-    def from_api(cls, raw: Raw) -> Self:
-        """Read the answer of ``GET /requester``."""
-        account_id = read_id(raw)
-        names = raw.get("public_name") or {}
-        name = names.get("EN") or next(iter(names.values()), "") if isinstance(names, Mapping) else names
-        return cls(id=account_id, balance=read_decimal(raw.get("balance")), name=str(name), raw=raw)
-
-
-@dataclass(frozen=True)
 class Project:
     """What kind of task people get."""
 
@@ -282,28 +264,6 @@ class Assignment:
             reward=read_decimal(raw.get("reward")),
             tasks=[Task.from_api({"pool_id": raw["pool_id"], **task}) for task in read_objects(raw, "tasks")],
             solutions=[read_object(solution, "output_values") for solution in read_objects(raw, "solutions")],
-            raw=raw,
-        )
-
-
-@dataclass(frozen=True)
-class AggregatedSolution:
-    """The answer that several people's answers add up to; ``confidence`` is between 0 and 1."""
-
-    task_id: str
-    pool_id: str
-    confidence: float | None
-    output_values: Raw
-    raw: Raw = field(repr=False, compare=False)
-
-    @classmethod
-    def from_api(cls, raw: Raw) -> Self:
-        """Read one aggregated solution as the API answers it."""
-        return cls(
-            task_id=read_id(raw, "task_id"),
-            pool_id=read_id(raw, "pool_id"),
-            confidence=raw.get("confidence"),
-            output_values=read_object(raw, "output_values"),
             raw=raw,
         )
 
