@@ -30,8 +30,11 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.download transfer.review transfer.upload |                  |
+                                  | transfer.bonuses transfer.download                |                  |
+                                  | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
+transfer.bonuses                  | _internal api storage transfer                    |                  | airflow
+                                  | transfer.row_sources                              |                  |
 transfer.upload                   | _internal api links storage transfer              | msgspec          | airflow
                                   | transfer.row_sources                              |                  |
 transfer.download                 | _internal api storage transfer                    | msgspec          | pyarrow
@@ -40,7 +43,7 @@ transfer.download.parquet_answers | storage                                     
 transfer.review                   | api storage transfer                              |                  | airflow
 transfer.row_sources              | storage transfer                                  |                  | airflow
                                   |                                                   |                  | pyarrow
-transfer                          | api                                               | msgspec          |
+transfer                          | api storage                                       | msgspec          |
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |

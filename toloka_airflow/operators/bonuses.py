@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from toloka_airflow.transfer.bonuses.paying import Payment
 
 DAILY_QUOTA = 10_000
-PAID_EARLIER = "paid_earlier"
+ALREADY = "already"
 
 
 class PayBonusesOperator(WaitingOperator):
@@ -46,7 +46,7 @@ class PayBonusesOperator(WaitingOperator):
     and clear the task. If a row that is paid has changed, has moved or is gone, nothing more is sent, and the task
     fails.
 
-    It returns the counts ``total``, ``paid``, ``paid_earlier`` (those of them that were paid before this attempt) and
+    It returns the counts ``total``, ``paid``, ``already`` (those of them that were paid before this attempt) and
     ``refused``; ``amount``, the sum that is paid, as text, in the currency of the account; and ``refused_path``, where
     it is written what was wrong with every bonus that was refused, ``{"line": 2, "user_id": "...", "amount": "0.5",
     "field": "user_id", "code": "ENTITY_DOES_NOT_EXIST", "message": "..."}``; ``None`` if none was.
@@ -131,24 +131,24 @@ class PayBonusesOperator(WaitingOperator):
         with task_errors():
             deadline = remaining_deadline(event)
             ti = context["ti"]
-            paid_earlier = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, key=PAID_EARLIER)
-            return self._collect(self._payment(context), deadline, paid_earlier or 0)
+            already = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, key=ALREADY)
+            return self._collect(self._payment(context), deadline, already or 0)
 
     def _pay(self, context: Context, deadline: float) -> dict[str, Any]:
         with task_errors():
             payment = self._payment(context)
             for operation in payment.survey():
                 self._wait(payment.client, operation, deadline, self.previous_operations_finished)
-            paid_earlier = payment.paid_count
+            already = payment.paid_count
             # For the resume after a deferral, which cannot tell any more.
-            context["ti"].xcom_push(key=PAID_EARLIER, value=paid_earlier)
+            context["ti"].xcom_push(key=ALREADY, value=already)
             payment.send()
-            return self._collect(payment, deadline, paid_earlier)
+            return self._collect(payment, deadline, already)
 
-    def _collect(self, payment: Payment, deadline: float, paid_earlier: int) -> dict[str, Any]:
+    def _collect(self, payment: Payment, deadline: float, already: int) -> dict[str, Any]:
         for operation in payment.survey():
             self._wait(payment.client, operation, deadline, self.operations_finished)
-        result = payment.result(paid_earlier)
+        result = payment.result(already)
         self._lineage_facts = result
         return result
 

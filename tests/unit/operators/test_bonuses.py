@@ -130,7 +130,7 @@ def test_a_file(toloka: EmulatorServer, rows: Rows, tmp_path: Path, kind: str) -
     assert result == {
         "total": 250,
         "paid": 250,
-        "paid_earlier": 0,
+        "already": 0,
         "refused": 0,
         "amount": format(total(rows).normalize(), "f"),
         "refused_path": None,
@@ -148,11 +148,11 @@ def test_operations_that_take_their_time(
     outcome = pay(rows, deferrable=deferrable)
     assert paid(toloka) == wanted(rows)
     assert outcome.result["paid"] == 250
-    assert outcome.result["paid_earlier"] == outcome.xcoms["paid_earlier"] == 0
+    assert outcome.result["already"] == outcome.xcoms["already"] == 0
     assert bool(outcome.triggers) == deferrable
     before = sent(toloka)
     again = pay(rows, 2, deferrable=deferrable).result
-    assert again == {**outcome.result, "paid_earlier": 250}
+    assert again == {**outcome.result, "already": 250}
     assert sent(toloka) == before
 
 
@@ -387,7 +387,7 @@ def test_refused_and_repaired(toloka: EmulatorServer, rows: Rows, tmp_path: Path
     assert str(report) in text
     as_lines(source, rows)
     result = pay(str(source), 2, deferrable=deferrable).result
-    assert (result["paid"], result["paid_earlier"], result["refused"]) == (250, 150, 0)
+    assert (result["paid"], result["already"], result["refused"]) == (250, 150, 0)
     assert paid(toloka) == wanted(rows)
     assert list(tmp_path.iterdir()) == [source], "the old report is gone"
 
@@ -401,7 +401,7 @@ def test_refused_and_skipped(toloka: EmulatorServer, rows: Rows, tmp_path: Path)
     assert Decimal(result["amount"]) == total(rows[2:])
     assert [json.loads(line)["line"] for line in report.read_text().splitlines()] == [1, 2]
     again = pay([*bad, *rows[2:]], 2, skip_invalid_items=True, refused_path=str(report)).result
-    assert again == {**result, "paid_earlier": 248}
+    assert again == {**result, "already": 248}
     assert paid(toloka) == wanted(rows[2:])
 
 
@@ -431,7 +431,7 @@ def test_money_that_is_gone_when_an_operation_runs(toloka: EmulatorServer, rows:
     assert not paid(toloka)
     toloka.set_balance(1000)
     result = pay(rows, 2).result
-    assert (result["paid"], result["paid_earlier"], result["refused"]) == (250, 0, 0)
+    assert (result["paid"], result["already"], result["refused"]) == (250, 0, 0)
     assert paid(toloka) == wanted(rows)
     assert sent(toloka) == 6
 
@@ -469,7 +469,7 @@ def test_a_spent_quota_is_left_to_the_next_attempt(toloka: EmulatorServer, rows:
     assert not isinstance(failure.value, AirflowFailException)
     assert paid(toloka) == wanted(rows[:100])
     result = pay(rows, 2).result
-    assert (result["paid"], result["paid_earlier"]) == (250, 100)
+    assert (result["paid"], result["already"]) == (250, 100)
     assert paid(toloka) == wanted(rows)
 
 
@@ -490,7 +490,7 @@ def test_what_still_runs_is_waited_for(toloka: EmulatorServer, rows: Rows, defer
         pay(rows, deferrable=True, triggerer=kill)
     assert not paid(toloka)
     result = pay(rows, 2, deferrable=deferrable).result
-    assert (result["paid"], result["paid_earlier"]) == (250, 250)
+    assert (result["paid"], result["already"]) == (250, 250)
     assert paid(toloka) == wanted(rows)
     assert sent(toloka) == 3
 
@@ -513,7 +513,7 @@ def test_what_was_paid_is_found_without_its_operations(toloka: EmulatorServer, r
     assert sum(paid(toloka).values()) == 600
     forget_operations(toloka)
     result = pay(rows, 2).result
-    assert (result["paid"], result["paid_earlier"]) == (250, 200)
+    assert (result["paid"], result["already"]) == (250, 200)
     assert paid(toloka) == wanted(others + rows)
 
 
@@ -521,7 +521,7 @@ def test_a_log_that_is_no_longer_kept(toloka: EmulatorServer, rows: Rows) -> Non
     pay(rows)
     toloka.faults.add("GET", LOG, probability=1, status=409, code="OPERATION_LOGS_ARCHIVED")
     result = pay(rows, 2).result
-    assert (result["paid"], result["paid_earlier"]) == (250, 250)
+    assert (result["paid"], result["already"]) == (250, 250)
     assert paid(toloka) == wanted(rows)
 
 
@@ -539,7 +539,7 @@ def test_nothing_is_sent_before_all_that_was_paid_is_found(toloka: EmulatorServe
     assert sent(toloka) == before
     with world.lock:
         world.user_bonuses.update(hidden)
-    assert pay(rows, 2).result["paid_earlier"] == 250
+    assert pay(rows, 2).result["already"] == 250
 
 
 @pytest.mark.parametrize(
@@ -572,5 +572,5 @@ def test_others_are_paid_for_themselves(toloka: EmulatorServer, rows: Rows) -> N
     """Another run, and another mapped task."""
     few = rows[:3]
     for who in ({}, {"run_id": "manual__2"}, {"map_index": 0}, {"map_index": 1}):
-        assert pay(few, **who).result["paid_earlier"] == 0
+        assert pay(few, **who).result["already"] == 0
     assert paid(toloka) == wanted(few * 4)

@@ -321,18 +321,16 @@ class Payment:
 
     # What is said
 
-    def result(self, paid_earlier: int) -> dict[str, Any]:
+    def result(self, already: int) -> dict[str, Any]:
         """
         Write down what was refused, and return the counts.
 
-        :param paid_earlier: How many bonuses were paid before this attempt.
+        :param already: How many bonuses were paid before this attempt.
         :raises TolokaError: If some are not paid, but for those that are to be skipped.
         """
         total, paid, invalid = len(self.bonuses), len(self._paid), len(self._invalid)
         refused_path = self.refused.write(self._by_number, self._invalid)
-        self.log.info(
-            "Paid %d of %d bonuses, %d before this attempt; %d were refused", paid, total, paid_earlier, invalid
-        )
+        self.log.info("Paid %d of %d bonuses, %d before this attempt; %d were refused", paid, total, already, invalid)
         if total - paid - invalid:
             self._ensure_operations_succeeded()
         if invalid and not (self.skip_invalid_items and paid):
@@ -345,7 +343,7 @@ class Payment:
         return {
             "total": total,
             "paid": paid,
-            "paid_earlier": paid_earlier,
+            "already": already,
             "refused": invalid,
             "amount": money_text(
                 sum((bonus.amount for bonus in self.bonuses if bonus.number in self._paid), Decimal(0))

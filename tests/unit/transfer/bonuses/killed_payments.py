@@ -62,11 +62,11 @@ def pay(run_id: str) -> dict[str, Any]:
     )
     for operation in payment.survey():
         client.wait_operation(operation, timeout=60, poll_interval=0.01)
-    earlier = payment.paid_count
+    already = payment.paid_count
     payment.send()
     for operation in payment.survey():
         client.wait_operation(operation, timeout=60, poll_interval=0.01)
-    return payment.result(earlier)
+    return payment.result(already)
 
 
 def attempt(run_id: str, killed_at: int, *, after: bool = False) -> int:
