@@ -18,6 +18,7 @@ COUNTS = (
     *("total", "created", "invalid"),  # of tasks
     *("assignments", "answers", "solutions"),
     *("accepted", "rejected", "already", "left"),  # of assignments that are reviewed
+    *("paid", "refused"),  # of bonuses
 )
 MONEY = ("spent", "committed", "spent_before")
 
