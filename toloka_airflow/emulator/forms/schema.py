@@ -19,6 +19,8 @@ class Field:
     required: bool = False
     minimum: float | None = None
     maximum: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
     choices: tuple[str, ...] = ()
     fields: Mapping[str, Field] | None = None
     each: Field | None = None
@@ -107,6 +109,8 @@ def _value(value: Any, field: Field, path: str, problems: Problems) -> Any:
 def _outside(value: Any, field: Field) -> dict[str, Any] | None:
     if field.choices and value not in field.choices:
         return problem("UNKNOWN_ENUM_VALUE", f"Value must be one of {', '.join(field.choices)}")
+    if field.kind == "string":
+        return _outside_length(len(value), field)
     if field.kind not in ("integer", "number"):
         return None
     if field.minimum is not None and value < field.minimum:
@@ -115,6 +119,16 @@ def _outside(value: Any, field: Field) -> dict[str, Any] | None:
     if field.maximum is not None and value > field.maximum:
         message = f"Value must be less or equal to {field.maximum}"
         return problem("VALUE_GREATER_THAN_MAX", message, [field.maximum])
+    return None
+
+
+def _outside_length(length: int, field: Field) -> dict[str, Any] | None:
+    if field.min_length is not None and length < field.min_length:
+        message = f"Value must have at least {field.min_length} characters"
+        return problem("STRING_LENGTH_LESS_THAN_MIN", message, [field.min_length])
+    if field.max_length is not None and length > field.max_length:
+        message = f"Value must have at most {field.max_length} characters"
+        return problem("STRING_LENGTH_GREATER_THAN_MAX", message, [field.max_length])
     return None
 
 

@@ -9,6 +9,7 @@ from toloka_airflow.emulator.courier import TIMEOUT
 from toloka_airflow.emulator.http import lists
 from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later, found, page
 from toloka_airflow.emulator.http.task_calls import UPLOAD_CALLS
+from toloka_airflow.emulator.resources import attachments, skills, user_bonuses, user_restrictions, user_skills
 from toloka_airflow.emulator.rules import analytics, assignments, operations, pools, projects, solutions, webhooks
 from toloka_airflow.emulator.world.entities import Json, OperationStatus
 from toloka_airflow.emulator.world.errors import Refusal
@@ -203,6 +204,11 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/webhook-subscriptions/{id}"): _get_webhook,
     ("DELETE", "/webhook-subscriptions/{id}"): _delete_webhook,
     ("POST", "/webhook-subscriptions/{id}/test"): _test_webhook,
+    **skills.ROUTES,
+    **user_skills.ROUTES,
+    **user_restrictions.ROUTES,
+    **user_bonuses.ROUTES,
+    **attachments.ROUTES,
 }
 
 # Outside of the prefix of all the others.
@@ -210,21 +216,10 @@ STAGING_HANDLERS: dict[tuple[str, str], Handler] = {("POST", "/api/staging/analy
 
 # Documented, but not modelled: answered with 501 instead of pretending that there is no such call.
 NOT_EMULATED: dict[str, tuple[str, ...]] = {
-    "/api/v1/attachments": ("GET",),
-    "/api/v1/attachments/{id}": ("GET",),
-    "/api/v1/attachments/{id}/download": ("GET",),
     "/api/v1/message-threads": ("GET",),
     "/api/v1/message-threads/compose": ("POST",),
     "/api/v1/message-threads/{id}/reply": ("POST",),
     "/api/v1/message-threads/{id}/add-to-folders": ("POST",),
     "/api/v1/message-threads/{id}/remove-from-folders": ("POST",),
-    "/api/v1/skills": ("GET", "POST"),
-    "/api/v1/skills/{id}": ("GET", "PUT"),
-    "/api/v1/user-bonuses": ("GET", "POST"),
-    "/api/v1/user-bonuses/{id}": ("GET",),
     "/api/v1/user-metadata/{id}": ("GET",),
-    "/api/v1/user-restrictions": ("GET", "PUT"),
-    "/api/v1/user-restrictions/{id}": ("GET", "DELETE"),
-    "/api/v1/user-skills": ("GET", "PUT"),
-    "/api/v1/user-skills/{id}": ("GET", "DELETE"),
 }

@@ -7,6 +7,7 @@ import json
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -15,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from toloka_airflow.emulator.http.api import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
-from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later
+from toloka_airflow.emulator.http.calls import Answer, Call, File, Handler, Later
 from toloka_airflow.emulator.http.guard import Guard
 from toloka_airflow.emulator.http.openapi import document
 from toloka_airflow.emulator.http.pages import page_routes
@@ -292,11 +293,21 @@ def _finite(text: str) -> float:
 
 
 def _response(answer: Answer) -> Response:
+    if isinstance(answer.body, File):
+        return _file(answer.status, answer.body)
     return Response(status_code=answer.status) if answer.body is None else _json(answer.status, answer.body)
 
 
 def _json(status: int, body: Any) -> Response:
     return Response(ENCODE(body).encode(), status, media_type="application/json")
+
+
+def _file(status: int, file: File) -> Response:
+    response = Response(file.content, status, {"Content-Type": file.media_type})
+    # Half a surrogate pair has no bytes.
+    name = quote(file.name, safe="", errors="replace")
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    return response
 
 
 def _faulty(fault: Fault, request_id: str) -> Response:

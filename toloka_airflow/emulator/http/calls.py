@@ -27,8 +27,16 @@ class Call(NamedTuple):
         return self.path["id"]
 
 
+class File(NamedTuple):
+    """A body that is no JSON."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
 class Answer(NamedTuple):
-    """A status and a body; None means an empty body."""
+    """A status and a body, as JSON or a `File`; None means an empty body."""
 
     status: int
     body: Any = None

@@ -32,6 +32,13 @@ def date(name: str) -> Attribute:
     return Attribute(lambda thing: getattr(thing, name), parse_date)
 
 
+def flag(text: str) -> bool:
+    """Read true or false."""
+    if text not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
 ID = Attribute(lambda thing: id_key(thing.id), id_key)
 CREATED = date("created")
 

@@ -21,16 +21,21 @@ UPLOAD_FLAGS = ("async_mode", "skip_invalid_items", "allow_defaults", "open_pool
 
 
 def _create(world: World, call: Call, *, kind: uploads.Kind) -> Answer:
-    query = dict(call.query)
-    operation_id = query.pop("operation_id", None)
-    flags = _flags(query, UPLOAD_FLAGS)
-    if operation_id is not None and not _is_uuid(operation_id):
-        raise invalid({"operation_id": problem("UUID_EXPECTED", "Value must be a UUID")})
-    wait = not flags.pop("async_mode")
-    options = uploads.Options(**flags)
-    if wait:
+    options, is_async, operation_id = read_upload(call.query, UPLOAD_FLAGS)
+    if not is_async:
         return Answer(201, uploads.create(world, kind, call.body, options))
     return Answer(202, uploads.create_later(world, kind, call.body, options, operation_id).view(world.now))
+
+
+def read_upload(query: Mapping[str, str], names: tuple[str, ...]) -> tuple[uploads.Options, bool, str | None]:
+    """Return how items are to be created, whether as an operation, and the id that it is to have."""
+    query = dict(query)
+    operation_id = query.pop("operation_id", None)
+    flags = _flags(query, names)
+    if operation_id is not None and not _is_uuid(operation_id):
+        raise invalid({"operation_id": problem("UUID_EXPECTED", "Value must be a UUID")})
+    is_async = flags.pop("async_mode")
+    return uploads.Options(**flags), is_async, operation_id
 
 
 def _flags(query: Mapping[str, str], names: tuple[str, ...]) -> dict[str, bool]:

@@ -107,10 +107,12 @@ class Crowd:
         self._people: list[Person] = []
         self._begin: int | None = None
         self._answers: dict[str, Json] = {}
+        self._by_id: dict[str, Person] = {}
         self._grow()
 
     def listen(self) -> None:
-        """Take note of everything that makes work."""
+        """Take note of everything that makes work, and of who is there."""
+        self._by_id = {person.user_id: person for person in self._people}
         for event in MAKE_WORK:
             self._world.listen(event, self._work_appeared)
 
@@ -118,6 +120,10 @@ class Crowd:
     def user_ids(self) -> list[str]:
         """Return the ids of the people, as `reserved_for` and `unavailable_for` name them."""
         return [person.user_id for person in self._people[: self.settings.size]]
+
+    def person(self, user_id: str) -> Person | None:
+        """Return who has that id, also of those who take no more suites."""
+        return self._by_id.get(user_id)
 
     def change(self, **settings: Any) -> None:
         """Change some settings; who is surplus then ends the suite at hand and takes no other."""
@@ -131,7 +137,9 @@ class Crowd:
             # One generator per person: a larger crowd has the same people in it, and some more.
             random = Random(f"{self._world.seed}:person:{number}")
             user_id = f"{random.getrandbits(128):032x}"
-            self._people.append(Person(number, user_id, random.random(), random.random()))
+            person = Person(number, user_id, random.random(), random.random())
+            self._people.append(person)
+            self._by_id[user_id] = person
 
     def _work_appeared(self, facts: Json) -> None:
         pool = self._world.pools.get(facts.get("pool_id", ""))

@@ -29,6 +29,8 @@ class Quota:
 CREATE = Quota({"MIN": 20, "DAY": 100})
 AGGREGATE = Quota({"MIN": 5, "HOUR": 30, "DAY": 200})
 OVERLAP_CHANGE = "PUT /pools/{id} overlap"
+MESSAGE_TO_ALL = "POST /message-threads/compose to all"
+MESSAGE_TO_CHOSEN = "POST /message-threads/compose to chosen people"
 
 QUOTAS: dict[str, Quota] = {
     "POST /projects": CREATE,
@@ -39,6 +41,11 @@ QUOTAS: dict[str, Quota] = {
     OVERLAP_CHANGE: Quota({"HOUR": 10}),
     "POST /tasks": Quota({"MIN": 200_000, "DAY": 4_000_000}, per_item=True),
     "POST /task-suites": Quota({"MIN": 100_000, "DAY": 2_000_000}, per_item=True),
+    "POST /skills": Quota({"MIN": 10, "DAY": 100}),
+    "PUT /user-skills": Quota({"DAY": 100_000}),
+    "POST /user-bonuses": Quota({"DAY": 10_000}, per_item=True),
+    MESSAGE_TO_ALL: Quota({"DAY": 1}),
+    MESSAGE_TO_CHOSEN: Quota({"DAY": 100_000}),
     "POST /aggregated-solutions/aggregate-by-pool": AGGREGATE,
     "POST /aggregated-solutions/aggregate-by-task": AGGREGATE,
     "GET /aggregated-solutions/{id}": AGGREGATE,

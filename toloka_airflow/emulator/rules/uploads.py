@@ -75,7 +75,7 @@ def create(world: World, kind: Kind, body: object, options: Options) -> Json:
             pools.check_can_open(world, pool)
     done = _check_items(world, kind, items, options)
     if not done.may_go_on(options):
-        raise invalid(done.problems[0] if isinstance(body, dict) else _by_position(done.problems))
+        raise invalid(done.problems[0] if isinstance(body, dict) else by_position(done.problems))
     created = _create_valid(world, kind, done)
     if options.open_pool:
         for pool in targets:
@@ -84,7 +84,7 @@ def create(world: World, kind: Kind, body: object, options: Options) -> Json:
         return created[0].view()
     answer: Json = {"items": {str(position): item.view() for position, item in created.items()}}
     if options.skip_invalid_items:
-        answer["validation_errors"] = _by_position(done.problems)
+        answer["validation_errors"] = by_position(done.problems)
     return answer
 
 
@@ -99,7 +99,7 @@ def create_later(world: World, kind: Kind, body: object, options: Options, opera
         options.view(),
         partial(_create_batch, kind=kind, items=items, options=options),
         targets=_targets(world, kind, items),
-        details_if_failed=_counters(Checked(items, {}, {}), 0),
+        details_if_failed=counters(Checked(items, {}, {}), 0),
         operation_id=operation_id,
     )
 
@@ -139,7 +139,7 @@ def _targets(world: World, kind: Kind, items: list[Any]) -> tuple[Pool, ...]:
 def _check_items(world: World, kind: Kind, items: list[Any], options: Options) -> Checked:
     done = Checked(items, {}, {})
     for position, item in enumerate(items):
-        clean, problems = kind.check(world, _without_marks(item), options)
+        clean, problems = kind.check(world, without_marks(item), options)
         if problems:
             done.problems[position] = problems
         else:
@@ -147,8 +147,8 @@ def _check_items(world: World, kind: Kind, items: list[Any], options: Options) -
     return done
 
 
-def _without_marks(item: Any) -> Any:
-    # The official client numbers its items with a key of its own, which it reads back from the log.
+def without_marks(item: Any) -> Any:
+    """Return the item without what the official client numbers its items with, and reads back from the log."""
     if isinstance(item, dict):
         return {name: value for name, value in item.items() if not name.startswith("__")}
     return item
@@ -166,7 +166,7 @@ def _create_valid(world: World, kind: Kind, done: Checked) -> dict[int, Item]:
 def _create_batch(world: World, operation: Operation, *, kind: Kind, items: list[Any], options: Options) -> None:
     done = _check_items(world, kind, items, options)
     created = _create_valid(world, kind, done) if done.may_go_on(options) else {}
-    operation.details = _counters(done, len(created))
+    operation.details = counters(done, len(created))
     operation.log = [_step(kind, done, created, i) for i in range(len(items)) if i in created or i in done.problems]
     if not created:
         operations.fail(operation, {})
@@ -174,7 +174,8 @@ def _create_batch(world: World, operation: Operation, *, kind: Kind, items: list
         operation.log += [_open_step(world, pool) for pool in operation.targets]
 
 
-def _counters(done: Checked, created: int) -> Json:
+def counters(done: Checked, created: int) -> Json:
+    """Return the details of the operation."""
     return {
         "total_count": len(done.items),
         "valid_count": len(done.valid),
@@ -202,5 +203,6 @@ def _open_step(world: World, pool: Pool) -> Json:
     return step
 
 
-def _by_position(problems: dict[int, Problems]) -> Json:
+def by_position(problems: dict[int, Problems]) -> Json:
+    """Return what is wrong with the items, as an answer tells it."""
     return {str(position): by_field for position, by_field in problems.items()}

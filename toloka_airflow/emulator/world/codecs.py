@@ -11,6 +11,7 @@ import math
 import re
 import types
 from abc import ABC, abstractmethod
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
@@ -259,6 +260,18 @@ class Money(Codec):
         if not isinstance(data, str) or not DECIMAL.fullmatch(data) or math.isinf(float(data)):
             raise ValueError(f"a decimal number is expected, not {_shown(data)}")
         return Decimal(data)
+
+
+class Blob(Codec):
+    """Bytes, in base 64."""
+
+    def write(self, value: Any, writer: Writer) -> Any:
+        """Return text."""
+        return b64encode(value).decode()
+
+    def read(self, data: Any, reader: Reader) -> Any:
+        """Return the bytes."""
+        return b64decode(_checked(data, str), validate=True)
 
 
 class Chance(Codec):
@@ -527,5 +540,6 @@ SCALARS: dict[Any, Codec] = {
     None: NOTHING,
     type(None): NOTHING,
     Decimal: Money(),
+    bytes: Blob(),
     Random: Chance(),
 }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json
     from toloka_airflow.emulator.world.world import World
 
-VERSION = 2
+VERSION = 3
 # Where the world keeps what has an id. A subscription that was deleted may still be part of a plan.
 PLACES = {
     Project: "projects",

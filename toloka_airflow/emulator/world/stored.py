@@ -8,6 +8,7 @@ from random import Random
 
 from toloka_airflow.emulator.people import crowd
 from toloka_airflow.emulator.people.crowd import CrowdSettings, Person
+from toloka_airflow.emulator.resources import user_bonuses, user_restrictions, user_skills
 from toloka_airflow.emulator.rules import (
     analytics,
     assignments,
@@ -28,6 +29,14 @@ from toloka_airflow.emulator.world.codecs import Part, Shape, Table, Whole
 from toloka_airflow.emulator.world.entities import Json, Notification, Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.faults import Fault
 from toloka_airflow.emulator.world.items import Assignment, Item, Suite, Task
+from toloka_airflow.emulator.world.people import (
+    Attachment,
+    MessageThread,
+    Skill,
+    UserBonus,
+    UserRestriction,
+    UserSkill,
+)
 from toloka_airflow.emulator.world.progression import Progression
 
 
@@ -55,6 +64,8 @@ TABLE = Table(
                 "submit": crowd._submit,
                 "skip": crowd._skip,
                 "expire": crowd._expire,
+                "expire_restriction": user_restrictions._expire,
+                "expire_user_skill": user_skills._expire,
                 "accept": assignments._accept_by_default,
                 "run_operation": operations._run,
                 "finish_operation": operations.finish,
@@ -73,6 +84,7 @@ TABLE = Table(
                 "create_batch": uploads._create_batch,
                 "measure": analytics._measure,
                 "move_pool": pools._moved,
+                "pay_bonuses": user_bonuses._pay_batch,
             },
         ),
     },
@@ -102,7 +114,7 @@ TRUTH = Part(TABLE, {"_seed": Whole, "_told": dict[tuple[str, ...], dict[tuple[s
 CROWD = Part(
     TABLE,
     {"_random": Random, "settings": CrowdSettings, "truth": TRUTH, "_people": list[Person], "_begin": int | None},
-    lasting=("_world", "_answers"),
+    lasting=("_world", "_answers", "_by_id"),
 )
 QUOTAS = Part(
     TABLE,
@@ -126,6 +138,12 @@ WORLD = Part(
         "assignments": dict[str, Assignment],
         "operations": dict[str, Operation],
         "subscriptions": dict[str, Subscription],
+        "skills": dict[str, Skill],
+        "user_skills": dict[str, UserSkill],
+        "user_restrictions": dict[str, UserRestriction],
+        "user_bonuses": dict[str, UserBonus],
+        "attachments": dict[str, Attachment],
+        "message_threads": dict[str, MessageThread],
         "_plans": list[tuple[int, int, Plan]],
         "_turns": int,
         "crowd": CROWD,
@@ -133,6 +151,7 @@ WORLD = Part(
     lasting=(
         *("lock", "clock", "faults", "news", "journal", "courier", "operations_by_id"),
         *("_crowd_settings", "_balance", "_quotas", "_data", "_alarm", "_listeners"),
+        *("user_skill_of", "restrictions_of", "attachments_of"),
     ),
 )
 STATE = Shape(

@@ -27,6 +27,15 @@ from toloka_airflow.emulator.world.progression import Progressions
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json, Operation, Pool, Project, Subscription
     from toloka_airflow.emulator.world.items import Assignment, Suite, Task
+    from toloka_airflow.emulator.world.people import (
+        Attachment,
+        MessageThread,
+        Scope,
+        Skill,
+        UserBonus,
+        UserRestriction,
+        UserSkill,
+    )
 
 Action = Callable[..., None]
 
@@ -85,6 +94,13 @@ class World:
         # In the order that lists have: the ids of operations do not grow with time.
         self.operations_by_id: list[Operation] = []
         self.subscriptions: dict[str, Subscription] = {}
+        self.skills: dict[str, Skill] = {}
+        self.user_skills: dict[str, UserSkill] = {}
+        self.user_restrictions: dict[str, UserRestriction] = {}
+        self.user_bonuses: dict[str, UserBonus] = {}
+        self.attachments: dict[str, Attachment] = {}
+        self.message_threads: dict[str, MessageThread] = {}
+        self._find_people()
         self._plans: list[tuple[int, int, partial[None]]] = []
         self._turns = 0
         self.crowd = Crowd(self, self._crowd_settings)
@@ -94,6 +110,23 @@ class World:
         self._listeners: defaultdict[str, list[Action]] = defaultdict(list)
         self.crowd.listen()
         webhooks.listen(self)
+
+    def _find_people(self) -> None:
+        """Find again by person and place what is kept by id."""
+        self.user_skill_of = {(had.user_id, had.skill_id): had for had in self.user_skills.values()}
+        self.restrictions_of: dict[str, dict[tuple[Scope, str | None], UserRestriction]] = {}
+        for restriction in self.user_restrictions.values():
+            self.restrictions_of.setdefault(restriction.user_id, {})[restriction.place] = restriction
+        # By the id of the pool, and by the one of the assignment.
+        self.attachments_of: defaultdict[str, list[Attachment]] = defaultdict(list)
+        for attachment in self.attachments.values():
+            self.keep_attachment(attachment)
+
+    def keep_attachment(self, attachment: Attachment) -> None:
+        """Keep a file so that it is found by its id, its pool and its assignment."""
+        self.attachments[attachment.id] = attachment
+        for place in (attachment.pool_id, attachment.assignment_id):
+            self.attachments_of[place].append(attachment)
 
     def reset(self) -> None:
         """Begin anew with the same seed, data and settings; the clock, too."""
@@ -113,6 +146,7 @@ class World:
         """Go on from another state, which was put into the attributes."""
         heapq.heapify(self._plans)
         self.operations_by_id = sorted(self.operations.values(), key=lambda operation: id_key(operation.id))
+        self._find_people()
         self._connect()
 
     def set_balance(self, balance: Decimal | float) -> None:
