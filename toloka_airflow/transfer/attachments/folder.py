@@ -44,15 +44,15 @@ class AttachmentFolder:
 
     def __init__(self, path: StoragePath, *, key: str) -> None:
         check_replaceable(path)
-        self._path, self._fs = path, path.fs
+        self.path, self._fs = path, path.fs
         if path.protocol not in OBJECT_STORES and self._fs.isfile(path.path):
             raise ValueError(f"folder is {str(path)!r}, which is a file")
         self._parts = f".{key}.parts"
 
     def file(self, name: str) -> FilePath:
         """Return the path of a file in the folder."""
-        folder, uri = self._path.path.rstrip("/"), str(self._path).rstrip("/")
-        return FilePath(self._fs, f"{folder}/{name}", self._path.protocol, f"{uri}/{name}")
+        folder, uri = self.path.path.rstrip("/"), str(self.path).rstrip("/")
+        return FilePath(self._fs, f"{folder}/{name}", self.path.protocol, f"{uri}/{name}")
 
     def writing(self, path: FilePath) -> AbstractContextManager[IO[bytes]]:
         """Open a file of the folder, which appears at the end of the block, unless an error ends it."""

@@ -52,15 +52,15 @@ attachments LEFT JOIN (SELECT id AS file_id, path, size, media_type AS file_type
     ON file_id = attachments.id
 """
 _ROWS = f"""
-SELECT assignment_id, task_id, field, id, user_id, name, path, size, file_type, sha256, created, problem
+SELECT assignment_id, task_id, field, id, user_id, name, path, size, media_type, sha256, created, problem
 FROM (
-    SELECT named.assignment_id, task_id, field, attachments.id, assignments.user_id, name, path, size, file_type,
-        sha256, created, problem, number
+    SELECT named.assignment_id, task_id, field, attachments.id, assignments.user_id, name, path, size,
+        coalesce(file_type, media_type) AS media_type, sha256, created, problem, number
     FROM named JOIN assignments ON assignments.id = named.assignment_id
         JOIN {_ATTACHMENTS} WHERE attachments.id = attachment_id
     UNION ALL
-    SELECT assignment_id, NULL, NULL, attachments.id, user_id, name, path, size, file_type, sha256, created, problem,
-        1e18
+    SELECT assignment_id, NULL, NULL, attachments.id, user_id, name, path, size, coalesce(file_type, media_type), sha256,
+        created, problem, 1e18
     FROM {_ATTACHMENTS} WHERE attachments.id NOT IN (SELECT attachment_id FROM named)
 )
 ORDER BY assignment_id, number, id
@@ -223,14 +223,28 @@ class AttachmentIndex:
             "missing": self._value("SELECT count(problem) FROM attachments"),
         }
 
-    def missing(self, limit: int) -> list[tuple[str, str]]:
-        """Return the ids of some attachments that are missing, and of the assignments that name them."""
-        query = "SELECT id, assignment_id FROM attachments WHERE problem IS NOT NULL LIMIT ?"
+    def missing(self, limit: int) -> list[tuple[str, str, str]]:
+        """Return some attachments that are missing: their ids, those of assignments that name them, and why."""
+        query = "SELECT id, assignment_id, problem FROM attachments WHERE problem IS NOT NULL ORDER BY id LIMIT ?"
         return self._database.execute(query, (limit,)).fetchall()
+
+    def other_types(self) -> tuple[int, str, str, str] | None:
+        """Return how many files came as another media type than was listed, and the first: its id, and both types."""
+        query = f"""
+            SELECT count(*) OVER (), id, media_type, file_type FROM {_ATTACHMENTS}
+            WHERE {_bare("media_type")} <> {_bare("file_type")} ORDER BY id LIMIT 1
+        """
+        found: tuple[int, str, str, str] | None = self._database.execute(query).fetchone()
+        return found
 
     def _value(self, query: str) -> int:
         [value] = self._database.execute(query).fetchone()
         return int(value)
+
+
+def _bare(media_type: str) -> str:
+    """Return the SQL for a media type without its parameters."""
+    return f"trim(lower(substr({media_type}, 1, instr({media_type} || ';', ';') - 1)))"
 
 
 def _ids(value: Any) -> list[str]:

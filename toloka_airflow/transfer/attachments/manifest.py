@@ -6,12 +6,14 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from toloka_airflow.storage.json_text import compact_json
-from toloka_airflow.storage.row_files import GZIP_LEVEL
+from toloka_airflow.storage.lines import Unbuffered
+from toloka_airflow.storage.row_files import GZIP_LEVEL, RowFile
 from toloka_airflow.storage.row_writers import RowWriter
 from toloka_airflow.transfer.attachments.index import COLUMNS, StoredFile
 
@@ -109,46 +111,66 @@ def check_manifest(path: StoragePath) -> None:
             ) from exc
 
 
-def manifest_writer(path: StoragePath) -> Callable[[IO[bytes]], RowWriter]:
-    """Return what writes rows, given as JSON Lines, to an open file."""
-    return _WRITERS[_suffix(path)]
+def write_manifest(path: StoragePath, rows: Iterable[Mapping[str, Any]], *, key: str) -> None:
+    """
+    Write a manifest, which appears as a whole.
 
-
-def write_rows(writer: RowWriter, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the rows of a manifest."""
-    with writer:
-        for row in rows:
-            writer.write(f"{compact_json(row)}\n".encode())
+    :param key: Distinguishes what is written before it appears from that of other downloads.
+    """
+    file = RowFile(path, key=key, is_converted=True)
+    file.discard()  # what a killed attempt has left
+    lines = (compact_json(row).encode() for row in rows)
+    while batch := list(islice(lines, _BATCH)):
+        file.append(batch, cursor=batch[-1].decode(), counts={})
+    file.finish(_WRITERS[_suffix(path)])
 
 
 def read_stored(path: StoragePath) -> Iterator[StoredFile]:
     """
     Iterate over the files in the manifest of a previous download; over none, if there is no manifest.
 
-    :raises ValueError: If it is not one, or damaged.
+    :raises ValueError: If it is no manifest, or damaged.
     """
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(path.fs.open(path.path, "rb"))
-        except FileNotFoundError:
-            return
-        try:
-            for row in _READERS[_suffix(path)](file):
+    suffix = _suffix(path)
+    try:
+        file = path.fs.open(path.path, "rb", compression="gzip" if suffix.endswith(".gz") else None)
+    except FileNotFoundError:
+        return
+    try:
+        with file:
+            for row in _READERS[suffix](file):
                 if row["path"]:
-                    yield StoredFile(
-                        row["attachment_id"], row["path"], int(row["size"]), row["media_type"] or None, row["sha256"]
-                    )
-        except (KeyError, TypeError, EOFError, OSError, csv.Error) as exc:
-            raise ValueError(f"{path} is no manifest: {type(exc).__name__}: {exc}") from exc
+                    size, media_type = int(row["size"]), row["media_type"] or None
+                    yield StoredFile(row["attachment_id"], row["path"], size, media_type, row["sha256"])
+    except (LookupError, TypeError, EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as exc:
+        raise ValueError(f"{type(exc).__name__}: {exc}") from exc
 
 
-def _json_rows(file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
-    return map(json.loads, io.BufferedReader(file))
+def _read_json(file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
+    return map(json.loads, io.BufferedReader(Unbuffered(file)))
+
+
+def _read_csv(file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
+    return csv.DictReader(io.TextIOWrapper(io.BufferedReader(Unbuffered(file)), "utf-8", newline=""))
+
+
+def _read_parquet(file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
+    from pyarrow import parquet
+
+    return (row for batch in parquet.ParquetFile(file).iter_batches(_BATCH) for row in batch.to_pylist())
+
+
+_READERS: dict[str, Callable[[IO[bytes]], Iterator[Mapping[str, Any]]]] = {
+    ".jsonl": _read_json,
+    ".jsonl.gz": _read_json,
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+}
 
 
 def _suffix(path: StoragePath) -> str:
-    name = path.path.lower()
-    found = [suffix for suffix in _WRITERS if name.endswith(suffix)]
-    if not found:
-        raise ValueError(f"manifest is {str(path)!r}; it is JSON Lines, CSV or Parquet: name it {', '.join(f'*{suffix}' for suffix in _WRITERS)}")
-    return found[0]
+    suffix = next((suffix for suffix in _WRITERS if path.path.lower().endswith(suffix)), None)
+    if suffix is None:
+        names = ", ".join(f"*{suffix}" for suffix in _WRITERS)
+        raise ValueError(f"manifest is {str(path)!r}; by its name it is JSON Lines, CSV or Parquet: {names}")
+    return suffix
