@@ -136,7 +136,7 @@ class DownloadAttachmentsOperator(LineageMixin, BaseOperator):
             index.add_answers(assignment)
         others = sum(not index.add(attachment) for attachment in client.list_attachments(pool_id=pool_id))
         index.add_named()
-        self.log.info("Pool %s has %d attachments of assignments that are %s", pool_id, index.total(), statuses)
+        self.log.info("Pool %s has %d files of %s assignments", pool_id, index.total(), " and ".join(statuses))
         if others:
             self.log.info("%d more, of assignments with another status, are not downloaded", others)
 

@@ -143,17 +143,17 @@ def test_answers_that_come_later(toloka: EmulatorServer, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("status", "number"), [("SUBMITTED", 2), ("REJECTED", 2), (["SUBMITTED", "ACCEPTED"], 4), ("ACCEPTED,REJECTED", 4)]
 )
-def test_a_status(toloka: EmulatorServer, tmp_path: Path, status: Any, number: int, caplog: Any) -> None:
+def test_a_status(toloka: EmulatorServer, tmp_path: Path, status: Any, number: int, capsys: Any) -> None:
     pool_id, files = answered_pool(toloka, 6)
     statuses = ("SUBMITTED", "ACCEPTED", "REJECTED")
     for one, name in zip(assignments_of(toloka, pool_id), statuses, strict=True):
         one.status = AssignmentStatus(name)
     result = download(pool_id, tmp_path, status=status)
     assert result["files"] == len(rows(result["manifest"])) == number
-    assert f"{6 - number} more, of assignments with another status, are not downloaded" in caplog.text
+    assert f"{6 - number} more, of assignments with another status, are not downloaded" in capsys.readouterr().out
 
 
-def test_a_file_that_no_answer_names(toloka: EmulatorServer, tmp_path: Path, caplog: Any) -> None:
+def test_a_file_that_no_answer_names(toloka: EmulatorServer, tmp_path: Path, capsys: Any) -> None:
     pool_id, files = answered_pool(toloka, 2)
     [one] = assignments_of(toloka, pool_id)
     replaced = attachments.add(toloka.world, one, "blurred.png", "image/png", b"blurred")
@@ -162,11 +162,11 @@ def test_a_file_that_no_answer_names(toloka: EmulatorServer, tmp_path: Path, cap
     found = rows(result["manifest"])
     checked(found, {**files, replaced.id: b"blurred"})
     assert [(row["assignment_id"], row["task_id"], row["field"]) for row in found[2:]] == [(one.id, None, None)]
-    assert "1 attachments of these assignments are named by no answer" in caplog.text
+    assert "1 attachments of these assignments are named by no answer" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("is_listed", [True, False])
-def test_a_file_that_is_gone(toloka: EmulatorServer, tmp_path: Path, caplog: Any, is_listed: bool) -> None:
+def test_a_file_that_is_gone(toloka: EmulatorServer, tmp_path: Path, capsys: Any, is_listed: bool) -> None:
     pool_id, files = answered_pool(toloka, 4)
     gone = sorted(files)[1]
     if is_listed:
@@ -181,9 +181,10 @@ def test_a_file_that_is_gone(toloka: EmulatorServer, tmp_path: Path, caplog: Any
     checked([row for row in found if row["attachment_id"] != gone], {n: files[n] for n in files if n != gone})
     [row] = [row for row in found if row["attachment_id"] == gone]
     assert (row["field"], row["path"], row["sha256"]) == ("photo", None, None)
-    assert "404" in row["problem"]
-    assert f"1 attachments that answers name are missing at Toloka" in caplog.text
-    assert f"{gone} of assignment {row['assignment_id']}" in caplog.text
+    assert row["problem"] == "gone: 404 DOES_NOT_EXIST"
+    log = capsys.readouterr().out
+    assert "1 attachments that answers name are missing at Toloka" in log
+    assert f"{gone} of assignment {row['assignment_id']}: gone: 404 DOES_NOT_EXIST" in log
 
 
 def test_a_file_that_is_named_and_not_listed(toloka: EmulatorServer, tmp_path: Path) -> None:
@@ -237,12 +238,12 @@ def test_names_that_people_give(toloka: EmulatorServer, tmp_path: Path) -> None:
     assert {row["name"] for row in found} == {"../../\u0444 CON:\\ud83d.PNG"}
 
 
-def test_a_pool_without_files(toloka: EmulatorServer, tmp_path: Path, caplog: Any) -> None:
+def test_a_pool_without_files(toloka: EmulatorServer, tmp_path: Path, capsys: Any) -> None:
     pool_id = toloka.add_pool(2, open=True)
     toloka.clock.advance(3600)
     result = download(pool_id, tmp_path)
     assert (result["files"], result["bytes"], rows(result["manifest"])) == (0, 0, [])
-    assert "has no output field of the type file" in caplog.text
+    assert "has no output field of the type file" in capsys.readouterr().out
 
 
 def test_faults(toloka: EmulatorServer, tmp_path: Path) -> None:
@@ -337,20 +338,20 @@ def test_what_breaks_off_is_fetched_again(scripted: ScriptedServer, tmp_path: Pa
     assert scripted.calls().count("GET /attachments/f-1/download") == 3
 
 
-def test_another_media_type_than_listed(scripted: ScriptedServer, tmp_path: Path, caplog: Any) -> None:
+def test_another_media_type_than_listed(scripted: ScriptedServer, tmp_path: Path, capsys: Any) -> None:
     headers = {"Content-Type": "image/jpeg; q=1"}
     scripted.answer("GET", "/attachments/f-1/download", body=CONTENT, headers=headers)
     [row] = rows(download("21", tmp_path)["manifest"])
     assert row["media_type"] == "image/jpeg; q=1"
-    assert "f-1: listed as image/png, it is image/jpeg; q=1" in caplog.text
+    assert "f-1: listed as image/png, it is image/jpeg; q=1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("headers", [{"Content-Type": "Image/PNG; charset=x"}, {}])
-def test_the_same_media_type(scripted: ScriptedServer, tmp_path: Path, caplog: Any, headers: dict[str, str]) -> None:
+def test_the_same_media_type(scripted: ScriptedServer, tmp_path: Path, capsys: Any, headers: dict[str, str]) -> None:
     scripted.answer("GET", "/attachments/f-1/download", body=b"", headers=headers)
     [row] = rows(download("21", tmp_path)["manifest"])
     assert (row["size"], row["media_type"]) == (0, headers.get("Content-Type", "image/png"))
-    assert "another type" not in caplog.text
+    assert "another type" not in capsys.readouterr().out
 
 
 def test_a_file_that_comes_slowly(scripted: ScriptedServer, tmp_path: Path) -> None:

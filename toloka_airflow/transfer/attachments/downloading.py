@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.errors import TolokaError
     from toloka_airflow.api.models.attachments import Attachment
+    from toloka_airflow.api.transport import FileContent
     from toloka_airflow.transfer.attachments.folder import AttachmentFolder, FilePath
     from toloka_airflow.transfer.attachments.index import AttachmentIndex, Wanted
 
@@ -101,6 +102,8 @@ class AttachmentDownload:
                 }:
                     finished, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
                     self._take(finished)
+                    for future in finished:
+                        future.result()  # which raises its error
                     if len(self._to_journal) >= JOURNAL_FILES or self._seconds_behind() >= JOURNAL_SECONDS:
                         self._write_journal()
                     if pace.is_due():
@@ -109,7 +112,7 @@ class AttachmentDownload:
             except Exception:
                 self._stopped.set()
                 finished, _ = wait(pending, timeout=LAST_FILES_TIMEOUT)
-                self._take(each for each in finished if not each.exception())
+                self._take(finished)
                 self._write_journal()
                 raise
             finally:
@@ -118,7 +121,7 @@ class AttachmentDownload:
         self._report()
 
     def _take(self, finished: Iterable[Future[_Result]]) -> None:
-        for result in (future.result() for future in finished):
+        for result in (future.result() for future in finished if not future.exception()):
             self._done += 1
             if result.described is not None:
                 self._index.describe(result.described)
@@ -195,7 +198,7 @@ class AttachmentDownload:
         except TolokaApiError as exc:
             if exc.status != 404:
                 raise
-            return _Result(wanted, described, problem=f"gone: {exc}")
+            return _Result(wanted, described, problem=f"gone: {exc.status} {exc.code}")
 
     def _fetch(self, client: TolokaClient, attachment_id: str, path: FilePath) -> StoredFile:
         give_up = time.monotonic() + client.settings.retry_budget
@@ -213,7 +216,7 @@ class AttachmentDownload:
             self._stopped.wait(pause * random.uniform(0.5, 1.0))
         raise AssertionError("unreachable")
 
-    def _store(self, attachment_id: str, content: Content, path: FilePath) -> StoredFile:
+    def _store(self, attachment_id: str, content: FileContent, path: FilePath) -> StoredFile:
         digest, size = hashlib.sha256(), 0
         with self._folder.writing(path) as file:
             for data in content:
