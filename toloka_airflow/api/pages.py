@@ -12,6 +12,9 @@ from toloka_airflow.api.models import shape
 
 ItemT = TypeVar("ItemT")
 
+_UUIDS = ("/operations", "/attachments", "/webhook-subscriptions")
+"""Lists whose ids are UUIDs, or of no documented form: nothing says in which order those are."""
+
 
 @dataclass(frozen=True)
 class Page(Generic[ItemT]):
@@ -58,10 +61,10 @@ def check_page(path: str, params: Mapping[str, str], page: Page[Any], key: str) 
     what = f"GET {path}, the page of {params['limit']} " + (f"behind {after}" if after else "at the beginning")
     if after in keys:
         raise TolokaError(f"{what} answered {after} again, though what comes after it was requested")
-    if path != "/operations":  # theirs are UUIDs, in an order that nothing documents; and twice is as good as once
-        if len(set(keys)) != len(keys):
-            twice = next(name for name in keys if keys.count(name) > 1)
-            raise TolokaError(f"{what} has {twice} twice")
+    if path != "/operations" and len(set(keys)) != len(keys):  # an operation twice is as good as once
+        twice = next(name for name in keys if keys.count(name) > 1)
+        raise TolokaError(f"{what} has {twice} twice")
+    if path not in _UUIDS:
         for before, name in pairwise(keys if after is None else [after, *keys]):
             if _is_before(name, before):
                 raise TolokaError(f"{what} is not sorted by {key}: it has {name} behind {before}")

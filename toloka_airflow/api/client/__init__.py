@@ -1,0 +1,76 @@
+"""
+Toloka's requester API v1, one method per call, in one module per noun.
+
+Facts are those of https://toloka.ai/docs/api/api-reference.
+"""
+
+from __future__ import annotations
+
+from toloka_airflow.api.client.account import AccountCalls
+from toloka_airflow.api.client.aggregation import AggregationCalls
+from toloka_airflow.api.client.analytics import MAX_METRICS, AnalyticsCalls
+from toloka_airflow.api.client.assignments import AssignmentCalls
+from toloka_airflow.api.client.attachments import AttachmentCalls
+from toloka_airflow.api.client.bonuses import BonusCalls
+from toloka_airflow.api.client.calls import PAGE_SIZE
+from toloka_airflow.api.client.messages import MessageCalls
+from toloka_airflow.api.client.operations import MIN_POLL_TIMEOUT, read_steps
+from toloka_airflow.api.client.people import PeopleCalls
+from toloka_airflow.api.client.pools import PoolCalls
+from toloka_airflow.api.client.projects import ProjectCalls
+from toloka_airflow.api.client.tasks import TaskCalls
+from toloka_airflow.api.client.webhooks import WebhookCalls
+from toloka_airflow.api.ids import checked_id
+from toloka_airflow.api.models import Pool, Training
+from toloka_airflow.api.settings import PRODUCTION, SANDBOX
+
+__all__ = ["MAX_METRICS", "MIN_POLL_TIMEOUT", "PAGE_SIZE", "TolokaClient", "read_steps"]
+
+WEB_HOSTS = {PRODUCTION: "https://platform.toloka.ai", SANDBOX: "https://platform.sandbox.toloka.ai"}
+
+
+class TolokaClient(
+    AccountCalls,
+    ProjectCalls,
+    PoolCalls,
+    TaskCalls,
+    AssignmentCalls,
+    AggregationCalls,
+    AnalyticsCalls,
+    PeopleCalls,
+    BonusCalls,
+    AttachmentCalls,
+    MessageCalls,
+    WebhookCalls,
+):
+    """
+    Call the Toloka API with one account's token.
+
+    Every call raises `TolokaConnectionError` when no answer came, and `TolokaApiError` when the answer was an error
+    (see `toloka_airflow.api.errors`). Calls that are safe to repeat are repeated on 408, 429, 5xx and lost
+    answers, with pauses that double up to 30 s, until ``retry_budget`` is spent. Calls that create something
+    are repeated only if the server cannot have received them.
+
+    :param settings: The account, where its API is served, time limits and retries.
+    :param session: A `requests.Session` to use instead of an own one, which then has only the time limits that
+        `requests` has; or one that is made later, of another client.
+    :param retries: Whether to send a request again after a transient error; if not, that is left to the caller.
+    :param deadline: Monotonic time by which all its requests must have ended.
+    :param before_change: Called right before each sending of a request that is no GET; it raises `TolokaNotSentError`
+        if this process may not change anything at Toloka any more.
+    :param on_retry: Called with the error of a request that is about to be sent again.
+    """
+
+    def web_url(self, pool: Training) -> str:
+        """Return the address of a pool's or training's page for requesters."""
+        noun = "pool" if isinstance(pool, Pool) else "training"
+        return f"{self._web_host}/requester/project/{pool.project_id}/{noun}/{pool.id}"
+
+    def assignment_web_url(self, pool_id: str, assignment_id: str) -> str:
+        """Return the address of an assignment's page, as it is in Toloka's own files of results."""
+        pool, assignment = checked_id("pool_id", pool_id), checked_id("assignment_id", assignment_id)
+        return f"{self._web_host}/task/{pool}/{assignment}"
+
+    @property
+    def _web_host(self) -> str:
+        return WEB_HOSTS.get(self.base_url, self.base_url)
