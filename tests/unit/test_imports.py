@@ -84,20 +84,28 @@ emulator.server                   | emulator.http emulator.http.guard emulator.r
                                   | emulator.world.world (emulator.people)            |                  |
 emulator.runner                   | emulator.http (emulator.http.guard)               | uvicorn          | starlette
                                   | (emulator.world.world)                            |                  |
-emulator.http                     | emulator.courier emulator.forms                   | starlette        |
-                                  | emulator.http.guard emulator.rules emulator.world |                  |
+emulator.http                     | emulator.calls emulator.forms emulator.http.guard | starlette        |
+                                  | emulator.resources emulator.rules emulator.world  |                  |
                                   | emulator.world.seed emulator.world.snapshot       |                  |
                                   | (emulator.world.world)                            |                  |
 emulator.http.guard               |                                                   |                  | starlette
 emulator.world.world              | emulator.courier emulator.people emulator.rules   |                  |
                                   | emulator.world emulator.world.seed                |                  |
-emulator.world.seed               | emulator.forms emulator.rules emulator.world      |                  |
-                                  | emulator.world.snapshot (emulator.world.world)    |                  |
-emulator.world.snapshot           | emulator.forms emulator.people emulator.rules     |                  |
-                                  | emulator.world emulator.world.stored              |                  |
+emulator.world.seed               | emulator.forms emulator.resources emulator.rules  |                  |
+                                  | emulator.world emulator.world.snapshot            |                  |
                                   | (emulator.world.world)                            |                  |
-emulator.world.stored             | emulator.people emulator.rules emulator.world     |                  |
+emulator.world.snapshot           | emulator.forms emulator.people emulator.resources |                  |
+                                  | emulator.rules emulator.world                     |                  |
+                                  | emulator.world.stored                             |                  |
+                                  | (emulator.world.world)                            |                  |
+emulator.world.stored             | emulator.people emulator.resources emulator.rules |                  |
+                                  | emulator.world                                    |                  |
 emulator.people                   | emulator.rules emulator.world                     |                  |
+                                  | (emulator.world.world)                            |                  |
+emulator.resources                | emulator.calls emulator.courier emulator.forms    |                  |
+                                  | emulator.rules emulator.world                     |                  |
+                                  | (emulator.world.world)                            |                  |
+emulator.calls                    | emulator.world (emulator.forms)                   |                  |
                                   | (emulator.world.world)                            |                  |
 emulator.rules                    | emulator.courier emulator.forms emulator.world    |                  |
                                   | (emulator.world.world)                            |                  |

@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from toloka_airflow.emulator.forms.fields import (
+    COUNT,
+    DURATION_MAX,
+    FIELD_NAMES,
+    FLAG,
+    ID,
+    METADATA,
+    OBJECT,
+    OBJECTS,
+    OVERLAP_MAX,
+    READ_ONLY,
+    STRINGS,
+    TEXT,
+    must,
+)
 from toloka_airflow.emulator.forms.schema import Field, Form
-
-OVERLAP_MAX = 30_000
-DURATION_MAX = 2_147_483_647
-
-TEXT = Field("string")
-FLAG = Field("boolean")
-ID = Field("id")
-OBJECT = Field("object")
-OBJECTS = Field("array", each=OBJECT)
-COUNT = Field("integer", minimum=0, maximum=500)
-# Sent back by clients that read, change and write an object; the API ignores them.
-READ_ONLY = Field("any", ignored=True)
-
-
-def must(field: Field) -> Field:
-    """Return the field as a required one."""
-    return replace(field, required=True)
-
-
-SPEC: Form = {
-    "type": must(TEXT),
-    "required": FLAG,
-    "hidden": FLAG,
-    "min_value": Field("number"),
-    "max_value": Field("number"),
-    "min_length": Field("integer", minimum=0),
-    "max_length": Field("integer", minimum=0),
-    "allowed_values": Field("array"),
-    "min_size": Field("integer", minimum=0),
-    "max_size": Field("integer", minimum=0),
-    "current_location": FLAG,
-    "pattern": TEXT,
-}
-STRINGS = Field("array", each=TEXT)
-METADATA = Field("object", each=STRINGS)
-SPECS = Field("object", required=True, each=Field("object", fields=SPEC))
-
-TASK_SPEC: Form = {"input_spec": SPECS, "output_spec": SPECS, "view_spec": OBJECT}
-
-PROJECT: Form = {
-    "public_name": must(TEXT),
-    "public_description": must(TEXT),
-    "public_instructions": TEXT,
-    "private_comment": TEXT,
-    "task_spec": Field("object", required=True, fields=TASK_SPEC),
-    "assignments_issuing_type": Field("string", required=True, choices=("AUTOMATED", "MAP_SELECTOR")),
-    "assignments_issuing_view_config": OBJECT,
-    "assignments_automerge_enabled": FLAG,
-    "max_active_assignments_count": Field("integer", minimum=1),
-    "quality_control": OBJECT,
-    "localization_config": OBJECT,
-    "metadata": METADATA,
-    "sensitive": FLAG,
-    "traits_config": OBJECT,
-    "id": READ_ONLY,
-    "owner": READ_ONLY,
-    "status": READ_ONLY,
-    "created": READ_ONLY,
-}
 
 MIXER: Form = {
     "real_tasks_count": must(COUNT),
@@ -98,8 +52,6 @@ QUALITY_CONTROL: Form = {
     "configs": Field("array", each=Field("object", fields={"collector_config": must(OBJECT), "rules": must(OBJECTS)})),
     "checkpoints_config": OBJECT,
 }
-
-FIELD_NAMES = Field("array", required=True, each=Field("object", fields={"name": must(TEXT)}))
 
 DYNAMIC_OVERLAP: Form = {
     "type": Field("string", required=True, choices=("BASIC",)),

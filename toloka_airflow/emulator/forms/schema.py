@@ -30,6 +30,7 @@ class Field:
 Form = Mapping[str, Field]
 
 REQUIRED = problem("VALUE_REQUIRED", "Value must be present and not equal to null")
+ABSENT = problem("ENTITY_DOES_NOT_EXIST", "Entity does not exist")
 UNKNOWN = problem("VALUE_NOT_ALLOWED", "Unknown field name")
 
 

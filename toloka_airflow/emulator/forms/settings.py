@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from toloka_airflow.emulator.forms.documents import must
+from toloka_airflow.emulator.forms.fields import must
 from toloka_airflow.emulator.forms.schema import Field, Form, checked, examine
 from toloka_airflow.emulator.world.clock import MAX_ADVANCE_SECONDS
 from toloka_airflow.emulator.world.errors import invalid, problem

@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from toloka_airflow.emulator.http.api import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
-from toloka_airflow.emulator.http.calls import Answer, Call, File, Handler, Later
+from toloka_airflow.emulator.calls.handling import Answer, Call, File, Handler, Later
 from toloka_airflow.emulator.http.guard import Guard
 from toloka_airflow.emulator.http.openapi import document
 from toloka_airflow.emulator.http.pages import page_routes
 from toloka_airflow.emulator.http.steering import STEERING
+from toloka_airflow.emulator.resources.routes import HANDLERS, STAGING_HANDLERS
 from toloka_airflow.emulator.world.clock import SECOND, format_http_date
 from toloka_airflow.emulator.world.errors import DEFAULT_CODES, Refusal, SilentRefusal, error_body, invalid, problem
 
@@ -41,9 +41,8 @@ POLLED = f"{API}/operations/{{id}}"
 # json.dumps would make an encoder for each answer.
 ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 AUTH_SCHEMES = ("oauth", "apikey")
-REFUSED = [(method, path) for path, methods in NOT_EMULATED.items() for method in methods]
-API_ROUTES = (*((method, API + path) for method, path in HANDLERS), *STAGING_HANDLERS, *REFUSED)
-"""Method and path of all that the API has, whether the emulator models it or not."""
+API_ROUTES = (*((method, API + path) for method, path in HANDLERS), *STAGING_HANDLERS)
+"""Method and path of all that the API has."""
 
 
 def create_app(world: World, guard: Guard | None = None) -> Starlette:
@@ -52,7 +51,7 @@ def create_app(world: World, guard: Guard | None = None) -> Starlette:
     modelled |= STAGING_HANDLERS
     steering = {(method, STEERING_PREFIX + path): handler for (method, path), handler in STEERING.items()}
     steering["GET", f"{STEERING_PREFIX}/openapi.json"] = _get_document
-    api = [_route(ApiEndpoint, world, path, methods) for path, methods in _by_path(_with_refused(modelled))]
+    api = [_route(ApiEndpoint, world, path, methods) for path, methods in _by_path(modelled)]
     steer = [_route(SteeringEndpoint, world, path, methods) for path, methods in _by_path(steering)]
     rest = [_route(ApiEndpoint, world, "/api/{rest:path}", {}), _route(Endpoint, world, "/{rest:path}", {})]
     return Starlette(
@@ -66,13 +65,6 @@ async def _crashed(world: World, request: Request, exc: Exception) -> Response:
     return _json(500, error_body(world.ids.request(), "INTERNAL_ERROR", f"Error in the emulator: {exc!r}"))
 
 
-def _with_refused(modelled: Mapping[tuple[str, str], Handler]) -> dict[tuple[str, str], Handler]:
-    refused: dict[tuple[str, str], Handler] = {
-        (method, path): partial(_refuse, route=f"{method} {path}") for method, path in REFUSED
-    }
-    return {**modelled, **refused}
-
-
 def _counted(method: str, path: str, handler: Handler) -> Handler:
     name = f"{method} {path}"
 
@@ -81,10 +73,6 @@ def _counted(method: str, path: str, handler: Handler) -> Handler:
         return handler(world, call)
 
     return serve
-
-
-def _refuse(world: World, call: Call, *, route: str) -> Answer:
-    raise Refusal("NOT_EMULATED", f"The emulator does not model {route}")
 
 
 def _get_document(world: World, call: Call) -> Answer:

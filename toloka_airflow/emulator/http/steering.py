@@ -6,9 +6,9 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from toloka_airflow.emulator.calls.handling import Answer, Call, Handler, Later
 from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import UNKNOWN, checked
-from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later
 from toloka_airflow.emulator.rules import pools
 from toloka_airflow.emulator.world import seed, snapshot
 from toloka_airflow.emulator.world.errors import Refusal, invalid, problem

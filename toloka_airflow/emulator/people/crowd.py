@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.emulator.people.profiles import profile_of
 from toloka_airflow.emulator.people.truth import Truth, wrong
 from toloka_airflow.emulator.rules import assignments, overlaps, pools, suites, trainings
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
 from toloka_airflow.emulator.world.items import Part
 
 if TYPE_CHECKING:
+    from toloka_airflow.emulator.people.profiles import Profile
     from toloka_airflow.emulator.world.entities import Json, Pool
     from toloka_airflow.emulator.world.items import Assignment, Task
     from toloka_airflow.emulator.world.world import Action, World
@@ -121,9 +123,10 @@ class Crowd:
         """Return the ids of the people, as `reserved_for` and `unavailable_for` name them."""
         return [person.user_id for person in self._people[: self.settings.size]]
 
-    def person(self, user_id: str) -> Person | None:
-        """Return who has that id, also of those who take no more suites."""
-        return self._by_id.get(user_id)
+    def profile(self, user_id: str) -> Profile | None:
+        """Return what is known of a person, also of those who take no more suites; None if there is no such person."""
+        person = self._by_id.get(user_id)
+        return None if person is None else profile_of(self._world.seed, person.number)
 
     def change(self, **settings: Any) -> None:
         """Change some settings; who is surplus then ends the suite at hand and takes no other."""

@@ -7,35 +7,44 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.forms.documents import FLAG, READ_ONLY, TEXT, must
-from toloka_airflow.emulator.forms.documents import ID as ID_FIELD
-from toloka_airflow.emulator.forms.schema import REQUIRED, Field, examine
-from toloka_airflow.emulator.http.calls import Answer, found, page
-from toloka_airflow.emulator.http.listing import CREATED, ID, Attribute, Listing
-from toloka_airflow.emulator.http.task_calls import read_upload
-from toloka_airflow.emulator.resources.people import DOES_NOT_EXIST, TEXTS, check_user
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import (
+    Description,
+    Descriptions,
+    list_of,
+    many,
+    parameter,
+    ref,
+    request,
+    some_of,
+    view,
+)
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, page
+from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Attribute, Listing
+from toloka_airflow.emulator.forms.fields import FLAG, ID, READ_ONLY, TEXT, TEXTS, must
+from toloka_airflow.emulator.forms.schema import ABSENT, REQUIRED, Field, Form, examine
+from toloka_airflow.emulator.resources.task_calls import read_upload
 from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.rules.people import check_user
 from toloka_airflow.emulator.rules.uploads import Checked, Options, by_position, counters, without_marks
 from toloka_airflow.emulator.world.errors import BareRefusal, Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.people import UserBonus
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.forms.schema import Form
-    from toloka_airflow.emulator.http.calls import Call, Handler
     from toloka_airflow.emulator.world.entities import Json, Operation
     from toloka_airflow.emulator.world.world import World
 
 TYPE = "USER_BONUS.BATCH_CREATE"
 MAX_SYNCHRONOUS = 100
 FLAGS = ("async_mode", "skip_invalid_items")
-USER_BONUS: Form = {
-    "user_id": must(ID_FIELD),
+FORM: Form = {
+    "user_id": must(ID),
     "amount": Field("number", required=True, minimum=0.005, maximum=100),
     "private_comment": TEXT,
     "public_title": TEXTS,
     "public_message": TEXTS,
     "without_message": FLAG,
-    "assignment_id": ID_FIELD,
+    "assignment_id": ID,
     "id": READ_ONLY,
     "created": READ_ONLY,
 }
@@ -48,15 +57,14 @@ CONFLICT = problem(
     "It is not allowed to apply multiple bonuses with the same amount, title, message and comment to same Toloker in "
     "single operation",
 )
-_RANGES = {"id": ID, "created": CREATED}
-USER_BONUSES = Listing(
+LISTING = Listing(
     exact={
         "user_id": Attribute(lambda bonus: bonus.user_id),
         "assignment_id": Attribute(lambda bonus: bonus.assignment_id),
         "private_comment": Attribute(lambda bonus: bonus.body.get("private_comment")),
     },
-    ranges=_RANGES,
-    sorts=_RANGES,
+    ranges=ID_AND_CREATED,
+    sorts=ID_AND_CREATED,
 )
 
 
@@ -99,7 +107,7 @@ def _items(body: object) -> list[Any]:
         raise invalid({"body": problem("ARRAY_SIZE_LESS_THAN_MIN", "There must be at least one item", [1])})
     seen = set()
     for item in items:
-        clean, problems = examine(without_marks(item), USER_BONUS)
+        clean, problems = examine(without_marks(item), FORM)
         if problems:
             continue
         same = (_amount(clean), json.dumps([clean.get(name) for name in SAME], sort_keys=True))
@@ -112,7 +120,7 @@ def _items(body: object) -> list[Any]:
 def _check_items(world: World, items: list[Any]) -> Checked:
     done = Checked(items, {}, {})
     for position, item in enumerate(items):
-        clean, problems = examine(without_marks(item), USER_BONUS)
+        clean, problems = examine(without_marks(item), FORM)
         problems = problems or _check(world, clean)
         if problems:
             done.problems[position] = problems
@@ -128,7 +136,7 @@ def _check(world: World, item: Json) -> Problems:
     if "assignment_id" in item:
         assignment = world.assignments.get(item["assignment_id"])
         if assignment is None:
-            problems["assignment_id"] = DOES_NOT_EXIST
+            problems["assignment_id"] = ABSENT
         elif assignment.user_id != item["user_id"]:
             problems["assignment_id"] = problem("INVALID_VALUE", "This is an assignment of somebody else")
     return problems
@@ -196,15 +204,33 @@ def _create(world: World, call: Call) -> Answer:
 
 
 def _list(world: World, call: Call) -> Answer:
-    return page(USER_BONUSES, call, world.user_bonuses.values(), lambda bonus: bonus.view())
+    return page(LISTING, call, world.user_bonuses.values(), lambda bonus: bonus.view())
 
 
 def _get(world: World, call: Call) -> Answer:
     return Answer(200, found(world.user_bonuses, call.id).view())
 
 
-ROUTES: dict[tuple[str, str], Handler] = {
+ROUTES: Routes = {
     ("POST", "/user-bonuses"): _create,
     ("GET", "/user-bonuses"): _list,
     ("GET", "/user-bonuses/{id}"): _get,
 }
+
+_ITEM = request(FORM, extra="__")
+
+DESCRIPTIONS: Descriptions = {
+    ("POST", "/user-bonuses"): Description(
+        {201: {"oneOf": [ref("UserBonus"), some_of("UserBonus")]}, 202: ref("Operation")},
+        body={"oneOf": [_ITEM, many(_ITEM) | {"minItems": 1}]},
+        query=(
+            parameter("operation_id", {"type": "string", "format": "uuid"}),
+            *(parameter(name, describing.FLAG) for name in FLAGS),
+        ),
+        unlike_others=frozenset({409}),
+    ),
+    ("GET", "/user-bonuses"): list_of("UserBonus", LISTING),
+    ("GET", "/user-bonuses/{id}"): Description({200: ref("UserBonus")}),
+}
+
+SCHEMAS: Json = {"UserBonus": view(FORM, ("id", "created", "without_message"), **describing.READ_ONLY)}

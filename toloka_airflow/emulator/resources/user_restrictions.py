@@ -5,27 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.forms.documents import ID as ID_FIELD
-from toloka_airflow.emulator.forms.documents import READ_ONLY, TEXT, must
-from toloka_airflow.emulator.forms.schema import REQUIRED, Field, checked
-from toloka_airflow.emulator.http.calls import Answer, found, page
-from toloka_airflow.emulator.http.listing import CREATED, ID, Attribute, Listing
-from toloka_airflow.emulator.resources.people import DOES_NOT_EXIST, check_user
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import Description, Descriptions, list_of, ref, request, view
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, page
+from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Attribute, Listing
+from toloka_airflow.emulator.forms.fields import ID, READ_ONLY, TEXT, must
+from toloka_airflow.emulator.forms.schema import ABSENT, REQUIRED, Field, Form, checked
+from toloka_airflow.emulator.rules.people import check_user
 from toloka_airflow.emulator.world.clock import parse_date
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.people import Scope, UserRestriction
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.forms.schema import Form
-    from toloka_airflow.emulator.http.calls import Call, Handler
     from toloka_airflow.emulator.world.entities import Json, Pool
     from toloka_airflow.emulator.world.world import World
 
-USER_RESTRICTION: Form = {
+FORM: Form = {
     "scope": Field("string", required=True, choices=tuple(Scope)),
-    "user_id": must(ID_FIELD),
-    "project_id": ID_FIELD,
-    "pool_id": ID_FIELD,
+    "user_id": must(ID),
+    "project_id": ID,
+    "pool_id": ID,
     "private_comment": replace(TEXT, max_length=499),
     "will_expire": Field("date"),
     "id": READ_ONLY,
@@ -33,16 +32,15 @@ USER_RESTRICTION: Form = {
 }
 # Which id says where a scope holds, and what it is an id of.
 PLACES = {Scope.PROJECT: ("project_id", "projects"), Scope.POOL: ("pool_id", "pools")}
-_RANGES = {"id": ID, "created": CREATED}
-USER_RESTRICTIONS = Listing(
+LISTING = Listing(
     exact={
         "scope": Attribute(lambda restriction: restriction.scope, Scope),
         "user_id": Attribute(lambda restriction: restriction.user_id),
         "project_id": Attribute(lambda restriction: restriction.project_id),
         "pool_id": Attribute(lambda restriction: restriction.pool_id),
     },
-    ranges=_RANGES,
-    sorts=_RANGES,
+    ranges=ID_AND_CREATED,
+    sorts=ID_AND_CREATED,
     maximum=500,
 )
 
@@ -58,7 +56,7 @@ def may_work(world: World, user_id: str, pool: Pool) -> bool:
 
 def put(world: World, body: object) -> tuple[UserRestriction, bool]:
     """Restrict somebody, or change the restriction in the same place; say whether it is new."""
-    clean = checked(body, USER_RESTRICTION)
+    clean = checked(body, FORM)
     scope = Scope(clean["scope"])
     if scope is Scope.SYSTEM:
         raise Refusal("SYSTEM_SCOPE_MODIFICATION")
@@ -87,7 +85,7 @@ def _check_place(world: World, scope: Scope, clean: Json) -> Problems:
     if wanted is not None and wanted not in clean:
         problems[wanted] = REQUIRED
     elif wanted is not None and clean[wanted] not in getattr(world, things):
-        problems[wanted] = DOES_NOT_EXIST
+        problems[wanted] = ABSENT
     return problems
 
 
@@ -110,8 +108,7 @@ def restrict(
     restriction = held.get((scope, place_id))
     is_new = restriction is None
     if restriction is None:
-        place = {PLACES[scope][0]: place_id} if scope in PLACES else {}
-        restriction = UserRestriction(world.ids.number(), scope, user_id, world.now, **place)
+        restriction = UserRestriction(world.ids.number(), scope, place_id, user_id, world.now)
         world.user_restrictions[restriction.id] = held[restriction.place] = restriction
     restriction.private_comment, restriction.will_expire = private_comment, will_expire
     if will_expire is not None:
@@ -140,7 +137,7 @@ def _put(world: World, call: Call) -> Answer:
 
 
 def _list(world: World, call: Call) -> Answer:
-    return page(USER_RESTRICTIONS, call, world.user_restrictions.values(), lambda restriction: restriction.view())
+    return page(LISTING, call, world.user_restrictions.values(), lambda restriction: restriction.view())
 
 
 def _get(world: World, call: Call) -> Answer:
@@ -152,9 +149,22 @@ def _delete(world: World, call: Call) -> Answer:
     return Answer(204)
 
 
-ROUTES: dict[tuple[str, str], Handler] = {
+ROUTES: Routes = {
     ("PUT", "/user-restrictions"): _put,
     ("GET", "/user-restrictions"): _list,
     ("GET", "/user-restrictions/{id}"): _get,
     ("DELETE", "/user-restrictions/{id}"): _delete,
+}
+
+DESCRIPTIONS: Descriptions = {
+    ("PUT", "/user-restrictions"): Description(
+        {200: ref("UserRestriction"), 201: ref("UserRestriction")}, body=request(FORM)
+    ),
+    ("GET", "/user-restrictions"): list_of("UserRestriction", LISTING),
+    ("GET", "/user-restrictions/{id}"): Description({200: ref("UserRestriction")}),
+    ("DELETE", "/user-restrictions/{id}"): Description({204: None}),
+}
+
+SCHEMAS: Json = {
+    "UserRestriction": view(FORM, ("id", "created"), **describing.READ_ONLY, will_expire=describing.DATE),
 }

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.forms.documents import ID as ID_FIELD
-from toloka_airflow.emulator.forms.documents import READ_ONLY, TEXT, must
-from toloka_airflow.emulator.forms.schema import Field, checked
-from toloka_airflow.emulator.http.calls import Answer, found, page
-from toloka_airflow.emulator.http.listing import CREATED, ID, Attribute, Listing, date
-from toloka_airflow.emulator.resources.people import DOES_NOT_EXIST, check_user
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import READ_ONLY as SHOWN
+from toloka_airflow.emulator.calls.describing import Description, Descriptions, list_of, ref, request
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, page
+from toloka_airflow.emulator.calls.listing import Attribute, Listing, moments
+from toloka_airflow.emulator.forms.fields import ID, READ_ONLY, TEXT, must
+from toloka_airflow.emulator.forms.schema import ABSENT, Field, Form, checked
+from toloka_airflow.emulator.rules.people import check_user
 from toloka_airflow.emulator.world.clock import MINUTE
 from toloka_airflow.emulator.world.errors import invalid
 from toloka_airflow.emulator.world.people import UserSkill
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.forms.schema import Form
-    from toloka_airflow.emulator.http.calls import Call, Handler
+    from toloka_airflow.emulator.world.entities import Json
     from toloka_airflow.emulator.world.world import World
 
-USER_SKILL: Form = {
-    "skill_id": must(ID_FIELD),
-    "user_id": must(ID_FIELD),
+FORM: Form = {
+    "skill_id": must(ID),
+    "user_id": must(ID),
     "value": Field("number", required=True, minimum=0, maximum=100),
     "reason": TEXT,
     "id": READ_ONLY,
@@ -29,14 +30,14 @@ USER_SKILL: Form = {
     "created": READ_ONLY,
     "modified": READ_ONLY,
 }
-_RANGES = {"id": ID, "created": CREATED, "modified": date("modified")}
-USER_SKILLS = Listing(
+_MOMENTS = moments("created", "modified")
+LISTING = Listing(
     exact={
         "user_id": Attribute(lambda had: had.user_id),
         "skill_id": Attribute(lambda had: had.skill_id),
     },
-    ranges=_RANGES,
-    sorts=_RANGES,
+    ranges=_MOMENTS,
+    sorts=_MOMENTS,
     maximum=1000,
 )
 
@@ -49,10 +50,10 @@ def value_of(world: World, user_id: str, skill_id: str) -> float | None:
 
 def put(world: World, body: object) -> tuple[UserSkill, bool]:
     """Set how much of a skill somebody has; say whether it is new."""
-    clean = checked(body, USER_SKILL)
+    clean = checked(body, FORM)
     problems = check_user(world, clean["user_id"])
     if clean["skill_id"] not in world.skills:
-        problems["skill_id"] = DOES_NOT_EXIST
+        problems["skill_id"] = ABSENT
     if problems:
         raise invalid(problems)
     return assign(world, clean["user_id"], clean["skill_id"], clean["value"], clean.get("reason"))
@@ -96,7 +97,7 @@ def _put(world: World, call: Call) -> Answer:
 
 
 def _list(world: World, call: Call) -> Answer:
-    return page(USER_SKILLS, call, world.user_skills.values(), lambda had: had.view())
+    return page(LISTING, call, world.user_skills.values(), lambda had: had.view())
 
 
 def _get(world: World, call: Call) -> Answer:
@@ -108,9 +109,29 @@ def _delete(world: World, call: Call) -> Answer:
     return Answer(204)
 
 
-ROUTES: dict[tuple[str, str], Handler] = {
+ROUTES: Routes = {
     ("PUT", "/user-skills"): _put,
     ("GET", "/user-skills"): _list,
     ("GET", "/user-skills/{id}"): _get,
     ("DELETE", "/user-skills/{id}"): _delete,
+}
+
+DESCRIPTIONS: Descriptions = {
+    ("PUT", "/user-skills"): Description({200: ref("UserSkill"), 201: ref("UserSkill")}, body=request(FORM)),
+    ("GET", "/user-skills"): list_of("UserSkill", LISTING),
+    ("GET", "/user-skills/{id}"): Description({200: ref("UserSkill")}),
+    ("DELETE", "/user-skills/{id}"): Description({204: None}),
+}
+
+SCHEMAS: Json = {
+    "UserSkill": describing.closed(
+        SHOWN
+        | {
+            "skill_id": describing.TEXT,
+            "user_id": describing.TEXT,
+            "value": {"type": "integer", "minimum": 0, "maximum": 100},
+            "exact_value": {"type": "number", "minimum": 0, "maximum": 100},
+            "modified": describing.DATE,
+        }
+    ),
 }

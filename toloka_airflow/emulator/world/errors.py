@@ -36,7 +36,6 @@ CODES: dict[str, tuple[int, str]] = {
     "UNSUPPORTED_MEDIA_TYPE": (415, "The body must be sent as application/json"),
     "TOO_MANY_REQUESTS": (429, "Too many requests"),
     "INTERNAL_ERROR": (500, "Internal Error"),
-    "NOT_EMULATED": (501, "The emulator does not model this call"),
     "REMOTE_SERVICE_UNAVAILABLE": (503, "Service is temporary unavailable"),
 }
 

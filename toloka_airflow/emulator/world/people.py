@@ -49,7 +49,7 @@ class UserSkill:
 
     def view(self) -> Json:
         """Return the value as the API shows it: the reason is kept for the requester's log and not told."""
-        shown = {"id": self.id, "skill_id": self.skill_id, "user_id": self.user_id}
+        shown: Json = {"id": self.id, "skill_id": self.skill_id, "user_id": self.user_id}
         shown |= {"value": self.value, "exact_value": self.exact_value}
         return shown | format_dates(created=self.created, modified=self.modified)
 
@@ -65,26 +65,35 @@ class Scope(StrEnum):
 
 @dataclass(slots=True)
 class UserRestriction:
-    """A ban: somebody gets no tasks, there and until then."""
+    """A ban: somebody gets no tasks, there and until then; `place_id` is of a project or a pool, as the scope says."""
 
     id: str
     scope: Scope
+    place_id: str | None
     user_id: str
     created: int
-    project_id: str | None = None
-    pool_id: str | None = None
     private_comment: str | None = None
     will_expire: int | None = None
 
     @property
     def place(self) -> tuple[Scope, str | None]:
         """Return where it holds: there is one restriction of a person in each place."""
-        return self.scope, self.project_id or self.pool_id
+        return self.scope, self.place_id
+
+    @property
+    def project_id(self) -> str | None:
+        """Return the project in which it holds."""
+        return self.place_id if self.scope is Scope.PROJECT else None
+
+    @property
+    def pool_id(self) -> str | None:
+        """Return the pool in which it holds."""
+        return self.place_id if self.scope is Scope.POOL else None
 
     def view(self) -> Json:
         """Return the restriction as the API shows it."""
         told = {"project_id": self.project_id, "pool_id": self.pool_id, "private_comment": self.private_comment}
-        shown = {"id": self.id, "scope": self.scope, "user_id": self.user_id}
+        shown: Json = {"id": self.id, "scope": self.scope, "user_id": self.user_id}
         shown |= {name: value for name, value in told.items() if value is not None}
         return shown | format_dates(created=self.created, will_expire=self.will_expire)
 

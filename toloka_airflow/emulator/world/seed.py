@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import Field, Form, checked
-from toloka_airflow.emulator.rules import pools, projects, uploads, webhooks
+from toloka_airflow.emulator.resources import projects
+from toloka_airflow.emulator.rules import pools, uploads, webhooks
 from toloka_airflow.emulator.rules.tasks import TASKS
 from toloka_airflow.emulator.world import samples, snapshot
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.emulator.forms import documents, settings
 from toloka_airflow.emulator.forms.schema import Form, checked, examine
 from toloka_airflow.emulator.people.crowd import Person
+from toloka_airflow.emulator.resources import projects
 from toloka_airflow.emulator.rules import trainings, webhooks
 from toloka_airflow.emulator.world.clock import Clock, parse_date
 from toloka_airflow.emulator.world.codecs import Reader, Writer
@@ -116,7 +117,7 @@ def _check(thing: Any, world: Json) -> None:
     """Refuse what the API would not have taken either, as far as the rules rely on it."""
     match thing:
         case Project():
-            _check_body(thing.body, documents.PROJECT)
+            _check_body(thing.body, projects.FORM)
         case Pool():
             _check_body(thing.body, documents.TRAINING if thing.is_training else documents.POOL)
             _check_known(thing.body["project_id"], world["projects"])

@@ -8,13 +8,12 @@ from random import Random
 
 from toloka_airflow.emulator.people import crowd
 from toloka_airflow.emulator.people.crowd import CrowdSettings, Person
-from toloka_airflow.emulator.resources import user_bonuses, user_restrictions, user_skills
+from toloka_airflow.emulator.resources import projects, user_bonuses, user_restrictions, user_skills
 from toloka_airflow.emulator.rules import (
     analytics,
     assignments,
     operations,
     pools,
-    projects,
     solutions,
     uploads,
     webhooks,

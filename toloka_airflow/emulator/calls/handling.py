@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toloka_airflow.emulator.http.listing import Listing, select
+from toloka_airflow.emulator.calls.listing import Listing, select
 from toloka_airflow.emulator.world.errors import Refusal
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Later:
 
 
 Handler = Callable[["World", Call], "Answer | Later"]
+# By method and path.
+Routes = dict[tuple[str, str], Handler]
 
 
 def page(listing: Listing, call: Call, things: Iterable[Any], view: Callable[[Any], Json]) -> Answer:

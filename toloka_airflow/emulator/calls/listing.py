@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 DEFAULT_LIMIT = 50
+# The greatest limit of lists that may be long.
+MANY = 100_000
 RANGES: dict[str, Callable[[Any, Any], bool]] = {"_gt": gt, "_gte": ge, "_lt": lt, "_lte": le}
 
 
@@ -39,8 +41,12 @@ def flag(text: str) -> bool:
     return text == "true"
 
 
-ID = Attribute(lambda thing: id_key(thing.id), id_key)
-CREATED = date("created")
+def moments(*names: str) -> dict[str, Attribute]:
+    """Return what many lists can be ordered and cut by: the id, and moments."""
+    return {"id": Attribute(lambda thing: id_key(thing.id), id_key)} | {name: date(name) for name in names}
+
+
+ID_AND_CREATED = moments("created")
 
 
 @dataclass(frozen=True)

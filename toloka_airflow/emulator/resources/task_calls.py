@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.emulator.calls.handling import Answer, Call, Handler, Routes, found, page
 from toloka_airflow.emulator.forms.schema import REQUIRED
-from toloka_airflow.emulator.http import lists
-from toloka_airflow.emulator.http.calls import Answer, Call, Handler, found, page
+from toloka_airflow.emulator.resources import lists
 from toloka_airflow.emulator.rules import pools, suites, tasks, uploads
 from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 
@@ -91,7 +91,7 @@ def _list_suites(world: World, call: Call) -> Answer:
 
 def _calls(
     prefix: str, things: str, kind: uploads.Kind, listing: Handler, change: Change, set_or_min: Change
-) -> dict[tuple[str, str], Handler]:
+) -> Routes:
     return {
         ("POST", prefix): partial(_create, kind=kind),
         ("GET", prefix): listing,
@@ -101,7 +101,7 @@ def _calls(
     }
 
 
-UPLOAD_CALLS: dict[tuple[str, str], Handler] = {
+UPLOAD_CALLS: Routes = {
     **_calls("/tasks", "tasks", tasks.TASKS, _list_tasks, tasks.patch, tasks.set_overlap_or_min),
     **_calls("/task-suites", "suites", suites.SUITES, _list_suites, suites.patch, suites.set_overlap_or_min),
 }

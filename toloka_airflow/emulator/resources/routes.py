@@ -1,20 +1,31 @@
-"""The calls of the API: from a request to what the world has to do, and back to a body."""
+"""The table of all calls: of every noun the routes, what the document tells of them, and its schemas."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
+from toloka_airflow.emulator.calls.handling import Answer, Call, Later, Routes, found, page
 from toloka_airflow.emulator.courier import TIMEOUT
-from toloka_airflow.emulator.http import lists
-from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later, found, page
-from toloka_airflow.emulator.http.task_calls import UPLOAD_CALLS
-from toloka_airflow.emulator.resources import attachments, skills, user_bonuses, user_restrictions, user_skills
-from toloka_airflow.emulator.rules import analytics, assignments, operations, pools, projects, solutions, webhooks
+from toloka_airflow.emulator.resources import (
+    attachments,
+    descriptions,
+    lists,
+    message_threads,
+    projects,
+    skills,
+    user_bonuses,
+    user_metadata,
+    user_restrictions,
+    user_skills,
+)
+from toloka_airflow.emulator.resources.task_calls import UPLOAD_CALLS
+from toloka_airflow.emulator.rules import analytics, assignments, operations, pools, solutions, webhooks
 from toloka_airflow.emulator.world.entities import Json, OperationStatus
 from toloka_airflow.emulator.world.errors import Refusal
 
 if TYPE_CHECKING:
+    from toloka_airflow.emulator.calls.describing import Descriptions
     from toloka_airflow.emulator.world.world import World
 
 
@@ -25,27 +36,6 @@ def _get_requester(world: World, call: Call) -> Answer:
         "public_name": {"EN": "Emulator"},
     }
     return Answer(200, body)
-
-
-def _create_project(world: World, call: Call) -> Answer:
-    return Answer(201, projects.create(world, call.body).view())
-
-
-def _list_projects(world: World, call: Call) -> Answer:
-    return page(lists.PROJECTS, call, world.projects.values(), lambda project: project.view())
-
-
-def _get_project(world: World, call: Call) -> Answer:
-    return Answer(200, found(world.projects, call.id).view())
-
-
-def _put_project(world: World, call: Call) -> Answer:
-    project = projects.update(world, found(world.projects, call.id), call.body)
-    return Answer(200, project.view())
-
-
-def _archive_project(world: World, call: Call) -> Answer:
-    return Answer(202, projects.archive(world, found(world.projects, call.id)).view(world.now))
 
 
 def _create_pool(world: World, call: Call, *, training: bool = False) -> Answer:
@@ -165,8 +155,8 @@ def _start_analytics(world: World, call: Call) -> Answer:
     return Answer(200, analytics.start(world, call.body).view(world.now))
 
 
-def _lifecycle(prefix: str, *, training: bool) -> dict[tuple[str, str], Handler]:
-    routes: dict[tuple[str, str], Handler] = {
+def _lifecycle(prefix: str, *, training: bool) -> Routes:
+    routes: Routes = {
         ("POST", f"{prefix}/{{id}}/{call}"): partial(_move_pool, to=call, training=training)
         for call in pools.TRANSITIONS
     }
@@ -179,13 +169,21 @@ def _lifecycle(prefix: str, *, training: bool) -> dict[tuple[str, str], Handler]
     }
 
 
-HANDLERS: dict[tuple[str, str], Handler] = {
+# Modules with ROUTES, DESCRIPTIONS and SCHEMAS.
+NOUNS = (
+    projects,
+    skills,
+    user_skills,
+    user_restrictions,
+    user_bonuses,
+    attachments,
+    message_threads,
+    user_metadata,
+)
+
+HANDLERS: Routes = {
+    **{route: handler for noun in NOUNS for route, handler in noun.ROUTES.items()},
     ("GET", "/requester"): _get_requester,
-    ("POST", "/projects"): _create_project,
-    ("GET", "/projects"): _list_projects,
-    ("GET", "/projects/{id}"): _get_project,
-    ("PUT", "/projects/{id}"): _put_project,
-    ("POST", "/projects/{id}/archive"): _archive_project,
     **_lifecycle("/pools", training=False),
     ("PATCH", "/pools/{id}"): _patch_pool,
     **_lifecycle("/trainings", training=True),
@@ -204,22 +202,12 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/webhook-subscriptions/{id}"): _get_webhook,
     ("DELETE", "/webhook-subscriptions/{id}"): _delete_webhook,
     ("POST", "/webhook-subscriptions/{id}/test"): _test_webhook,
-    **skills.ROUTES,
-    **user_skills.ROUTES,
-    **user_restrictions.ROUTES,
-    **user_bonuses.ROUTES,
-    **attachments.ROUTES,
 }
+
+DESCRIPTIONS: Descriptions = descriptions.DESCRIPTIONS | {
+    route: description for noun in NOUNS for route, description in noun.DESCRIPTIONS.items()
+}
+SCHEMAS: Json = descriptions.SCHEMAS | {name: schema for noun in NOUNS for name, schema in noun.SCHEMAS.items()}
 
 # Outside of the prefix of all the others.
-STAGING_HANDLERS: dict[tuple[str, str], Handler] = {("POST", "/api/staging/analytics-2"): _start_analytics}
-
-# Documented, but not modelled: answered with 501 instead of pretending that there is no such call.
-NOT_EMULATED: dict[str, tuple[str, ...]] = {
-    "/api/v1/message-threads": ("GET",),
-    "/api/v1/message-threads/compose": ("POST",),
-    "/api/v1/message-threads/{id}/reply": ("POST",),
-    "/api/v1/message-threads/{id}/add-to-folders": ("POST",),
-    "/api/v1/message-threads/{id}/remove-from-folders": ("POST",),
-    "/api/v1/user-metadata/{id}": ("GET",),
-}
+STAGING_HANDLERS: Routes = {("POST", "/api/staging/analytics-2"): _start_analytics}
