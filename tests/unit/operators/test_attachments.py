@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AssetAlias
 from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow import parquet
 
 from tests.attached_files import answered_pool, assignments_of, content_of
@@ -107,8 +109,11 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "sftp":
         with sftp_server(tmp_path) as server:
             yield f"sftp://{server.connect(monkeypatch)}@/some/files"
+    elif request.param == "memory":
+        attach("memory", fs=MemoryFileSystem())  # which Airflow does not know
+        yield f"memory://{tmp_path}/files"
     else:
-        yield f"memory://{tmp_path}/files" if request.param == "memory" else f"{tmp_path}/files"
+        yield f"{tmp_path}/files"
 
 
 def test_what_is_there_is_not_fetched_again(toloka: EmulatorServer, folder: str) -> None:
