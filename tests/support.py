@@ -64,8 +64,9 @@ class ScriptedServer:
         """
         Prepare an answer for a path below /api/v1.
 
-        A header that is ``None`` is left out; ``drop`` reads the request and closes the connection without an answer; what is ``held`` is answered when the
-        event is set; of what drips, a byte of the body is sent every so many seconds.
+        ``drop`` reads the request and closes the connection without an answer; what is ``held`` is answered when the
+        event is set; of what drips, a byte of the body is sent every so many seconds. A header that is ``None`` is not
+        sent.
         """
         prepared = {
             "status": status,

@@ -30,11 +30,13 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.download transfer.review transfer.upload |                  |
+                                  | transfer.attachments transfer.download            |                  |
+                                  | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
 transfer.upload                   | _internal api links storage transfer              | airflow msgspec  | pyarrow
 transfer.download                 | _internal api storage transfer                    | msgspec          | pyarrow
                                   | transfer.download.parquet_answers                 |                  |
+transfer.attachments              | api storage transfer transfer.download            |                  | pyarrow
 transfer.download.parquet_answers | storage                                           | msgspec pyarrow  |
 transfer.review                   | api storage transfer                              |                  | airflow
 transfer                          | api                                               |                  |

@@ -18,11 +18,9 @@ from toloka_airflow.operators.assignments import MAX_IN_FLIGHT, parse_statuses, 
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import StoragePath, check_replaceable
-from toloka_airflow.transfer.attachments.downloading import AttachmentDownload
+from toloka_airflow.transfer.attachments.downloading import download_attachments
 from toloka_airflow.transfer.attachments.folder import AttachmentFolder
-from toloka_airflow.transfer.attachments.index import AttachmentIndex
-from toloka_airflow.transfer.attachments.manifest import check_manifest, read_stored, write_manifest
-from toloka_airflow.transfer.download.parallel_reading import ParallelReading
+from toloka_airflow.transfer.attachments.manifest import check_manifest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -39,14 +37,14 @@ class DownloadAttachmentsOperator(LineageMixin, BaseOperator):
 
     Output fields of the type ``file`` hold ids of attachments. Several files are fetched at a time, in the same memory
     for any number of them. A file appears when it is complete, with the bytes and the length that Toloka sent; one that
-    broke off is fetched again. Its name is ``<assignment id>_<attachment id>_<name>``; the name is that of the person's
-    file, of which letters, digits and hyphens are left, so every store takes it.
+    broke off is fetched again. Its name is ``<assignment id>_<attachment id>_<name>``; of the name that it had on the
+    device of the person, letters without accents, digits and hyphens are left, so every store takes it.
 
     The manifest appears when all files are there. It has a row for each file that an answer names, with
     ``assignment_id``, ``task_id``, ``field``, ``attachment_id``, ``user_id``, ``name`` (as the person called it),
     ``path``, ``size`` (bytes), ``media_type``, ``sha256``, ``created`` and ``problem``. A file of an assignment that no
-    answer names, as when somebody replaced it by another, is downloaded, too; its row has no task and no field. One that
-    is missing at Toloka (404) has a row with a ``problem`` and without a path. The log has the number of both.
+    answer names, as when somebody has replaced it by another, is downloaded, too; its row has neither task nor field.
+    One that is missing at Toloka (404) has a row with a ``problem`` and no path. The log has the numbers of both.
 
     A file that is in the manifest of a previous download, or was complete when an attempt was killed, is not fetched
     again if it is there with the same size. So a pool may be downloaded to one folder again and again.
@@ -101,13 +99,16 @@ class DownloadAttachmentsOperator(LineageMixin, BaseOperator):
             pool = pool_or_training(client, pool_id)
             store_link(context, client, pool)
             fields = self._fields(client, pool.project_id)
-            with AttachmentIndex(fields) as index:
-                self._fill(index, client, pool_id, statuses)
-                self._add_stored(index, folder, manifest)
-                AttachmentDownload(client, folder, index, in_flight=self.in_flight, log=self.log).run()
-                write_manifest(manifest, index.rows(), key=key)
-                counts = index.counts()
-            folder.remove_journal()
+            counts = download_attachments(
+                client,
+                pool_id,
+                folder,
+                manifest,
+                statuses=statuses,
+                fields=fields,
+                in_flight=self.in_flight,
+                log=self.log,
+            )
         report_written(folder.path)
         result = {"pool_id": pool_id, "folder": str(self.folder), "manifest": str(manifest), **counts}
         report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=result)
@@ -129,20 +130,3 @@ class DownloadAttachmentsOperator(LineageMixin, BaseOperator):
         if not fields:
             self.log.warning("Project %s has no output field of the type file, so no answer names a file", project_id)
         return fields
-
-    def _fill(self, index: AttachmentIndex, client: TolokaClient, pool_id: str, statuses: list[str]) -> None:
-        """Read what there is. First the answers: what they name was uploaded before, so it is in the list behind."""
-        for assignment in ParallelReading(client, pool_id, in_flight=self.in_flight, status=statuses):
-            index.add_answers(assignment)
-        others = sum(not index.add(attachment) for attachment in client.list_attachments(pool_id=pool_id))
-        index.add_named()
-        self.log.info("Pool %s has %d files of %s assignments", pool_id, index.total(), " and ".join(statuses))
-        if others:
-            self.log.info("%d more, of assignments with another status, are not downloaded", others)
-
-    def _add_stored(self, index: AttachmentIndex, folder: AttachmentFolder, manifest: StoragePath) -> None:
-        try:
-            index.add_stored(read_stored(manifest), is_there=False)
-        except ValueError as exc:
-            self.log.warning("%s is no manifest of a previous download, and will be replaced: %s", manifest, exc)
-        index.add_stored(folder.journal(), is_there=False)

@@ -32,7 +32,7 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"{name} is {str(path)!r}, and there is no such file") from None
     report_read(path)
-    with file if compression else io.BufferedReader(Unbuffered(file), _BLOCK) as lines:
+    with file if compression else buffered(file) as lines:
         for number in count(1):
             where = f"{name}: {path}, line {number}"
             try:
@@ -46,6 +46,11 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
             yield number, line
 
 
+def buffered(file: Any) -> io.BufferedReader:
+    """Return an open file with a buffer around it."""
+    return io.BufferedReader(_Unbuffered(file), _BLOCK)
+
+
 def not_utf8(exc: UnicodeDecodeError) -> str:
     """Return what is wrong with a text that cannot be read."""
     return (
@@ -54,7 +59,7 @@ def not_utf8(exc: UnicodeDecodeError) -> str:
     )
 
 
-class Unbuffered(io.RawIOBase):
+class _Unbuffered(io.RawIOBase):
     """A file to put a buffer around: that of sshfs has none, and requests every byte of a line from its server."""
 
     def __init__(self, file: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AssetAlias
+from airflow.providers.common.compat.sdk import AirflowFailException, AssetAlias
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
@@ -149,7 +149,7 @@ def test_answers_that_come_later(toloka: EmulatorServer, tmp_path: Path) -> None
     ("status", "number"), [("SUBMITTED", 2), ("REJECTED", 2), (["SUBMITTED", "ACCEPTED"], 4), ("ACCEPTED,REJECTED", 4)]
 )
 def test_a_status(toloka: EmulatorServer, tmp_path: Path, status: Any, number: int, capsys: Any) -> None:
-    pool_id, files = answered_pool(toloka, 6)
+    pool_id, _ = answered_pool(toloka, 6)
     statuses = ("SUBMITTED", "ACCEPTED", "REJECTED")
     for one, name in zip(assignments_of(toloka, pool_id), statuses, strict=True):
         one.status = AssignmentStatus(name)
@@ -220,12 +220,14 @@ def test_a_value_that_is_no_attachment(toloka: EmulatorServer, tmp_path: Path, v
     pool_id, _ = answered_pool(toloka, 2)
     [one] = assignments_of(toloka, pool_id)
     one.solutions = [{"photo": value}, {}]
-    with pytest.raises(AirflowFailException, match=f"Assignment {one.id} is not as documented .*no id of an attachment"):
+    with pytest.raises(
+        AirflowFailException, match=f"Assignment {one.id} is not as documented .*no id of an attachment"
+    ):
         download(pool_id, tmp_path)
 
 
 def test_an_id_that_could_be_part_of_an_address(toloka: EmulatorServer, tmp_path: Path) -> None:
-    pool_id, files = answered_pool(toloka, 2)
+    pool_id, _ = answered_pool(toloka, 2)
     [one] = assignments_of(toloka, pool_id)
     one.solutions = [{"photo": "../pools"}, {"photo": "half \ud83d"}]
     result = download(pool_id, tmp_path)
@@ -340,6 +342,15 @@ def test_what_breaks_off_is_fetched_again(scripted: ScriptedServer, tmp_path: Pa
     scripted.answer("GET", "/attachments/f-1/download", body=CONTENT, headers={"Content-Type": "image/png"})
     [row] = rows(download("21", tmp_path)["manifest"])
     checked([row], {"f-1": CONTENT})
+    assert scripted.calls().count("GET /attachments/f-1/download") == 3
+
+
+def test_a_large_file_that_breaks_off_late_is_fetched_again(scripted: ScriptedServer, tmp_path: Path) -> None:
+    large = CONTENT * 1000
+    longer = {"Content-Length": str(len(large) + 1), "Connection": "close"}
+    scripted.answer("GET", "/attachments/f-1/download", body=large, headers=longer, times=2)
+    scripted.answer("GET", "/attachments/f-1/download", body=large)
+    checked(rows(download("21", tmp_path)["manifest"]), {"f-1": large})
     assert scripted.calls().count("GET /attachments/f-1/download") == 3
 
 

@@ -1,8 +1,8 @@
 """
 From the attachments of a pool to the files of a folder, several at a time.
 
-- One thread reads the index and writes it; the others fetch. A few files for each of them are handed out ahead, so memory
-  does not grow with the number of files.
+- One thread reads the index and writes it; the others fetch. A few files for each of them are handed out ahead, so
+  memory does not grow with the number of files.
 - A file is what came when it is as long as the server said. What broke off is requested again from the start, within
   the time that the client gives to retries; then the task fails, and the next attempt begins with that file.
 - What is complete is in the journal of the folder a few seconds later, or when the download fails.
@@ -22,22 +22,25 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaConnectionError
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.transfer.attachments.index import StoredFile
+from toloka_airflow.transfer.attachments.index import AttachmentIndex, StoredFile
+from toloka_airflow.transfer.attachments.manifest import read_stored, write_manifest
 from toloka_airflow.transfer.attachments.names import file_name
 from toloka_airflow.transfer.client_threads import ClientThreads
 from toloka_airflow.transfer.download.downloading import progress
+from toloka_airflow.transfer.download.parallel_reading import ParallelReading
 from toloka_airflow.transfer.pace import Pace
 from toloka_airflow.transfer.request_limit import RequestLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.errors import TolokaError
     from toloka_airflow.api.models.attachments import Attachment
     from toloka_airflow.api.transport import FileContent
+    from toloka_airflow.storage.replacing import StoragePath
     from toloka_airflow.transfer.attachments.folder import AttachmentFolder, FilePath
-    from toloka_airflow.transfer.attachments.index import AttachmentIndex, Wanted
+    from toloka_airflow.transfer.attachments.index import Wanted
 
 AHEAD = 4
 """Files that are handed out for each thread."""
@@ -70,7 +73,59 @@ class _Result:
     was_there: bool = False
 
 
-class AttachmentDownload:
+def download_attachments(
+    client: TolokaClient,
+    pool_id: str,
+    folder: AttachmentFolder,
+    manifest: StoragePath,
+    *,
+    statuses: Sequence[str],
+    fields: Iterable[str],
+    in_flight: int,
+    log: Any,
+) -> dict[str, int]:
+    """
+    Write the attachments of a pool to a folder and then their manifest, and return what is to be counted.
+
+    :param client: What they are requested with, one of its like in each thread.
+    :param statuses: Of assignments whose attachments are wanted.
+    :param fields: The output fields that hold attachments.
+    :param in_flight: How many files to fetch at a time.
+    """
+    with AttachmentIndex(fields) as index:
+        _fill(index, client, pool_id, statuses, in_flight, log)
+        try:
+            index.add_stored(read_stored(manifest), is_there=False)
+        except ValueError as exc:
+            log.warning("%s is no manifest of a previous download, and will be replaced: %s", manifest, exc)
+        index.add_stored(folder.journal(), is_there=False)
+        _Download(client, folder, index, in_flight=in_flight, log=log).run()
+        write_manifest(manifest, index.rows(), key=folder.key)
+        counts = index.counts()
+    folder.remove_journal()
+    return counts
+
+
+def _fill(
+    index: AttachmentIndex, client: TolokaClient, pool_id: str, statuses: Sequence[str], in_flight: int, log: Any
+) -> None:
+    """Read what there is. First the answers: what they name was uploaded before, so it is in the list that follows."""
+    pace, others = Pace(), 0
+    for number, assignment in enumerate(ParallelReading(client, pool_id, in_flight=in_flight, status=statuses), 1):
+        index.add_answers(assignment)
+        if pace.is_due():
+            log.info("Read so far: %d assignments of pool %s", number, pool_id)
+    for number, attachment in enumerate(client.list_attachments(pool_id=pool_id), 1):
+        others += not index.add(attachment)
+        if pace.is_due():
+            log.info("Listed so far: %d attachments of pool %s", number, pool_id)
+    index.add_named()
+    log.info("Pool %s has %d files of %s assignments", pool_id, index.total(), " and ".join(statuses))
+    if others:
+        log.info("%d more, of assignments with another status, are not downloaded", others)
+
+
+class _Download:
     """
     Download what is in an index.
 
@@ -149,15 +204,15 @@ class AttachmentDownload:
             )
         if counts["unnamed"]:
             self._log.warning(
-                "%d attachments of these assignments are named by no answer, as when somebody has replaced a file. They "
-                "are in the folder, and in the manifest without a task and a field",
+                "%d attachments of these assignments are named by no answer, as when somebody has replaced a file. "
+                "They are in the folder, and in the manifest without a task and a field",
                 counts["unnamed"],
             )
         if others := self._index.other_types():
             number, attachment_id, listed, came = others
             self._log.warning(
-                "%d attachments came as another type than the list of attachments says; the manifest has what they came "
-                "as. The first is %s: listed as %s, it is %s",
+                "%d attachments came as another type than the list of attachments says; the manifest has what they "
+                "came as. The first is %s: listed as %s, it is %s",
                 *(number, attachment_id, listed, came),
             )
 

@@ -1,8 +1,8 @@
 """
 The folder that attachments are written to, and a journal there of which are complete.
 
-A file appears when it is complete; see `toloka_airflow.storage.replacing`. The journal says its size and checksum, which
-the next attempt would not know of a file that it only finds. It is a few rows behind: what it does not have is fetched
+A file appears when it is complete; see `toloka_airflow.storage.replacing`. The journal has its size and checksum, which
+the next attempt would not know of a file that it only finds. It is a few files behind: what it does not have is fetched
 again, and replaces what is there.
 """
 
@@ -44,7 +44,7 @@ class AttachmentFolder:
 
     def __init__(self, path: StoragePath, *, key: str) -> None:
         check_replaceable(path)
-        self.path, self._fs = path, path.fs
+        self.path, self.key, self._fs = path, key, path.fs
         if path.protocol not in OBJECT_STORES and self._fs.isfile(path.path):
             raise ValueError(f"folder is {str(path)!r}, which is a file")
         self._parts = f".{key}.parts"
@@ -78,8 +78,10 @@ class AttachmentFolder:
         except FileNotFoundError:
             return
         for name in names:
-            if name.endswith(".jsonl"):
-                yield from (StoredFile(**json.loads(line)) for line in self._fs.cat_file(name).splitlines())
+            # Another attempt may be finishing, or the journal be that of another version.
+            with suppress(FileNotFoundError, ValueError, TypeError):
+                if name.endswith(".jsonl"):
+                    yield from [StoredFile(**json.loads(line)) for line in self._fs.cat_file(name).splitlines()]
 
     def remove_journal(self) -> None:
         """Remove the journal, and what killed attempts left half written."""

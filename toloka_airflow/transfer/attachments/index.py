@@ -16,7 +16,8 @@ from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import shape
 
 if TYPE_CHECKING:
-    from toloka_airflow.api.models import Assignment, Attachment
+    from toloka_airflow.api.models import Assignment
+    from toloka_airflow.api.models.attachments import Attachment
 
 COLUMNS = {
     "assignment_id": str,
@@ -44,26 +45,30 @@ CREATE TABLE attachments (
     id TEXT PRIMARY KEY, assignment_id TEXT, user_id TEXT, name TEXT, media_type TEXT, created TEXT, problem TEXT
 ) WITHOUT ROWID;
 CREATE TABLE files (
-    id TEXT PRIMARY KEY, path TEXT, size INTEGER, media_type TEXT, sha256 TEXT, is_there INTEGER
+    id TEXT PRIMARY KEY, path TEXT, size INTEGER, file_type TEXT, sha256 TEXT, is_there INTEGER
 ) WITHOUT ROWID;
+CREATE VIEW found AS
+    SELECT attachments.*, path, size, file_type, sha256
+    FROM attachments LEFT JOIN files ON files.id = attachments.id AND is_there;
 """
-_ATTACHMENTS = """
-attachments LEFT JOIN (SELECT id AS file_id, path, size, media_type AS file_type, sha256 FROM files WHERE is_there)
-    ON file_id = attachments.id
+_ROWS = """
+SELECT named.assignment_id AS assignment, task_id, field, found.id, assignments.user_id, name, path, size,
+    coalesce(file_type, media_type), sha256, created, problem, number
+FROM named JOIN assignments ON assignments.id = named.assignment_id JOIN found ON found.id = attachment_id
+UNION ALL
+SELECT assignment_id, NULL, NULL, id, user_id, name, path, size,
+    coalesce(file_type, media_type), sha256, created, problem, 1e18
+FROM found WHERE id NOT IN (SELECT attachment_id FROM named)
+ORDER BY assignment, number, id
 """
-_ROWS = f"""
-SELECT assignment_id, task_id, field, id, user_id, name, path, size, media_type, sha256, created, problem
-FROM (
-    SELECT named.assignment_id, task_id, field, attachments.id, assignments.user_id, name, path, size,
-        coalesce(file_type, media_type) AS media_type, sha256, created, problem, number
-    FROM named JOIN assignments ON assignments.id = named.assignment_id
-        JOIN {_ATTACHMENTS} WHERE attachments.id = attachment_id
-    UNION ALL
-    SELECT assignment_id, NULL, NULL, attachments.id, user_id, name, path, size, coalesce(file_type, media_type), sha256,
-        created, problem, 1e18
-    FROM {_ATTACHMENTS} WHERE attachments.id NOT IN (SELECT attachment_id FROM named)
-)
-ORDER BY assignment_id, number, id
+_COUNTS = """
+SELECT count(path) AS files, coalesce(sum(size), 0) AS bytes,
+    count(CASE WHEN id NOT IN (SELECT attachment_id FROM named) THEN 1 END) AS unnamed, count(problem) AS missing
+FROM found
+"""
+_OTHER_TYPES = """
+SELECT count(*) OVER (), id, media_type, file_type FROM found WHERE bare(media_type) <> bare(file_type)
+ORDER BY id LIMIT 1
 """
 
 
@@ -115,6 +120,7 @@ class AttachmentIndex:
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._database.executescript(_TABLES)
+        self._database.create_function("bare", 1, _bare, deterministic=True)
 
     def __enter__(self) -> Self:
         return self
@@ -195,7 +201,7 @@ class AttachmentIndex:
     def wanted(self) -> Iterator[Wanted]:
         """Iterate over the attachments; others may be added to the files meanwhile."""
         query = (
-            "SELECT attachments.id, assignment_id, name, path, size, files.media_type, sha256 "
+            "SELECT attachments.id, assignment_id, name, path, size, file_type, sha256 "
             "FROM attachments LEFT JOIN files ON files.id = attachments.id "
             "WHERE attachments.id > ? ORDER BY attachments.id LIMIT ?"
         )
@@ -207,21 +213,18 @@ class AttachmentIndex:
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """Iterate over the rows of the manifest: by assignment, and then as its answers name them."""
-        return (dict(zip(COLUMNS, row, strict=True)) for row in self._database.execute(_ROWS))
+        return (dict(zip(COLUMNS, row, strict=False)) for row in self._database.execute(_ROWS))
 
     def total(self) -> int:
         """Return how many attachments there are."""
-        return int(self._value("SELECT count(*) FROM attachments"))
+        [number] = self._database.execute("SELECT count(*) FROM attachments").fetchone()
+        return int(number)
 
     def counts(self) -> dict[str, int]:
         """Return how many ``files`` are there, of how many ``bytes``, and how many are ``unnamed`` or ``missing``."""
-        unnamed = "SELECT count(*) FROM attachments WHERE id NOT IN (SELECT attachment_id FROM named)"
-        return {
-            "files": self._value(f"SELECT count(path) FROM {_ATTACHMENTS}"),
-            "bytes": self._value(f"SELECT coalesce(sum(size), 0) FROM {_ATTACHMENTS}"),
-            "unnamed": self._value(unnamed),
-            "missing": self._value("SELECT count(problem) FROM attachments"),
-        }
+        counted = self._database.execute(_COUNTS)
+        names = [name for name, *_ in counted.description]
+        return dict(zip(names, counted.fetchone(), strict=True))
 
     def missing(self, limit: int) -> list[tuple[str, str, str]]:
         """Return some attachments that are missing: their ids, those of assignments that name them, and why."""
@@ -230,21 +233,13 @@ class AttachmentIndex:
 
     def other_types(self) -> tuple[int, str, str, str] | None:
         """Return how many files came as another media type than was listed, and the first: its id, and both types."""
-        query = f"""
-            SELECT count(*) OVER (), id, media_type, file_type FROM {_ATTACHMENTS}
-            WHERE {_bare("media_type")} <> {_bare("file_type")} ORDER BY id LIMIT 1
-        """
-        found: tuple[int, str, str, str] | None = self._database.execute(query).fetchone()
+        found: tuple[int, str, str, str] | None = self._database.execute(_OTHER_TYPES).fetchone()
         return found
 
-    def _value(self, query: str) -> int:
-        [value] = self._database.execute(query).fetchone()
-        return int(value)
 
-
-def _bare(media_type: str) -> str:
-    """Return the SQL for a media type without its parameters."""
-    return f"trim(lower(substr({media_type}, 1, instr({media_type} || ';', ';') - 1)))"
+def _bare(media_type: str | None) -> str | None:
+    """Return a media type without its parameters."""
+    return media_type and media_type.partition(";")[0].strip().lower()
 
 
 def _ids(value: Any) -> list[str]:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from toloka_airflow.storage.json_text import compact_json
-from toloka_airflow.storage.lines import Unbuffered
+from toloka_airflow.storage.lines import buffered
 from toloka_airflow.storage.row_files import GZIP_LEVEL, RowFile
 from toloka_airflow.storage.row_writers import RowWriter
 from toloka_airflow.transfer.attachments.index import COLUMNS, StoredFile
@@ -26,7 +26,7 @@ _BATCH = 1000
 class _LineRows(RowWriter):
     """Rows as JSON Lines."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
         super().__init__()
         self._file = file
 
@@ -38,11 +38,10 @@ class _GzipRows(_LineRows):
     """Rows as compressed JSON Lines."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._compressed = gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0)
-        super().__init__(self._compressed)
+        super().__init__(gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0))
 
     def close(self) -> None:
-        self._compressed.close()
+        self._file.close()
 
 
 class _CsvRows(RowWriter):
@@ -147,11 +146,11 @@ def read_stored(path: StoragePath) -> Iterator[StoredFile]:
 
 
 def _read_json(file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
-    return map(json.loads, io.BufferedReader(Unbuffered(file)))
+    return map(json.loads, buffered(file))
 
 
 def _read_csv(file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
-    return csv.DictReader(io.TextIOWrapper(io.BufferedReader(Unbuffered(file)), "utf-8", newline=""))
+    return csv.DictReader(io.TextIOWrapper(buffered(file), "utf-8", newline=""))
 
 
 def _read_parquet(file: IO[bytes]) -> Iterator[Mapping[str, Any]]:

@@ -34,7 +34,7 @@ def _unique(name: str) -> str:
 
 
 def _cleaned(name: str) -> str:
-    stem, dot, suffix = _PARTS.split(name)[-1].rpartition(".")
+    stem, _, suffix = _PARTS.split(name)[-1].rpartition(".")
     if not stem:  # no suffix, or a dot in front
         stem, suffix = suffix, ""
     stem = _OTHERS.sub("-", stem).strip("-")[:_NAME_LENGTH].strip("-") or "file"

@@ -77,7 +77,7 @@ def test_another_name_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("line", [b"no manifest", b'{"path": "x"}', b"\xff\xfe", b"[]", b"path"])
 def test_what_is_no_manifest(tmp_path: Path, name: str, line: bytes) -> None:
     (tmp_path / name).write_bytes(line + b"\n" + line + b"\n")
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         list(read_stored(ObjectStoragePath(str(tmp_path / name))))
 
 

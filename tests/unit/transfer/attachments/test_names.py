@@ -27,7 +27,7 @@ NAMES = {
     "name.txt:stream": "name.txtstream",
     "name%2F..%2Fx.png": "name-2F-2Fx.png",
     "a\nb\0c\x7f.png": "a-b-c.png",
-    "<>:\"|?*.png": "file.png",
+    '<>:"|?*.png': "file.png",
     "\u0444\u043e\u0442\u043e.jpg": "file.jpg",
     "\u202egnp.exe": "gnp.exe",
     "half \ud83d.png": "half.png",
