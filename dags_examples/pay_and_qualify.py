@@ -179,7 +179,13 @@ def pay_and_qualify() -> None:
         tasks = write_tasks(f"{FOLDER}/tasks.jsonl", "{{ params.tasks }}", "{{ params.overlap }}", 20)
         work = collect_answers("work", pool_id, tasks)
         bonuses = choose_best(measure_people(work.output, f"{FOLDER}/work_people.jsonl"))
-        PayBonusesOperator(task_id="pay_best", bonuses=bonuses, max_total=20)
+        PayBonusesOperator(
+            task_id="pay_best",
+            bonuses=bonuses,
+            max_total=20,
+            public_title="Thank you!",
+            public_message="Your checks were among the best tenth.",
+        )
         photos = DownloadAttachmentsOperator(task_id="download_photos", pool_id=pool_id, folder=f"{FOLDER}/photos")
         work >> photos
 

@@ -30,8 +30,8 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.bonuses transfer.changes                 |                  |
-                                  | transfer.download                                 |                  |
+                                  | transfer.attachments transfer.bonuses             |                  |
+                                  | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
 transfer.bonuses                  | _internal api storage transfer                    |                  | airflow
@@ -40,6 +40,7 @@ transfer.upload                   | _internal api links storage transfer        
                                   | transfer.row_sources                              |                  |
 transfer.download                 | _internal api storage transfer                    | msgspec          | pyarrow
                                   | transfer.download.parquet_answers                 |                  |
+transfer.attachments              | api storage transfer transfer.download            |                  | pyarrow
 transfer.download.parquet_answers | storage                                           | msgspec pyarrow  |
 transfer.review                   | api storage transfer                              |                  | airflow
 transfer.changes                  | api storage transfer                              |                  |
