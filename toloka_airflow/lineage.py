@@ -17,7 +17,9 @@ IDS = ("project_id", "pool_id", "training_id", "operation_id")
 COUNTS = (
     *("total", "created", "invalid"),  # of tasks
     *("assignments", "answers", "solutions"),
+    *("files", "bytes", "unnamed", "missing"),  # of attachments
     *("accepted", "rejected", "already", "left"),  # of assignments that are reviewed
+    *("paid", "refused"),  # of bonuses
 )
 MONEY = ("spent", "committed", "spent_before")
 

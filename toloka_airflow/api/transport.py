@@ -78,6 +78,20 @@ class LazySession:
         return self._session
 
 
+class FileContent(Iterator[bytes]):
+    """
+    The bytes of a file, chunk by chunk.
+
+    :param media_type: What the server says it is, if it does.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], media_type: str | None) -> None:
+        self._chunks, self.media_type = chunks, media_type
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+
 class Transport:
     """
     Send requests to one Toloka account and read JSON.
@@ -144,7 +158,7 @@ class Transport:
         return self._tried(send, method, repeatable=repeatable)
 
     @contextmanager
-    def stream(self, path: str) -> Iterator[Iterator[bytes]]:
+    def stream(self, path: str) -> Iterator[FileContent]:
         """
         Request a file, and give its bytes chunk by chunk; it is requested again until the first of them are there.
 
@@ -153,10 +167,11 @@ class Transport:
         :param path: As in `request`.
         :raises TolokaConnectionError: If no answer came within the retry budget; while iterating, if it broke off.
         :raises TolokaApiError: If the API answered with an error.
+        :raises TolokaError: If the answer is no file, or does not say where it ends: a part of it would seem complete.
         """
         answer, first, rest = self._tried(partial(self._begin_stream, path), "GET")
         try:
-            yield self._chunks(path, first, rest)
+            yield FileContent(self._chunks(path, first, rest), answer.headers.get("Content-Type"))
         finally:
             answer.close()
 
@@ -204,6 +219,9 @@ class Transport:
             chunks = answer.iter_content(CHUNK_SIZE)
             is_file = answer.status_code == 200
             first = next(chunks, b"") if is_file else b"".join(chunks)
+        if is_file and not any(name in answer.headers for name in ("Content-Length", "Transfer-Encoding")):
+            answer.close()
+            raise TolokaError(f"{request} answered a file without its length, so a part of it would seem complete")
         if is_file:
             self._note_time(answer)
             return answer, first, chunks

@@ -99,7 +99,7 @@ class CreateOperator(LineageMixin, BaseOperator):
 
     def _warn_of_differences(self, made: Made, body: Mapping[str, Any]) -> None:
         requested = {key: value for key, value in body.items() if key not in ("metadata", "will_expire")}
-        if differing := [key for key, value in requested.items() if not _holds(made.raw.get(key), value)]:
+        if differing := differing_keys(made.raw, requested):
             self.log.warning(
                 "%s %s is left as it is, but differs from what this task requests in: %s. Archive it and clear the "
                 "task to have another one created",
@@ -146,6 +146,11 @@ def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         old = result.get(key)
         result[key] = merged(old, value) if isinstance(value, Mapping) and isinstance(old, Mapping) else value
     return {key: value for key, value in result.items() if value is not None}
+
+
+def differing_keys(found: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:
+    """Return in which keys an answer of the API does not have what was requested; it may have more."""
+    return [key for key, value in requested.items() if not _holds(found.get(key), value)]
 
 
 def _holds(found: Any, requested: Any) -> bool:
