@@ -67,6 +67,7 @@ def pool(name: str, *, reward: float, real: int, golden: int, **more: Any) -> di
         "assignment_max_duration_seconds": 3600,
         "auto_accept_solutions": True,
         "mixer_config": {"real_tasks_count": real, "golden_tasks_count": golden, "training_tasks_count": 0},
+        "defaults": {"default_overlap_for_new_task_suites": 1},
         **more,
     }
 
