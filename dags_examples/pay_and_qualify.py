@@ -105,6 +105,7 @@ def pay_and_qualify() -> None:
     @task
     def write_tasks(path: str, number: int, overlap: int, control: int) -> str:
         """Write tasks, and control tasks, whose answers are known and which everybody gets; return the path."""
+        ObjectStoragePath(path).parent.mkdir(parents=True, exist_ok=True)
         with ObjectStoragePath(path).open("w") as lines:
             for text, _ in sums(int(number), path):
                 print(json.dumps({"input_values": {"sum": text}, "overlap": int(overlap)}), file=lines)
