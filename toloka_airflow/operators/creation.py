@@ -14,7 +14,7 @@ from toloka_airflow.api.models import Project, Training
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
-from toloka_airflow.links import store_link
+from toloka_airflow.links import TolokaLink, store_link
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -37,6 +37,7 @@ class CreateOperator(LineageMixin, BaseOperator):
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
+    operator_extra_links = (TolokaLink(),)
     noun: ClassVar[str]
 
     def __init__(self, *, toloka_conn_id: str = TolokaHook.default_conn_name, **kwargs: Any) -> None:
@@ -55,8 +56,8 @@ class CreateOperator(LineageMixin, BaseOperator):
             else:
                 self.log.info("%s %s was created by a previous attempt of this task", self.noun.capitalize(), made.id)
                 self._warn_of_differences(made, body)
+        store_link(context, client, made)
         if isinstance(made, Training):
-            store_link(context, client, made)
             self._report_pool_written(made.id)
         self._lineage_facts = {f"{self.noun}_id": made.id}
         return made.id

@@ -15,6 +15,7 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import read_date, read_decimal
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
+from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.creation import differing_keys, with_value
 from toloka_airflow.storage.config_files import read_config
 from toloka_airflow.transfer.changes.rows import check_repeatable, read_rows
@@ -53,6 +54,7 @@ class CreateSkillOperator(LineageMixin, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("name", "config", "toloka_conn_id")
+    operator_extra_links = (TolokaLink(),)
 
     def __init__(
         self,
@@ -70,19 +72,24 @@ class CreateSkillOperator(LineageMixin, BaseOperator):
     def execute(self, context: Context) -> str:
         """Find the skill, or create it."""
         with task_errors():
-            skill = self._skill()
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            found = _find_skill(client, skill["name"])
-            if found is None:
-                return self._create(client, skill)
-            self.log.info("Skill %s is called %s already", found.id, skill["name"])
-            if differing := differing_keys(found.raw, skill):
-                self.log.warning(
-                    "Skill %s is left as it is, but differs from what this task requests in: %s. Change it at Toloka, "
-                    "or name another one",
-                    *(found.id, ", ".join(differing)),
-                )
-            return found.id
+            skill_id = self._find_or_create(client)
+            find_link(context, client, {"skill_id": skill_id})
+            return skill_id
+
+    def _find_or_create(self, client: TolokaClient) -> str:
+        skill = self._skill()
+        found = _find_skill(client, skill["name"])
+        if found is None:
+            return self._create(client, skill)
+        self.log.info("Skill %s is called %s already", found.id, skill["name"])
+        if differing := differing_keys(found.raw, skill):
+            self.log.warning(
+                "Skill %s is left as it is, but differs from what this task requests in: %s. Change it at Toloka, "
+                "or name another one",
+                *(found.id, ", ".join(differing)),
+            )
+        return found.id
 
     def _skill(self) -> dict[str, Any]:
         skill = {} if self.config is None else read_config("config", self.config)
@@ -150,6 +157,7 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("skill_id", "values", "reason", "toloka_conn_id")
+    operator_extra_links = (TolokaLink(),)
 
     def __init__(
         self,
@@ -175,6 +183,7 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
             skill_id = checked_id("skill_id", self.skill_id)
             wanted = read_rows("values", self.values, "user_id", self._value, value_name="value")
             client = TolokaHook(self.toloka_conn_id).get_conn()
+            find_link(context, client, {"skill_id": skill_id})
             present = self._present(client, skill_id)
             missing = [(user, row) for user, row in wanted.items() if not _is_close(present.get(user), row["value"])]
 
@@ -252,6 +261,7 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
         "comment",
         "toloka_conn_id",
     )
+    operator_extra_links = (TolokaLink(),)
 
     def __init__(
         self,
@@ -295,6 +305,7 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
             read = read_rows("users", self.users, "user_id", self._is_restricted)
             users = [user_id for user_id, is_restricted in read.items() if is_restricted]
             client = TolokaHook(self.toloka_conn_id).get_conn()
+            find_link(context, client, where)
             present = list(client.list_user_restrictions(**where))
             # By Toloka's clock, which ends the restrictions.
             now = client.server_time() or datetime.now(UTC)
@@ -368,6 +379,7 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("users", "scope", "project_id", "pool_id", "toloka_conn_id")
+    operator_extra_links = (TolokaLink(),)
 
     def __init__(
         self,
@@ -403,6 +415,7 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
             tag = CommentTag.of(context)
             is_own = {"run": tag.is_of_run, "dag": tag.is_of_dag, "anybody": lambda comment: True}[self.restricted_by]
             client = TolokaHook(self.toloka_conn_id).get_conn()
+            find_link(context, client, filters)
             listed = [
                 found
                 for found in client.list_user_restrictions(**filters)

@@ -15,6 +15,7 @@ from toloka_airflow.api.models import SET_BY_TOLOKA
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
+from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.creation import CreateOperator, differing_keys, part
 from toloka_airflow.operators.lifecycle import ArchiveOperator
 from toloka_airflow.storage.config_files import read_config
@@ -71,6 +72,7 @@ class UpdateProjectOperator(LineageMixin, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("project_id", "config", "toloka_conn_id")
+    operator_extra_links = (TolokaLink(),)
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class UpdateProjectOperator(LineageMixin, BaseOperator):
             if "id" in config and str(config["id"]) != project_id:
                 raise ValueError(f"project_id is {project_id!r}, but config is that of project {config['id']!r}")
             client = TolokaHook(self.toloka_conn_id).get_conn()
+            find_link(context, client, {"project_id": project_id})
             project = client.get_project(project_id)
             if is_archived(project):
                 raise TolokaError(f"Project {project_id} is ARCHIVED, so it cannot be changed any more")
@@ -136,7 +139,6 @@ class ArchiveProjectOperator(ArchiveOperator):
     """
 
     template_fields: Sequence[str] = ("project_id", "toloka_conn_id")
-    operator_extra_links = ()
     id_name = "project_id"
     operation_type = "PROJECT.ARCHIVE"
 
