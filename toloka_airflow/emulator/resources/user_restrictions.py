@@ -11,7 +11,7 @@ from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, 
 from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Attribute, Listing
 from toloka_airflow.emulator.forms.fields import ID, READ_ONLY, TEXT, must
 from toloka_airflow.emulator.forms.schema import ABSENT, REQUIRED, Field, Form, checked
-from toloka_airflow.emulator.rules.people import check_user
+from toloka_airflow.emulator.resources.people import check_user
 from toloka_airflow.emulator.world.clock import parse_date
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.people import Scope, UserRestriction
@@ -50,8 +50,10 @@ def may_work(world: World, user_id: str, pool: Pool) -> bool:
     held = world.restrictions_of.get(user_id)
     if not held:
         return True
-    places = ((Scope.ALL_PROJECTS, None), (Scope.PROJECT, pool.body["project_id"]), (Scope.POOL, pool.id))
-    return not any(place in held for place in places)
+    everywhere = ((Scope.SYSTEM, None), (Scope.ALL_PROJECTS, None))
+    return not any(
+        place in held for place in (*everywhere, (Scope.PROJECT, pool.body["project_id"]), (Scope.POOL, pool.id))
+    )
 
 
 def put(world: World, body: object) -> tuple[UserRestriction, bool]:
