@@ -304,7 +304,7 @@ def test_a_file_in_the_place_of_the_folder(toloka: EmulatorServer, tmp_path: Pat
 
 
 def test_a_store_that_cannot_replace_is_refused_before_anything_is_fetched(toloka: EmulatorServer) -> None:
-    with pytest.raises(AirflowFailException, match="a store of http cannot replace a file in one step"):
+    with pytest.raises(AirflowFailException, match=r"folder is .*: a store of http cannot replace a file in one step"):
         download("1", "http://example.com/files")
     assert not toloka.journal.requests()
 

@@ -9,16 +9,14 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lines import buffered
+from toloka_airflow.storage.replacing import StoragePath, check_replaceable
 from toloka_airflow.storage.row_files import GZIP_LEVEL, RowFile
 from toloka_airflow.storage.row_writers import RowWriter
 from toloka_airflow.transfer.attachments.index import COLUMNS, StoredFile
-
-if TYPE_CHECKING:
-    from toloka_airflow.storage.replacing import StoragePath
 
 _BATCH = 1000
 
@@ -98,8 +96,10 @@ def check_manifest(path: StoragePath) -> None:
     """
     Find out before the download whether a manifest can be written.
 
-    :raises ValueError: If its name is that of another format, or what writes it is not installed.
+    :raises ValueError: If its name is that of another format, what writes it is not installed, or the store cannot put
+        a file in its place as a whole.
     """
+    check_replaceable(path, name="manifest")
     if _suffix(path) == ".parquet":
         try:
             import pyarrow.parquet  # noqa: F401
