@@ -35,10 +35,11 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "environment": {
                         "label": "Environment",
-                        "description": "production is toloka.dev, sandbox is sandbox.toloka.dev",
+                        "description": "production is toloka.dev, yandex_tasks is tasks.yandex.ru; "
+                        "sandbox: no longer offered by Toloka since 1 July 2024, rehearse with the emulator",
                         "schema": {
                             "type": ["string", "null"],
-                            "enum": ["production", "sandbox"],
+                            "enum": ["production", "sandbox", "yandex_tasks"],
                             "default": "production",
                         },
                     },

@@ -58,7 +58,7 @@ class LineageMixin:
             connection_id: str
             ids: dict[str, str]
             counts: dict[str, int]
-            usd: dict[str, float]
+            money: dict[str, float]
 
         return OperatorLineage(run_facets={"toloka": TolokaRunFacet(**self._facet())})
 
@@ -69,5 +69,5 @@ class LineageMixin:
             "connection_id": self.toloka_conn_id,
             "ids": {name: str(facts[name]) for name in IDS if facts.get(name) is not None},
             "counts": {name: int(facts[name]) for name in COUNTS if facts.get(name) is not None},
-            "usd": {name: float(facts[name]) for name in MONEY if facts.get(name) is not None},
+            "money": {name: float(facts[name]) for name in MONEY if facts.get(name) is not None},
         }

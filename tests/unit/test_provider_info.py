@@ -162,7 +162,7 @@ class TestForm:
     @pytest.mark.parametrize(
         ("name", "kind", "default", "enum"),
         [
-            ("environment", "string", "production", ["production", "sandbox"]),
+            ("environment", "string", "production", ["production", "sandbox", "yandex_tasks"]),
             ("auth_scheme", "string", "auto", ["auto", "OAuth", "ApiKey"]),
             ("account_id", "string", None, None),
             ("timeout", "integer", 60, None),

@@ -76,5 +76,5 @@ def parse_money(name: str, value: object) -> Decimal | None:
     """
     amount = None if isinstance(value, bool) else read_decimal(value)
     if value is not None and (amount is None or amount < 0):
-        raise ValueError(f"{name} is {value!r}; it must be an amount of US dollars such as 12.50")
+        raise ValueError(f"{name} is {value!r}; it must be an amount of money such as 12.50")
     return amount

@@ -25,10 +25,12 @@ from toloka_airflow.api.errors import (
     TolokaConnectionError,
     TolokaError,
     TolokaQuotaError,
+    default_advice,
     error_class,
     invalid_fields,
     shortened,
 )
+from toloka_airflow.api.settings import SANDBOX, SANDBOX_IS_GONE
 
 if TYPE_CHECKING:
     import requests
@@ -120,6 +122,7 @@ class Transport:
         self._headers = {"User-Agent": f"airflow-toloka/{__version__}", "Accept": "application/json"}
         if settings.account_id:
             self._headers["X-Act-Under-Account-ID"] = settings.account_id
+        self._about_host = SANDBOX_IS_GONE if settings.base_url == SANDBOX else ""
         self._server_time: tuple[datetime, float] | None = None
 
     def server_time(self) -> datetime | None:
@@ -254,6 +257,7 @@ class Transport:
             late = f"no complete answer in {seconds:.3g} s; " if time.monotonic() >= deadline else ""
             why = _PASSWORD.sub("***@", str(exc) or repr(exc))
             text = self._without_secret(f"{request} got no answer from {self._settings.base_url}: {late}{why}")
+            text += f". {self._about_host}" if self._about_host else ""
             # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
             raise TolokaConnectionError(text, may_have_been_received=not _never_sent(exc)) from None
 
@@ -319,14 +323,17 @@ class Transport:
         code, payload = body.get("code"), body.get("payload")
         if code is None and payload is None and any(invalid_fields(body)):
             payload = body  # the refusal of equal bonuses is documented without an envelope
+        code = None if code is None else str(code)
+        advice = default_advice(answer.status_code, code, payload)
         return error_class(answer.status_code, payload, is_json=problem is None)(
             request,
             status=answer.status_code,
-            code=None if code is None else str(code),
+            code=code,
             message=str(body.get("message") or "") if problem is None else f"{problem}: {shortened(text)!r}",
             request_id=body.get("request_id"),
             payload=payload,
             retry_after=_seconds(answer.headers.get("Retry-After")),
+            advice=f"{advice} {self._about_host}".strip(),
             sent=self._without_secret(sent) if answer.status_code == 400 else None,
         )
 

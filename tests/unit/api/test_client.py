@@ -28,17 +28,17 @@ from toloka_airflow.api.errors import (
     TolokaTimeoutError,
 )
 from toloka_airflow.api.models import (
-    AggregatedSolution,
     Assignment,
     AssignmentStatus,
     Operation,
     Pool,
     PoolStatus,
     Project,
-    Requester,
     Task,
     Training,
 )
+from toloka_airflow.api.models.account import Requester
+from toloka_airflow.api.models.aggregation import AggregatedSolution
 from toloka_airflow.api.models.attachments import Attachment
 from toloka_airflow.api.models.messages import MessageThread
 from toloka_airflow.api.models.people import Skill, UserBonus, UserMetadata, UserRestriction, UserSkill
@@ -545,6 +545,7 @@ BATCHES: dict[str, tuple[str, str, Any]] = {
 ONLY_AN_ID = {"get_requester", "get_attachment", "get_user_metadata"} | {name for name in SENT if "message" in name}
 NOT_ONE_REQUEST = {
     "download_attachment",
+    "call",
     *DELETIONS,
     *BATCHES,
     "analytics_pages",
@@ -627,6 +628,121 @@ class TestMethods:
             server.answer(method, path, 200, answer)
             with pytest.raises(TolokaError):
                 list_or_value(SENT[name][0](client(server)))
+
+
+class TestCall:
+    def test_request_and_answer(self, server: ScriptedServer) -> None:
+        server.answer("PUT", "/user-skills", 201, USER_SKILL)
+        answer = client(server).call(
+            "put", "user-skills", json={"value": 50}, params={"a": True, "b": [1, 2], "c": None}
+        )
+        assert answer == USER_SKILL
+        assert server.calls() == ["PUT /user-skills"]
+        assert server.seen[0].body == {"value": 50}
+        assert server.seen[0].headers["Authorization"] == f"OAuth {TOKEN}"
+        assert server.seen[0].headers["Content-Type"] == "application/json"
+        assert query(server) == {"a": "true", "b": "1,2"}
+
+    def test_an_empty_answer(self, server: ScriptedServer) -> None:
+        server.answer("DELETE", "/user-skills/6", 204)
+        assert client(server).call("DELETE", "/user-skills/6") is None
+
+    def test_a_full_path(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/api/new/requester/pools/21/validate", json=[])
+        assert client(server).call("GET", "/api/new/requester/pools/21/validate") == []
+
+    def test_an_error(self, server: ScriptedServer) -> None:
+        server.error("GET", "/pools/21", 404, "DOES_NOT_EXIST")
+        with pytest.raises(TolokaApiError, match="DOES_NOT_EXIST"):
+            client(server).call("GET", "/pools/21")
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/pools"),
+            ("PUT", "/pools/21"),
+            ("PATCH", "/pools/21"),
+            ("DELETE", "/user-skills/6"),
+            ("POST", "/pools/21/open"),
+            ("POST", "/trainings/21/close-for-update"),
+            ("POST", "/projects/10/archive"),
+        ],
+    )
+    def test_safe_calls_are_repeated(self, server: ScriptedServer, method: str, path: str) -> None:
+        server.answer(method, path, drop=True)
+        server.answer(method, path, 204)
+        client(server).call(method, path)
+        assert len(server.seen) == 2
+
+    @pytest.mark.parametrize("path", ["/pools", "/user-bonuses", "/pools/21/clone", "/projects/open/close", "/open"])
+    def test_others_only_if_they_were_not_received(self, server: ScriptedServer, path: str) -> None:
+        server.error("POST", path, 429, "TOO_MANY_REQUESTS")
+        server.answer("POST", path, drop=True)
+        with pytest.raises(TolokaConnectionError):
+            client(server).call("POST", path, json={})
+        assert len(server.seen) == 2
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "",
+            "/",
+            "//evil.example/pools",
+            "https://evil.example/pools",
+            "/https://evil.example",
+            "/pools/../projects",
+            "/pools/./21",
+            "/pools/..",
+            "/pools//open",
+            "/pools/ /open",
+            "/pools/None/open",
+            "/pools/",
+            "/pools?status=OPEN",
+            "/pools#x",
+            "\\\\evil.example\\x",
+            None,
+            21,
+        ],
+    )
+    def test_a_bad_path(self, server: ScriptedServer, path: Any) -> None:
+        with pytest.raises(ValueError, match=r"^path is "):
+            client(server).call("GET", path)
+        assert server.seen == []
+
+    @pytest.mark.parametrize(
+        ("part", "sent"),
+        [
+            ("a b", "a%20b"),
+            ("%2e%2e", "%252e%252e"),
+            ("%2F", "%252F"),
+            ("@evil.example", "%40evil.example"),
+            (":8080", "%3A8080"),
+            ("a\r\nHost: b", "a%0D%0AHost%3A%20b"),
+            ("\u00e9", "%C3%A9"),
+            ("a;b", "a%3Bb"),
+        ],
+    )
+    def test_parts_are_quoted(self, server: ScriptedServer, part: str, sent: str) -> None:
+        server.answer("GET", f"/skills/{sent}", json={})
+        assert client(server).call("GET", f"/skills/{part}") == {}
+        assert [each.path for each in server.seen] == [f"/api/v1/skills/{sent}"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"method": "HEAD"}, "^method is 'HEAD'"),
+            ({"method": None}, "^method is None"),
+            ({"json": {"a": float("nan")}}, "^json cannot be written"),
+            ({"json": {"a": object()}}, "^json cannot be written"),
+            ({"params": {"a": {"b": 1}}}, "^params is "),
+            ({"params": ["a"]}, "^params is "),
+            ({"params": {"a": datetime(2026, 1, 1)}}, "no time zone"),
+        ],
+    )
+    def test_other_bad_arguments(self, server: ScriptedServer, arguments: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            client(server).call(**{"method": "GET", "path": "/pools", **arguments})
+        assert server.seen == []
 
 
 class TestDeletions:

@@ -138,6 +138,7 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "WindowResultOperator": of(pool_id=Place.answered, **OF_WINDOW),
     "CloseWindowPoolOperator": of(pool_id=lambda place: place.pool(open=True), **OF_TEARDOWN),
     "CloseWindowTrainingOperator": of(training_id=lambda place: place.training(open=True), **OF_TEARDOWN),
+    "TolokaCallOperator": of(method=const("GET"), path=lambda place: f"/pools/{place.pool()}"),
     "OperationSensor": of(operation_id=Place.opening),
     "PoolSensor": of(pool_id=lambda place: place.pool(open=True), until=const(datetime.now(UTC))),
 }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.client.calls import PAGE_SIZE, Calls, object_path, without_none
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import AggregatedSolution, Operation, Raw
+from toloka_airflow.api.models import Operation, Raw
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.models.aggregation import AggregatedSolution
 
 
 class AggregationCalls(Calls):
-    """Calls about aggregated solutions."""
+    """Calls about aggregated solutions; their model is imported when it is used."""
 
     def aggregate_by_pool(
         self,
@@ -40,6 +43,8 @@ class AggregationCalls(Calls):
         answer_weight_skill_id: str | None = None,
     ) -> AggregatedSolution:
         """Return what the accepted answers to one task add up to; see `aggregate_by_pool`."""
+        from toloka_airflow.api.models.aggregation import AggregatedSolution
+
         body = {"task_id": checked_id("task_id", task_id), **_form(pool_id, type, fields, answer_weight_skill_id)}
         # Sent again if need be: aggregating twice changes nothing.
         path = "/aggregated-solutions/aggregate-by-task"
@@ -47,6 +52,8 @@ class AggregationCalls(Calls):
 
     def list_aggregated_solutions(self, operation_id: str, **filters: Any) -> Iterator[AggregatedSolution]:
         """Iterate over the results of an aggregation that succeeded."""
+        from toloka_airflow.api.models.aggregation import AggregatedSolution
+
         path = object_path("/aggregated-solutions", operation_id=operation_id)
         return self._list(path, AggregatedSolution, filters, key="task_id")
 

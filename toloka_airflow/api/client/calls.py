@@ -116,6 +116,32 @@ class Calls:
         """
         return self._transport.server_time()
 
+    def call(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """
+        Send any call, with the same credentials, time limits, retries and errors as the others.
+
+        GET, PUT, PATCH and DELETE are repeated after a lost answer, and so are the POSTs that open, close or archive;
+        other POSTs only if the server cannot have received them.
+
+        :param method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+        :param path: Path below ``/api/v1``, such as ``/pools/21``; or a full one that begins with ``/api/``. Each part
+            is quoted.
+        :param json: What to send.
+        :param params: Query; ``None`` is left out, dates are written in UTC, lists with commas, booleans in lower case.
+        :return: The JSON of the answer; ``None`` for an empty one (204).
+        :raises ValueError: If an argument cannot be used; nothing is sent.
+        """
+        from toloka_airflow.api import free_calls
+
+        method, path = free_calls.checked_method(method), free_calls.checked_path(path)
+        return self._transport.request(
+            method,
+            path,
+            params=query_of(free_calls.checked_params(params)),
+            body=free_calls.checked_json(json),
+            repeatable=free_calls.is_repeatable(method, path),
+        )
+
     def _get(self, path: str) -> Any:
         return self._transport.request("GET", path)
 

@@ -88,24 +88,6 @@ class AssignmentStatus(ApiEnum):
 
 
 @dataclass(frozen=True)
-class Requester:
-    """The account that a token belongs to; ``balance`` is in US dollars."""
-
-    id: str
-    balance: Decimal | None
-    name: str
-    raw: Raw = field(repr=False, compare=False)
-
-    @classmethod
-    def from_api(cls, raw: Raw) -> Self:
-        """Read the answer of ``GET /requester``."""
-        account_id = read_id(raw)
-        names = raw.get("public_name") or {}
-        name = names.get("EN") or next(iter(names.values()), "") if isinstance(names, Mapping) else names
-        return cls(id=account_id, balance=read_decimal(raw.get("balance")), name=str(name), raw=raw)
-
-
-@dataclass(frozen=True)
 class Project:
     """What kind of task people get."""
 
@@ -181,7 +163,7 @@ class Pool(Training):
 
     @property
     def highest_reward(self) -> Decimal:
-        """What an answer costs at the most, in US dollars, without Toloka's fee: with dynamic pricing it depends."""
+        """What an answer costs at the most, without Toloka's fee: with dynamic pricing it depends."""
         offers = [self.raw, *read_objects(read_object(self.raw, "dynamic_pricing_config"), "intervals")]
         return max(read_decimal(offer.get("reward_per_assignment")) or Decimal(0) for offer in offers)
 
@@ -258,7 +240,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One person's answers to a task suite; ``reward`` is in US dollars."""
+    """One person's answers to a task suite; ``reward`` is in the currency of the account."""
 
     id: str
     pool_id: str
@@ -282,28 +264,6 @@ class Assignment:
             reward=read_decimal(raw.get("reward")),
             tasks=[Task.from_api({"pool_id": raw["pool_id"], **task}) for task in read_objects(raw, "tasks")],
             solutions=[read_object(solution, "output_values") for solution in read_objects(raw, "solutions")],
-            raw=raw,
-        )
-
-
-@dataclass(frozen=True)
-class AggregatedSolution:
-    """The answer that several people's answers add up to; ``confidence`` is between 0 and 1."""
-
-    task_id: str
-    pool_id: str
-    confidence: float | None
-    output_values: Raw
-    raw: Raw = field(repr=False, compare=False)
-
-    @classmethod
-    def from_api(cls, raw: Raw) -> Self:
-        """Read one aggregated solution as the API answers it."""
-        return cls(
-            task_id=read_id(raw, "task_id"),
-            pool_id=read_id(raw, "pool_id"),
-            confidence=raw.get("confidence"),
-            output_values=read_object(raw, "output_values"),
             raw=raw,
         )
 
