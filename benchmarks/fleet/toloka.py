@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from toloka_airflow.emulator.people.crowd import CrowdSettings
-from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.runner import configuration
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.clock import format_date, parse_date

@@ -16,6 +16,7 @@ from schemathesis import GenerationMode, checks  # noqa: E402
 from schemathesis.specs.openapi import checks as rules  # noqa: E402
 
 from toloka_airflow.emulator.http.openapi import document  # noqa: E402
+from toloka_airflow.emulator.resources import attachments  # noqa: E402
 from toloka_airflow.emulator.server import EmulatorServer  # noqa: E402
 
 WANTED_REQUESTS = 5_000
@@ -52,7 +53,14 @@ POOL = {
 }
 TRAINING = {"private_name": "School", "inherited_instructions": True, "training_tasks_in_task_suite_count": 2}
 PAUSES = (0, 1, 900)
-NOUNS = {"pool_id": "pools", "project_id": "projects", "task_id": "tasks"}
+NOUNS = {
+    "pool_id": "pools",
+    "project_id": "projects",
+    "task_id": "tasks",
+    "user_id": "people",
+    "skill_id": "skills",
+    "assignment_id": "assignments",
+}
 CHANCES = st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 1), st.integers(0, 99))
 
 
@@ -89,6 +97,24 @@ class Target:
         weights = {"pool_id": pools[2], "type": "DAWID_SKENE", "fields": [{"name": "result"}]}
         self.post("/aggregated-solutions/aggregate-by-pool", weights)
         self.server.clock.advance(3600)
+        self.add_people(pools[4])
+
+    def add_people(self, pool_id: str) -> None:
+        """Let there be a bit of everything about people."""
+        with self.server.world.up_to_date() as world:
+            assignment = world.pools[pool_id].assignments[0]
+            attachments.add(world, assignment, "cat.png", "image/png", b"cat")
+        user_id = assignment.user_id
+        skill_id = self.post("/skills", {"name": "Cats"})["id"]
+        self.put("/user-skills", {"skill_id": skill_id, "user_id": user_id, "value": 50})
+        self.put("/user-restrictions", {"scope": "ALL_PROJECTS", "user_id": user_id})
+        self.post("/user-bonuses", {"user_id": user_id, "amount": 1, "without_message": True})
+        message = {"topic": {"EN": "a"}, "text": {"EN": "b"}, "recipients_select_type": "DIRECT"}
+        self.post("/message-threads/compose", message | {"recipients_ids": [user_id]})
+
+    def put(self, path: str, body: Any) -> None:
+        answer = self.session.put(f"{self.server.url}/api/v1{path}", json=body, timeout=10)
+        assert answer.status_code == 201, answer.text
 
     def ids(self, path: str) -> list[str]:
         """Return the ids of what a path is about."""
@@ -97,6 +123,7 @@ class Target:
             "pools": [pool.id for pool in world.pools.values() if not pool.is_training],
             "trainings": [pool.id for pool in world.pools.values() if pool.is_training],
             "aggregated-solutions": world.operations,
+            "user-metadata": world.people,
         }
         noun = path.removeprefix("/api/v1/").partition("/")[0]
         found = by_noun.get(noun, getattr(world, noun.replace("-", "_"), []))

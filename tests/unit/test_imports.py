@@ -80,40 +80,25 @@ api.timed_session                 |                                             
 emulator.__init__                 |                                                   |                  |
 emulator.__main__                 | emulator.people emulator.server                   |                  |
 emulator.pytest_plugin            | emulator.server                                   | pytest           |
-emulator.server                   | emulator.http emulator.http.guard emulator.rules  |                  |
-                                  | emulator.runner emulator.world                    |                  |
-                                  | emulator.world.seed emulator.world.snapshot       |                  |
-                                  | emulator.world.world (emulator.people)            |                  |
+emulator.server                   | emulator.http emulator.http.guard                 |                  |
+                                  | emulator.resources emulator.runner                |                  |
+                                  | emulator.simulation                               |                  |
+                                  | emulator.world (emulator.people)                  |                  |
 emulator.runner                   | emulator.http (emulator.http.guard)               | uvicorn          | starlette
-                                  | (emulator.world.world)                            |                  |
+                                  | (emulator.simulation)                             |                  |
 emulator.http                     | emulator.calls emulator.forms emulator.http.guard | starlette        |
-                                  | emulator.resources emulator.rules emulator.world  |                  |
-                                  | emulator.world.seed emulator.world.snapshot       |                  |
-                                  | (emulator.world.world)                            |                  |
-emulator.http.guard               |                                                   |                  | starlette
-emulator.world.world              | emulator.courier emulator.people emulator.rules   |                  |
-                                  | emulator.world emulator.world.seed                |                  |
-emulator.world.seed               | emulator.forms emulator.resources emulator.rules  |                  |
-                                  | emulator.world emulator.world.snapshot            |                  |
-                                  | (emulator.world.world)                            |                  |
-emulator.world.snapshot           | emulator.forms emulator.people emulator.resources |                  |
-                                  | emulator.rules emulator.world                     |                  |
-                                  | emulator.world.stored                             |                  |
-                                  | (emulator.world.world)                            |                  |
-emulator.world.stored             | emulator.people emulator.resources emulator.rules |                  |
+                                  | emulator.resources emulator.simulation            |                  |
                                   | emulator.world                                    |                  |
-emulator.people                   | emulator.rules emulator.world                     |                  |
-                                  | (emulator.world.world)                            |                  |
+emulator.http.guard               |                                                   |                  | starlette
+emulator.simulation               | emulator.forms emulator.people emulator.resources |                  |
+                                  | emulator.world                                    |                  |
+emulator.people                   | emulator.resources emulator.world                 |                  |
 emulator.resources                | emulator.calls emulator.courier emulator.forms    |                  |
-                                  | emulator.rules emulator.world                     |                  |
-                                  | (emulator.world.world)                            |                  |
+                                  | emulator.world                                    |                  |
 emulator.calls                    | emulator.world (emulator.forms)                   |                  |
-                                  | (emulator.world.world)                            |                  |
-emulator.rules                    | emulator.courier emulator.forms emulator.world    |                  |
-                                  | (emulator.world.world)                            |                  |
 emulator.forms                    | emulator.world                                    |                  |
-emulator.courier                  | (emulator.world)                                  |                  |
-emulator.world                    | (emulator.rules)                                  |                  |
+emulator.world                    | emulator.courier                                  |                  |
+emulator.courier                  |                                                   |                  |
 """
 
 OURS, ANNOTATIONS, AT_IMPORT, LATER = "of ours", "of ours, for annotations", "at import", "later"

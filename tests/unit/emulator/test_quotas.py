@@ -6,9 +6,9 @@ import sys
 import pytest
 import requests
 
-from toloka_airflow.emulator.rules import quotas
-from toloka_airflow.emulator.rules.quotas import QUOTAS, REQUESTS_PER_SECOND, Counters, Quota
+from toloka_airflow.emulator.world import quotas
 from toloka_airflow.emulator.world.errors import Refusal
+from toloka_airflow.emulator.world.quotas import QUOTAS, REQUESTS_PER_SECOND, Counters, Quota
 
 HOUR = 3600
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from toloka_airflow.emulator.people.crowd import CrowdSettings
-from toloka_airflow.emulator.rules.webhooks import parcel
+from toloka_airflow.emulator.resources.webhooks import parcel
 from toloka_airflow.emulator.world.entities import Subscription
 
 HANG = 60

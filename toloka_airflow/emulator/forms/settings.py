@@ -79,7 +79,10 @@ SEED: Form = {
     "truth": Field("array"),
     "operations": OBJECTS,
     "faults": OBJECTS,
+    "skills": OBJECTS,
     "projects": OBJECTS,
+    "user_skills": OBJECTS,
+    "user_restrictions": OBJECTS,
     "webhooks": OBJECTS,
 }
 

@@ -19,7 +19,7 @@ from toloka_airflow.emulator.calls.handling import Answer, Call, File, Handler, 
 from toloka_airflow.emulator.http.guard import Guard
 from toloka_airflow.emulator.http.openapi import document
 from toloka_airflow.emulator.http.pages import page_routes
-from toloka_airflow.emulator.http.steering import STEERING
+from toloka_airflow.emulator.http.steering import STEERING, SteeringHandler
 from toloka_airflow.emulator.resources.routes import HANDLERS, STAGING_HANDLERS
 from toloka_airflow.emulator.world.clock import SECOND, format_http_date
 from toloka_airflow.emulator.world.errors import DEFAULT_CODES, Refusal, SilentRefusal, error_body, invalid, problem
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from toloka_airflow.emulator.simulation.simulation import Simulation
     from toloka_airflow.emulator.world.entities import Json
     from toloka_airflow.emulator.world.faults import Fault
     from toloka_airflow.emulator.world.world import World
@@ -45,11 +46,13 @@ API_ROUTES = (*((method, API + path) for method, path in HANDLERS), *STAGING_HAN
 """Method and path of all that the API has."""
 
 
-def create_app(world: World, guard: Guard | None = None) -> Starlette:
+def create_app(world: Simulation, guard: Guard | None = None) -> Starlette:
     """Return the ASGI application over a world; without a guard, for programs on this machine."""
     modelled = {(method, API + path): _counted(method, path, handler) for (method, path), handler in HANDLERS.items()}
     modelled |= STAGING_HANDLERS
-    steering = {(method, STEERING_PREFIX + path): handler for (method, path), handler in STEERING.items()}
+    steering: dict[tuple[str, str], SteeringHandler] = {
+        (method, STEERING_PREFIX + path): handler for (method, path), handler in STEERING.items()
+    }
     steering["GET", f"{STEERING_PREFIX}/openapi.json"] = _get_document
     api = [_route(ApiEndpoint, world, path, methods) for path, methods in _by_path(modelled)]
     steer = [_route(SteeringEndpoint, world, path, methods) for path, methods in _by_path(steering)]
@@ -61,7 +64,7 @@ def create_app(world: World, guard: Guard | None = None) -> Starlette:
     )
 
 
-async def _crashed(world: World, request: Request, exc: Exception) -> Response:
+async def _crashed(world: Simulation, request: Request, exc: Exception) -> Response:
     return _json(500, error_body(world.ids.request(), "INTERNAL_ERROR", f"Error in the emulator: {exc!r}"))
 
 
@@ -79,22 +82,22 @@ def _get_document(world: World, call: Call) -> Answer:
     return Answer(200, document())
 
 
-def _by_path(handlers: Mapping[tuple[str, str], Handler]) -> list[tuple[str, dict[str, Handler]]]:
-    by_path: dict[str, dict[str, Handler]] = {}
+def _by_path(handlers: Mapping[tuple[str, str], SteeringHandler]) -> list[tuple[str, dict[str, SteeringHandler]]]:
+    by_path: dict[str, dict[str, SteeringHandler]] = {}
     for (method, path), handler in handlers.items():
         by_path.setdefault(path, {})[method] = handler
     # What clients ask for most is found first; else a fixed word wins over an id in the same place.
     return sorted(by_path.items(), key=lambda item: (item[0] != POLLED, item[0].replace("{", "\x7f")))
 
 
-def _route(endpoint: type[Endpoint], world: World, path: str, methods: dict[str, Handler]) -> Route:
+def _route(endpoint: type[Endpoint], world: Simulation, path: str, methods: dict[str, SteeringHandler]) -> Route:
     return Route(path, endpoint(world, methods))
 
 
 class Guarded:
     """Refuse requests that the guard objects to, before anything is done."""
 
-    def __init__(self, app: ASGIApp, world: World, guard: Guard) -> None:
+    def __init__(self, app: ASGIApp, world: Simulation, guard: Guard) -> None:
         self.app = app
         self.world = world
         self.guard = guard
@@ -127,7 +130,7 @@ class TrailingSlash:
 class Endpoint:
     """One path of the server; `methods` has the handler of each method, and none at all is an unknown path."""
 
-    def __init__(self, world: World, methods: Mapping[str, Handler]) -> None:
+    def __init__(self, world: Simulation, methods: Mapping[str, SteeringHandler]) -> None:
         self.world = world
         self.methods = methods
 

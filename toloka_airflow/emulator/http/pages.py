@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from toloka_airflow.emulator.rules.pools import summary
+from toloka_airflow.emulator.resources.pools.pools import summary
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.people.profiles import profile_of
 from toloka_airflow.emulator.people.truth import Truth, wrong
-from toloka_airflow.emulator.rules import assignments, overlaps, pools, suites, trainings
+from toloka_airflow.emulator.resources import assignments, overlaps, suites
+from toloka_airflow.emulator.resources.pools import pools, trainings
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
 from toloka_airflow.emulator.world.items import Part
+from toloka_airflow.emulator.world.world import World
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.people.profiles import Profile
     from toloka_airflow.emulator.world.entities import Json, Pool
     from toloka_airflow.emulator.world.items import Assignment, Task
-    from toloka_airflow.emulator.world.world import Action, World
+    from toloka_airflow.emulator.world.world import Action
 
 MAX_SIZE = 100_000
 MAX_SHARED = 1_000
@@ -109,12 +110,10 @@ class Crowd:
         self._people: list[Person] = []
         self._begin: int | None = None
         self._answers: dict[str, Json] = {}
-        self._by_id: dict[str, Person] = {}
         self._grow()
 
     def listen(self) -> None:
-        """Take note of everything that makes work, and of who is there."""
-        self._by_id = {person.user_id: person for person in self._people}
+        """Take note of everything that makes work."""
         for event in MAKE_WORK:
             self._world.listen(event, self._work_appeared)
 
@@ -122,11 +121,6 @@ class Crowd:
     def user_ids(self) -> list[str]:
         """Return the ids of the people, as `reserved_for` and `unavailable_for` name them."""
         return [person.user_id for person in self._people[: self.settings.size]]
-
-    def profile(self, user_id: str) -> Profile | None:
-        """Return what is known of a person, also of those who take no more suites; None if there is no such person."""
-        person = self._by_id.get(user_id)
-        return None if person is None else profile_of(self._world.seed, person.number)
 
     def change(self, **settings: Any) -> None:
         """Change some settings; who is surplus then ends the suite at hand and takes no other."""
@@ -140,9 +134,8 @@ class Crowd:
             # One generator per person: a larger crowd has the same people in it, and some more.
             random = Random(f"{self._world.seed}:person:{number}")
             user_id = f"{random.getrandbits(128):032x}"
-            person = Person(number, user_id, random.random(), random.random())
-            self._people.append(person)
-            self._by_id[user_id] = person
+            self._people.append(Person(number, user_id, random.random(), random.random()))
+            self._world.people[user_id] = profile_of(self._world.seed, number)
 
     def _work_appeared(self, facts: Json) -> None:
         pool = self._world.pools.get(facts.get("pool_id", ""))
@@ -258,24 +251,30 @@ def _mix(pool: Pool) -> tuple[int, int, int]:
     return mixer["real_tasks_count"], mixer["golden_tasks_count"], mixer["training_tasks_count"]
 
 
-def _begin(world: World) -> None:
+class PeopledWorld(World):
+    """A world with a crowd in it."""
+
+    crowd: Crowd
+
+
+def _begin(world: PeopledWorld) -> None:
     world.crowd.wake()
 
 
-def _look_for_work(world: World, person: Person) -> None:
+def _look_for_work(world: PeopledWorld, person: Person) -> None:
     world.crowd.look_for_work(person)
 
 
-def _submit(world: World, person: Person, assignment: Assignment) -> None:
+def _submit(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.submit(world, assignment, world.crowd.answers(person, assignment))
     world.crowd.look_for_work(person)
 
 
-def _skip(world: World, person: Person, assignment: Assignment) -> None:
+def _skip(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.skip(world, assignment)
     world.crowd.look_for_work(person)
 
 
-def _expire(world: World, person: Person, assignment: Assignment) -> None:
+def _expire(world: PeopledWorld, person: Person, assignment: Assignment) -> None:
     assignments.expire(world, assignment)
     world.crowd.look_for_work(person)

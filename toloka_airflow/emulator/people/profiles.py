@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
 from random import Random
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from toloka_airflow.emulator.world.entities import Json
+from toloka_airflow.emulator.world.people import Profile
 
 # Languages by country: the first of each, or both, are known to who lives there.
 COUNTRIES: dict[str, tuple[str, str]] = {
@@ -32,40 +28,6 @@ DEVICES: tuple[tuple[str, str, tuple[int, int]], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Profile:
-    """What is known of a person; two letters stand for a country or a language."""
-
-    country: str
-    languages: tuple[str, ...]
-    device_category: str
-    os_family: str
-    os_version: tuple[int, int]
-
-    @property
-    def is_mobile(self) -> bool:
-        """Say whether the person works in the app."""
-        return self.device_category != "PERSONAL_COMPUTER"
-
-    @property
-    def attributes(self) -> Json:
-        """Return what is known of place and device."""
-        major, minor = self.os_version
-        return {
-            "country_by_phone": self.country,
-            "country_by_ip": self.country,
-            "client_type": "TOLOKA_APP" if self.is_mobile else "BROWSER",
-            "user_agent_type": "OTHER" if self.is_mobile else "BROWSER",
-            "device_category": self.device_category,
-            "os_family": self.os_family,
-            "os_version": float(f"{major}.{minor}") if minor else major,
-            "os_version_major": major,
-            "os_version_minor": minor,
-            "os_version_bugfix": 0,
-        }
-
-
-@cache
 def profile_of(seed: int, number: int) -> Profile:
     """Return the profile of a person of the crowd; the same seed gives the same ones."""
     random = Random(f"{seed}:profile:{number}")

@@ -19,10 +19,10 @@ from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, 
 from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Listing
 from toloka_airflow.emulator.forms.fields import FLAG, ID, OBJECT, TEXTS, must
 from toloka_airflow.emulator.forms.schema import REQUIRED, Field, Form, checked
-from toloka_airflow.emulator.rules.people import check_user
-from toloka_airflow.emulator.rules.quotas import MESSAGE_TO_ALL, MESSAGE_TO_CHOSEN
+from toloka_airflow.emulator.resources.people import check_user
 from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 from toloka_airflow.emulator.world.people import MessageThread
+from toloka_airflow.emulator.world.quotas import MESSAGE_TO_ALL, MESSAGE_TO_CHOSEN
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json

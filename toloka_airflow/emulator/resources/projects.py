@@ -10,7 +10,7 @@ from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, 
 from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Attribute, Listing
 from toloka_airflow.emulator.forms.fields import FLAG, METADATA, OBJECT, READ_ONLY, TEXT, must
 from toloka_airflow.emulator.forms.schema import Field, Form, checked
-from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.world.entities import Json, Operation, PoolStatus, Project, ProjectStatus
 from toloka_airflow.emulator.world.errors import Refusal, wrong_status
 

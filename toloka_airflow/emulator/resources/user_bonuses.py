@@ -23,10 +23,16 @@ from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, 
 from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Attribute, Listing
 from toloka_airflow.emulator.forms.fields import FLAG, ID, READ_ONLY, TEXT, TEXTS, must
 from toloka_airflow.emulator.forms.schema import ABSENT, REQUIRED, Field, Form, examine
-from toloka_airflow.emulator.resources.task_calls import read_upload
-from toloka_airflow.emulator.rules import operations
-from toloka_airflow.emulator.rules.people import check_user
-from toloka_airflow.emulator.rules.uploads import Checked, Options, by_position, counters, without_marks
+from toloka_airflow.emulator.resources import operations
+from toloka_airflow.emulator.resources.people import check_user
+from toloka_airflow.emulator.resources.uploads import (
+    Checked,
+    Options,
+    by_position,
+    counters,
+    read_upload,
+    without_marks,
+)
 from toloka_airflow.emulator.world.errors import BareRefusal, Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.people import UserBonus
 

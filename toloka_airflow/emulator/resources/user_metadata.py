@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING
 
 from toloka_airflow.emulator.calls import describing
 from toloka_airflow.emulator.calls.describing import Description, Descriptions, closed, many, ref
-from toloka_airflow.emulator.calls.handling import Answer, Call, Routes
-from toloka_airflow.emulator.world.errors import Refusal
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json
+    from toloka_airflow.emulator.world.people import Profile
     from toloka_airflow.emulator.world.world import World
 
 
 def _get(world: World, call: Call) -> Answer:
-    profile = world.crowd.profile(call.id)
-    if profile is None:
-        raise Refusal("DOES_NOT_EXIST")
+    profile: Profile = found(world.people, call.id)
     body = {
         "id": call.id,
         "country": profile.country,

@@ -11,7 +11,7 @@ from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, 
 from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Attribute, Listing
 from toloka_airflow.emulator.forms.fields import ID, READ_ONLY, TEXT, must
 from toloka_airflow.emulator.forms.schema import ABSENT, REQUIRED, Field, Form, checked
-from toloka_airflow.emulator.rules.people import check_user
+from toloka_airflow.emulator.resources.people import check_user
 from toloka_airflow.emulator.world.clock import parse_date
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.people import Scope, UserRestriction

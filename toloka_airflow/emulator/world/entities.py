@@ -14,7 +14,6 @@ from toloka_airflow.emulator.world.supply import Supply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from toloka_airflow.emulator.rules.trainings import Lesson
     from toloka_airflow.emulator.world.items import Assignment, Item, Suite, Task
 
 Json = dict[str, Any]
@@ -123,6 +122,21 @@ class Operation:
         if self.details is not None:
             shown["details"] = self.details
         return shown
+
+
+@dataclass(slots=True)
+class Lesson:
+    """What one person did in a training: answers to tasks of known solution count, right or wrong."""
+
+    suites: int = 0
+    tasks: int = 0
+    known: int = 0
+    right: int = 0
+
+    @property
+    def skill(self) -> float:
+        """Return the percentage of right answers."""
+        return 100 * self.right / self.known if self.known else 100.0
 
 
 @dataclass(slots=True, eq=False)

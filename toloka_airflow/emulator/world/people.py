@@ -12,6 +12,40 @@ from toloka_airflow.emulator.world.clock import format_dates
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json
 
+
+@dataclass(frozen=True)
+class Profile:
+    """What is known of a person; two letters stand for a country or a language."""
+
+    country: str
+    languages: tuple[str, ...]
+    device_category: str
+    os_family: str
+    os_version: tuple[int, int]
+
+    @property
+    def is_mobile(self) -> bool:
+        """Say whether the person works in the app."""
+        return self.device_category != "PERSONAL_COMPUTER"
+
+    @property
+    def attributes(self) -> Json:
+        """Return what is known of place and device."""
+        major, minor = self.os_version
+        return {
+            "country_by_phone": self.country,
+            "country_by_ip": self.country,
+            "client_type": "TOLOKA_APP" if self.is_mobile else "BROWSER",
+            "user_agent_type": "OTHER" if self.is_mobile else "BROWSER",
+            "device_category": self.device_category,
+            "os_family": self.os_family,
+            "os_version": float(f"{major}.{minor}") if minor else major,
+            "os_version_major": major,
+            "os_version_minor": minor,
+            "os_version_bugfix": 0,
+        }
+
+
 SKILL_DEFAULTS: dict[str, Any] = {"hidden": True, "deprecated": False}
 
 
@@ -158,12 +192,13 @@ class MessageThread:
         """Return the thread as the API shows it."""
         requester = {**owner, "role": "REQUESTER"}
         people = [{"id": user_id, "role": "USER"} for user_id in self.compose_details.get("recipients_ids", [])]
-        messages = [{"text": text, "from": requester, **format_dates(created=sent)} for text, sent in self.messages]
+        newest_first = reversed(self.messages)
+        messages = [{"text": text, "from": requester, **format_dates(created=sent)} for text, sent in newest_first]
         return {
             "id": self.id,
             "topic": self.topic,
             "interlocutors_inlined": True,
-            "interlocutors": [requester, *people],
+            "interlocutors": sorted([requester, *people], key=lambda person: str(person["id"])),
             "messages_inlined": True,
             "messages": messages,
             "compose_details": self.compose_details,

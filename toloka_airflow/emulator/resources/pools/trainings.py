@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from toloka_airflow.emulator.world.entities import Lesson
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json, Pool
     from toloka_airflow.emulator.world.items import Assignment
     from toloka_airflow.emulator.world.world import World
-
-
-@dataclass(slots=True)
-class Lesson:
-    """What one person did in a training: answers to tasks of known solution count, right or wrong."""
-
-    suites: int = 0
-    tasks: int = 0
-    known: int = 0
-    right: int = 0
-
-    @property
-    def skill(self) -> float:
-        """Return the percentage of right answers."""
-        return 100 * self.right / self.known if self.known else 100.0
 
 
 def required_id(body: Json) -> str | None:

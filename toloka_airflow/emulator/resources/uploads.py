@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.rules import operations, overlaps, pools
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import Description, Descriptions, many, parameter, ref, request, some_of
+from toloka_airflow.emulator.calls.handling import Answer, Call, Handler, Routes, found
+from toloka_airflow.emulator.resources import operations, overlaps
+from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 
 if TYPE_CHECKING:
+    from toloka_airflow.emulator.forms.schema import Form
     from toloka_airflow.emulator.world.entities import Json, Operation, Pool
     from toloka_airflow.emulator.world.items import Item
     from toloka_airflow.emulator.world.world import World
 
+PATCH_FLAGS = ("open_pool",)
+UPLOAD_FLAGS = ("async_mode", "skip_invalid_items", "allow_defaults", "open_pool")
 MAX_SYNCHRONOUS = 5000
 # Of one request, each summed over all its tasks.
 MAX_BYTES = {"input_values": 1_048_576, "output_values": 4_194_304}
@@ -206,3 +214,95 @@ def _open_step(world: World, pool: Pool) -> Json:
 def by_position(problems: dict[int, Problems]) -> Json:
     """Return what is wrong with the items, as an answer tells it."""
     return {str(position): by_field for position, by_field in problems.items()}
+
+
+def _upload(world: World, call: Call, *, kind: Kind) -> Answer:
+    options, is_async, operation_id = read_upload(call.query, UPLOAD_FLAGS)
+    if not is_async:
+        return Answer(201, create(world, kind, call.body, options))
+    return Answer(202, create_later(world, kind, call.body, options, operation_id).view(world.now))
+
+
+def read_upload(query: Mapping[str, str], names: tuple[str, ...]) -> tuple[Options, bool, str | None]:
+    """Return how items are to be created, whether as an operation, and the id that it is to have."""
+    query = dict(query)
+    operation_id = query.pop("operation_id", None)
+    flags = _flags(query, names)
+    if operation_id is not None and not _is_uuid(operation_id):
+        raise invalid({"operation_id": problem("UUID_EXPECTED", "Value must be a UUID")})
+    is_async = flags.pop("async_mode")
+    return Options(**flags), is_async, operation_id
+
+
+def _flags(query: Mapping[str, str], names: tuple[str, ...]) -> dict[str, bool]:
+    problems: Problems = {}
+    for name, text in query.items():
+        if name not in names:
+            problems[name] = problem("VALUE_NOT_ALLOWED", "Unknown parameter")
+        elif text not in ("true", "false"):
+            problems[name] = problem("BOOLEAN_EXPECTED", "Value must be true or false")
+    if problems:
+        raise invalid(problems)
+    return {name: query.get(name) == "true" for name in names}
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower() or uuid.UUID(text).hex == text.lower()
+    except ValueError:
+        return False
+
+
+Change = Callable[["World", Any, object], Any]
+
+
+def _change(world: World, call: Call, *, things: str, change: Change) -> Answer:
+    opens = _flags(call.query, PATCH_FLAGS)["open_pool"]
+    thing = found(getattr(world, things), call.id)
+    if opens:
+        pools.check_can_open(world, thing.pool)
+    changed = change(world, thing, call.body)
+    if opens:
+        pools.open_now(world, thing.pool)
+    return Answer(200, changed.view())
+
+
+def _get(world: World, call: Call, *, things: str) -> Answer:
+    return Answer(200, found(getattr(world, things), call.id).view())
+
+
+def routes(prefix: str, things: str, kind: Kind, listing: Handler, change: Change, set_or_min: Change) -> Routes:
+    """Return the calls of one kind."""
+    return {
+        ("POST", prefix): partial(_upload, kind=kind),
+        ("GET", prefix): listing,
+        ("GET", f"{prefix}/{{id}}"): partial(_get, things=things),
+        ("PATCH", f"{prefix}/{{id}}"): partial(_change, things=things, change=change),
+        ("PATCH", f"{prefix}/{{id}}/set-overlap-or-min"): partial(_change, things=things, change=set_or_min),
+    }
+
+
+QUERY: tuple[Json, ...] = (
+    parameter("operation_id", {"type": "string", "format": "uuid"}),
+    *(parameter(name, describing.FLAG) for name in UPLOAD_FLAGS),
+)
+
+
+def _uploaded(name: str) -> Json:
+    return {"oneOf": [ref(name), some_of(name)]}
+
+
+def descriptions(prefix: str, name: str, form: Form, change: Form, listing: Description) -> Descriptions:
+    """Describe the calls of one kind."""
+    item = request(form, extra="__")
+    some_or_one = {"oneOf": [item, many(item) | {"minItems": 1}]}
+    opens = (parameter("open_pool", describing.FLAG),)
+    return {
+        ("POST", prefix): Description({201: _uploaded(name), 202: ref("Operation")}, body=some_or_one, query=QUERY),
+        ("GET", prefix): listing,
+        ("GET", f"{prefix}/{{id}}"): Description({200: ref(name)}),
+        ("PATCH", f"{prefix}/{{id}}"): Description({200: ref(name)}, body=request(change), query=opens),
+        ("PATCH", f"{prefix}/{{id}}/set-overlap-or-min"): Description(
+            {200: ref(name)}, body=request(overlaps.SET_OR_LEAST), query=opens
+        ),
+    }

@@ -10,9 +10,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from toloka_airflow.emulator.courier import Outcome, Parcel
-from toloka_airflow.emulator.forms.documents import WEBHOOK
-from toloka_airflow.emulator.forms.schema import examine
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import (
+    Description,
+    Descriptions,
+    closed,
+    list_of,
+    many,
+    ref,
+    request,
+    some_of,
+    value_of,
+    view,
+)
+from toloka_airflow.emulator.calls.handling import Answer, Call, Later, Routes, found, page
+from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Attribute, Listing
+from toloka_airflow.emulator.courier import TIMEOUT, Outcome, Parcel
+from toloka_airflow.emulator.forms.fields import ID, READ_ONLY, TEXT, must
+from toloka_airflow.emulator.forms.schema import Field, Form, examine
 from toloka_airflow.emulator.world.clock import MINUTE, SECOND, format_date
 from toloka_airflow.emulator.world.entities import Json, Notification, Subscription
 from toloka_airflow.emulator.world.errors import Problems, invalid, problem
@@ -33,6 +48,28 @@ TYPES = {
     "assignment.accepted": "ASSIGNMENT_APPROVED",
     "assignment.rejected": "ASSIGNMENT_REJECTED",
 }
+
+FORM: Form = {
+    "webhook_url": must(TEXT),
+    "event_type": Field("string", required=True, choices=tuple(TYPES.values())),
+    "pool_id": must(ID),
+    "secret_key": TEXT,
+    "id": READ_ONLY,
+    "created": READ_ONLY,
+}
+
+
+LISTING = Listing(
+    exact={
+        "event_type": Attribute(lambda subscription: subscription.event_type),
+        "pool_id": Attribute(lambda subscription: subscription.pool_id),
+    },
+    ranges=ID_AND_CREATED,
+    sorts=ID_AND_CREATED,
+    created_in_order=False,
+)
+
+
 TEST = "TEST_EVENT"
 URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 KEY_VERSION = 1
@@ -62,7 +99,7 @@ def put_all(world: World, items: list[Any]) -> Json:
 
 
 def _examined(world: World, body: object) -> tuple[Json, Problems]:
-    clean, problems = examine(body, WEBHOOK)
+    clean, problems = examine(body, FORM)
     # What is no object has no fields that could be looked at.
     readable = clean.keys() - problems.keys()
     if "pool_id" in readable and clean["pool_id"] not in world.pools:
@@ -225,3 +262,70 @@ def _push_result(event: Json, outcome: Outcome, moment: int) -> Json:
         "uuids": [event["uuid"]],
     }
     return {name: value for name, value in result.items() if value is not None}
+
+
+def _put_webhooks(world: World, call: Call) -> Answer:
+    if isinstance(call.body, list):
+        return Answer(200, put_all(world, call.body))
+    subscription, is_new = put(world, call.body)
+    return Answer(201 if is_new else 200, subscription.view())
+
+
+def _list_webhooks(world: World, call: Call) -> Answer:
+    things = world.subscriptions.values()
+    return page(LISTING, call, things, lambda subscription: subscription.view())
+
+
+def _get_webhook(world: World, call: Call) -> Answer:
+    return Answer(200, found(world.subscriptions, call.id).view())
+
+
+def _delete_webhook(world: World, call: Call) -> Answer:
+    del world.subscriptions[found(world.subscriptions, call.id).id]
+    return Answer(204)
+
+
+def _test_webhook(world: World, call: Call) -> Later:
+    results: list[Json] = []
+    event_id = test(world, found(world.subscriptions, call.id), results.append)
+    given_up = {"success": False, "errorType": "REQUEST_TIMEOUT", "uuids": [event_id]}
+    return Later(lambda: bool(results), 2 * TIMEOUT, lambda: Answer(200, results[0] if results else given_up))
+
+
+ROUTES: Routes = {
+    ("PUT", "/webhook-subscriptions"): _put_webhooks,
+    ("GET", "/webhook-subscriptions"): _list_webhooks,
+    ("GET", "/webhook-subscriptions/{id}"): _get_webhook,
+    ("DELETE", "/webhook-subscriptions/{id}"): _delete_webhook,
+    ("POST", "/webhook-subscriptions/{id}/test"): _test_webhook,
+}
+
+DESCRIPTIONS: Descriptions = {
+    ("PUT", "/webhook-subscriptions"): Description(
+        {
+            200: {"oneOf": [ref("WebhookSubscription"), some_of("WebhookSubscription")]},
+            201: ref("WebhookSubscription"),
+        },
+        body={"oneOf": [request(FORM), many(request(FORM))]},
+    ),
+    ("GET", "/webhook-subscriptions"): list_of("WebhookSubscription", LISTING),
+    ("GET", "/webhook-subscriptions/{id}"): Description({200: ref("WebhookSubscription")}),
+    ("DELETE", "/webhook-subscriptions/{id}"): Description({204: None}),
+    ("POST", "/webhook-subscriptions/{id}/test"): Description({200: ref("PushResult")}),
+}
+
+SCHEMAS: Json = {
+    "WebhookSubscription": closed(
+        describing.READ_ONLY | {name: value_of(FORM[name], view) for name in ("webhook_url", "event_type", "pool_id")}
+    ),
+    "PushResult": closed(
+        {
+            "success": describing.FLAG,
+            "responseReceivedAt": describing.DATE,
+            "errorType": describing.TEXT,
+            "originalStatusCode": {"type": "integer"},
+            "uuids": many(describing.TEXT),
+        },
+        ("success", "uuids"),
+    ),
+}

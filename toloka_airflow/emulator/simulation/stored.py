@@ -8,35 +8,38 @@ from random import Random
 
 from toloka_airflow.emulator.people import crowd
 from toloka_airflow.emulator.people.crowd import CrowdSettings, Person
-from toloka_airflow.emulator.resources import projects, user_bonuses, user_restrictions, user_skills
-from toloka_airflow.emulator.rules import (
+from toloka_airflow.emulator.resources import (
     analytics,
     assignments,
     operations,
-    pools,
+    projects,
     solutions,
     uploads,
+    user_bonuses,
+    user_restrictions,
+    user_skills,
     webhooks,
 )
-from toloka_airflow.emulator.rules.pools import TRANSITIONS, Transition
-from toloka_airflow.emulator.rules.quotas import Window
-from toloka_airflow.emulator.rules.suites import SUITES
-from toloka_airflow.emulator.rules.tasks import TASKS
-from toloka_airflow.emulator.rules.trainings import Lesson
-from toloka_airflow.emulator.rules.uploads import Kind, Options
-from toloka_airflow.emulator.world.codecs import Part, Shape, Table, Whole
-from toloka_airflow.emulator.world.entities import Json, Notification, Operation, Pool, Project, Subscription
+from toloka_airflow.emulator.resources.pools import pools
+from toloka_airflow.emulator.resources.pools.pools import TRANSITIONS, Transition
+from toloka_airflow.emulator.resources.suites import SUITES
+from toloka_airflow.emulator.resources.tasks import TASKS
+from toloka_airflow.emulator.resources.uploads import Kind, Options
+from toloka_airflow.emulator.simulation.codecs import Part, Shape, Table, Whole
+from toloka_airflow.emulator.world.entities import Json, Lesson, Notification, Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.faults import Fault
 from toloka_airflow.emulator.world.items import Assignment, Item, Suite, Task
 from toloka_airflow.emulator.world.people import (
     Attachment,
     MessageThread,
+    Profile,
     Skill,
     UserBonus,
     UserRestriction,
     UserSkill,
 )
 from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.emulator.world.quotas import Window
 
 
 class Plan:
@@ -94,6 +97,7 @@ TABLE = Table(
         "Item": Item,
         "Json": Json,
         "World": object,
+        "PeopledWorld": object,
     },
 )
 
@@ -113,7 +117,7 @@ TRUTH = Part(TABLE, {"_seed": Whole, "_told": dict[tuple[str, ...], dict[tuple[s
 CROWD = Part(
     TABLE,
     {"_random": Random, "settings": CrowdSettings, "truth": TRUTH, "_people": list[Person], "_begin": int | None},
-    lasting=("_world", "_answers", "_by_id"),
+    lasting=("_world", "_answers"),
 )
 QUOTAS = Part(
     TABLE,
@@ -137,6 +141,7 @@ WORLD = Part(
         "assignments": dict[str, Assignment],
         "operations": dict[str, Operation],
         "subscriptions": dict[str, Subscription],
+        "people": dict[str, Profile],
         "skills": dict[str, Skill],
         "user_skills": dict[str, UserSkill],
         "user_restrictions": dict[str, UserRestriction],

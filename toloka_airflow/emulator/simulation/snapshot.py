@@ -6,21 +6,21 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.forms import documents, settings
+from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import Form, checked, examine
 from toloka_airflow.emulator.people.crowd import Person
-from toloka_airflow.emulator.resources import projects
-from toloka_airflow.emulator.rules import trainings, webhooks
+from toloka_airflow.emulator.resources import projects, skills, suites, tasks, user_bonuses, webhooks
+from toloka_airflow.emulator.resources.pools import form, trainings
+from toloka_airflow.emulator.simulation.codecs import Reader, Writer
+from toloka_airflow.emulator.simulation.stored import STATE, TABLE
 from toloka_airflow.emulator.world.clock import Clock, parse_date
-from toloka_airflow.emulator.world.codecs import Reader, Writer
 from toloka_airflow.emulator.world.entities import Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.errors import Refusal
 from toloka_airflow.emulator.world.items import Assignment, Suite, Task
-from toloka_airflow.emulator.world.stored import STATE, TABLE
 
 if TYPE_CHECKING:
+    from toloka_airflow.emulator.people.crowd import PeopledWorld
     from toloka_airflow.emulator.world.entities import Json
-    from toloka_airflow.emulator.world.world import World
 
 VERSION = 3
 # Where the world keeps what has an id. A subscription that was deleted may still be part of a plan.
@@ -32,11 +32,13 @@ PLACES = {
     Assignment: "assignments",
     Operation: "operations",
 }
+NUMBERED = ("skills", "user_skills", "user_restrictions", "user_bonuses")
 ID = re.compile(r"[0-9A-Za-z-]{1,100}")
+MEDIA_TYPE = re.compile(r"[a-z]+/[!-~]+")
 NUMBER = re.compile("[1-9][0-9]{0,17}")
 
 
-def take(world: World) -> Json:
+def take(world: PeopledWorld) -> Json:
     """Return everything that decides on how the world goes on. `state` and `things` are for the emulator's own eyes."""
     with world.up_to_date():
         writer = Writer(TABLE)
@@ -52,7 +54,7 @@ def take(world: World) -> Json:
         return copy
 
 
-def restore(world: World, document: object) -> None:
+def restore(world: PeopledWorld, document: object) -> None:
     """
     Make the world what it was, with all that was planned.
 
@@ -70,6 +72,7 @@ def restore(world: World, document: object) -> None:
     _check_ids(state["world"], reader.things)
     for thing in reader.things:
         _check(thing, state["world"])
+    _check_people(state["world"])
     turns = [turn for _, turn, _ in state["world"]["_plans"]]
     if len(set(turns)) < len(turns) or max(turns, default=0) > state["world"]["_turns"]:
         raise ValueError("_plans: each has a turn of its own, up to _turns")
@@ -102,8 +105,8 @@ def _checked(document: object) -> Json:
 
 
 def _check_ids(world: Json, things: list[Any]) -> None:
-    for name in (*PLACES.values(), "subscriptions"):
-        digits = name in ("projects", "pools")
+    for name in (*PLACES.values(), "subscriptions", *NUMBERED, "attachments", "message_threads"):
+        digits = name in ("projects", "pools", *NUMBERED)
         for thing_id, thing in world[name].items():
             if thing.id != thing_id or not (NUMBER if digits else ID).fullmatch(thing_id):
                 raise ValueError(f"{name}: {thing_id!r} is no id, or that of something else")
@@ -119,19 +122,40 @@ def _check(thing: Any, world: Json) -> None:
         case Project():
             _check_body(thing.body, projects.FORM)
         case Pool():
-            _check_body(thing.body, documents.TRAINING if thing.is_training else documents.POOL)
+            _check_body(thing.body, form.TRAINING if thing.is_training else form.POOL)
             _check_known(thing.body["project_id"], world["projects"])
             _check_known(trainings.required_id(thing.body), world["pools"])
         case Task():
-            _check_body(thing.body | {"pool_id": thing.pool.id}, documents.TASK)
+            _check_body(thing.body | {"pool_id": thing.pool.id}, tasks.FORM)
         case Suite():
-            _check_body(thing.body | {"pool_id": thing.pool.id, "tasks": []}, documents.SUITE)
+            _check_body(thing.body | {"pool_id": thing.pool.id, "tasks": []}, suites.FORM)
         case Subscription():
             _check_known(thing.pool_id, world["pools"])
             if not webhooks.is_url(thing.webhook_url):
                 raise ValueError(f"webhook_url must be an address, not {thing.webhook_url!r}")
         case Person() if not (0 <= thing.skill <= 1 and 0 <= thing.slowness <= 1):
             raise ValueError(f"skill and slowness must be from 0 to 1, not {thing.skill} and {thing.slowness}")
+
+
+def _check_people(world: Json) -> None:
+    """Refuse what the calls about people would not have made of their bodies."""
+    for skill in world["skills"].values():
+        _check_body(skill.body, skills.FORM)
+    for had in world["user_skills"].values():
+        _check_known(had.skill_id, world["skills"])
+    for name, places in (
+        ("user_skills", [(had.user_id, had.skill_id) for had in world["user_skills"].values()]),
+        ("user_restrictions", [(held.user_id, held.place) for held in world["user_restrictions"].values()]),
+    ):
+        if len(set(places)) < len(places):
+            raise ValueError(f"{name}: somebody has two in one place")
+    for bonus in world["user_bonuses"].values():
+        told = bonus.body | {"user_id": bonus.user_id, "amount": float(bonus.amount)}
+        _check_body(told, user_bonuses.FORM)
+        _check_known(bonus.assignment_id, world["assignments"])
+    for attachment in world["attachments"].values():
+        if not MEDIA_TYPE.fullmatch(attachment.media_type):
+            raise ValueError(f"media_type must be one, not {attachment.media_type!r}")
 
 
 def _check_body(body: Json, form: Form) -> None:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.forms.schema import REQUIRED
-from toloka_airflow.emulator.rules import pools
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.forms.fields import FLAG, OVERLAP_MAX
+from toloka_airflow.emulator.forms.schema import REQUIRED, Field, Form
+from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.world.entities import Json, Pool, PoolStatus
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem, wrong_status
 from toloka_airflow.emulator.world.items import Item, Task
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World
+
+FIELDS: Form = {
+    "overlap": Field("integer", minimum=1, maximum=OVERLAP_MAX),
+    "infinite_overlap": FLAG,
+}
+# What stops the handing out may also ask for nobody more.
+SET_OR_LEAST: Form = {
+    "overlap": Field("integer", minimum=0, maximum=OVERLAP_MAX),
+    "infinite_overlap": FLAG,
+}
+# In answers.
+SHOWN: Json = {"overlap": describing.COUNT, "infinite_overlap": describing.FLAG, "remaining_overlap": describing.COUNT}
 
 
 def settle(item: Json, default: int | None, *, infinite_by_default: bool = False) -> Problems:

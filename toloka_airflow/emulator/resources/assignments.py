@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from toloka_airflow.emulator.forms.documents import ASSIGNMENT_PATCH
-from toloka_airflow.emulator.forms.schema import checked
-from toloka_airflow.emulator.rules import dynamic_overlap, overlaps, pools, trainings
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import (
+    Description,
+    Descriptions,
+    closed,
+    enum,
+    list_of,
+    many,
+    parameter,
+    ref,
+    request,
+)
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, page
+from toloka_airflow.emulator.calls.listing import MANY, Attribute, Listing, moments
+from toloka_airflow.emulator.forms.fields import TEXT
+from toloka_airflow.emulator.forms.schema import Field, Form, checked
+from toloka_airflow.emulator.resources import dynamic_overlap, overlaps
+from toloka_airflow.emulator.resources.pools import pools, trainings
 from toloka_airflow.emulator.world.clock import DAY
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, PoolStatus
 from toloka_airflow.emulator.world.errors import Refusal, invalid, problem, wrong_status
@@ -15,6 +30,25 @@ from toloka_airflow.emulator.world.items import Assignment, Suite
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World
+
+PATCH: Form = {
+    "status": Field("string", choices=("ACCEPTED", "REJECTED")),
+    "public_comment": TEXT,
+}
+
+MOMENTS = moments("created", "submitted", "accepted", "rejected", "skipped", "expired")
+LISTING = Listing(
+    exact={
+        "pool_id": Attribute(lambda assignment: assignment.pool.id),
+        "task_suite_id": Attribute(lambda assignment: assignment.suite.id),
+        "user_id": Attribute(lambda assignment: assignment.user_id),
+        "status": Attribute(lambda assignment: assignment.status, AssignmentStatus),
+    },
+    ranges=MOMENTS,
+    sorts=MOMENTS,
+    many=frozenset({"status"}),
+    maximum=MANY,
+)
 
 ACTIVE, SUBMITTED, ACCEPTED = AssignmentStatus.ACTIVE, AssignmentStatus.SUBMITTED, AssignmentStatus.ACCEPTED
 REJECTED, SKIPPED, EXPIRED = AssignmentStatus.REJECTED, AssignmentStatus.SKIPPED, AssignmentStatus.EXPIRED
@@ -88,7 +122,7 @@ def expire(world: World, assignment: Assignment) -> None:
 
 def patch(world: World, assignment: Assignment, body: object) -> Assignment:
     """Accept or reject an answer."""
-    clean = checked(body, ASSIGNMENT_PATCH)
+    clean = checked(body, PATCH)
     if assignment.pool.status is PoolStatus.ARCHIVED:
         raise wrong_status(PoolStatus.OPEN, PoolStatus.CLOSED)
     if "status" in clean:
@@ -158,3 +192,52 @@ def of(world: World, pool_id: str | None, task_id: str | None, suite_id: str | N
         return world.pools[pool_id].assignments if pool_id in world.pools else []
     required = problem("VALUE_REQUIRED", "One of pool_id, task_id, task_suite_id must be present")
     raise invalid({"pool_id": required})
+
+
+def _list_assignments(world: World, call: Call) -> Answer:
+    query = dict(call.query)
+    things = of(world, query.get("pool_id"), query.pop("task_id", None), query.get("task_suite_id"))
+    return page(LISTING, Call(call.path, query), things, lambda item: item.view(world.owner))
+
+
+def _get_assignment(world: World, call: Call) -> Answer:
+    return Answer(200, found(world.assignments, call.id).view(world.owner))
+
+
+def _patch_assignment(world: World, call: Call) -> Answer:
+    assignment = patch(world, found(world.assignments, call.id), call.body)
+    return Answer(200, assignment.view(world.owner))
+
+
+ROUTES: Routes = {
+    ("GET", "/assignments"): _list_assignments,
+    ("GET", "/assignments/{id}"): _get_assignment,
+    ("PATCH", "/assignments/{id}"): _patch_assignment,
+}
+
+DESCRIPTIONS: Descriptions = {
+    ("GET", "/assignments"): list_of("Assignment", LISTING, parameter("task_id", describing.TEXT)),
+    ("GET", "/assignments/{id}"): Description({200: ref("Assignment")}),
+    ("PATCH", "/assignments/{id}"): Description({200: ref("Assignment")}, body=request(PATCH)),
+}
+
+SCHEMAS: Json = {
+    "Assignment": closed(
+        describing.READ_ONLY
+        | dict.fromkeys(("submitted", "accepted", "rejected", "skipped", "expired"), describing.DATE)
+        | {
+            "task_suite_id": describing.TEXT,
+            "pool_id": describing.TEXT,
+            "user_id": describing.TEXT,
+            "status": enum(AssignmentStatus),
+            "reward": describing.NUMBER,
+            "tasks": many(ref("Task")),
+            "solutions": many(closed({"output_values": describing.ANY_OBJECT})),
+            "public_comment": describing.TEXT,
+            "mixed": describing.FLAG,
+            "automerged": describing.FLAG,
+            "owner": ref("Owner"),
+        },
+        ("id", "created", "task_suite_id", "pool_id", "user_id", "status", "reward", "tasks", "owner"),
+    ),
+}

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.forms.documents import POOL, POOL_PATCH, TRAINING
 from toloka_airflow.emulator.forms.schema import UNKNOWN, checked
-from toloka_airflow.emulator.rules import operations, trainings
-from toloka_airflow.emulator.rules.quotas import OVERLAP_CHANGE
+from toloka_airflow.emulator.resources import operations
+from toloka_airflow.emulator.resources.pools import trainings
+from toloka_airflow.emulator.resources.pools.form import POOL, POOL_PATCH, TRAINING
 from toloka_airflow.emulator.world.account import price_of
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND, format_date, parse_date
 from toloka_airflow.emulator.world.entities import Json, Operation, Pool, PoolStatus, ProjectStatus
 from toloka_airflow.emulator.world.errors import Refusal, SilentRefusal, invalid, problem, wrong_status
+from toloka_airflow.emulator.world.quotas import OVERLAP_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

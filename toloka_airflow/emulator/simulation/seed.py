@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import Field, Form, checked
-from toloka_airflow.emulator.resources import projects
-from toloka_airflow.emulator.rules import pools, uploads, webhooks
-from toloka_airflow.emulator.rules.tasks import TASKS
-from toloka_airflow.emulator.world import samples, snapshot
+from toloka_airflow.emulator.resources import projects, skills, uploads, user_restrictions, user_skills, webhooks
+from toloka_airflow.emulator.resources.pools import pools
+from toloka_airflow.emulator.resources.tasks import TASKS
+from toloka_airflow.emulator.simulation import samples, snapshot
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
 from toloka_airflow.emulator.world.ids import DIGITS
 
 if TYPE_CHECKING:
+    from toloka_airflow.emulator.people.crowd import PeopledWorld
     from toloka_airflow.emulator.world.entities import Json, Pool
-    from toloka_airflow.emulator.world.world import World
 
-# What is said of a project or a pool here besides the fields that it has in the API.
+# What is said of a skill, a project or a pool here besides the fields that it has in the API.
+IN_SKILL: Form = {"id": Field("id")}
 IN_PROJECT: Form = {"id": Field("id"), "trainings": settings.OBJECTS, "pools": settings.OBJECTS}
 IN_POOL: Form = {"id": Field("id"), "tasks": Field("any"), "open": settings.FLAG}
 MAX_TASKS = 1_000_000
@@ -29,7 +31,7 @@ PART = 100
 MAX_ID = 16**10
 
 
-def load(world: World, document: object) -> Json:
+def load(world: PeopledWorld, document: object) -> Json:
     """Add all that the document tells of, or nothing if any of it is wrong; return the ids."""
     clean = checked(document, settings.SEED)
     with world.up_to_date():
@@ -42,7 +44,7 @@ def load(world: World, document: object) -> Json:
 
 
 def add_pool(
-    world: World, tasks: int | Sequence[Json], *, overlap: int, open: bool, project: Json | None, **body: Any
+    world: PeopledWorld, tasks: int | Sequence[Json], *, overlap: int, open: bool, project: Json | None, **body: Any
 ) -> str:
     """Add a pool in a project of its own and return its id; what is not told is as in the samples."""
     if isinstance(tasks, int):
@@ -57,7 +59,7 @@ def add_pool(
     return str(added["pools"][0])
 
 
-def _load(world: World, document: Json) -> Json:
+def _load(world: PeopledWorld, document: Json) -> Json:
     if "balance" in document:
         world.set_balance(document["balance"])
     if "tokens" in document:
@@ -76,17 +78,27 @@ def _load(world: World, document: Json) -> Json:
         with _at(f"faults.{i}"):
             world.faults.add(**checked(body, settings.FAULT))
     added: Json = {"projects": [], "trainings": [], "pools": []}
-    for i, body in enumerate(document.get("projects", [])):
-        with _at(f"projects.{i}"):
-            _add_project(world, body, added)
-    for i, body in enumerate(document.get("webhooks", [])):
-        with _at(f"webhooks.{i}"):
-            webhooks.put(world, body)
+    for name, add in (
+        ("skills", _add_skill),
+        ("projects", partial(_add_project, added=added)),
+        ("user_skills", user_skills.put),
+        ("user_restrictions", user_restrictions.put),
+        ("webhooks", webhooks.put),
+    ):
+        for i, body in enumerate(document.get(name, [])):
+            with _at(f"{name}.{i}"):
+                add(world, body)
     world.sort()
     return added
 
 
-def _add_project(world: World, body: Json, added: Json) -> None:
+def _add_skill(world: PeopledWorld, body: Json) -> None:
+    own, body = _split(body, IN_SKILL)
+    _claim(world, own)
+    skills.create(world, body)
+
+
+def _add_project(world: PeopledWorld, body: Json, added: Json) -> None:
     own, body = _split(body, IN_PROJECT)
     _claim(world, own)
     project = projects.create(world, samples.project() | body)
@@ -99,7 +111,7 @@ def _add_project(world: World, body: Json, added: Json) -> None:
                 added[kind].append(pool.id)
 
 
-def _add_pool(world: World, body: Json, *, training: bool) -> Pool:
+def _add_pool(world: PeopledWorld, body: Json, *, training: bool) -> Pool:
     own, body = _split(body, IN_POOL)
     _claim(world, own)
     sample = samples.training() if training else samples.pool(world.now)
@@ -133,14 +145,14 @@ def _split(body: Json, form: Form) -> tuple[Json, Json]:
     return checked(own, form), {name: value for name, value in body.items() if name not in form}
 
 
-def _claim(world: World, own: Json) -> None:
-    """Let the next project or pool get the id that was asked for."""
+def _claim(world: PeopledWorld, own: Json) -> None:
+    """Let the next skill, project or pool get the id that was asked for."""
     if "id" not in own:
         return
     number = own["id"]
     if not DIGITS.fullmatch(number) or int(number) >= MAX_ID or number != str(int(number)):
         raise invalid({"id": problem("INVALID_VALUE", f"Value must be a number below {MAX_ID}")})
-    if number in world.projects or number in world.pools:
+    if any(number in known for known in (world.projects, world.pools, world.skills)):
         raise invalid({"id": problem("ENTITY_CONFLICT", "The id is taken")})
     world.ids.claim(number)
 

@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.rules import overlaps
+from toloka_airflow.emulator.resources import overlaps
 from toloka_airflow.emulator.world.entities import AssignmentStatus
 
 if TYPE_CHECKING:

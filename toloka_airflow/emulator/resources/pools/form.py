@@ -1,4 +1,4 @@
-"""The fields of the bodies that clients send."""
+"""What may be said of a pool or a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from toloka_airflow.emulator.forms.fields import (
     OBJECTS,
     OVERLAP_MAX,
     READ_ONLY,
-    STRINGS,
     TEXT,
     must,
 )
@@ -137,132 +136,4 @@ TRAINING: Form = {
     "created": READ_ONLY,
     "last_started": READ_ONLY,
     "last_stopped": READ_ONLY,
-}
-
-WEIGHT = Field("number", minimum=0, maximum=1)
-
-OVERLAP: Form = {
-    "overlap": Field("integer", minimum=1, maximum=OVERLAP_MAX),
-    "infinite_overlap": FLAG,
-}
-
-SOLUTIONS: Form = {
-    "known_solutions": Field(
-        "array", each=Field("object", fields={"output_values": must(OBJECT), "correctness_weight": WEIGHT})
-    ),
-    "message_on_unknown_solution": TEXT,
-}
-BASELINE: Form = {
-    "baseline_solutions": Field(
-        "array", each=Field("object", fields={"output_values": must(OBJECT), "confidence_weight": WEIGHT})
-    ),
-}
-
-TASK: Form = {
-    "pool_id": must(ID),
-    "input_values": must(OBJECT),
-    **SOLUTIONS,
-    **BASELINE,
-    **OVERLAP,
-    "reserved_for": STRINGS,
-    "unavailable_for": STRINGS,
-    "localization_config": OBJECT,
-    "traits_all_of": STRINGS,
-    "traits_any_of": STRINGS,
-    "traits_none_of_any": STRINGS,
-    "id": READ_ONLY,
-    "created": READ_ONLY,
-    "origin_task_id": READ_ONLY,
-    "remaining_overlap": READ_ONLY,
-}
-TASK_PATCH: Form = {**SOLUTIONS, **BASELINE, **OVERLAP}
-
-TASK_IN_SUITE: Form = {
-    "input_values": must(OBJECT),
-    **SOLUTIONS,
-    "id": READ_ONLY,
-    "created": READ_ONLY,
-    "origin_task_id": READ_ONLY,
-    "pool_id": READ_ONLY,
-}
-
-# Negative: after the suites that say nothing.
-PLACE = Field("number", minimum=-99_999.99999, maximum=99_999.99999)
-
-SUITE: Form = {
-    "pool_id": must(ID),
-    "tasks": Field("array", required=True, each=Field("object", fields=TASK_IN_SUITE)),
-    **OVERLAP,
-    "reserved_for": STRINGS,
-    "unavailable_for": STRINGS,
-    "issuing_order_override": PLACE,
-    "longitude": Field("number", minimum=-180, maximum=180),
-    "latitude": Field("number", minimum=-90, maximum=90),
-    "id": READ_ONLY,
-    "created": READ_ONLY,
-    "remaining_overlap": READ_ONLY,
-    "mixed": READ_ONLY,
-    "automerged": READ_ONLY,
-}
-SUITE_PATCH: Form = {**OVERLAP, "issuing_order_override": PLACE}
-
-OVERLAP_OR_LEAST: Form = {
-    "overlap": Field("integer", minimum=0, maximum=OVERLAP_MAX),
-    "infinite_overlap": FLAG,
-}
-
-ASSIGNMENT_PATCH: Form = {
-    "status": Field("string", choices=("ACCEPTED", "REJECTED")),
-    "public_comment": TEXT,
-}
-
-AGGREGATION: Form = {
-    "type": Field("string", required=True, choices=("WEIGHTED_DYNAMIC_OVERLAP", "DAWID_SKENE")),
-    "pool_id": must(ID),
-    "task_id": ID,
-    "answer_weight_skill_id": ID,
-    "fields": FIELD_NAMES,
-}
-
-METRICS = (
-    "real_tasks_count",
-    "submitted_assignments_count",
-    "skipped_assignments_count",
-    "rejected_assignments_count",
-    "approved_assignments_count",
-    "completion_percentage",
-    "avg_submit_assignment_millis",
-    "spent_budget",
-    "unique_workers_count",
-    "unique_submitters_count",
-    "active_workers_by_filter_count",
-    "estimated_assignments_count",
-)
-METRIC: Form = {
-    "name": Field("string", required=True, choices=METRICS),
-    "subject": Field("string", required=True, choices=("POOL",)),
-    "subject_id": must(ID),
-    "interval_hours": Field("integer", minimum=1),
-}
-
-WEBHOOK: Form = {
-    "webhook_url": must(TEXT),
-    "event_type": Field(
-        "string",
-        required=True,
-        choices=(
-            "POOL_CLOSED",
-            "DYNAMIC_OVERLAP_COMPLETED",
-            "ASSIGNMENT_CREATED",
-            "ASSIGNMENT_SUBMITTED",
-            "ASSIGNMENT_SKIPPED",
-            "ASSIGNMENT_EXPIRED",
-            "ASSIGNMENT_APPROVED",
-            "ASSIGNMENT_REJECTED",
-        ),
-    ),
-    "pool_id": must(ID),
-    "secret_key": TEXT,
-    "id": READ_ONLY,
-    "created": READ_ONLY,
 }

@@ -6,6 +6,10 @@ from bisect import insort
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import Description, Descriptions, closed, enum, list_of, many, ref
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, page
+from toloka_airflow.emulator.calls.listing import Attribute, Listing, moments
 from toloka_airflow.emulator.world.clock import SECOND
 from toloka_airflow.emulator.world.entities import Json, Operation, OperationStatus, Pool
 from toloka_airflow.emulator.world.errors import Refusal
@@ -14,6 +18,18 @@ from toloka_airflow.emulator.world.progression import DEFAULT
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World
+
+MOMENTS = moments("submitted", "finished")
+LISTING = Listing(
+    exact={
+        "type": Attribute(lambda operation: operation.type),
+        "status": Attribute(lambda operation: operation.status, OperationStatus),
+    },
+    ranges=MOMENTS,
+    sorts=MOMENTS,
+    many=frozenset({"status", "type"}),
+    maximum=500,
+)
 
 Effect = Callable[["World", Operation], None]
 
@@ -106,3 +122,52 @@ def fail(operation: Operation, reason: Json) -> None:
 
 def _target(operation: Operation) -> Json:
     return {"pool_id": operation.targets[0].id} if operation.targets else {}
+
+
+def _list_operations(world: World, call: Call) -> Answer:
+    return page(LISTING, call, world.operations_by_id, lambda operation: operation.view(world.now))
+
+
+def _get_operation(world: World, call: Call) -> Answer:
+    operation = look(world, found(world.operations, call.id))
+    return Answer(200, operation.view(world.now))
+
+
+def _get_operation_log(world: World, call: Call) -> Answer:
+    operation = found(world.operations, call.id)
+    if not operation.type.endswith(".BATCH_CREATE"):
+        raise Refusal("INVALID_OPERATION_TYPE")
+    return Answer(200, operation.log or [])
+
+
+ROUTES: Routes = {
+    ("GET", "/operations"): _list_operations,
+    ("GET", "/operations/{id}"): _get_operation,
+    ("GET", "/operations/{id}/log"): _get_operation_log,
+}
+
+DESCRIPTIONS: Descriptions = {
+    ("GET", "/operations"): list_of("Operation", LISTING),
+    ("GET", "/operations/{id}"): Description({200: ref("Operation")}),
+    ("GET", "/operations/{id}/log"): Description({200: many(ref("LogStep"))}),
+}
+
+SCHEMAS: Json = {
+    "Operation": closed(
+        {
+            "id": describing.TEXT,
+            "type": describing.TEXT,
+            "status": enum(OperationStatus),
+            "submitted": describing.DATE,
+            "started": describing.DATE,
+            "finished": describing.DATE,
+            "progress": {"type": "integer", "minimum": 0, "maximum": 100},
+            "parameters": describing.ANY_OBJECT,
+            "details": describing.ANY_OBJECT,
+        },
+        ("id", "type", "status", "submitted", "progress", "parameters"),
+    ),
+    "LogStep": closed(
+        {"type": describing.TEXT, "success": describing.FLAG, "input": {}, "output": describing.ANY_OBJECT}
+    ),
+}

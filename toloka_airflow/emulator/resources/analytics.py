@@ -6,9 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.forms.documents import METRIC
-from toloka_airflow.emulator.forms.schema import REQUIRED, examine
-from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import Description, Descriptions, many, ref
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes
+from toloka_airflow.emulator.forms.fields import ID, must
+from toloka_airflow.emulator.forms.schema import REQUIRED, Field, Form, examine
+from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.world.clock import MINUTE, format_date
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, Operation, Pool
 from toloka_airflow.emulator.world.errors import Problems, Refusal, invalid, problem
@@ -41,7 +44,7 @@ def start(world: World, body: object) -> Operation:
 
 
 def _check(world: World, request: Any, at: str) -> tuple[Json, Problems]:
-    clean, problems = examine(request, METRIC, at=at)
+    clean, problems = examine(request, FORM, at=at)
     if problems:
         return clean, problems
     if clean["subject_id"] not in world.pools:
@@ -131,4 +134,25 @@ METRICS: dict[str, Metric] = {
     "unique_submitters_count": _submitters,
     "active_workers_by_filter_count": _active_workers,
     "estimated_assignments_count": _estimated,
+}
+
+FORM: Form = {
+    "name": Field("string", required=True, choices=tuple(METRICS)),
+    "subject": Field("string", required=True, choices=("POOL",)),
+    "subject_id": must(ID),
+    "interval_hours": Field("integer", minimum=1),
+}
+
+
+def _start_analytics(world: World, call: Call) -> Answer:
+    return Answer(200, start(world, call.body).view(world.now))
+
+
+# Outside of the prefix of all the others.
+ROUTES: Routes = {("POST", "/api/staging/analytics-2"): _start_analytics}
+
+DESCRIPTIONS: Descriptions = {
+    ("POST", "/api/staging/analytics-2"): Description(
+        {200: ref("Operation")}, body=many(describing.request(FORM)) | {"minItems": 1, "maxItems": MAX_METRICS}
+    ),
 }

@@ -7,19 +7,35 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.emulator.forms.documents import AGGREGATION
-from toloka_airflow.emulator.forms.schema import REQUIRED, checked
-from toloka_airflow.emulator.rules import operations, pools
-from toloka_airflow.emulator.rules.aggregation import Vote, dawid_skene, votes_by_task, weighted_majority
-from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, Operation, Pool
+from toloka_airflow.emulator.calls import describing
+from toloka_airflow.emulator.calls.describing import Description, Descriptions, closed, list_of, ref, request
+from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, page
+from toloka_airflow.emulator.calls.listing import MANY, Attribute, Listing
+from toloka_airflow.emulator.forms.fields import FIELD_NAMES, ID, must
+from toloka_airflow.emulator.forms.schema import REQUIRED, Field, Form, checked
+from toloka_airflow.emulator.resources import operations
+from toloka_airflow.emulator.resources.aggregation import Vote, dawid_skene, votes_by_task, weighted_majority
+from toloka_airflow.emulator.resources.pools import pools
+from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, Operation, OperationStatus, Pool
 from toloka_airflow.emulator.world.errors import Refusal, invalid, problem
-from toloka_airflow.emulator.world.ids import DIGITS
+from toloka_airflow.emulator.world.ids import DIGITS, id_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from toloka_airflow.emulator.world.items import Assignment, Task
     from toloka_airflow.emulator.world.world import World
+
+FORM: Form = {
+    "type": Field("string", required=True, choices=("WEIGHTED_DYNAMIC_OVERLAP", "DAWID_SKENE")),
+    "pool_id": must(ID),
+    "task_id": ID,
+    "answer_weight_skill_id": ID,
+    "fields": FIELD_NAMES,
+}
+
+TASK_ID = Attribute(lambda solution: id_key(solution["task_id"]), id_key)
+LISTING = Listing(ranges={"task_id": TASK_ID}, sorts={"task_id": TASK_ID}, maximum=MANY, key="task_id")
 
 TYPE = "SOLUTION.AGGREGATE"
 DAWID_SKENE = "DAWID_SKENE"
@@ -47,7 +63,7 @@ def aggregate_task(world: World, body: object) -> Json:
 
 
 def _checked(world: World, body: object) -> tuple[Json, Pool]:
-    clean = checked(body, AGGREGATION)
+    clean = checked(body, FORM)
     pool = pools.find_for_change(world, clean["pool_id"], training=False)
     names = [field["name"] for field in clean["fields"]]
     if not names:
@@ -145,3 +161,46 @@ def _golden_weights(pool: Pool) -> dict[str, float]:
     prior, strength = GOLDEN_PRIOR
     people = {assignment.user_id for assignment in pool.assignments}
     return {person: (right[person] + prior) / (seen[person] + strength) for person in people}
+
+
+def _aggregate_by_pool(world: World, call: Call) -> Answer:
+    return Answer(202, aggregate_pool(world, call.body).view(world.now))
+
+
+def _aggregate_by_task(world: World, call: Call) -> Answer:
+    return Answer(200, aggregate_task(world, call.body))
+
+
+def _list_solutions(world: World, call: Call) -> Answer:
+    operation = found(world.operations, call.id)
+    if operation.type != TYPE:
+        raise Refusal("INVALID_OPERATION_TYPE")
+    if operation.status is not OperationStatus.SUCCESS:
+        raise Refusal("CONFLICT_STATE", "The aggregation has not ended with SUCCESS")
+    return page(LISTING, call, operation.results, lambda solution: solution)
+
+
+ROUTES: Routes = {
+    ("POST", "/aggregated-solutions/aggregate-by-pool"): _aggregate_by_pool,
+    ("POST", "/aggregated-solutions/aggregate-by-task"): _aggregate_by_task,
+    ("GET", "/aggregated-solutions/{id}"): _list_solutions,
+}
+
+DESCRIPTIONS: Descriptions = {
+    ("POST", "/aggregated-solutions/aggregate-by-pool"): Description({202: ref("Operation")}, body=request(FORM)),
+    ("POST", "/aggregated-solutions/aggregate-by-task"): Description(
+        {200: ref("AggregatedSolution")}, body=request(FORM)
+    ),
+    ("GET", "/aggregated-solutions/{id}"): list_of("AggregatedSolution", LISTING),
+}
+
+SCHEMAS: Json = {
+    "AggregatedSolution": closed(
+        {
+            "pool_id": describing.TEXT,
+            "task_id": describing.TEXT,
+            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+            "output_values": describing.ANY_OBJECT,
+        }
+    ),
+}
