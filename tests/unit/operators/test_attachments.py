@@ -269,7 +269,7 @@ def test_a_failed_attempt_leaves_what_is_complete(toloka: EmulatorServer, tmp_pa
         download(pool_id, tmp_path, in_flight=4)
     assert not list(tmp_path.glob("manifest*"))
     before = [path for path in tmp_path.iterdir() if path.is_file()]
-    assert 60 <= len(before) < 100
+    assert 56 < len(before) < 100  # what the other threads have begun, they do not end
     for path in before:
         assert path.read_bytes() == files[path.name.split("_")[1]]
     toloka.faults.remove(fault)
