@@ -24,7 +24,7 @@ _BATCH = 1000
 class _LineRows(RowWriter):
     """Rows as JSON Lines."""
 
-    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
         self._file = file
 
@@ -32,14 +32,16 @@ class _LineRows(RowWriter):
         self._file.write(b"".join(line + b"\n" for line in lines))
 
 
-class _GzipRows(_LineRows):
-    """Rows as compressed JSON Lines."""
+class _GzipRows(RowWriter):
+    """Rows as JSON Lines, compressed block by block."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0))
+        super().__init__()
+        self._file = file
+        self.write_lines([])  # no bytes at all would be no file of gzip
 
-    def close(self) -> None:
-        self._file.close()
+    def write_lines(self, lines: list[bytes]) -> None:
+        self._file.write(gzip.compress(b"".join(line + b"\n" for line in lines), GZIP_LEVEL, mtime=0))
 
 
 class _CsvRows(RowWriter):
@@ -47,16 +49,17 @@ class _CsvRows(RowWriter):
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
-        self._text = io.TextIOWrapper(file, "utf-8", newline="")
-        self._rows_of = csv.writer(self._text, lineterminator="\n")
-        self._rows_of.writerow(COLUMNS)
+        self._file = file
+        self._write_cells([COLUMNS])
 
     def write_lines(self, lines: list[bytes]) -> None:
-        self._rows_of.writerows([json.loads(line)[name] for name in COLUMNS] for line in lines)
+        rows = map(json.loads, lines)
+        self._write_cells([row[name] for name in COLUMNS] for row in rows)
 
-    def close(self) -> None:
-        self._text.flush()
-        self._text.detach()
+    def _write_cells(self, rows: Iterable[Iterable[Any]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self._file.write(text.getvalue().encode())
 
 
 class _ParquetRows(RowWriter):
