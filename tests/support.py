@@ -219,6 +219,11 @@ class TaskInstance:
         """Remember a value."""
         self.xcoms[key] = value
 
+    def xcom_pull(self, task_ids: str, key: str = "return_value", map_indexes: int = -1) -> Any:
+        """Return a value that this task remembered."""
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+        return self.xcoms.get(key)
+
 
 @dataclass
 class Outcome:

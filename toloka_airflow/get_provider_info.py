@@ -11,6 +11,33 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-toloka",
         "name": "Toloka",
         "description": "Label data with Toloka: create, upload, open, wait, close, review, download; a local Toloka.",
+        "integrations": [
+            {"integration-name": "Toloka", "external-doc-url": "https://toloka.ai/docs/api/", "tags": ["service"]}
+        ],
+        "operators": [
+            {
+                "integration-name": "Toloka",
+                "python-modules": [
+                    "toloka_airflow.operators.aggregation",
+                    "toloka_airflow.operators.assignments",
+                    "toloka_airflow.operators.attachments",
+                    "toloka_airflow.operators.bonuses",
+                    "toloka_airflow.operators.calls",
+                    "toloka_airflow.operators.lifecycle",
+                    "toloka_airflow.operators.overlap",
+                    "toloka_airflow.operators.people",
+                    "toloka_airflow.operators.pools",
+                    "toloka_airflow.operators.projects",
+                    "toloka_airflow.operators.tasks",
+                    "toloka_airflow.operators.updates",
+                    "toloka_airflow.operators.window_teardowns",
+                    "toloka_airflow.operators.windows",
+                ],
+            }
+        ],
+        "sensors": [{"integration-name": "Toloka", "python-modules": ["toloka_airflow.sensors"]}],
+        "triggers": [{"integration-name": "Toloka", "python-modules": ["toloka_airflow.triggers"]}],
+        "extra-links": ["toloka_airflow.links.TolokaLink"],
         "asset-uris": [
             {
                 "schemes": ["toloka"],

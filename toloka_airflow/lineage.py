@@ -19,6 +19,7 @@ COUNTS = (
     *("assignments", "answers", "solutions"),
     *("files", "bytes", "unnamed", "missing"),  # of attachments
     *("accepted", "rejected", "already", "left"),  # of assignments that are reviewed
+    *("paid", "refused"),  # of bonuses
 )
 MONEY = ("spent", "committed", "spent_before")
 

@@ -15,6 +15,7 @@ from tests.support import NO_OPERATIONS, ScriptedServer, connect, pool, run_task
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
 from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
+from toloka_airflow.operators.bonuses import PayBonusesOperator
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
     ArchiveTrainingOperator,
@@ -54,6 +55,7 @@ TASKS: dict[str, tuple[Make, dict[str, Any]]] = {
     "open pool": (OpenPoolOperator, {"pool_id": "21"}),
     "open training": (OpenTrainingOperator, {"training_id": "7"}),
     "operation sensor": (OperationSensor, {"operation_id": "op-1", "soft_fail": True}),
+    "pay bonuses": (PayBonusesOperator, {"bonuses": [{"user_id": "a", "amount": 1}], "max_total": 1}),
     "pool sensor": (PoolSensor, {"pool_id": "21", "soft_fail": True}),
     "deferred sensor": (PoolSensor, {"pool_id": "21", "deferrable": True, "never_fail": True}),
     "review": (ReviewAssignmentsOperator, {"pool_id": "21", "decisions": {}}),

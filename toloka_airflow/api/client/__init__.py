@@ -21,7 +21,7 @@ from toloka_airflow.api.client.projects import ProjectCalls
 from toloka_airflow.api.client.tasks import TaskCalls
 from toloka_airflow.api.client.webhooks import WebhookCalls
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Pool, Training
+from toloka_airflow.api.models import Pool, Project, Training
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS
 
 __all__ = ["MAX_METRICS", "MIN_POLL_TIMEOUT", "PAGE_SIZE", "TolokaClient", "read_steps"]
@@ -67,10 +67,12 @@ class TolokaClient(
     :param on_retry: Called with the error of a request that is about to be sent again.
     """
 
-    def web_url(self, pool: Training) -> str:
-        """Return the address of a pool's or training's page for requesters."""
-        noun = "pool" if isinstance(pool, Pool) else "training"
-        return f"{self._web_host}/requester/project/{pool.project_id}/{noun}/{pool.id}"
+    def web_url(self, found: Training | Project) -> str:
+        """Return the address of a pool's, training's or project's page for requesters."""
+        if isinstance(found, Project):
+            return self.project_web_url(found.id)
+        noun = "pool" if isinstance(found, Pool) else "training"
+        return f"{self.project_web_url(found.project_id)}/{noun}/{found.id}"
 
     def assignment_web_url(self, pool_id: str, assignment_id: str) -> str:
         """Return the address of an assignment's page, as it is in Toloka's own files of results."""

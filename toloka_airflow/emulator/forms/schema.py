@@ -13,7 +13,12 @@ from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 
 @dataclass(frozen=True)
 class Field:
-    """What the API wants of one field; `fields` describes an object, `each` the values of an object or array."""
+    """
+    What the API wants of one field.
+
+    `fields` describes an object, `each` the values of an object or array, and `also` returns what is wrong with a value
+    in which all of this is right, by field path.
+    """
 
     kind: str
     required: bool = False
@@ -25,6 +30,7 @@ class Field:
     fields: Mapping[str, Field] | None = None
     each: Field | None = None
     ignored: bool = False
+    also: Callable[[Any, str], Problems] | None = None
 
 
 Form = Mapping[str, Field]
@@ -104,7 +110,11 @@ def _value(value: Any, field: Field, path: str, problems: Problems) -> Any:
         return value
     if field.kind == "id":
         return str(value)
-    return _nested(value, field, path, problems)
+    before = len(problems)
+    clean = _nested(value, field, path, problems)
+    if field.also is not None and len(problems) == before:
+        problems.update(field.also(clean, path))
+    return clean
 
 
 def _outside(value: Any, field: Field) -> dict[str, Any] | None:

@@ -61,6 +61,11 @@ def _get_crowd(world: Simulation, call: Call) -> Answer:
     return Answer(200, asdict(world.crowd.settings))
 
 
+def _get_people(world: Simulation, call: Call) -> Answer:
+    with world.up_to_date():
+        return Answer(200, {"items": world.crowd.people()})
+
+
 def _patch_crowd(world: Simulation, call: Call) -> Answer:
     _attempt(world.crowd.change, **settings.crowd(call.body))
     return _get_crowd(world, call)
@@ -165,6 +170,7 @@ STEERING: dict[tuple[str, str], SteeringHandler] = {
     ("PUT", "/truth"): _put_truth,
     ("GET", "/crowd"): _get_crowd,
     ("PATCH", "/crowd"): _patch_crowd,
+    ("GET", "/people"): _get_people,
     ("PATCH", "/requester"): _patch_requester,
     ("PUT", "/tokens"): _put_tokens,
     ("PUT", "/operations"): _put_operations,

@@ -1,36 +1,68 @@
-"""Where the simulated people live, which languages they know, and what they work with."""
+"""Where the simulated people live, which languages they know, and what they work with; filters of pools ask for it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from random import Random
 
+from toloka_airflow.emulator.forms.filters import COMPUTED, COUNTRY, LANGUAGE
 from toloka_airflow.emulator.world.people import Profile
 
-# Languages by country: the first of each, or both, are known to who lives there.
-COUNTRIES: dict[str, tuple[str, str]] = {
-    "IN": ("EN", "HI"),
-    "PH": ("EN", "TL"),
-    "KE": ("EN", "SW"),
-    "US": ("EN", "ES"),
-    "BR": ("PT", "EN"),
-    "FR": ("FR", "EN"),
-    "TR": ("TR", "EN"),
-    "RU": ("RU", "EN"),
-}
-# Category, family of the system, and its version.
-DEVICES: tuple[tuple[str, str, tuple[int, int]], ...] = (
-    ("SMARTPHONE", "ANDROID", (10, 0)),
-    ("SMARTPHONE", "ANDROID", (13, 0)),
-    ("SMARTPHONE", "IOS", (15, 2)),
-    ("TABLET", "ANDROID", (11, 0)),
-    ("PERSONAL_COMPUTER", "WINDOWS", (10, 0)),
-    ("PERSONAL_COMPUTER", "MACOS", (12, 6)),
-)
+LANGUAGES = {"EN": 1.0, "RU": 0.3, "ES": 0.2, "FR": 0.15, "HI": 0.15, "PT": 0.1}
+COUNTRIES = {"US": 0.2, "IN": 0.2, "RU": 0.2, "BR": 0.1, "PH": 0.1, "KE": 0.1, "TR": 0.1}
+DEVICES = {"SMARTPHONE": 0.6, "PERSONAL_COMPUTER": 0.35, "TABLET": 0.05}
+DEVICE = re.compile("|".join(COMPUTED["device_category"].choices))
+MOBILE = ("SMARTPHONE", "TABLET", "WEARABLE_COMPUTER")
+# Families of systems, and their versions.
+MOBILE_SYSTEMS = (("ANDROID", (10, 0)), ("ANDROID", (11, 0)), ("ANDROID", (13, 0)), ("IOS", (15, 2)))
+SYSTEMS = (("WINDOWS", (10, 0)), ("WINDOWS", (11, 0)), ("OS_X", (12, 6)))
 
 
-def profile_of(seed: int, number: int) -> Profile:
-    """Return the profile of a person of the crowd; the same seed gives the same ones."""
+def draw(
+    seed: int,
+    number: int,
+    languages: Mapping[str, float],
+    countries: Mapping[str, float],
+    devices: Mapping[str, float],
+) -> Profile:
+    """
+    Return what the person of a number is like.
+
+    :param languages: Which share of the people speaks each language.
+    :param countries: How the people spread over countries.
+    :param devices: How they spread over device categories.
+    """
+    # A generator of its own: how people work does not depend on what else they are.
     random = Random(f"{seed}:profile:{number}")
-    country = random.choice(list(COUNTRIES))
-    languages = COUNTRIES[country][: random.choice((1, 2))]
-    return Profile(country, languages, *random.choice(DEVICES))
+    country, device, system = random.random(), random.random(), random.random()
+    spoken = tuple(name for name, share in languages.items() if Random(f"{seed}:{name}:{number}").random() < share)
+    category = _one_of(devices, device)
+    systems = MOBILE_SYSTEMS if category in MOBILE else SYSTEMS
+    return Profile(_one_of(countries, country), spoken, category, *systems[int(system * len(systems))])
+
+
+def _one_of(shares: Mapping[str, float], place: float) -> str:
+    """Return the name at a place from 0 to 1, when names take room in proportion to their shares."""
+    rest = place * sum(shares.values())
+    for name, share in shares.items():
+        rest -= share
+        if rest < 0:
+            return name
+    return max(shares, key=lambda name: shares[name])
+
+
+def check(languages: Mapping[str, float], countries: Mapping[str, float], devices: Mapping[str, float]) -> None:
+    """Refuse shares that are none, and codes that no filter could ask for."""
+    for name, shares, pattern in (
+        ("languages", languages, LANGUAGE),
+        ("countries", countries, COUNTRY),
+        ("devices", devices, DEVICE),
+    ):
+        for code, share in shares.items():
+            if not pattern.fullmatch(code):
+                raise ValueError(f"{name}: {code!r} is no code that filters have")
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name}: the share of {code} must be between 0 and 1, not {share}")
+        if name != "languages" and not any(shares.values()):
+            raise ValueError(f"{name} must give some share to one at least, not {dict(shares)}")

@@ -13,7 +13,7 @@ From top to bottom such a module has
 
 A noun that is too large for one module is a package, whose module `calls` has the list and the last three, as that of
 `pools`. What several nouns share has a module without routes: `uploads` and `overlaps` of tasks and suites,
-`dynamic_overlap`, `aggregation`, and `people`. `routes` joins the tables of all nouns.
+`dynamic_overlap`, `aggregation`, `known_skills` and `people`. `routes` joins the tables of all nouns.
 
 What the world keeps of a noun, and how that looks in an answer, is in `world.entities`, `world.items` and
 `world.people`: snapshots consist of it.

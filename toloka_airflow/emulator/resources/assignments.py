@@ -78,7 +78,7 @@ def hand_out(world: World, suite: Suite, user_id: str) -> Assignment:
     for had in (suite, *suite.tasks):
         had.assignments.append(assignment)
     world.assignments[assignment.id] = assignment
-    pool.assignments.append(assignment)
+    pool.add(assignment)
     pool.active += 1
     world.account.reserve(assignment.price)
     _emit(world, "created", assignment)

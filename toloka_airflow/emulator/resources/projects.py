@@ -9,10 +9,12 @@ from toloka_airflow.emulator.calls.describing import Description, Descriptions, 
 from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, page
 from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Attribute, Listing
 from toloka_airflow.emulator.forms.fields import FLAG, METADATA, OBJECT, READ_ONLY, TEXT, must
+from toloka_airflow.emulator.forms.quality_control import CONFIGS
 from toloka_airflow.emulator.forms.schema import Field, Form, checked
-from toloka_airflow.emulator.resources import operations
+from toloka_airflow.emulator.forms.view_spec import check_view_spec
+from toloka_airflow.emulator.resources import known_skills, operations
 from toloka_airflow.emulator.world.entities import Json, Operation, PoolStatus, Project, ProjectStatus
-from toloka_airflow.emulator.world.errors import Refusal, wrong_status
+from toloka_airflow.emulator.world.errors import Refusal, invalid, wrong_status
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.world import World
@@ -33,7 +35,11 @@ SPEC: Form = {
 }
 SPECS = Field("object", required=True, each=Field("object", fields=SPEC))
 
-TASK_SPEC: Form = {"input_spec": SPECS, "output_spec": SPECS, "view_spec": OBJECT}
+TASK_SPEC: Form = {
+    "input_spec": SPECS,
+    "output_spec": SPECS,
+    "view_spec": Field("object", also=check_view_spec),
+}
 
 FORM: Form = {
     "public_name": must(TEXT),
@@ -45,7 +51,7 @@ FORM: Form = {
     "assignments_issuing_view_config": OBJECT,
     "assignments_automerge_enabled": FLAG,
     "max_active_assignments_count": Field("integer", minimum=1),
-    "quality_control": OBJECT,
+    "quality_control": Field("object", fields={"configs": CONFIGS}),
     "localization_config": OBJECT,
     "metadata": METADATA,
     "sensitive": FLAG,
@@ -72,7 +78,7 @@ LISTING = Listing(
 
 def create(world: World, body: object) -> Project:
     """Create a project."""
-    clean = checked(body, FORM)
+    clean = _checked(world, body)
     project = Project(world.ids.number(), clean, world.now, world.requester_id)
     world.projects[project.id] = project
     world.emit("project.created", project_id=project.id)
@@ -83,8 +89,16 @@ def update(world: World, project: Project, body: object) -> Project:
     """Replace the parameters of a project."""
     if project.status is not ProjectStatus.ACTIVE:
         raise wrong_status(ProjectStatus.ACTIVE)
-    project.body = checked(body, FORM)
+    project.body = _checked(world, body)
     return project
+
+
+def _checked(world: World, body: object) -> Json:
+    clean = checked(body, FORM)
+    unknown = known_skills.unknown(clean, world.skills)
+    if unknown:
+        raise invalid(unknown)
+    return clean
 
 
 def archive(world: World, project: Project) -> Operation:

@@ -50,8 +50,10 @@ def may_work(world: World, user_id: str, pool: Pool) -> bool:
     held = world.restrictions_of.get(user_id)
     if not held:
         return True
-    places = ((Scope.ALL_PROJECTS, None), (Scope.PROJECT, pool.body["project_id"]), (Scope.POOL, pool.id))
-    return not any(place in held for place in places)
+    everywhere = ((Scope.SYSTEM, None), (Scope.ALL_PROJECTS, None))
+    return not any(
+        place in held for place in (*everywhere, (Scope.PROJECT, pool.body["project_id"]), (Scope.POOL, pool.id))
+    )
 
 
 def put(world: World, body: object) -> tuple[UserRestriction, bool]:

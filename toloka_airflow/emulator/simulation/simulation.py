@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from toloka_airflow.emulator.people.crowd import Crowd, CrowdSettings, PeopledWorld
+from toloka_airflow.emulator.quality import control
 from toloka_airflow.emulator.resources import webhooks
 from toloka_airflow.emulator.simulation import seed as seed_data
 
@@ -50,8 +51,14 @@ class Simulation(PeopledWorld):
         self.crowd = Crowd(self, self._crowd_settings)
         self.crowd.listen()
         webhooks.listen(self)
+        control.listen(self)
         if self._data is not None:
             seed_data.load(self, self._data)
+
+    def resume(self) -> None:
+        """Go on from another state, which was put into the attributes."""
+        super().resume()
+        self.crowd.find_people()
 
     @contextmanager
     def up_to_date(self) -> Iterator[Self]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import Form, checked, examine
 from toloka_airflow.emulator.people.crowd import Person
-from toloka_airflow.emulator.resources import projects, skills, suites, tasks, user_bonuses, webhooks
+from toloka_airflow.emulator.resources import known_skills, projects, skills, suites, tasks, user_bonuses, webhooks
 from toloka_airflow.emulator.resources.pools import form, trainings
 from toloka_airflow.emulator.simulation.codecs import Reader, Writer
 from toloka_airflow.emulator.simulation.stored import STATE, TABLE
@@ -121,10 +121,12 @@ def _check(thing: Any, world: Json) -> None:
     match thing:
         case Project():
             _check_body(thing.body, projects.FORM)
+            _check_skills(thing.body, world)
         case Pool():
             _check_body(thing.body, form.TRAINING if thing.is_training else form.POOL)
             _check_known(thing.body["project_id"], world["projects"])
             _check_known(trainings.required_id(thing.body), world["pools"])
+            _check_skills(thing.body, world)
         case Task():
             _check_body(thing.body | {"pool_id": thing.pool.id}, tasks.FORM)
         case Suite():
@@ -162,6 +164,12 @@ def _check_body(body: Json, form: Form) -> None:
     _, problems = examine(body, form)
     if problems:
         raise ValueError(f"a body that the API does not take: {json.dumps(problems)}")
+
+
+def _check_skills(body: Json, world: Json) -> None:
+    unknown = known_skills.unknown(body, world["skills"])
+    if unknown:
+        raise ValueError(f"skills that are referred to, and missing: {', '.join(unknown)}")
 
 
 def _check_known(thing_id: str | None, things: Json) -> None:

@@ -117,7 +117,7 @@ TRUTH = Part(TABLE, {"_seed": Whole, "_told": dict[tuple[str, ...], dict[tuple[s
 CROWD = Part(
     TABLE,
     {"_random": Random, "settings": CrowdSettings, "truth": TRUTH, "_people": list[Person], "_begin": int | None},
-    lasting=("_world", "_answers"),
+    lasting=("_world", "_answers", "_by_id"),
 )
 QUOTAS = Part(
     TABLE,

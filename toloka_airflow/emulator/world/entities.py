@@ -169,8 +169,23 @@ class Pool:
     # Not a set: the order of one differs from run to run.
     people: dict[str, None] = field(default_factory=dict)
     lessons: dict[str, Lesson] = field(default_factory=dict)
+    # Who has answered, lost access since, and was acted on for it by a rule of quality control.
+    revoked: dict[str, None] = field(default_factory=dict)
+    # The assignments of each person; made from all of them.
+    histories: dict[str, list[Assignment]] = field(default_factory=dict, init=False)
     spent: Decimal = Decimal(0)
     completes_at: int | None = None
+
+    def add(self, assignment: Assignment) -> None:
+        """Keep what a person took."""
+        self.assignments.append(assignment)
+        self.histories.setdefault(assignment.user_id, []).append(assignment)
+
+    def find_histories(self) -> None:
+        """Find again by person what is kept in one list."""
+        self.histories = {}
+        for assignment in self.assignments:
+            self.histories.setdefault(assignment.user_id, []).append(assignment)
 
     @property
     def kind(self) -> str:

@@ -45,6 +45,13 @@ class Profile:
             "os_version_bugfix": 0,
         }
 
+    def values_of(self, category: str, key: str) -> tuple[Any, ...] | None:
+        """Return what the person has of that which a filter asks for; None if nobody knows."""
+        if category == "profile":
+            return {"languages": self.languages, "country": (self.country,)}.get(key)
+        attributes = self.attributes
+        return (attributes[key],) if key in attributes else None
+
 
 SKILL_DEFAULTS: dict[str, Any] = {"hidden": True, "deprecated": False}
 

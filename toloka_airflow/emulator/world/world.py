@@ -132,6 +132,8 @@ class World:
         heapq.heapify(self._plans)
         self.operations_by_id = sorted(self.operations.values(), key=lambda operation: id_key(operation.id))
         self._find_people()
+        for pool in self.pools.values():
+            pool.find_histories()
 
     def set_balance(self, balance: Decimal | float) -> None:
         """Set the money on the requester's account."""

@@ -10,12 +10,13 @@ from toloka_airflow.emulator.forms.fields import (
     ID,
     METADATA,
     OBJECT,
-    OBJECTS,
     OVERLAP_MAX,
     READ_ONLY,
     TEXT,
     must,
 )
+from toloka_airflow.emulator.forms.filters import check_filter
+from toloka_airflow.emulator.forms.quality_control import CONFIGS
 from toloka_airflow.emulator.forms.schema import Field, Form
 
 MIXER: Form = {
@@ -48,7 +49,7 @@ QUALITY_CONTROL: Form = {
         },
     ),
     "captcha_frequency": Field("string", choices=("LOW", "MEDIUM", "HIGH")),
-    "configs": Field("array", each=Field("object", fields={"collector_config": must(OBJECT), "rules": must(OBJECTS)})),
+    "configs": CONFIGS,
     "checkpoints_config": OBJECT,
 }
 
@@ -76,8 +77,6 @@ SPEED_QUALITY: Form = {
     "count": Field("integer", minimum=0, maximum=100),
 }
 
-FILTER: Form = {"and": OBJECTS, "or": OBJECTS}
-
 POOL: Form = {
     "project_id": must(ID),
     "private_name": must(TEXT),
@@ -94,7 +93,7 @@ POOL: Form = {
     "auto_accept_period_day": Field("integer", minimum=1, maximum=21),
     "assignments_issuing_config": Field("object", fields={"issue_task_suites_in_creation_order": FLAG}),
     "priority": Field("integer", minimum=0, maximum=100),
-    "filter": Field("object", fields=FILTER),
+    "filter": Field("object", also=check_filter),
     "quality_control": Field("object", fields=QUALITY_CONTROL),
     "speed_quality_balance": Field("object", fields=SPEED_QUALITY),
     "dynamic_overlap_config": Field("object", fields=DYNAMIC_OVERLAP),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.emulator.forms.schema import UNKNOWN, checked
-from toloka_airflow.emulator.resources import operations
+from toloka_airflow.emulator.resources import known_skills, operations
 from toloka_airflow.emulator.resources.pools import trainings
 from toloka_airflow.emulator.resources.pools.form import POOL, POOL_PATCH, TRAINING
 from toloka_airflow.emulator.world.account import price_of
@@ -88,6 +88,9 @@ def _check_pool(world: World, body: Json) -> None:
     if linked is not None and not (linked in world.pools and world.pools[linked].is_training):
         field = "quality_control.training_requirement.training_pool_id"
         raise invalid({field: problem("ENTITY_DOES_NOT_EXIST", "Entity does not exist")})
+    unknown = known_skills.unknown(body, world.skills)
+    if unknown:
+        raise invalid(unknown)
     if "dynamic_overlap_config" in body:
         _check_dynamic_overlap(world, body)
 
