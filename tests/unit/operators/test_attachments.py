@@ -89,6 +89,16 @@ def test_a_file_and_a_row_for_each_attachment(toloka: EmulatorServer, tmp_path: 
     assert Path(found[0]["path"]).name == f"{found[0]['assignment_id']}_{found[0]['attachment_id']}_My-photo.png"
 
 
+def test_what_simulated_people_attach(toloka: EmulatorServer, tmp_path: Path) -> None:
+    outputs = {"photo": {"type": "file"}, "more": {"type": "array_file"}, "label": {"type": "string"}}
+    spec = {"input_spec": {"text": {"type": "string"}}, "output_spec": outputs}
+    pool_id = toloka.add_pool([{"text": "a"}, {"text": "b"}], overlap=2, open=True, project={"task_spec": spec})
+    toloka.clock.advance(3600)
+    found = rows(download(pool_id, tmp_path)["manifest"])
+    checked(found, {name: kept.content for name, kept in toloka.world.attachments.items()})
+    assert {row["field"] for row in found} == {"photo", "more"}
+
+
 @pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl.gz"])
 def test_the_manifest_is_what_its_name_says(toloka: EmulatorServer, tmp_path: Path, name: str) -> None:
     pool_id, files = answered_pool(toloka, 4)
