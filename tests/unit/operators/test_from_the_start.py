@@ -159,6 +159,7 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
         decide=const(lambda answer: {"status": "ACCEPTED", "public_comment": "Thank you"}),
     ),
     "GetAssignmentsOperator": of(pool_id=Place.answered, path=a_file("answers.jsonl")),
+    "DownloadAttachmentsOperator": of(pool_id=Place.answered, folder=a_file("files")),
     "AggregateSolutionsOperator": of(pool_id=Place.answered, fields=const(["label"]), path=a_file("labels.jsonl")),
     "CheckWindowOperator": of(
         pool_id=Place.pool,

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from tests.support import NO_OPERATIONS, ScriptedServer, connect, pool, run_task
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
+from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
 from toloka_airflow.operators.bonuses import PayBonusesOperator
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
@@ -62,6 +63,7 @@ TASKS: dict[str, tuple[Make, dict[str, Any]]] = {
     "set skills": (SetUserSkillsOperator, {"skill_id": "7", "values": {"u-1": 50}}),
     "update project": (UpdateProjectOperator, {"project_id": "10", "config": {}}),
     "create training": (CreateTrainingOperator, {"config": {}, "project_id": "10"}),
+    "download attachments": (DownloadAttachmentsOperator, {"pool_id": "21", "folder": "/tmp/files"}),
     "get assignments": (GetAssignmentsOperator, {"pool_id": "21", "path": "/tmp/answers.jsonl"}),
     "open pool": (OpenPoolOperator, {"pool_id": "21"}),
     "open training": (OpenTrainingOperator, {"training_id": "7"}),
@@ -86,6 +88,9 @@ MISTAKES = [
         ("create pool", "project_id", ["None", "1/2"]),
         ("create project", "config", ["nothing.json"]),
         ("create tasks", "tasks", ["tasks.xml", None]),
+        ("download attachments", "folder", ["", None, "None", 5]),
+        ("download attachments", "manifest", ["", "files.xlsx", "hdfs:///files.csv", "/tmp/files.json"]),
+        ("download attachments", "status", ["PERFECT", "SKIPPED", 5, []]),
         ("get assignments", "path", ["", "/tmp", "answers.csv"]),
         ("get assignments", "since", ["yesterday", "2030-01-01T00:00:00"]),
         ("get assignments", "status", ["PERFECT", 5]),
