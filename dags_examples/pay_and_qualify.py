@@ -67,6 +67,7 @@ def pool(name: str, *, reward: float, real: int, golden: int, **more: Any) -> di
         "assignment_max_duration_seconds": 3600,
         "auto_accept_solutions": True,
         "mixer_config": {"real_tasks_count": real, "golden_tasks_count": golden, "training_tasks_count": 0},
+        "defaults": {"default_overlap_for_new_task_suites": 1},
         **more,
     }
 
@@ -104,6 +105,7 @@ def pay_and_qualify() -> None:
     @task
     def write_tasks(path: str, number: int, overlap: int, control: int) -> str:
         """Write tasks, and control tasks, whose answers are known and which everybody gets; return the path."""
+        ObjectStoragePath(path).parent.mkdir(parents=True, exist_ok=True)
         with ObjectStoragePath(path).open("w") as lines:
             for text, _ in sums(int(number), path):
                 print(json.dumps({"input_values": {"sum": text}, "overlap": int(overlap)}), file=lines)

@@ -754,5 +754,47 @@ def test_every_explained_difference_is_of_a_body_that_exists() -> None:
     assert all(name in map(_plain, _names()) or name in _names() for name in CASES)
 
 
+def _parts() -> list[str]:
+    names = (path.stem for path in BODIES.glob("*.json"))
+    return sorted(
+        name for name in names if re.match(r"pools\.(filter|quality_control)|(pools|projects)\.create\.request", name)
+    )
+
+
+@pytest.mark.skipif(not BODIES.is_dir(), reason=f"the bodies of the documentation are not here: no folder {BODIES}")
+@pytest.mark.parametrize("name", _parts())
+def test_documented_rules_filters_and_requests_are_taken_and_kept(name: str, scene: Scene) -> None:
+    example = json.loads((BODIES / f"{name}.json").read_text())
+    skills = {str(skill_id): {"id": str(skill_id), "name": "Skill"} for skill_id in _skills(example)}
+    scene.server.load({"skills": list(skills.values())})
+    if name.startswith("projects."):
+        made = scene("GET", f"/projects/{scene.made('/projects', example)}")
+    else:
+        body = {"quality_control": example} if name.startswith("pools.quality_control.") else example
+        # Of another account, or places for what a user has to fill in.
+        kept = {part: value for part, value in body.items() if part not in ("project_id", "will_expire")}
+        if "training_requirement" in kept.get("quality_control", {}):
+            kept["quality_control"]["training_requirement"]["training_pool_id"] = scene.training()
+        example = kept
+        made = scene("GET", f"/pools/{scene.pool(**kept)}")
+    assert {part: made[part] for part in example} == example
+
+
+def _skills(part: Any) -> Iterator[str | int]:
+    """Return the ids of the skills that a part of a body names."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _skills(item)
+    elif isinstance(part, dict):
+        if part.get("category") == "skill":
+            yield part["key"]
+        elif part.get("key") == "skill_id":
+            yield part["value"]
+        for name, value in part.items():
+            if name.endswith("skill_id"):
+                yield value
+            yield from _skills(value)
+
+
 def _plain(name: str) -> str:
     return re.sub(r"\.(page|reference|quickstart)$", "", name)

@@ -199,7 +199,7 @@ def test_pay_and_qualify(connected: dict[str, str], toloka: EmulatorServer, tmp_
     [skill] = client.list_skills()
     skills = {each.user_id: each.raw["exact_value"] for each in client.list_user_skills(skill_id=skill.id)}
     assert len(skills) > 20
-    real = {person.user_id: person.skill for person in toloka.crowd.people}
+    real = {person["user_id"]: person["accuracy"] for person in toloka.crowd.people()}
     assert statistics.correlation(ranks([*skills.values()]), ranks([real[person] for person in skills])) >= 0.8
 
     banned = {each.user_id for each in client.list_user_restrictions(scope="PROJECT", project_id=pool.project_id)}

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from itertools import combinations
 from pathlib import Path
 from textwrap import dedent
 
@@ -253,6 +254,28 @@ def test_the_rules_have_no_circle() -> None:
     rules = read_rules(RULES)
     TopologicalSorter({name: permitted[OURS] for name, permitted in rules.items()}).prepare()
     assert {target for permitted in rules.values() for target in permitted[OURS] | permitted[ANNOTATIONS]} <= set(rules)
+
+
+def test_the_layers_of_the_emulator_point_one_way() -> None:
+    """Not even for annotations does a layer know one that is above it."""
+    rules = {name: permitted for name, permitted in read_rules(RULES).items() if name.startswith("emulator.")}
+    TopologicalSorter({name: permitted[OURS] | permitted[ANNOTATIONS] for name, permitted in rules.items()}).prepare()
+    order = ["http", "simulation", "people", "quality", "resources", "calls", "forms", "world"]
+    for above, below in combinations(order, 2):
+        assert f"emulator.{above}" not in rules[f"emulator.{below}"][OURS] | rules[f"emulator.{below}"][ANNOTATIONS]
+
+
+def test_no_two_modules_of_the_emulator_import_each_other() -> None:
+    """Modules of one layer may import each other by the rules; they are in an order all the same."""
+    modules = {name: path for name, path in Checker(ROOT / PACKAGE, RULES).modules.items() if ".emulator." in name}
+    TopologicalSorter({name: set(_needed(path, modules)) for name, path in modules.items()}).prepare()
+
+
+def _needed(path: Path, modules: dict[str, Path]) -> Iterator[str]:
+    for imported in imports(ast.parse(path.read_text())):
+        module = imported.name if imported.name in modules else imported.name.rpartition(".")[0]
+        if module in modules and not imported.for_annotations:
+            yield module
 
 
 @pytest.mark.parametrize("row", ["api", "emulator"])

@@ -17,7 +17,6 @@ from toloka_airflow.links import TolokaLink, store_link
 from toloka_airflow.operators.assignments import MAX_IN_FLIGHT, parse_statuses, pool_or_training
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.storage.replacing import StoragePath, check_replaceable
 from toloka_airflow.transfer.attachments.downloading import download_attachments
 from toloka_airflow.transfer.attachments.folder import AttachmentFolder
 from toloka_airflow.transfer.attachments.manifest import check_manifest
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.storage.replacing import StoragePath
 
 FILE_TYPES = ("file", "array_file")
 
@@ -121,7 +121,6 @@ class DownloadAttachmentsOperator(LineageMixin, BaseOperator):
             return folder.file(f"manifest-{pool_id}.jsonl")
         manifest = storage_path("manifest", self.manifest)
         check_manifest(manifest)
-        check_replaceable(manifest)
         return manifest
 
     def _fields(self, client: TolokaClient, project_id: str) -> list[str]:

@@ -322,6 +322,15 @@ def test_a_rule_makes_no_ban_shorter(make_api):
     assert "will_expire" not in restricted(api)[body["user_id"]]
 
 
+def test_a_ban_that_ends_after_all_dates_never_ends(make_api):
+    api = make_api(crowd=crowd(size=1))
+    long = action("RESTRICTION_V2", scope="PROJECT", duration_unit="DAYS", duration=10_000_000)
+    quality = control("ANSWER_COUNT", None, ([when("assignments_accepted_count", "GTE", 1)], long))
+    run(api, api.add_pool(tasks=4, quality_control=quality))
+    [ban] = restricted(api).values()
+    assert "will_expire" not in ban
+
+
 def test_a_snapshot_goes_on_with_bans_skills_and_histories(make_api):
     def start(seed):
         api = make_api(seed=seed, crowd=crowd(size=10, careless_people=0.3, careless_accuracy=(0, 0.3)))

@@ -34,10 +34,32 @@ POOL = {
         "type": "BASIC",
         "max_overlap": 5,
         "min_confidence": 0.9,
-        "answer_weight_skill_id": "1",
+        "answer_weight_skill_id": "7",
         "fields": [{"name": "label"}],
     },
     "auto_close_after_complete_delay_seconds": 1,
+    "filter": {
+        "or": [
+            {"category": "profile", "key": "languages", "operator": "IN", "value": "EN"},
+            {"and": [{"category": "skill", "key": "7", "operator": "GTE", "value": 50}]},
+        ]
+    },
+    "quality_control": {
+        "configs": [
+            {
+                "collector_config": {
+                    "type": "ASSIGNMENT_SUBMIT_TIME",
+                    "parameters": {"fast_submit_threshold_seconds": 9},
+                },
+                "rules": [
+                    {
+                        "conditions": [{"key": "total_submitted_count", "operator": "GTE", "value": 1}],
+                        "action": {"type": "SET_SKILL", "parameters": {"skill_id": "7", "skill_value": 50}},
+                    }
+                ],
+            }
+        ]
+    },
 }
 
 
@@ -80,6 +102,7 @@ def answers(world: Simulation, *calls: tuple[Any, ...]) -> list[httpx.Response]:
 def original() -> str:
     """Return a snapshot with something of each kind in it."""
     busy = server()
+    busy.load({"skills": [{"id": "7", "name": "Cats", "skill_ttl_hours": 1}]})
     pool_id = busy.add_pool(3, overlap=2, open=True, **POOL, auto_accept_solutions=False)
     busy.load(
         {
@@ -88,7 +111,6 @@ def original() -> str:
             "operations": [{"type": "POOL.CLOSE", "looks": 3}],
             "faults": [{"method": "GET", "path": "/api/v1/pools/{id}", "status": 503, "skip": 9}],
             "projects": [{"trainings": [{"tasks": 2, "open": True}], "pools": [{"tasks": 1}]}],
-            "skills": [{"id": "7", "name": "Cats", "skill_ttl_hours": 1}],
             "user_skills": [{"skill_id": "7", "user_id": busy.crowd.user_ids[0], "value": 50}],
             "user_restrictions": [
                 {"scope": "POOL", "pool_id": pool_id, "user_id": busy.crowd.user_ids[1], "will_expire": "2030-01-02"}

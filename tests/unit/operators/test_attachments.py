@@ -89,6 +89,16 @@ def test_a_file_and_a_row_for_each_attachment(toloka: EmulatorServer, tmp_path: 
     assert Path(found[0]["path"]).name == f"{found[0]['assignment_id']}_{found[0]['attachment_id']}_My-photo.png"
 
 
+def test_what_simulated_people_attach(toloka: EmulatorServer, tmp_path: Path) -> None:
+    outputs = {"photo": {"type": "file"}, "more": {"type": "array_file"}, "label": {"type": "string"}}
+    spec = {"input_spec": {"text": {"type": "string"}}, "output_spec": outputs}
+    pool_id = toloka.add_pool([{"text": "a"}, {"text": "b"}], overlap=2, open=True, project={"task_spec": spec})
+    toloka.clock.advance(3600)
+    found = rows(download(pool_id, tmp_path)["manifest"])
+    checked(found, {name: kept.content for name, kept in toloka.world.attachments.items()})
+    assert {row["field"] for row in found} == {"photo", "more"}
+
+
 @pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl.gz"])
 def test_the_manifest_is_what_its_name_says(toloka: EmulatorServer, tmp_path: Path, name: str) -> None:
     pool_id, files = answered_pool(toloka, 4)
@@ -269,7 +279,7 @@ def test_a_failed_attempt_leaves_what_is_complete(toloka: EmulatorServer, tmp_pa
         download(pool_id, tmp_path, in_flight=4)
     assert not list(tmp_path.glob("manifest*"))
     before = [path for path in tmp_path.iterdir() if path.is_file()]
-    assert 60 <= len(before) < 100
+    assert 56 < len(before) < 100  # what the other threads have begun, they do not end
     for path in before:
         assert path.read_bytes() == files[path.name.split("_")[1]]
     toloka.faults.remove(fault)
@@ -304,7 +314,7 @@ def test_a_file_in_the_place_of_the_folder(toloka: EmulatorServer, tmp_path: Pat
 
 
 def test_a_store_that_cannot_replace_is_refused_before_anything_is_fetched(toloka: EmulatorServer) -> None:
-    with pytest.raises(AirflowFailException, match="a store of http cannot replace a file in one step"):
+    with pytest.raises(AirflowFailException, match=r"folder is .*: a store of http cannot replace a file in one step"):
         download("1", "http://example.com/files")
     assert not toloka.journal.requests()
 

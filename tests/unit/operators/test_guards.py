@@ -421,6 +421,7 @@ class TestMoney:
 
     def test_the_highest_reward_counts(self, toloka: EmulatorServer) -> None:
         prices = [{"from": 0, "to": 50, "reward_per_assignment": 0.5}, {"from": 51, "reward_per_assignment": 2.5}]
+        toloka.load({"skills": [{"id": "1", "name": "Skill"}]})
         pricing = {"type": "SKILL", "skill_id": "1", "intervals": prices}
         with pytest.raises(AirflowException, match=r"about 20 more answers for 2.5 and a fee of 0% are 50.0"):
             opening(

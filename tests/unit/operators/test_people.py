@@ -246,7 +246,7 @@ class TestSettingSkills:
 
     def test_when_all_is_refused_it_ends_early(self, toloka: Toloka, skill_id: str) -> None:
         with pytest.raises(
-            AirflowFailException, match="^0 of 1000 .* were refused, 9[0-9]+ were not sent any more:"
+            AirflowFailException, match=r"^0 of 1000 .* were refused, 9[0-9]+ were not sent any more:"
         ) as refused:
             set_skills(skill_id, {f"nobody-{number}": 1 for number in range(1000)})
         assert str(refused.value).count("\n  nobody-") == 20

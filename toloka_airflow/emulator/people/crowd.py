@@ -159,8 +159,11 @@ class Crowd:
             self.wake()
 
     def find_people(self) -> None:
-        """Find again by id who there is."""
+        """Find again by id who there is; what nobody has told of a person is drawn."""
         self._by_id = {person.user_id: person for person in self._people}
+        for person in self._people:
+            if person.user_id not in self._world.people:
+                self._world.people[person.user_id] = self._profile(person)
 
     def people(self) -> list[Json]:
         """Return what each person is really like, which nobody knows at Toloka."""

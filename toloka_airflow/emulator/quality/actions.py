@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from toloka_airflow.emulator.resources import assignments, overlaps, user_restrictions, user_skills
 from toloka_airflow.emulator.resources.pools import pools
-from toloka_airflow.emulator.world.clock import MINUTE
+from toloka_airflow.emulator.world.clock import MINUTE, parse_date
 from toloka_airflow.emulator.world.entities import AssignmentStatus, PoolStatus
 from toloka_airflow.emulator.world.errors import Refusal
 from toloka_airflow.emulator.world.people import Scope
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 UNITS = {"MINUTES": MINUTE, "HOURS": 60 * MINUTE, "DAYS": 24 * 60 * MINUTE}
 REVIEWS = {"APPROVE_ALL_ASSIGNMENTS": AssignmentStatus.ACCEPTED, "REJECT_ALL_ASSIGNMENTS": AssignmentStatus.REJECTED}
 MAX_OVERLAP = 30_000
+LAST_DATE = parse_date("9999-12-31T23:59:59")
 
 
 def act_on_person(world: World, action: Json, user_id: str, pool: Pool, statistics: Statistics) -> None:
@@ -44,6 +45,8 @@ def _restrict(world: World, parameters: Json, user_id: str, pool: Pool) -> None:
     unit = UNITS.get(parameters.get("duration_unit", "DAYS"))
     duration = parameters.get("duration", parameters.get("duration_days"))
     until = world.now + duration * unit if unit and duration else None
+    if until is not None and until > LAST_DATE:
+        until = None
     held = world.restrictions_of.get(user_id, {}).get((scope, place))
     # A rule makes no restriction shorter.
     if held is None or (held.will_expire is not None and (until is None or until > held.will_expire)):

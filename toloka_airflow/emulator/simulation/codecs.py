@@ -7,25 +7,15 @@ keys of a `Table`.
 
 from __future__ import annotations
 
-import math
-import re
 import types
-from abc import ABC, abstractmethod
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from inspect import signature
-from random import Random
-from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-# From the first to the last millisecond of the years that dates can have; no count is as great.
-BOUNDS = (-62_135_596_800_000, 253_402_300_799_999)
-DECIMAL = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?")
-# An integer of any size.
-Whole = NewType("Whole", int)
+from toloka_airflow.emulator.simulation.scalars import NOTHING, SCALARS, Anything, Choice, Codec, checked, row, shown
 
 
 @dataclass(frozen=True)
@@ -139,10 +129,10 @@ class Reader:
 
     def __init__(self, table: Table, things: Any) -> None:
         self.things: list[Any] = []
-        for written in _checked(things, list):
-            name, _ = _row(written, 2)
+        for written in checked(things, list):
+            name, _ = row(written, 2)
             if not isinstance(name, str) or name not in table.shared:
-                raise ValueError(f"{_shown(name)} is no class of things in a snapshot")
+                raise ValueError(f"{shown(name)} is no class of things in a snapshot")
             self.things.append(object.__new__(table.shared[name]))
         for number, (thing, (name, values)) in enumerate(zip(self.things, things, strict=True)):
             with _at(f"things.{number} ({name})"):
@@ -153,7 +143,7 @@ class Reader:
         """Return the shared thing of a number."""
         known = type(number) is int and 0 <= number < len(self.things)
         if not known or type(self.things[number]) is not kind:
-            raise ValueError(f"a {kind.__name__} is expected, and things has none of number {_shown(number)}")
+            raise ValueError(f"a {kind.__name__} is expected, and things has none of number {shown(number)}")
         return self.things[number]
 
 
@@ -176,140 +166,14 @@ def _written(thing: Any, codecs: Mapping[str, Codec], writer: Writer) -> dict[st
 
 
 def _read(values: Any, codecs: Mapping[str, Codec], reader: Reader) -> dict[str, Any]:
-    odd = _checked(values, dict).keys() ^ codecs.keys()
+    odd = checked(values, dict).keys() ^ codecs.keys()
     if odd:
-        raise ValueError(f"fields that are missing or unknown: {_shown(sorted(odd))}")
+        raise ValueError(f"fields that are missing or unknown: {shown(sorted(odd))}")
     read: dict[str, Any] = {}
     for name, codec in codecs.items():
         with _at(name):
             read[name] = codec.read(values[name], reader)
     return read
-
-
-def _checked(value: Any, kind: type) -> Any:
-    if type(value) is not kind:
-        raise ValueError(f"{kind.__name__} is expected, not {_shown(value)}")
-    return value
-
-
-def _row(value: Any, length: int) -> Any:
-    if len(_checked(value, list)) != length:
-        raise ValueError(f"{length} values are expected, not {_shown(value)}")
-    return value
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]} ..."
-
-
-class Codec(ABC):
-    """Write values of one type, and read them."""
-
-    @abstractmethod
-    def write(self, value: Any, writer: Writer) -> Any:
-        """Return the value as JSON."""
-
-    @abstractmethod
-    def read(self, data: Any, reader: Reader) -> Any:
-        """Return the value; raise ValueError if it is none of this type."""
-
-
-class Anything(Codec):
-    """What is JSON already."""
-
-    def write(self, value: Any, writer: Writer) -> Any:
-        """Return it as it is."""
-        return value
-
-    def read(self, data: Any, reader: Reader) -> Any:
-        """Return it as it is."""
-        return data
-
-
-class Scalar(Codec):
-    """A text, a flag, a number or nothing."""
-
-    def __init__(self, *kinds: type, bounds: tuple[int, int] | None = None) -> None:
-        self._kinds = kinds
-        self._bounds = bounds
-
-    def write(self, value: Any, writer: Writer) -> Any:
-        """Return it as it is."""
-        return value
-
-    def read(self, data: Any, reader: Reader) -> Any:
-        """Return it as it is."""
-        # Not isinstance: True is no number here.
-        if type(data) not in self._kinds:
-            raise ValueError(f"{self._kinds[0].__name__} is expected, not {_shown(data)}")
-        if self._bounds and not self._bounds[0] <= data <= self._bounds[1]:
-            raise ValueError(f"{_shown(data)} is out of bounds")
-        return data
-
-
-class Money(Codec):
-    """A decimal number, as text."""
-
-    def write(self, value: Any, writer: Writer) -> Any:
-        """Return all its digits."""
-        return format(value, "f")
-
-    def read(self, data: Any, reader: Reader) -> Any:
-        """Return the number."""
-        if not isinstance(data, str) or not DECIMAL.fullmatch(data) or math.isinf(float(data)):
-            raise ValueError(f"a decimal number is expected, not {_shown(data)}")
-        return Decimal(data)
-
-
-class Blob(Codec):
-    """Bytes, in base 64."""
-
-    def write(self, value: Any, writer: Writer) -> Any:
-        """Return text."""
-        return b64encode(value).decode()
-
-    def read(self, data: Any, reader: Reader) -> Any:
-        """Return the bytes."""
-        return b64decode(_checked(data, str), validate=True)
-
-
-class Chance(Codec):
-    """A generator of random numbers: the state that Python gives it."""
-
-    def write(self, value: Any, writer: Writer) -> Any:
-        """Return the state."""
-        version, numbers, gauss = value.getstate()
-        return [version, list(numbers), gauss]
-
-    def read(self, data: Any, reader: Reader) -> Any:
-        """Return a generator in that state."""
-        version, numbers, gauss = _row(data, 3)
-        if version != Random.VERSION or gauss is not None:
-            raise ValueError("a state of another generator of random numbers")
-        if not all(type(number) is int and 0 <= number < 2**32 for number in _checked(numbers, list)):
-            raise ValueError("numbers of 32 bits are expected")
-        random = Random()
-        random.setstate((version, tuple(numbers), gauss))
-        return random
-
-
-class Choice(Codec):
-    """A member of an enumeration, by its value."""
-
-    def __init__(self, kind: type[Enum]) -> None:
-        self._kind = kind
-
-    def write(self, value: Any, writer: Writer) -> Any:
-        """Return the value of the member."""
-        return value.value
-
-    def read(self, data: Any, reader: Reader) -> Any:
-        """Return the member."""
-        for member in self._kind:
-            if type(data) is type(member.value) and data == member.value:
-                return member
-        raise ValueError(f"a {self._kind.__name__} is expected, not {_shown(data)}")
 
 
 class Either(Codec):
@@ -348,7 +212,7 @@ class ListOf(Codec):
 
     def read(self, data: Any, reader: Reader) -> Any:
         """Return a list or a tuple."""
-        return self._kind([self._each.read(item, reader) for item in _checked(data, list)])
+        return self._kind([self._each.read(item, reader) for item in checked(data, list)])
 
 
 class TupleOf(Codec):
@@ -363,7 +227,7 @@ class TupleOf(Codec):
 
     def read(self, data: Any, reader: Reader) -> Any:
         """Return a tuple."""
-        items = _row(data, len(self._codecs))
+        items = row(data, len(self._codecs))
         return tuple(codec.read(item, reader) for codec, item in zip(self._codecs, items, strict=True))
 
 
@@ -379,7 +243,7 @@ class DictOf(Codec):
 
     def read(self, data: Any, reader: Reader) -> Any:
         """Return a dictionary."""
-        return {name: self._values.read(item, reader) for name, item in _checked(data, dict).items()}
+        return {name: self._values.read(item, reader) for name, item in checked(data, dict).items()}
 
 
 class PairsOf(Codec):
@@ -425,7 +289,7 @@ class Constant(Codec):
     def read(self, data: Any, reader: Reader) -> Any:
         """Return the object."""
         if not isinstance(data, str) or data not in self._named:
-            raise ValueError(f"one of {', '.join(self._named)} is expected, not {_shown(data)}")
+            raise ValueError(f"one of {', '.join(self._named)} is expected, not {shown(data)}")
         return self._named[data]
 
 
@@ -522,24 +386,9 @@ class Call(Codec):
 
     def read(self, data: Any, reader: Reader) -> Any:
         """Return a partial of the function."""
-        name, arguments = _row(data, 2)
+        name, arguments = row(data, 2)
         if not isinstance(name, str) or name not in self._functions:
-            raise ValueError(f"{_shown(name)} is no function of the emulator")
+            raise ValueError(f"{shown(name)} is no function of the emulator")
         known = self._functions[name]
         with _at(name):
             return partial(known.function, **_read(arguments, known.codecs, reader))
-
-
-NOTHING = Scalar(type(None))
-SCALARS: dict[Any, Codec] = {
-    str: Scalar(str),
-    bool: Scalar(bool),
-    int: Scalar(int, bounds=BOUNDS),
-    float: Scalar(float, int, bounds=BOUNDS),
-    Whole: Scalar(int),
-    None: NOTHING,
-    type(None): NOTHING,
-    Decimal: Money(),
-    bytes: Blob(),
-    Random: Chance(),
-}

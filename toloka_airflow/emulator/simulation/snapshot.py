@@ -13,6 +13,7 @@ from toloka_airflow.emulator.resources import known_skills, projects, skills, su
 from toloka_airflow.emulator.resources.pools import form, trainings
 from toloka_airflow.emulator.simulation.codecs import Reader, Writer
 from toloka_airflow.emulator.simulation.stored import STATE, TABLE
+from toloka_airflow.emulator.simulation.versions import VERSION, upgraded
 from toloka_airflow.emulator.world.clock import Clock, parse_date
 from toloka_airflow.emulator.world.entities import Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.errors import Refusal
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from toloka_airflow.emulator.people.crowd import PeopledWorld
     from toloka_airflow.emulator.world.entities import Json
 
-VERSION = 3
 # Where the world keeps what has an id. A subscription that was deleted may still be part of a plan.
 PLACES = {
     Project: "projects",
@@ -61,7 +61,7 @@ def restore(world: PeopledWorld, document: object) -> None:
     A snapshot is data: it says what things are like, and the emulator's own tables say what they are. It is read and
     checked as a whole before anything changes.
 
-    :raises ValueError: If it is no snapshot of this version.
+    :raises ValueError: If it is no snapshot that this version can read.
     """
     told = _checked(document)
     clock = told["clock"] | {"now": parse_date(told["clock"]["now"])}
@@ -99,9 +99,7 @@ def _checked(document: object) -> Json:
         raise ValueError(f"a snapshot is a JSON document: {exc}") from exc
     except Refusal as refusal:
         raise ValueError(f"this is no snapshot: {json.dumps(refusal.payload)}") from refusal
-    if told.get("version") != VERSION:
-        raise ValueError(f"version must be {VERSION}, not {told.get('version')!r}")
-    return told
+    return upgraded(told)
 
 
 def _check_ids(world: Json, things: list[Any]) -> None:

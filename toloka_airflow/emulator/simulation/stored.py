@@ -25,7 +25,8 @@ from toloka_airflow.emulator.resources.pools.pools import TRANSITIONS, Transitio
 from toloka_airflow.emulator.resources.suites import SUITES
 from toloka_airflow.emulator.resources.tasks import TASKS
 from toloka_airflow.emulator.resources.uploads import Kind, Options
-from toloka_airflow.emulator.simulation.codecs import Part, Shape, Table, Whole
+from toloka_airflow.emulator.simulation.codecs import Part, Shape, Table
+from toloka_airflow.emulator.simulation.scalars import Whole
 from toloka_airflow.emulator.world.entities import Json, Lesson, Notification, Operation, Pool, Project, Subscription
 from toloka_airflow.emulator.world.faults import Fault
 from toloka_airflow.emulator.world.items import Assignment, Item, Suite, Task

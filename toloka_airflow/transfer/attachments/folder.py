@@ -43,7 +43,7 @@ class AttachmentFolder:
     """
 
     def __init__(self, path: StoragePath, *, key: str) -> None:
-        check_replaceable(path)
+        check_replaceable(path, name="folder")
         self.path, self.key, self._fs = path, key, path.fs
         if path.protocol not in OBJECT_STORES and self._fs.isfile(path.path):
             raise ValueError(f"folder is {str(path)!r}, which is a file")

@@ -9,16 +9,14 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lines import buffered
+from toloka_airflow.storage.replacing import StoragePath, check_replaceable
 from toloka_airflow.storage.row_files import GZIP_LEVEL, RowFile
 from toloka_airflow.storage.row_writers import RowWriter
 from toloka_airflow.transfer.attachments.index import COLUMNS, StoredFile
-
-if TYPE_CHECKING:
-    from toloka_airflow.storage.replacing import StoragePath
 
 _BATCH = 1000
 
@@ -26,7 +24,7 @@ _BATCH = 1000
 class _LineRows(RowWriter):
     """Rows as JSON Lines."""
 
-    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
         self._file = file
 
@@ -34,14 +32,16 @@ class _LineRows(RowWriter):
         self._file.write(b"".join(line + b"\n" for line in lines))
 
 
-class _GzipRows(_LineRows):
-    """Rows as compressed JSON Lines."""
+class _GzipRows(RowWriter):
+    """Rows as JSON Lines, compressed block by block."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0))
+        super().__init__()
+        self._file = file
+        self.write_lines([])  # no bytes at all would be no file of gzip
 
-    def close(self) -> None:
-        self._file.close()
+    def write_lines(self, lines: list[bytes]) -> None:
+        self._file.write(gzip.compress(b"".join(line + b"\n" for line in lines), GZIP_LEVEL, mtime=0))
 
 
 class _CsvRows(RowWriter):
@@ -49,16 +49,17 @@ class _CsvRows(RowWriter):
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
-        self._text = io.TextIOWrapper(file, "utf-8", newline="")
-        self._rows_of = csv.writer(self._text, lineterminator="\n")
-        self._rows_of.writerow(COLUMNS)
+        self._file = file
+        self._write_cells([COLUMNS])
 
     def write_lines(self, lines: list[bytes]) -> None:
-        self._rows_of.writerows([json.loads(line)[name] for name in COLUMNS] for line in lines)
+        rows = map(json.loads, lines)
+        self._write_cells([row[name] for name in COLUMNS] for row in rows)
 
-    def close(self) -> None:
-        self._text.flush()
-        self._text.detach()
+    def _write_cells(self, rows: Iterable[Iterable[Any]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self._file.write(text.getvalue().encode())
 
 
 class _ParquetRows(RowWriter):
@@ -98,8 +99,10 @@ def check_manifest(path: StoragePath) -> None:
     """
     Find out before the download whether a manifest can be written.
 
-    :raises ValueError: If its name is that of another format, or what writes it is not installed.
+    :raises ValueError: If its name is that of another format, what writes it is not installed, or the store cannot put
+        a file in its place as a whole.
     """
+    check_replaceable(path, name="manifest")
     if _suffix(path) == ".parquet":
         try:
             import pyarrow.parquet  # noqa: F401

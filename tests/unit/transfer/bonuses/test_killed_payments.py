@@ -20,7 +20,7 @@ COUNT = 2000
 def test_what_is_killed_anywhere_is_paid_once(tmp_path: Path) -> None:
     """At six points, and again when it goes on, with faults at two requests in a hundred."""
     with EmulatorServer(seed=1, crowd=CrowdSettings(size=500), balance=1_000_000, quotas=False) as toloka:
-        toloka.progressions.set(Progression(seconds=0.05))
+        toloka.progressions.set(Progression(seconds=0.2))
         people = toloka.crowd.user_ids
         rows = [(people[number % 500], Decimal(5 + number * 7 % 1000) / 1000) for number in range(COUNT)]
         path = tmp_path / "bonuses.csv"
