@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Skill, UserRestriction
+    from toloka_airflow.api.models.people import Skill, UserRestriction
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
 

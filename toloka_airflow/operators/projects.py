@@ -124,7 +124,7 @@ class UpdateProjectOperator(LineageMixin, BaseOperator):
         self.log.info("Project %s has changed", project.id)
 
 
-_SAY_NOTHING = (None, False, "", {}, [], {"configs": []})
+_SAY_NOTHING: tuple[Any, ...] = (None, False, "", {}, [], {"configs": []})
 
 
 class ArchiveProjectOperator(ArchiveOperator):

@@ -336,7 +336,7 @@ class TestRestricting:
         toloka.server.clock.advance(60)
         banned = toloka.people[:20]
         restrict(banned, scope="POOL", pool_id=pool_id)
-        since = toloka.server.clock.now
+        since = toloka.client.get_user_restriction(next(toloka.client.list_user_restrictions()).id).created
         toloka.server.clock.advance(24 * 3600)
         answers = list(toloka.client.list_assignments(pool_id=pool_id, created_gte=since))
         assert answers

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,48 +47,64 @@ def send_each(
     :raises TolokaError: If some were refused, with the first of them; or if the requests fail altogether.
     """
     todo = list(rows)
-    done, refused, lock, is_over = Counter[str](), list[str](), Lock(), Event()
-    limit, pace, remaining = RequestLimit(in_flight), Pace(), iter(todo)
+    sent, limit, pace, remaining = _Sent(), RequestLimit(in_flight), Pace(), iter(todo)
 
     def one(client: TolokaClient, row_id: str, row: RowT) -> None:
-        if is_over.is_set():
-            return
-        try:
-            with limit.request():
-                happened = send(client, row_id, row)
-        except TolokaError as exc:
-            if not isinstance(exc, TolokaApiError) or exc.status not in OF_ONE_ROW:
-                is_over.set()
-                raise
-            with lock:
-                refused.append(f"{row_id}: {exc}")
-                if len(refused) >= MAX_REFUSED:
-                    is_over.set()
-        else:
-            with lock:
-                done[happened] += 1
+        with sent.noting(row_id), limit.request():
+            if not sent.is_over.is_set():
+                sent.add(send(client, row_id, row))
 
     try:
         with ClientThreads(client, in_flight, on_retry=limit.has_failed) as threads:
             # So few at once that a task that is stopped has little left to do.
-            while not is_over.is_set() and (some := list(islice(remaining, 10 * in_flight))):
+            while not sent.is_over.is_set() and (some := list(islice(remaining, 10 * in_flight))):
                 futures = [threads.submit(one, *row) for row in some]
                 for future in futures:
                     future.result()
                 if pace.is_due():
-                    log.info("Sent so far: %d of %d %s (%s)", done.total(), len(todo), what, _counts(done))
+                    log.info("Sent so far: %d of %d %s (%s)", sent.done.total(), len(todo), what, _counts(sent.done))
     except TolokaError:
-        log.error(
-            "Only %d of %d %s are known to be done; a further attempt does the rest", done.total(), len(todo), what
-        )
+        known = sent.done.total()
+        log.error("Only %d of %d %s are known to be done; a further attempt does the rest", known, len(todo), what)
         raise
-    if refused:
-        shown = "".join(f"\n  {problem}" for problem in refused[:MAX_REFUSED])
-        rest = len(todo) - done.total() - len(refused)
-        unsent = f", {rest} were not sent any more" if rest else ""
-        raise TolokaError(f"{done.total()} of {len(todo)} {what} are done; {len(refused)} were refused{unsent}:{shown}")
-    log.info("All %d %s are done (%s)", len(todo), what, _counts(done))
-    return done
+    if sent.refused:
+        raise _refusal(what, len(todo), sent)
+    log.info("All %d %s are done (%s)", len(todo), what, _counts(sent.done))
+    return sent.done
+
+
+class _Sent:
+    """What became of rows so far, as several threads note it."""
+
+    def __init__(self) -> None:
+        self.done, self.refused, self.is_over = Counter[str](), list[str](), Event()
+        self._lock = Lock()
+
+    def add(self, happened: str) -> None:
+        with self._lock:
+            self.done[happened] += 1
+
+    @contextmanager
+    def noting(self, row_id: str) -> Iterator[None]:
+        """Note a refusal that is about one row; after any other error, and too many refusals, it is over."""
+        try:
+            yield
+        except TolokaError as exc:
+            if not isinstance(exc, TolokaApiError) or exc.status not in OF_ONE_ROW:
+                self.is_over.set()
+                raise
+            with self._lock:
+                self.refused.append(f"{row_id}: {exc}")
+                if len(self.refused) >= MAX_REFUSED:
+                    self.is_over.set()
+
+
+def _refusal(what: str, total: int, sent: _Sent) -> TolokaError:
+    done, refused = sent.done.total(), len(sent.refused)
+    shown = "".join(f"\n  {problem}" for problem in sent.refused[:MAX_REFUSED])
+    rest = total - done - refused
+    unsent = f", {rest} were not sent any more" if rest else ""
+    return TolokaError(f"{done} of {total} {what} are done; {refused} were refused{unsent}:{shown}")
 
 
 def _counts(done: Counter[str]) -> str:

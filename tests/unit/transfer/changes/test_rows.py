@@ -96,7 +96,7 @@ def test_not_too_much_is_said(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="^values") as refused:
+    with pytest.raises(ValueError, match=r"^values") as refused:
         read(str(path))
     assert message in str(refused.value)
     assert str(path) in str(refused.value)
@@ -104,11 +104,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, m
 
 @pytest.mark.parametrize("source", [None, "", "None", 5, b"rows.jsonl", "/nowhere/rows.jsonl"])
 def test_no_rows(source: Any) -> None:
-    with pytest.raises(ValueError, match="^values is "):
+    with pytest.raises(ValueError, match=r"^values is "):
         read(source)
 
 
 def test_what_can_be_read_only_once() -> None:
     check_repeatable("values", ROWS)
-    with pytest.raises(ValueError, match="values is <generator .*which can be read only once"):
+    with pytest.raises(ValueError, match=r"values is <generator .*which can be read only once"):
         check_repeatable("values", (row for row in ROWS))
