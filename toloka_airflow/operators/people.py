@@ -413,7 +413,6 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
             filters = self._filters()
             users = None if self.users is None else read_rows("users", self.users, "user_id", lambda row: None)
             tag = CommentTag.of(context)
-            is_own = {"run": tag.is_of_run, "dag": tag.is_of_dag, "anybody": lambda comment: True}[self.restricted_by]
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, filters)
             listed = [
@@ -421,13 +420,18 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
                 for found in client.list_user_restrictions(**filters)
                 if found.scope in SCOPES and (users is None or found.user_id in users)
             ]
-            own = [(found.id, found.user_id) for found in listed if is_own(_comment_of(found))]
+            own = [(found.id, found.user_id) for found in listed if self._is_own(tag, _comment_of(found))]
             lifted = send_each(
                 client, own, _lift, what="liftings of restrictions", in_flight=self.in_flight, log=self.log
             )
         result = {"lifted": lifted["lifted"], "left": len(listed) - len(own)}
         self._lineage_facts = result
         return result
+
+    def _is_own(self, tag: CommentTag, comment: str) -> bool:
+        if self.restricted_by == "anybody":
+            return True
+        return tag.is_of_run(comment) if self.restricted_by == "run" else tag.is_of_dag(comment)
 
     def _filters(self) -> dict[str, str]:
         if self.scope is not None:
