@@ -417,7 +417,7 @@ class TestTsv:
             writer = csv.DictWriter(file, names, extrasaction="ignore", delimiter="\t")
             writer.writeheader()
             writer.writerows(rows)
-        found = [row.task["input_values"] for row in task_source(tmp_path / "tasks.tsv").rows(lambda: (inputs, {}))]
+        found = [row.fields["input_values"] for row in task_source(tmp_path / "tasks.tsv").rows(lambda: (inputs, {}))]
         assert found == tasks
 
     def test_compressed(self, server: ScriptedServer, connection: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-from toloka_airflow.transfer.upload.strict_json import StrictDecoder
+from toloka_airflow.transfer.strict_json import StrictDecoder
 
 Specs = tuple[Mapping[str, Any], Mapping[str, Any]]
 """What the project says of a task: the fields of its input, and those of its output."""

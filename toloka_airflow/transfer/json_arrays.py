@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from toloka_airflow.transfer.upload.strict_json import DuplicateKeyError, StrictDecoder
+from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 

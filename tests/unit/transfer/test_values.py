@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toloka_airflow.transfer.upload.json_arrays import JsonArray, JsonArrayError
-from toloka_airflow.transfer.upload.strict_json import DuplicateKeyError, StrictDecoder
+from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
+from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
 from toloka_airflow.transfer.upload.task_files import SourceError, task_source
 
 TYPES = ("string", "url", "boolean", "integer", "float", "coordinates", "json", "file", "later")
@@ -33,7 +33,7 @@ def rows(source: Any) -> list[Any]:
 
 
 def read(source: Any) -> list[dict[str, Any]]:
-    return [row.task for row in rows(source)]
+    return [row.fields for row in rows(source)]
 
 
 # The formats: each writes a file and returns what `tasks` is to be
@@ -341,7 +341,7 @@ def test_empty_rows_are_skipped(tmp_path: Path, suffix: str) -> None:
     ]
     path = TEXT_TABLES[suffix](tmp_path / f"tasks.{suffix}", table)
     first = 1 if suffix == "parquet" else 2
-    assert [(row.number, row.task) for row in rows(path)] == [
+    assert [(row.number, row.fields) for row in rows(path)] == [
         (first, {"input_values": {"string": "a", "integer": 1}, "overlap": 2}),
         (first + 2, {"input_values": {"string": "b"}}),
     ]
@@ -350,7 +350,7 @@ def test_empty_rows_are_skipped(tmp_path: Path, suffix: str) -> None:
 def test_rows_of_delimiters_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "tasks.csv"
     path.write_text('INPUT:string,INPUT:integer\n,\na,1\n,,,,\n""," "\n\n,\n')
-    assert [(row.number, row.task["input_values"]) for row in rows(path)] == [(3, {"string": "a", "integer": 1})]
+    assert [(row.number, row.fields["input_values"]) for row in rows(path)] == [(3, {"string": "a", "integer": 1})]
 
 
 @text_tables
@@ -381,7 +381,7 @@ def test_the_file_that_toloka_hands_out(tmp_path: Path, suffix: str, caplog: pyt
     )
     with caplog.at_level(logging.INFO):
         for _ in range(2):
-            assert [row.task for row in source.rows(lambda: (INPUT, OUTPUT))] == [
+            assert [row.fields for row in source.rows(lambda: (INPUT, OUTPUT))] == [
                 {
                     "input_values": {"string": "a"},
                     "known_solutions": [{"output_values": {"answer": "b"}, "correctness_weight": 1}],
@@ -539,7 +539,7 @@ def test_a_key_that_is_there_twice(tmp_path: Path, suffix: str, line: str) -> No
     ("text", "problem"),
     [
         ("", r": it is not JSON: Expecting \[ \(line 1, column 1\); it must be an array of tasks"),
-        ('{"input_values": {}}', r": it is not JSON: Expecting \[ .* A file with a task a line is called .jsonl"),
+        ('{"input_values": {}}', r": it is not JSON: Expecting \[ .* A file with an object a line is called .jsonl"),
         ("\n [", r", item 1: it is not JSON: Expecting value \(line 2, column 3\)"),
         ('[{"input_values": {}}', r", item 1: it is not JSON: Expecting , or \] \(line 1, column 22\)"),
         ('[{"input_values": {}},\n]', r", item 2: it is not JSON: Expecting value \(line 2, column 1\)"),
@@ -576,7 +576,7 @@ def test_an_array_is_not_read_at_once(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"input_values": {"string": "x" * 1000}} for _ in range(60_000)], indent=1))
     code = (
         "import resource, sys; from toloka_airflow.transfer.upload.task_files import *\n"
-        "source = task_source(sys.argv[1]); source._path.fs\n"
+        "source = task_source(sys.argv[1]); source._source._path.fs\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "print(sum(1 for row in source.rows(dict)))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

@@ -88,24 +88,6 @@ class AssignmentStatus(ApiEnum):
 
 
 @dataclass(frozen=True)
-class Requester:
-    """The account that a token belongs to; ``balance`` is in US dollars."""
-
-    id: str
-    balance: Decimal | None
-    name: str
-    raw: Raw = field(repr=False, compare=False)
-
-    @classmethod
-    def from_api(cls, raw: Raw) -> Self:
-        """Read the answer of ``GET /requester``."""
-        account_id = _id(raw)
-        names = raw.get("public_name") or {}
-        name = names.get("EN") or next(iter(names.values()), "") if isinstance(names, Mapping) else names
-        return cls(id=account_id, balance=read_decimal(raw.get("balance")), name=str(name), raw=raw)
-
-
-@dataclass(frozen=True)
 class Project:
     """What kind of task people get."""
 
@@ -119,8 +101,8 @@ class Project:
     def from_api(cls, raw: Raw) -> Self:
         """Read a project as the API answers it."""
         return cls(
-            id=_id(raw),
-            status=ProjectStatus(_required(raw, "status")),
+            id=read_id(raw),
+            status=ProjectStatus(read_required(raw, "status")),
             public_name=raw.get("public_name"),
             created=read_date(raw.get("created")),
             raw=raw,
@@ -144,11 +126,11 @@ class Training:
     @classmethod
     def from_api(cls, raw: Raw) -> Self:
         """Read a pool or training as the API answers it."""
-        pool_id, reason = _id(raw), raw.get("last_close_reason")
+        pool_id, reason = read_id(raw), raw.get("last_close_reason")
         return cls(
             id=pool_id,
-            project_id=_id(raw, "project_id"),
-            status=PoolStatus(_required(raw, "status")),
+            project_id=read_id(raw, "project_id"),
+            status=PoolStatus(read_required(raw, "status")),
             last_close_reason=None if reason is None else CloseReason(reason),
             private_name=raw.get("private_name"),
             created=read_date(raw.get("created")),
@@ -175,14 +157,14 @@ class Pool(Training):
     @property
     def training_id(self) -> str | None:
         """The training that people must have passed, if the pool requires one."""
-        requirement = _object(_object(self.raw, "quality_control"), "training_requirement")
+        requirement = read_object(read_object(self.raw, "quality_control"), "training_requirement")
         training_id = requirement.get("training_pool_id")
         return None if training_id is None else str(training_id)
 
     @property
     def highest_reward(self) -> Decimal:
-        """What an answer costs at the most, in US dollars, without Toloka's fee: with dynamic pricing it depends."""
-        offers = [self.raw, *_objects(_object(self.raw, "dynamic_pricing_config"), "intervals")]
+        """What an answer costs at the most, without Toloka's fee: with dynamic pricing it depends."""
+        offers = [self.raw, *read_objects(read_object(self.raw, "dynamic_pricing_config"), "intervals")]
         return max(read_decimal(offer.get("reward_per_assignment")) or Decimal(0) for offer in offers)
 
 
@@ -201,9 +183,9 @@ class Task:
     def from_api(cls, raw: Raw) -> Self:
         """Read a task as the API answers it."""
         return cls(
-            id=_id(raw),
-            pool_id=_id(raw, "pool_id"),
-            input_values=_object(raw, "input_values"),
+            id=read_id(raw),
+            pool_id=read_id(raw, "pool_id"),
+            input_values=read_object(raw, "input_values"),
             overlap=raw.get("overlap"),
             remaining_overlap=raw.get("remaining_overlap"),
             raw=raw,
@@ -233,15 +215,15 @@ class Operation:
     def from_api(cls, raw: Raw) -> Self:
         """Read an operation as the API answers it."""
         return cls(
-            id=_id(raw),
-            type=str(_required(raw, "type")),
-            status=OperationStatus(_required(raw, "status")),
+            id=read_id(raw),
+            type=str(read_required(raw, "type")),
+            status=OperationStatus(read_required(raw, "status")),
             progress=raw.get("progress"),
             submitted=read_date(raw.get("submitted")),
             started=read_date(raw.get("started")),
             finished=read_date(raw.get("finished")),
-            parameters=_object(raw, "parameters"),
-            details=_object(raw, "details"),
+            parameters=read_object(raw, "parameters"),
+            details=read_object(raw, "details"),
             raw=raw,
         )
 
@@ -258,7 +240,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One person's answers to a task suite; ``reward`` is in US dollars."""
+    """One person's answers to a task suite; ``reward`` is in the currency of the account."""
 
     id: str
     pool_id: str
@@ -274,36 +256,14 @@ class Assignment:
     def from_api(cls, raw: Raw) -> Self:
         """Read an assignment as the API answers it; ``solutions[i]`` answers ``tasks[i]``."""
         return cls(
-            id=_id(raw),
-            pool_id=_id(raw, "pool_id"),
+            id=read_id(raw),
+            pool_id=read_id(raw, "pool_id"),
             task_suite_id=raw.get("task_suite_id"),
             user_id=raw.get("user_id"),
-            status=AssignmentStatus(_required(raw, "status")),
+            status=AssignmentStatus(read_required(raw, "status")),
             reward=read_decimal(raw.get("reward")),
-            tasks=[Task.from_api({"pool_id": raw["pool_id"], **task}) for task in _objects(raw, "tasks")],
-            solutions=[_object(solution, "output_values") for solution in _objects(raw, "solutions")],
-            raw=raw,
-        )
-
-
-@dataclass(frozen=True)
-class AggregatedSolution:
-    """The answer that several people's answers add up to; ``confidence`` is between 0 and 1."""
-
-    task_id: str
-    pool_id: str
-    confidence: float | None
-    output_values: Raw
-    raw: Raw = field(repr=False, compare=False)
-
-    @classmethod
-    def from_api(cls, raw: Raw) -> Self:
-        """Read one aggregated solution as the API answers it."""
-        return cls(
-            task_id=_id(raw, "task_id"),
-            pool_id=_id(raw, "pool_id"),
-            confidence=raw.get("confidence"),
-            output_values=_object(raw, "output_values"),
+            tasks=[Task.from_api({"pool_id": raw["pool_id"], **task}) for task in read_objects(raw, "tasks")],
+            solutions=[read_object(solution, "output_values") for solution in read_objects(raw, "solutions")],
             raw=raw,
         )
 
@@ -360,7 +320,12 @@ def _metric(result: object) -> float | None:
         return None
 
 
-def _required(raw: Raw, key: str) -> Any:
+def read_required(raw: Raw, key: str) -> Any:
+    """
+    Return a value that an answer must have.
+
+    :raises TolokaError: If it has none.
+    """
     if not isinstance(raw, Mapping) or raw.get(key) is None:
         raise TolokaError(f"The API's answer has no {key!r}: it is {shape(raw)}")
     return raw[key]
@@ -373,19 +338,34 @@ def shape(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def _object(raw: Raw, key: str) -> Raw:
+def read_object(raw: Raw, key: str) -> Raw:
+    """
+    Return an object in an answer; an empty one if there is none.
+
+    :raises TolokaError: If it is something else.
+    """
     value = raw.get(key) or {}
     if not isinstance(value, Mapping):
         raise TolokaError(f"{key!r} in the API's answer is {shape(value)}, not an object")
     return value
 
 
-def _objects(raw: Raw, key: str) -> list[Raw]:
+def read_objects(raw: Raw, key: str) -> list[Raw]:
+    """
+    Return a list of objects in an answer; an empty one if there is none.
+
+    :raises TolokaError: If it is something else.
+    """
     values = raw.get(key) or []
     if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
         raise TolokaError(f"{key!r} in the API's answer is not a list of objects")
     return values
 
 
-def _id(raw: Raw, key: str = "id") -> str:
-    return str(_required(raw, key))
+def read_id(raw: Raw, key: str = "id") -> str:
+    """
+    Return an id in an answer, as text.
+
+    :raises TolokaError: If there is none.
+    """
+    return str(read_required(raw, key))
