@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ class ScriptedServer:
         json: Any = None,
         *,
         body: bytes | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         drop: bool = False,
         held: threading.Event | None = None,
         drip: float = 0.0,
@@ -65,7 +65,8 @@ class ScriptedServer:
         Prepare an answer for a path below /api/v1.
 
         ``drop`` reads the request and closes the connection without an answer; what is ``held`` is answered when the
-        event is set; of what drips, a byte of the body is sent every so many seconds.
+        event is set; of what drips, a byte of the body is sent every so many seconds. A header that is ``None`` is not
+        sent.
         """
         prepared = {
             "status": status,
@@ -133,7 +134,8 @@ class ScriptedHandler(BaseHTTPRequestHandler):
             content = b"" if answer["json"] is None else json.dumps(answer["json"]).encode()
         self.send_response(answer["status"])
         for name, value in {"Content-Length": str(len(content)), **answer["headers"]}.items():
-            self.send_header(name, value)
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
         if answer.get("drip"):
             self._drip(content, answer["drip"])

@@ -31,7 +31,8 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.bonuses transfer.download                |                  |
+                                  | transfer.attachments transfer.bonuses             |                  |
+                                  | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
 transfer.bonuses                  | _internal api storage transfer                    |                  | airflow
@@ -40,11 +41,14 @@ transfer.upload                   | _internal api links storage transfer        
                                   | transfer.row_sources                              |                  |
 transfer.download                 | _internal api storage transfer                    | msgspec          | pyarrow
                                   | transfer.download.parquet_answers                 |                  |
+transfer.attachments              | api storage transfer transfer.download            |                  | pyarrow
 transfer.download.parquet_answers | storage                                           | msgspec pyarrow  |
 transfer.review                   | api storage transfer                              |                  | airflow
+transfer.changes                  | api storage transfer                              |                  |
 transfer.row_sources              | storage transfer                                  |                  | airflow
                                   |                                                   |                  | pyarrow
 transfer                          | api storage                                       | msgspec          |
+quality                           | storage                                           |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |

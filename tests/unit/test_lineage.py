@@ -131,7 +131,7 @@ def test_an_upload(
         "connection_id": "toloka_default",
         "ids": {"pool_id": pool_id},
         "counts": {"total": 2, "created": 1, "invalid": 1},
-        "usd": {},
+        "money": {},
     }
 
 
@@ -217,7 +217,7 @@ def test_what_was_paid_is_known(collected: Collected, toloka: EmulatorServer) ->
     task = PoolSensor(task_id="wait", pool_id=pool_id, progress_interval=60, poke_interval=0.01)
     assert collected.run(task) == NOTHING
     facet, progress = task._facet(), collected.result["progress"]
-    assert facet["usd"] == {"spent": progress["spent"], "committed": 0.0}
+    assert facet["money"] == {"spent": progress["spent"], "committed": 0.0}
     assert facet["counts"] == {"answers": 12}
 
 

@@ -38,9 +38,9 @@ _LONG_QUOTAS = {name: interval for name, interval in QUOTA_INTERVALS.items() if 
 
 _ADVICE_BY_CODE = {
     "AUTHENTICATION_ERROR": "Check the token (the password of the Airflow connection) and its environment: "
-    "production and sandbox have separate tokens.",
+    "each environment has tokens of its own.",
     "ACCESS_DENIED": "The token is valid but has no right to this; check the account and `account_id`.",
-    "DOES_NOT_EXIST": "Check the id and the environment: production and sandbox have separate objects.",
+    "DOES_NOT_EXIST": "Check the id and the environment: each environment has objects of its own.",
     "EMPTY_POOL": "Upload tasks to the pool before opening it.",
     "NOT_ENOUGH_BALANCE": "Top up the account before opening the pool.",
     "POOL_IS_TRAINING": "This id belongs to a training: use the training operators.",
@@ -121,7 +121,7 @@ class TolokaApiError(TolokaError):
         self.retry_after = retry_after
         # A 429 is a refusal before any action, as is every answer that is final.
         self.may_have_been_received = self.is_transient and status != 429
-        self.advice = advice if advice is not None else _advice(status, code, payload)
+        self.advice = advice if advice is not None else default_advice(status, code, payload)
         super().__init__(self._text(sent))
 
     def _text(self, sent: Any) -> str:
@@ -287,7 +287,8 @@ def shortened(value: Any, limit: int = MAX_SHOWN) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
-def _advice(status: int, code: str | None, payload: Any) -> str:
+def default_advice(status: int, code: str | None, payload: Any) -> str:
+    """Return what to do about an error answer, as far as that is known."""
     allowed = payload.get("appropriate_statuses") if isinstance(payload, dict) else None
     if allowed and isinstance(allowed, list):
         return f"Allowed statuses: {', '.join(map(str, allowed))}."

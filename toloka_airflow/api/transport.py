@@ -25,10 +25,12 @@ from toloka_airflow.api.errors import (
     TolokaConnectionError,
     TolokaError,
     TolokaQuotaError,
+    default_advice,
     error_class,
     invalid_fields,
     shortened,
 )
+from toloka_airflow.api.settings import SANDBOX, SANDBOX_IS_GONE
 
 if TYPE_CHECKING:
     import requests
@@ -76,6 +78,20 @@ class LazySession:
         return self._session
 
 
+class FileContent(Iterator[bytes]):
+    """
+    The bytes of a file, chunk by chunk.
+
+    :param media_type: What the server says it is, if it does.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], media_type: str | None) -> None:
+        self._chunks, self.media_type = chunks, media_type
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+
 class Transport:
     """
     Send requests to one Toloka account and read JSON.
@@ -106,6 +122,7 @@ class Transport:
         self._headers = {"User-Agent": f"airflow-toloka/{__version__}", "Accept": "application/json"}
         if settings.account_id:
             self._headers["X-Act-Under-Account-ID"] = settings.account_id
+        self._about_host = SANDBOX_IS_GONE if settings.base_url == SANDBOX else ""
         self._server_time: tuple[datetime, float] | None = None
 
     def server_time(self) -> datetime | None:
@@ -141,7 +158,7 @@ class Transport:
         return self._tried(send, method, repeatable=repeatable)
 
     @contextmanager
-    def stream(self, path: str) -> Iterator[Iterator[bytes]]:
+    def stream(self, path: str) -> Iterator[FileContent]:
         """
         Request a file, and give its bytes chunk by chunk; it is requested again until the first of them are there.
 
@@ -150,10 +167,11 @@ class Transport:
         :param path: As in `request`.
         :raises TolokaConnectionError: If no answer came within the retry budget; while iterating, if it broke off.
         :raises TolokaApiError: If the API answered with an error.
+        :raises TolokaError: If the answer is no file, or does not say where it ends: a part of it would seem complete.
         """
         answer, first, rest = self._tried(partial(self._begin_stream, path), "GET")
         try:
-            yield self._chunks(path, first, rest)
+            yield FileContent(self._chunks(path, first, rest), answer.headers.get("Content-Type"))
         finally:
             answer.close()
 
@@ -201,6 +219,9 @@ class Transport:
             chunks = answer.iter_content(CHUNK_SIZE)
             is_file = answer.status_code == 200
             first = next(chunks, b"") if is_file else b"".join(chunks)
+        if is_file and not any(name in answer.headers for name in ("Content-Length", "Transfer-Encoding")):
+            answer.close()
+            raise TolokaError(f"{request} answered a file without its length, so a part of it would seem complete")
         if is_file:
             self._note_time(answer)
             return answer, first, chunks
@@ -236,6 +257,7 @@ class Transport:
             late = f"no complete answer in {seconds:.3g} s; " if time.monotonic() >= deadline else ""
             why = _PASSWORD.sub("***@", str(exc) or repr(exc))
             text = self._without_secret(f"{request} got no answer from {self._settings.base_url}: {late}{why}")
+            text += f". {self._about_host}" if self._about_host else ""
             # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
             raise TolokaConnectionError(text, may_have_been_received=not _never_sent(exc)) from None
 
@@ -301,14 +323,17 @@ class Transport:
         code, payload = body.get("code"), body.get("payload")
         if code is None and payload is None and any(invalid_fields(body)):
             payload = body  # the refusal of equal bonuses is documented without an envelope
+        code = None if code is None else str(code)
+        advice = default_advice(answer.status_code, code, payload)
         return error_class(answer.status_code, payload, is_json=problem is None)(
             request,
             status=answer.status_code,
-            code=None if code is None else str(code),
+            code=code,
             message=str(body.get("message") or "") if problem is None else f"{problem}: {shortened(text)!r}",
             request_id=body.get("request_id"),
             payload=payload,
             retry_after=_seconds(answer.headers.get("Retry-After")),
+            advice=f"{advice} {self._about_host}".strip(),
             sent=self._without_secret(sent) if answer.status_code == 400 else None,
         )
 

@@ -858,6 +858,17 @@ class TestDownloads:
         assert self.download(server) == b"12345"
         assert len(server.seen) == 4
 
+    @pytest.mark.parametrize("media_type", ["image/png", None])
+    def test_what_it_is(self, server: ScriptedServer, media_type: str | None) -> None:
+        server.answer("GET", self.PATH, body=b"x", headers={"Content-Type": media_type} if media_type else {})
+        with client(server).download_attachment("f1") as content:
+            assert content.media_type == media_type
+
+    def test_a_file_whose_end_could_not_be_known(self, server: ScriptedServer) -> None:
+        server.answer("GET", self.PATH, body=b"half", headers={"Content-Length": None, "Connection": "close"})
+        with pytest.raises(TolokaError, match="answered a file without its length"):
+            self.download(server)
+
     def test_what_breaks_off_later_is_an_error(self, server: ScriptedServer) -> None:
         half = b"x" * 100_000
         server.answer("GET", self.PATH, body=half, headers={"Content-Length": "200000", "Connection": "close"})

@@ -666,7 +666,7 @@ class TestErrorAnswers:
             (401, "AUTHENTICATION_ERROR", "Check the token"),
             (401, "SOMETHING", "Check the token"),
             (403, "ACCESS_DENIED", "has no right to this"),
-            (404, "DOES_NOT_EXIST", "production and sandbox have separate objects"),
+            (404, "DOES_NOT_EXIST", "each environment has objects of its own"),
             (409, "TRAINING_ARCHIVE_CONFLICT", "Archive every main pool"),
             (409, "NOT_ENOUGH_BALANCE", "Top up the account"),
             (409, "POOL_IS_TRAINING", "use the training operators"),
@@ -847,3 +847,20 @@ class TestServerTime:
         server.date = date
         toloka.get_pool("21")
         assert toloka.server_time() is None
+
+
+def test_errors_say_that_the_sandbox_is_gone(server: ScriptedServer) -> None:
+    """Over a proxy that plays its part: the name leads nowhere here."""
+    gone = "Toloka has not offered its sandbox since 1 July 2024: rehearse with the emulator"
+    settings = ClientSettings(
+        TOKEN, base_url="https://sandbox.toloka.dev", proxies={"https": server.url}, retry_budget=0, total_timeout=10
+    )
+    with pytest.raises(TolokaConnectionError, match=gone):
+        TolokaClient(settings).get_requester()
+
+
+def test_errors_of_others_do_not(server: ScriptedServer) -> None:
+    server.error("GET", "/requester", 404, "DOES_NOT_EXIST")
+    with pytest.raises(TolokaApiError) as caught:
+        client(server).get_requester()
+    assert "sandbox" not in str(caught.value)

@@ -21,12 +21,18 @@ from toloka_airflow.api.client.projects import ProjectCalls
 from toloka_airflow.api.client.tasks import TaskCalls
 from toloka_airflow.api.client.webhooks import WebhookCalls
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Pool, Training
-from toloka_airflow.api.settings import PRODUCTION, SANDBOX
+from toloka_airflow.api.models import Pool, Project, Training
+from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS
 
 __all__ = ["MAX_METRICS", "MIN_POLL_TIMEOUT", "PAGE_SIZE", "TolokaClient", "read_steps"]
 
-WEB_HOSTS = {PRODUCTION: "https://platform.toloka.ai", SANDBOX: "https://platform.sandbox.toloka.ai"}
+WEB_HOSTS = {
+    PRODUCTION: "https://platform.toloka.ai",
+    SANDBOX: "https://platform.sandbox.toloka.ai",
+    YANDEX_TASKS: "https://platform.tasks.yandex.ru",
+}
+IN_USD = (PRODUCTION, SANDBOX)
+"""Where the documentation names the currency of all amounts; that of Yandex Tasks does not."""
 
 
 class TolokaClient(
@@ -61,15 +67,29 @@ class TolokaClient(
     :param on_retry: Called with the error of a request that is about to be sent again.
     """
 
-    def web_url(self, pool: Training) -> str:
-        """Return the address of a pool's or training's page for requesters."""
-        noun = "pool" if isinstance(pool, Pool) else "training"
-        return f"{self._web_host}/requester/project/{pool.project_id}/{noun}/{pool.id}"
+    def web_url(self, found: Training | Project) -> str:
+        """Return the address of a pool's, training's or project's page for requesters."""
+        if isinstance(found, Project):
+            return self.project_web_url(found.id)
+        noun = "pool" if isinstance(found, Pool) else "training"
+        return f"{self.project_web_url(found.project_id)}/{noun}/{found.id}"
 
     def assignment_web_url(self, pool_id: str, assignment_id: str) -> str:
         """Return the address of an assignment's page, as it is in Toloka's own files of results."""
         pool, assignment = checked_id("pool_id", pool_id), checked_id("assignment_id", assignment_id)
         return f"{self._web_host}/task/{pool}/{assignment}"
+
+    def project_web_url(self, project_id: str) -> str:
+        """Return the address of a project's page for requesters."""
+        return f"{self._web_host}/requester/project/{checked_id('project_id', project_id)}"
+
+    def skill_web_url(self, skill_id: str) -> str:
+        """Return the address of a skill's page for requesters."""
+        return f"{self._web_host}/requester/quality/skill/{checked_id('skill_id', skill_id)}"
+
+    def in_currency(self, amount: object) -> str:
+        """Return an amount of money for a message, with its currency where that is known."""
+        return f"{amount} USD" if self.base_url in IN_USD else str(amount)
 
     @property
     def _web_host(self) -> str:

@@ -11,6 +11,7 @@ from toloka_airflow.api.client.calls import Calls, object_path
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Raw
     from toloka_airflow.api.models.attachments import Attachment
+    from toloka_airflow.api.transport import FileContent
 
 
 class AttachmentCalls(Calls):
@@ -49,9 +50,9 @@ class AttachmentCalls(Calls):
 
         return Attachment.from_api(self._get(object_path("/attachments", attachment_id=attachment_id)))
 
-    def download_attachment(self, attachment_id: str) -> AbstractContextManager[Iterator[bytes]]:
+    def download_attachment(self, attachment_id: str) -> AbstractContextManager[FileContent]:
         """
-        Return a context that gives an attachment's bytes, chunk by chunk.
+        Return a context that gives an attachment's bytes, chunk by chunk, and their ``media_type``.
 
         It is requested again until the first bytes are there; what fails later is raised while iterating, so that the
         file ends with an error and not too early.

@@ -163,7 +163,7 @@ class Pool(Training):
 
     @property
     def highest_reward(self) -> Decimal:
-        """What an answer costs at the most, in US dollars, without Toloka's fee: with dynamic pricing it depends."""
+        """What an answer costs at the most, without Toloka's fee: with dynamic pricing it depends."""
         offers = [self.raw, *read_objects(read_object(self.raw, "dynamic_pricing_config"), "intervals")]
         return max(read_decimal(offer.get("reward_per_assignment")) or Decimal(0) for offer in offers)
 
@@ -240,7 +240,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One person's answers to a task suite; ``reward`` is in US dollars."""
+    """One person's answers to a task suite; ``reward`` is in the currency of the account."""
 
     id: str
     pool_id: str

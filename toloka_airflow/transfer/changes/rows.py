@@ -1,0 +1,92 @@
+"""Rows with an id of a person or task, as people have them: a list, JSON Lines, or a table with a header."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from toloka_airflow.api.ids import checked_id
+from toloka_airflow.storage.object_rows import read_objects
+from toloka_airflow.storage.paths import storage_path
+
+RowT = TypeVar("RowT")
+
+MAX_SHOWN = 20
+"""What is wrong, at the most, that one error says."""
+
+
+def check_repeatable(name: str, source: object) -> None:
+    """
+    Refuse what can be read only once.
+
+    :raises ValueError: If it is that.
+    """
+    if hasattr(source, "__next__"):
+        raise ValueError(f"{name} is {source!r:.100}, which can be read only once; give a list or a path")
+
+
+def read_rows(
+    name: str, source: Any, id_name: str, read: Callable[[Mapping[str, Any]], RowT], *, value_name: str | None = None
+) -> dict[str, RowT]:
+    """
+    Return what a function makes of each row, by the row's id; all of them are checked before any is used.
+
+    A list may have plain ids instead of rows. `read_objects` says how files are read. It holds some 300 bytes for each
+    row.
+
+    :param name: The argument to name in an error.
+    :param source: An iterable of rows or ids; a mapping from ids to rows; or the path of a file.
+    :param id_name: The field with the id, such as ``user_id``.
+    :param read: Gets the fields of a row, and raises `ValueError` with what is wrong with it.
+    :param value_name: The field that a plain value in a mapping is.
+    :raises ValueError: With up to `MAX_SHOWN` rows that are wrong, or with an id that is there twice.
+    """
+    rows: dict[str, RowT] = {}
+    first: dict[str, str] = {}
+    problems: list[str] = []
+    for where, fields in _located(name, source, id_name, value_name):
+        try:
+            row_id = checked_id(id_name, fields.get(id_name))
+            if row_id in first:
+                raise ValueError(f"{id_name} {row_id} is there twice, first in {first[row_id]}")
+            first[row_id] = where
+            rows[row_id] = read(fields)
+        except ValueError as exc:
+            problems.append(f"{where}: {exc}")
+            if len(problems) > MAX_SHOWN:
+                break
+    raise_problems(name, source, problems)
+    return rows
+
+
+def raise_problems(name: str, source: Any, problems: list[str]) -> None:
+    """
+    Raise what is wrong with some rows, if there is anything; nothing was sent then.
+
+    :raises ValueError: If so.
+    """
+    if not problems:
+        return
+    shown = "".join(f"\n  {problem}" for problem in problems[:MAX_SHOWN])
+    more = "\n  and more" if len(problems) > MAX_SHOWN else ""
+    of_file = f" of {source}" if isinstance(source, str | os.PathLike) else ""
+    raise ValueError(f"{name}: nothing was sent, as these rows{of_file} cannot be used:{shown}{more}")
+
+
+def _located(name: str, source: Any, id_name: str, value_name: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Iterate over the rows, and where each is."""
+    if isinstance(source, Mapping):
+        for key, value in source.items():
+            plain = {} if value_name is None or isinstance(value, Mapping) else {value_name: value}
+            yield f"{key!r:.100}", {**plain, **_fields(value), id_name: key}
+    elif isinstance(source, Iterable) and not isinstance(source, str | bytes | os.PathLike):
+        for number, row in enumerate(source, 1):
+            yield f"number {number}", {id_name: row} if isinstance(row, str | int) else _fields(row)
+    else:
+        yield from ((f"line {number}", _fields(row)) for number, row in read_objects(name, storage_path(name, source)))
+
+
+def _fields(row: Any) -> Mapping[str, Any]:
+    """Return the fields of a row; one that is no object has none, so that its id is missing."""
+    return row if isinstance(row, Mapping) else {}
