@@ -188,8 +188,10 @@ class Crowd:
 
     def _habits(self, person: Person) -> Habits:
         told = self.settings
+        if not (told.careless_people or told.fast_people or told.skipping_people):
+            return NO_HABITS
         shares = told.careless_people, told.fast_people, told.skipping_people
-        return Habits.draw(self._world.seed, person.number, *shares) if any(shares) else NO_HABITS
+        return Habits.draw(self._world.seed, person.number, *shares)
 
     def _grow(self) -> None:
         for number in range(len(self._people), self.settings.size):

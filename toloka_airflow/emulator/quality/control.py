@@ -36,6 +36,9 @@ def listen(world: World) -> None:
 
 
 def _count(world: World, what: str, facts: Json) -> None:
+    pool, project = world.pools[facts["pool_id"]], world.projects[facts["project_id"]]
+    if "quality_control" not in pool.body and "quality_control" not in project.body:
+        return
     assignment = world.assignments[facts["assignment_id"]]
     for config, pools in _configs(world, assignment.pool):
         kind = config["collector_config"]["type"]
