@@ -479,7 +479,14 @@ def test_faults_are_understood(toloka: Any, fault: dict[str, Any], error: type[E
 
 
 # They return a client that sends the same, or send nothing.
-SAME_CALLS = {"without_retries", "with_own_session", "assignment_web_url"}
+SAME_CALLS = {
+    "without_retries",
+    "with_own_session",
+    "assignment_web_url",
+    "project_web_url",
+    "skill_web_url",
+    "in_currency",
+}
 
 
 def test_every_call_of_the_client_is_in_a_contract() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +15,6 @@ _UUIDS = ("/operations", "/attachments", "/webhook-subscriptions")
 """Lists whose ids are UUIDs, or of no documented form: nothing says in which order those are."""
 
 
-@dataclass(frozen=True)
 class Page(Generic[ItemT]):
     """
     One page of a list.
@@ -26,9 +24,11 @@ class Page(Generic[ItemT]):
     :param has_more: Whether there is another page, as the API says.
     """
 
-    items: list[ItemT]
-    keys: list[str]
-    has_more: bool
+    # No dataclass: making one takes as long as importing five modules, and every task imports this.
+    __slots__ = ("has_more", "items", "keys")
+
+    def __init__(self, items: list[ItemT], keys: list[str], has_more: bool) -> None:
+        self.items, self.keys, self.has_more = items, keys, has_more
 
 
 def read_page(path: str, answer: Any, key: str) -> Page[Any]:

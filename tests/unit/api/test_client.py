@@ -556,6 +556,9 @@ NOT_ONE_REQUEST = {
     "has_answers",
     "server_time",
     "assignment_web_url",
+    "project_web_url",
+    "skill_web_url",
+    "in_currency",
     "web_url",
     "get_settled_pool",
     "pools_requiring",
@@ -1641,6 +1644,12 @@ class TestSearches:
 class TestWebUrl:
     POOL = Pool.from_api(pool())
     TRAINING = Training.from_api(pool())
+
+    def test_projects_and_skills(self) -> None:
+        toloka = TolokaClient(ClientSettings(TOKEN))
+        assert toloka.web_url(Project.from_api(PROJECT)) == "https://platform.toloka.ai/requester/project/10"
+        assert toloka.project_web_url("10") == "https://platform.toloka.ai/requester/project/10"
+        assert toloka.skill_web_url("5") == "https://platform.toloka.ai/requester/quality/skill/5"
 
     def test_production(self) -> None:
         url = TolokaClient(ClientSettings(TOKEN)).web_url(self.POOL)

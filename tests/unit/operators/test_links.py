@@ -16,6 +16,8 @@ from toloka_airflow.sensors import WaitSensor
 
 WITHOUT_PAGE = {"PayBonusesOperator", "TolokaCallOperator"}
 """Bonuses are on no page, and any call may be about anything."""
+OF_A_PROJECT = {"RestrictUsersOperator", "LiftRestrictionsOperator"}
+"""What they do for all projects is on no page."""
 WITH_PAGE = sorted(set(CASES) - WITHOUT_PAGE)
 
 
@@ -34,7 +36,10 @@ def test_the_link_leads_to_the_page(name: str, tmp_path: Path, monkeypatch: pyte
     with EmulatorServer(seed=1, frozen=True, start=START) as toloka:
         connect(monkeypatch, toloka.url)
         toloka.progressions.set(Progression(seconds=0))
-        arguments = CASES[name](Place(toloka, tmp_path))
+        place = Place(toloka, tmp_path)
+        arguments = CASES[name](place)
+        if name in OF_A_PROJECT:
+            arguments |= {"scope": "PROJECT", "project_id": place.project()}
         task_type = operators()[name]
         interval = "poke_interval" if issubclass(task_type, WaitSensor) else "poll_interval"
         pace = {interval: 0.01} if issubclass(task_type, WaitSensor | WaitingOperator) else {}

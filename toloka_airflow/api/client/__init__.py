@@ -31,7 +31,7 @@ WEB_HOSTS = {
     SANDBOX: "https://platform.sandbox.toloka.ai",
     YANDEX_TASKS: "https://platform.tasks.yandex.ru",
 }
-IN_US_DOLLARS = (PRODUCTION, SANDBOX)
+IN_USD = (PRODUCTION, SANDBOX)
 """Where the documentation names the currency of all amounts; that of Yandex Tasks does not."""
 
 
@@ -89,7 +89,7 @@ class TolokaClient(
 
     def in_currency(self, amount: object) -> str:
         """Return an amount of money for a message, with its currency where that is known."""
-        return f"{amount} USD" if self.base_url in IN_US_DOLLARS else str(amount)
+        return f"{amount} USD" if self.base_url in IN_USD else str(amount)
 
     @property
     def _web_host(self) -> str:

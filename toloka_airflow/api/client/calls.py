@@ -6,18 +6,26 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Operation, Raw
+from toloka_airflow.api.models import Operation
 from toloka_airflow.api.pages import Page, check_page, read_page
 from toloka_airflow.api.transport import LazySession, Transport
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     import requests
 
+    from toloka_airflow.api.models import Raw
     from toloka_airflow.api.settings import ClientSettings
+
+    class _Model(Protocol):
+        @classmethod
+        def from_api(cls, raw: Raw) -> Any: ...
+
 
 PAGE_SIZE = 300
 SMALL_PAGE_SIZE = 100
@@ -48,12 +56,7 @@ _SMALL_PAGES = ("/skills", "/attachments")
 """Lists of which the official client takes `SMALL_PAGE_SIZE` at once, though the API reference says 300 for all."""
 
 
-class _Model(Protocol):
-    @classmethod
-    def from_api(cls, raw: Raw) -> Any: ...
-
-
-ModelT = TypeVar("ModelT", bound=_Model)
+ModelT = TypeVar("ModelT", bound="_Model")
 ItemT = TypeVar("ItemT")
 
 
