@@ -86,11 +86,12 @@ def open_payment(
     bonuses = read_bonuses(source, rows, daily_quota)
     total = sum((bonus.amount for bonus in bonuses), Decimal(0))
     if max_total is not None and total > max_total:
+        amount, limit = client.in_currency(money_text(total)), client.in_currency(money_text(max_total))
         raise SourceError(
-            f"{source.name}: nothing was sent, as the {len(bonuses)} bonuses are {money_text(total)} together, and "
-            f"max_total is {money_text(max_total)}"
+            f"{source.name}: nothing was sent, as the {len(bonuses)} bonuses are {amount} together, and max_total is "
+            f"{limit}"
         )
-    log.info("%s has %d bonuses, %s together", source.name, len(bonuses), money_text(total))
+    log.info("%s has %d bonuses, %s together", source.name, len(bonuses), client.in_currency(money_text(total)))
     run = context.get("dag_run")
     return Payment(
         client=client,
@@ -314,9 +315,10 @@ class Payment:
         if balance is None:
             self.log.warning("The balance of the account is not known, so it is not checked before bonuses are paid")
         elif balance < wanted:
+            amount, has = (self.client.in_currency(money_text(money)) for money in (wanted, balance))
             raise NotPaidError(
-                f"{self.source.name}: nothing was sent, as {money_text(wanted)} are to be paid, and the account has "
-                f"{money_text(balance)}. Top it up, and the next attempt pays"
+                f"{self.source.name}: nothing was sent, as {amount} are to be paid, and the account has {has}. "
+                "Top it up, and the next attempt pays"
             )
 
     # What is said
