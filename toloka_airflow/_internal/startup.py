@@ -83,7 +83,7 @@ def _import_for_triggers() -> None:
 
 
 def _import_for_tasks() -> None:
-    """Import what talks to Toloka, and all that the file of a DAG may import; 6 MB, most of it `requests`."""
+    """Import what talks to Toloka, and all that the file of a DAG may import; 8 MB, most of it `requests`."""
     import toloka_airflow.operators.aggregation
     import toloka_airflow.operators.assignments
     import toloka_airflow.operators.attachments
