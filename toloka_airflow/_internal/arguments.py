@@ -100,5 +100,5 @@ def parse_share(name: str, value: object) -> float:
     """
     number = None if isinstance(value, bool) else read_decimal(value)
     if number is None or not 0 <= number <= 1:
-        raise ValueError(f"{name} is {value!r:.100}; it must be a number from 0 to 1")
+        raise ValueError(f"{name} is {value!r:.100}; it must be a number from 0 to 1, such as 0.6 for 60 %")
     return float(number)

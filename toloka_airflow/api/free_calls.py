@@ -40,7 +40,9 @@ def checked_path(path: object) -> str:
     if "://" in path or path.startswith("//"):
         raise ValueError(f"path is {path!r}; it must be without a host: that is the connection's")
     if re.search(r"[?#\\]", path):
-        raise ValueError(f"path is {path!r}; it must be without a query or backslashes: pass `params`")
+        raise ValueError(
+            f"path is {path!r}; it must be without a query or backslashes: give the query as a mapping of its own"
+        )
     parts = path.removeprefix("/").split("/")
     if bad := sorted({part for part in parts if part.strip() in ("", "None", ".", "..")}):
         raise ValueError(
@@ -63,14 +65,15 @@ def checked_json(body: Any) -> Any:
         raise ValueError(f"json cannot be written as JSON: {exc}") from None
 
 
-def checked_params(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def checked_params(params: Mapping[str, Any] | None, *, name: str = "params") -> Mapping[str, Any]:
     """
     Return the parameters of a query.
 
+    :param name: The argument to name in an error.
     :raises ValueError: If they are no mapping, or one of them is.
     """
     if not isinstance(params or {}, Mapping) or any(isinstance(value, Mapping) for value in (params or {}).values()):
-        raise ValueError(f"params is {params!r}; it must be a mapping of names to values or lists of values")
+        raise ValueError(f"{name} is {params!r}; it must be a mapping of names to values or lists of values")
     return params or {}
 
 

@@ -12,13 +12,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 
 from toloka_airflow._internal.airflow_internals import task_state_store
 from toloka_airflow.api.errors import TolokaError
-from toloka_airflow.api.free_calls import checked_method, checked_path, is_repeatable
+from toloka_airflow.api.free_calls import checked_method, checked_params, checked_path, is_repeatable
 from toloka_airflow.hooks import TolokaHook, task_error, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.storage.replacing import check_replaceable, replacing
+from toloka_airflow.storage.replacing import OBJECT_STORES, check_replaceable, replacing
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -79,14 +79,17 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
         with task_errors():
             target = None if self.answer_path is None else storage_path("answer_path", self.answer_path)
             if target is not None:
-                check_replaceable(target)
+                check_replaceable(target, name="answer_path")
+                if target.protocol not in OBJECT_STORES and target.is_dir():
+                    raise ValueError(f"answer_path is {str(target)!r}, which is a folder; name a file in it")
             method, path = checked_method(self.method), checked_path(self.path)
+            query = checked_params(self.query, name="query")
             client = TolokaHook(self.toloka_conn_id).get_conn()
             if is_repeatable(method, path):
-                answer = client.call(method, self.path, json=self.json, params=self.query)
+                answer = client.call(method, self.path, json=self.json, params=query)
             else:
                 with self._sent_once(context, f"{method} {path}"):
-                    answer = client.call(method, self.path, json=self.json, params=self.query)
+                    answer = client.call(method, self.path, json=self.json, params=query)
             self.log.info("Toloka has answered %s %s", method, path)
             return self._returned(answer) if target is None else self._written(answer, target)
 

@@ -98,6 +98,10 @@ class ChangeOverlapOperator(LineageMixin, BaseOperator):
             "already": len(wanted) - len(missing),
             "higher": sum(_is_higher(fetched[task_id], overlap) for task_id, overlap in wanted.items()),
         }
+        self.log.info(
+            "%d tasks have their overlap: %d had it before, and %d have a higher one, as more people have them already",
+            *(result["total"], result["already"], result["higher"]),
+        )
         self._report_pool_written(pool_id)
         self._lineage_facts = result
         return result

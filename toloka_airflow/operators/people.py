@@ -18,7 +18,7 @@ from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.creation import differing_keys, with_value
 from toloka_airflow.storage.config_files import read_config
-from toloka_airflow.transfer.changes.rows import check_repeatable, read_rows
+from toloka_airflow.transfer.changes.rows import check_repeatable, description, read_rows
 from toloka_airflow.transfer.changes.sending import send_each
 
 if TYPE_CHECKING:
@@ -194,7 +194,16 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
             send_each(client, missing, send, what="skills of people", in_flight=self.in_flight, log=self.log)
             if not wanted:
                 self.log.warning("There are no people in values, so no skill was set")
+            if any(0 < row["value"] < 1 for row in wanted.values()) and all(
+                row["value"] <= 1 for row in wanted.values()
+            ):
+                self.log.warning(
+                    "No value is more than 1, and a value is from 0 to 100: if these are shares, call them accuracy"
+                )
         result = {"skill_id": skill_id, "total": len(wanted), "already": len(wanted) - len(missing)}
+        self.log.info(
+            "%d people have their value of skill %s; %d of them had it before", len(wanted), skill_id, result["already"]
+        )
         self._lineage_facts = result
         return result
 
@@ -208,13 +217,15 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
     def _value(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the API takes of a row."""
         value, accuracy = row.get("value"), row.get("accuracy")
-        if (value is None) == (accuracy is None):
-            raise ValueError("it must have a value (0 to 100) or an accuracy (0 to 1), and not both")
+        if value is None and accuracy is None:
+            raise ValueError(f"it has neither a value (0 to 100) nor an accuracy (0 to 1); {description(row)}")
+        if value is not None and accuracy is not None:
+            raise ValueError("it has a value and an accuracy, which say both how good somebody is; give only one")
         if accuracy is not None:
             value = round(100 * parse_share("accuracy", accuracy), 2)
         number = None if isinstance(value, bool) else read_decimal(value)
         if number is None or not 0 <= number <= 100:
-            raise ValueError(f"value is {value!r:.100}; it must be a number from 0 to 100")
+            raise ValueError(f"value is {value!r:.100}; it must be a number from 0 to 100, such as 87.5")
         reason = row.get("reason") or self.reason
         return {"value": float(number), **({"reason": str(reason)} if reason else {})}
 
@@ -331,6 +342,9 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
             "already": len(users) - len(missing),
             "left": len(read) - len(users),
         }
+        self.log.info(
+            "%d of %d people are restricted; %d of them were before", len(users), len(read), result["already"]
+        )
         self._lineage_facts = result
         return result
 
@@ -354,7 +368,7 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
         if self.accuracy_below is None:
             return True
         if row.get("accuracy") is None:
-            raise ValueError("it has no accuracy, which accuracy_below needs")
+            raise ValueError(f"it has no accuracy, which accuracy_below needs; {description(row)}")
         return parse_share("accuracy", row["accuracy"]) < self.accuracy_below
 
 
@@ -425,6 +439,7 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
                 client, own, _lift, what="liftings of restrictions", in_flight=self.in_flight, log=self.log
             )
         result = {"lifted": lifted["lifted"], "left": len(listed) - len(own)}
+        self.log.info("Lifted %d restrictions; %d that somebody else has made stay", *result.values())
         self._lineage_facts = result
         return result
 
@@ -480,4 +495,6 @@ def checked_scope(
             raise ValueError(f"scope is {scope!r}, so {name} must not be given; it is {value!r}")
     if needed is None or (is_filter and ids[needed] is None):
         return {"scope": str(scope)}
+    if ids[needed] is None:
+        raise ValueError(f"{needed} is None; scope is {scope!r}, so it must say which")
     return {"scope": str(scope), needed: checked_id(needed, ids[needed])}

@@ -40,15 +40,17 @@ def accuracy_by_person(
     :param min_answers: How many control tasks a person must have answered to be among the rows.
     :return: A row for each person, by ``user_id``: ``{"user_id", "right", "total", "accuracy"}``; the accuracy is
         ``right / total``, from 0 to 1.
-    :raises ValueError: If an argument cannot be used, or if no answer is one to a control task.
+    :raises ValueError: If an argument cannot be used, if no answer is one to a control task, or if none has one of the
+        fields.
     """
     if isinstance(fields, str) or (fields is not None and not fields):
         raise ValueError(f"fields is {fields!r}; it must be a list of output fields")
     if isinstance(min_answers, bool) or not isinstance(min_answers, int) or min_answers < 1:
         raise ValueError(f"min_answers is {min_answers!r}; it must be a whole number of 1 or more")
     counts: dict[str, list[int]] = {}
+    unknown = set(fields or ())
     for where, row in _rows(answers):
-        checked = _is_right(where, row, fields)
+        checked = _is_right(where, row, fields, unknown)
         if checked is not None:
             person = row.get("user_id") or row.get("ASSIGNMENT:worker_id")
             if not person:
@@ -57,7 +59,10 @@ def accuracy_by_person(
             count[0] += checked
             count[1] += 1
     if not counts:
-        raise ValueError("answers: there is none to a control task, so nobody's accuracy is known")
+        of_fields = f" with a known {' or '.join(fields)}" if fields else ""
+        raise ValueError(f"answers: there is none to a control task{of_fields}, so nobody's accuracy is known")
+    if unknown:
+        raise ValueError(f"fields: no control task has a known {' or '.join(sorted(unknown))}")
     people = [
         {"user_id": person, "right": right, "total": total, "accuracy": right / total}
         for person, (right, total) in sorted(counts.items())
@@ -83,9 +88,14 @@ def _rows(answers: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield f"answers: {where}", row
 
 
-def _is_right(where: str, row: Mapping[str, Any], fields: Sequence[str] | None) -> bool | None:
-    """Return whether an answer is right; ``None`` if that is not known."""
+def _is_right(where: str, row: Mapping[str, Any], fields: Sequence[str] | None, unknown: set[str]) -> bool | None:
+    """
+    Return whether an answer is right; ``None`` if that is not known.
+
+    :param unknown: Fields of which no known value was seen; those that are seen are removed.
+    """
     given, solutions = _values(where, row)
+    unknown.difference_update(*solutions)
     known = [{name: solution[name] for name in fields or solution if name in solution} for solution in solutions]
     if not any(known):
         return None

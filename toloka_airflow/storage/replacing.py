@@ -44,9 +44,14 @@ def check_replaceable(path: StoragePath, *, name: str = "path") -> None:
     Find out before the work whether a file can be put in its place as a whole.
 
     :param name: The argument to name in the error.
-    :raises ValueError: If the store cannot do it.
+    :raises ValueError: If the store cannot do it, or Airflow has no provider for it.
     """
-    if path.protocol in _SFTP and type(path.fs).__name__ == "SSHFileSystem":
+    if path.protocol in OBJECT_STORES:
+        try:
+            path.fs  # noqa: B018, as it is made by reading it
+        except ValueError as exc:
+            raise ValueError(f"{name} is {str(path)!r}: {exc}; install the provider of this store") from exc
+    elif path.protocol in _SFTP and type(path.fs).__name__ == "SSHFileSystem":
         _check_sftp(path, name)
     elif path.protocol not in (*LOCAL, *OBJECT_STORES, _MEMORY):
         raise _not_replaceable(name, path, f"a store of {path.protocol} cannot replace a file in one step")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.lines import not_utf8
+from toloka_airflow.storage.paths import refuse_rows_as_text
 from toloka_airflow.storage.tables import DELIMITERS, TableError, check_delimiter, read_records
 from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
@@ -186,6 +187,10 @@ def _file_source(argument: str, path: str | os.PathLike[str] | ObjectStoragePath
     name = str(path)
     if not name.strip():
         raise SourceError(f"{argument} is {name!r}: a template or an upstream task gave no path")
+    try:
+        refuse_rows_as_text(argument, path)
+    except ValueError as exc:
+        raise SourceError(str(exc)) from None
     source = _source_class(argument, name)
     try:
         return source(argument, path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(name))

@@ -85,11 +85,15 @@ def test_the_mix_of_people_can_be_steered_and_is_kept(make_api):
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"languages": {"english": 1}}, "languages"),
+        (
+            {"languages": {"english": 1}},
+            "languages: 'english' is no code that filters have: capital letters, such as EN",
+        ),
         ({"languages": {"EN": 2}}, "languages"),
         ({"countries": {}}, "countries"),
         ({"countries": {"USA": 1}}, "countries"),
-        ({"devices": {"PHONE": 1}}, "devices"),
+        ({"devices": {"PHONE": 1}}, "is no code that filters have: PERSONAL_COMPUTER, SMARTPHONE"),
+        ({"careless_people": 0.8, "fast_people": 0.5}, "careless_people, fast_people and skipping_people together"),
         ({"careless_people": 1.5}, "careless_people"),
         ({"careless_accuracy": [0.9, 0.1]}, "careless_accuracy"),
         ({"skipping_people": 0.5, "skipping_skip_rate": 1, "expire_rate": 0.1}, "skipping_skip_rate"),

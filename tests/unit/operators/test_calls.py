@@ -93,8 +93,12 @@ def test_a_large_answer_is_no_xcom(server: ScriptedServer) -> None:
         ({"path": "/pools/None"}, "gave no id"),
         ({"path": "/pools/../x"}, "path is "),
         ({"json": {"a": float("nan")}}, "json cannot be written"),
-        ({"query": {"a": {}}}, "params is "),
+        ({"query": {"a": {}}}, "query is "),
+        ({"query": "status=OPEN"}, "query is 'status=OPEN'; it must be a mapping"),
+        ({"path": "/pools?status=OPEN"}, "without a query or backslashes: give the query as a mapping of its own"),
         ({"answer_path": ""}, "answer_path is ''"),
+        ({"answer_path": "/tmp"}, "answer_path is '/tmp', which is a folder"),
+        ({"answer_path": "hdfs:///x.json"}, "answer_path is 'hdfs:///x.json': a store of hdfs"),
     ],
 )
 def test_bad_arguments_fail_without_a_retry(server: ScriptedServer, arguments: dict[str, Any], message: str) -> None:

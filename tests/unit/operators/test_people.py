@@ -252,6 +252,13 @@ class TestSettingSkills:
         assert str(refused.value).count("\n  nobody-") == 20
         assert toloka.sent("PUT", "/user-skills") < 100
 
+    @pytest.mark.parametrize(("values", "warns"), [((0.75, 1), True), ((0.75, 80), False), ((0, 1), False)])
+    def test_shares_in_the_place_of_values(
+        self, toloka: Toloka, skill_id: str, values: tuple[float, ...], warns: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        set_skills(skill_id, dict(zip(toloka.people, values, strict=False)))
+        assert ("if these are shares, call them accuracy" in printed(capsys)) == warns
+
     @pytest.mark.parametrize(
         ("row", "message"),
         [
@@ -260,9 +267,13 @@ class TestSettingSkills:
             ({"value": True}, "value is True"),
             ({"value": "NaN"}, "value is 'NaN'"),
             ({"value": "much"}, "value is 'much'"),
-            ({"accuracy": 70}, "accuracy is 70; it must be a number from 0 to 1"),
-            ({"accuracy": 0.7, "value": 70}, "it must have a value (0 to 100) or an accuracy (0 to 1), and not both"),
-            ({"values": 70}, "it must have a value (0 to 100) or an accuracy (0 to 1), and not both"),
+            ({"accuracy": 70}, "accuracy is 70; it must be a number from 0 to 1, such as 0.6 for 60 %"),
+            ({"value": "87,5"}, "value is '87,5'; it must be a number from 0 to 100, such as 87.5"),
+            ({"accuracy": 0.7, "value": 70}, "it has a value and an accuracy, which say both how good somebody is"),
+            (
+                {"values": 70},
+                "it has neither a value (0 to 100) nor an accuracy (0 to 1); its fields are user_id, values",
+            ),
         ],
     )
     @pytest.mark.usefixtures("connection")
@@ -302,6 +313,18 @@ class TestRestricting:
             assert restrict(people, **arguments)["already"] == 5
             assert toloka.restrictions() == first
             assert toloka.sent("PUT", "/user-restrictions") == before + 5
+
+    def test_the_log_says_who_is_restricted_though_nothing_is_sent(
+        self, toloka: Toloka, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows = [
+            {"user_id": person, "accuracy": share} for person, share in zip(toloka.people, (0.1, 0.9), strict=False)
+        ]
+        for before in (0, 1):
+            restrict(rows, accuracy_below=0.5)
+            assert f"1 of 2 people are restricted; {before} of them were before" in printed(capsys)
+        lift()
+        assert "Lifted 1 restrictions; 0 that somebody else has made stay" in printed(capsys)
 
     def test_one_that_is_over_is_made_anew(self, toloka: Toloka) -> None:
         people = toloka.people[:2]
@@ -352,7 +375,7 @@ class TestRestricting:
         ("arguments", "message"),
         [
             ({"scope": "SYSTEM"}, "scope is 'SYSTEM'; it must be ALL_PROJECTS, PROJECT, POOL"),
-            ({"scope": "POOL"}, "pool_id is None"),
+            ({"scope": "POOL"}, "pool_id is None; scope is 'POOL', so it must say which"),
             (
                 {"scope": "PROJECT", "project_id": "1", "pool_id": "2"},
                 "scope is 'PROJECT', so pool_id must not be given",

@@ -89,8 +89,10 @@ def test_some_fields_only() -> None:
     row["known_solutions"][0]["output_values"]["comment"] = "yours"
     assert accuracy_by_person([row])[0]["accuracy"] == 0
     assert accuracy_by_person([row], fields=["label"])[0]["accuracy"] == 1
-    with pytest.raises(ValueError, match="answers: there is none to a control task"):
+    with pytest.raises(ValueError, match="answers: there is none to a control task with a known other, so nobody's"):
         accuracy_by_person([row], fields=["other"])
+    with pytest.raises(ValueError, match="fields: no control task has a known lable"):
+        accuracy_by_person([row], fields=["comment", "lable"])
 
 
 @pytest.mark.parametrize(

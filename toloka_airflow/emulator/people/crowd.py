@@ -90,6 +90,9 @@ class CrowdSettings:
         for name in ("skip_rate", "skipping_skip_rate") if self.skipping_people else ("skip_rate",):
             if getattr(self, name) + self.expire_rate > 1:
                 raise ValueError(f"{name} and expire_rate together must not be greater than 1")
+        # Nobody has two habits.
+        if self.careless_people + self.fast_people + self.skipping_people > 1 + 1e-9:
+            raise ValueError("careless_people, fast_people and skipping_people together must not be greater than 1")
         profiles.check(self.languages, self.countries, self.devices)
         begin, end = self.active_hours
         if not (0 <= begin <= 24 and 0 <= end <= 24 and begin != end):

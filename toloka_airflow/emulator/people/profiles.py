@@ -54,14 +54,14 @@ def _one_of(shares: Mapping[str, float], place: float) -> str:
 
 def check(languages: Mapping[str, float], countries: Mapping[str, float], devices: Mapping[str, float]) -> None:
     """Refuse shares that are none, and codes that no filter could ask for."""
-    for name, shares, pattern in (
-        ("languages", languages, LANGUAGE),
-        ("countries", countries, COUNTRY),
-        ("devices", devices, DEVICE),
+    for name, shares, pattern, codes in (
+        ("languages", languages, LANGUAGE, "capital letters, such as EN"),
+        ("countries", countries, COUNTRY, "two capital letters, such as US"),
+        ("devices", devices, DEVICE, ", ".join(COMPUTED["device_category"].choices)),
     ):
         for code, share in shares.items():
             if not pattern.fullmatch(code):
-                raise ValueError(f"{name}: {code!r} is no code that filters have")
+                raise ValueError(f"{name}: {code!r} is no code that filters have: {codes}")
             if not 0 <= share <= 1:
                 raise ValueError(f"{name}: the share of {code} must be between 0 and 1, not {share}")
         if name != "languages" and not any(shares.values()):

@@ -113,7 +113,11 @@ class AnswerRows(BonusRows):
         """Return the bonus for a row."""
         if not isinstance(value, dict):
             return BadRow(number, [f"it is {value!r:.100}; an answer is an object"])
-        made = self._decide(value)
+        try:
+            made = self._decide(value)
+        except Exception as exc:
+            exc.add_note(f"The function bonus was called with answer {number}")
+            raise
         if made is None:
             return Row(number, {})
         person = {
@@ -197,14 +201,16 @@ def _unknown(names: Iterable[str]) -> list[str]:
         if name not in _FIELDS:
             close = difflib.get_close_matches(str(name).strip().lower(), _FIELDS, 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            problems.append(f"there is no field {name!r:.100}{hint}; a bonus has {', '.join(_FIELDS)}")
+            problems.append(f"there is no field {name!r:.100}{hint}")
+    if problems:
+        problems[-1] += f"; a bonus has {', '.join(_FIELDS)}"
     return problems
 
 
 def _read_amount(value: Any) -> Decimal:
     amount = None if isinstance(value, bool) else read_decimal(value.strip() if isinstance(value, str) else value)
     if amount is None or not MIN_AMOUNT <= amount <= MAX_AMOUNT:
-        raise ValueError(f"it is {value!r:.100}; it must be from {MIN_AMOUNT} to {MAX_AMOUNT}")
+        raise ValueError(f"it is {value!r:.100}; it must be a number from {MIN_AMOUNT} to {MAX_AMOUNT}, such as 0.25")
     if amount != round(amount, PLACES):
         raise ValueError(f"it is {value!r:.100}; round it to {PLACES} decimals, or the sum that is paid may be another")
     return amount

@@ -89,9 +89,9 @@ def open_payment(
         amount, limit = client.in_currency(money_text(total)), client.in_currency(money_text(max_total))
         raise SourceError(
             f"{source.name}: nothing was sent, as the {len(bonuses)} bonuses are {amount} together, and max_total is "
-            f"{limit}"
+            f"{limit}. Check the amounts, or raise max_total"
         )
-    log.info("%s has %d bonuses, %s together", source.name, len(bonuses), client.in_currency(money_text(total)))
+    log.info("%d bonuses are to be paid, %s together", len(bonuses), client.in_currency(money_text(total)))
     run = context.get("dag_run")
     return Payment(
         client=client,

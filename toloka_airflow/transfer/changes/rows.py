@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.storage.object_rows import read_objects
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import refuse_rows_as_text, storage_path
 
 RowT = TypeVar("RowT")
 
@@ -47,7 +47,9 @@ def read_rows(
     problems: list[str] = []
     for where, fields in _located(name, source, id_name, value_name):
         try:
-            row_id = checked_id(id_name, fields.get(id_name))
+            if id_name not in fields:
+                raise ValueError(f"it has no {id_name}; {description(fields)}")
+            row_id = checked_id(id_name, fields[id_name])
             if row_id in first:
                 raise ValueError(f"{id_name} {row_id} is there twice, first in {first[row_id]}")
             first[row_id] = where
@@ -84,7 +86,13 @@ def _located(name: str, source: Any, id_name: str, value_name: str | None) -> It
         for number, row in enumerate(source, 1):
             yield f"number {number}", {id_name: row} if isinstance(row, str | int) else _fields(row)
     else:
+        refuse_rows_as_text(name, source)
         yield from ((f"line {number}", _fields(row)) for number, row in read_objects(name, storage_path(name, source)))
+
+
+def description(fields: Mapping[str, Any]) -> str:
+    """Return which fields a row has, for an error about one that is missing."""
+    return f"its fields are {', '.join(map(str, fields)):.200}" if fields else "it is no object, or has no fields"
 
 
 def _fields(row: Any) -> Mapping[str, Any]:

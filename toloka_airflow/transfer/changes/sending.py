@@ -69,7 +69,8 @@ def send_each(
         raise
     if sent.refused:
         raise _refusal(what, len(todo), sent)
-    log.info("All %d %s are done (%s)", len(todo), what, _counts(sent.done))
+    if todo:
+        log.info("All %d %s are done (%s)", len(todo), what, _counts(sent.done))
     return sent.done
 
 

@@ -59,14 +59,19 @@ def test_what_is_wrong_is_said_at_once() -> None:
     assert str(refused.value).splitlines()[:3] == [
         "values: nothing was sent, as these rows cannot be used:",
         "  number 2: user_id a is there twice, first in number 1",
-        "  number 3: user_id is None: a template or an upstream task gave no id. Pass an id, or the output of the task "
-        "that makes it (`task.output`)",
+        "  number 3: it has no user_id; its fields are value",
     ]
     assert [line.split(":")[0] for line in str(refused.value).splitlines()[3:]] == [
         "  number 4",
         "  number 5",
         "  number 6",
     ]
+
+
+@pytest.mark.parametrize("text", ["[{'user_id': 'a'}]", ' {"a": 1}\n', "['a']"])
+def test_the_text_of_a_list_is_no_path(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^values is the text .*, and no path\. .* \(`task\.output`\)"):
+        read(text)
 
 
 def test_not_too_much_is_said(tmp_path: Path) -> None:
