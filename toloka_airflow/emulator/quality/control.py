@@ -120,7 +120,13 @@ def _restricted(world: World, facts: Json) -> None:
 
 def _lifted(world: World, facts: Json) -> None:
     for pool in world.pools.values():
-        pool.revoked.pop(facts["user_id"], None)
+        _regained(world, pool, facts["user_id"])
+
+
+def _regained(world: World, pool: Pool, user_id: str) -> None:
+    """Act again on a person who loses access, but only if nothing else had kept it from the person."""
+    if user_id in pool.revoked and audience.may_work(world, pool, user_id):
+        del pool.revoked[user_id]
 
 
 def _skill_changed(world: World, facts: Json) -> None:
@@ -129,7 +135,7 @@ def _skill_changed(world: World, facts: Json) -> None:
         if all(named != skill_id for _, named in filters.skills(pool.body)):
             continue
         if audience.matches(world, pool.body["filter"], user_id):
-            pool.revoked.pop(user_id, None)
+            _regained(world, pool, user_id)
         else:
             _revoke(world, pool, user_id, {"pool_access_revoked_reason": "SKILL_CHANGE", "skill_id": skill_id})
 
