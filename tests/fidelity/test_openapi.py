@@ -194,6 +194,16 @@ def test_answers_are_as_documented(name: str, mode: GenerationMode, target: Targ
     check()
 
 
+def test_an_assignment_with_a_bonus(target: Target) -> None:
+    target.begin()
+    [bonus] = target.session.get(f"{target.server.url}/api/v1/user-bonuses", timeout=10).json()["items"]
+    operation = OPERATIONS["GET /api/v1/assignments/{id}"]
+    case = operation.Case(path_parameters={"id": bonus["assignment_id"]})
+    response = case.call(base_url=target.server.url, session=target.session, timeout=10)
+    assert response.json()["bonus_ids"] == [bonus["id"]]
+    case.validate_response(response, checks=CHECKS)
+
+
 def test_there_were_enough_requests(target: Target, request: pytest.FixtureRequest) -> None:
     if request.session.testscollected < 2 * len(OPERATIONS):
         pytest.skip("only a part of the requests was wanted")
