@@ -60,6 +60,10 @@ def test_folders(api):
         ({"recipients_ids": ["nobody"]}, "recipients_ids.0"),
         ({"recipients_select_type": "ALL"}, "recipients_ids"),
         ({"recipients_filter": {"and": []}}, "recipients_filter"),
+        (
+            {"recipients_select_type": "FILTER", "recipients_ids": None, "recipients_filter": {"people": "all"}},
+            "recipients_filter.people",
+        ),
         ({"recipients_select_type": "SOME"}, "recipients_select_type"),
         ({"topic": "x"}, "topic"),
         ({"text": None}, "text"),

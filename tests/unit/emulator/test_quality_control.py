@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import cProfile
+import pstats
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -222,6 +224,85 @@ def test_who_is_against_the_majority_loses_a_skill(make_api):
     assert skills == {user_id: 0 if user_id in careless else 100 for user_id in people(api)}
 
 
+def test_only_required_fields_make_a_majority(make_api):
+    # Everybody makes up another comment.
+    api = make_api(crowd=crowd(accuracy=(0, 0)))
+    skill_id = api.post("/skills", {"name": "Agrees"})["id"]
+    output_spec = {
+        "result": {"type": "string", "allowed_values": ["cat"]},
+        "comment": {"type": "string", "required": False},
+    }
+    task_spec = {"input_spec": {"image": {"type": "url"}}, "output_spec": output_spec}
+    project_id = api.add_project(task_spec=task_spec)
+    from_votes = action("SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field="correct_answers_rate")
+    quality = control("MAJORITY_VOTE", {"answer_threshold": 3}, ([when("total_answers_count", "GTE", 4)], from_votes))
+    pool_id = api.add_pool(project_id, tasks=8, quality_control=quality, defaults=EVERYBODY)
+    run(api, pool_id)
+    skills = {item["user_id"]: item["value"] for item in api.get("/user-skills", limit=100)["items"]}
+    assert skills == dict.fromkeys(people(api), 100)
+
+
+def test_votes_that_are_rejected_count_no_more(make_api):
+    api = make_api(crowd=crowd(size=8, accuracy=(0.5, 0.9)))
+    skill_id = api.post("/skills", {"name": "Agrees"})["id"]
+    from_votes = action("SET_SKILL_FROM_OUTPUT_FIELD", skill_id=skill_id, from_field="correct_answers_rate")
+    parameters = {"answer_threshold": 2, "history_size": 5}
+    quality = control("MAJORITY_VOTE", parameters, ([when("total_answers_count", "GTE", 1)], from_votes))
+    defaults = {"default_overlap_for_new_task_suites": 1, "default_overlap_for_new_tasks": 4}
+    pool_id = api.add_pool(tasks=20, auto_accept_solutions=False, quality_control=quality, defaults=defaults)
+    api.move(pool_id, "open")
+    for _ in range(6):
+        api.server.clock.advance(15)
+        for item in api.assignments(pool_id, status="SUBMITTED", sort="-submitted")[:2]:
+            answer = api("PATCH", f"/assignments/{item['id']}", json={"status": "REJECTED", "public_comment": "Seen"})
+            assert answer.status_code == 200
+    api.server.clock.advance(DAY)
+    items = api.assignments(pool_id, sort="submitted")
+    votes = defaultdict(dict)
+    for item in items:
+        if item["status"] in ("SUBMITTED", "ACCEPTED"):
+            for task, solution in zip(item["tasks"], item["solutions"], strict=True):
+                votes[task["id"]][item["user_id"]] = solution["output_values"]["result"]
+    majorities = {}
+    for task_id, by_user in votes.items():
+        (best, count), (_, second) = [*Counter(by_user.values()).most_common(2), ("", 0), ("", 0)][:2]
+        if count >= 2 and count > second:
+            majorities[task_id] = best
+    assert "REJECTED" in {item["status"] for item in items}
+    last = items[-1]["user_id"]
+    mine = [
+        votes[task["id"]][last] == majorities[task["id"]]
+        for item in sorted(items, key=lambda item: item["created"])
+        if item["user_id"] == last and item["status"] in ("SUBMITTED", "ACCEPTED")
+        for task in item["tasks"]
+        if task["id"] in majorities
+    ][-5:]
+    [skill] = api.get("/user-skills", user_id=last)["items"]
+    assert skill["exact_value"] == pytest.approx(100 * sum(mine) / len(mine))
+
+
+@pytest.mark.parametrize(("collector", "parameters"), [("MAJORITY_VOTE", {"answer_threshold": 2}), ("GOLDEN_SET", {})])
+def test_long_histories_are_not_read_anew_at_each_answer(make_api, collector, parameters):
+    never = ([when("total_answers_count", "GTE", 10**6)], FOREVER)
+
+    def calls(tasks):
+        api = make_api(crowd=crowd(size=4))
+        mixer = EXAM | {"golden_tasks_count": 1}
+        pool_id = api.add_pool(mixer_config=mixer, quality_control=control(collector, parameters, never))
+        add_golden(api, pool_id, tasks)
+        api.add_tasks(pool_id, tasks, overlap=4)
+        api.move(pool_id, "open")
+        profile = cProfile.Profile()
+        # Nobody else lets time pass meanwhile.
+        with api.server.world.lock:
+            api.server.clock.advance(10 * DAY)
+            profile.runcall(getattr, api.server, "world")
+        assert len(api.assignments(pool_id)) == 4 * tasks
+        return pstats.Stats(profile).total_calls
+
+    assert calls(120) < 3 * calls(60)
+
+
 def test_what_is_rejected_often_leads_to_a_skill_that_is_set(make_api):
     api = make_api(crowd=crowd(size=1))
     skill_id = api.post("/skills", {"name": "Rejected"})["id"]
@@ -291,6 +372,23 @@ def test_what_people_did_who_lost_access_is_done_again_once(make_api, reason):
     done = [item for item in api.assignments(pool_id) if {task["id"] for task in item["tasks"]} & again]
     assert len(done) > len(items)
     assert [item["user_id"] for item in done].count(lost) == len(items)
+
+
+def test_who_had_no_access_for_two_reasons_is_acted_on_once(make_api):
+    api = make_api(crowd=crowd(size=6))
+    rule = [when("pool_access_revoked_reason", "EQ", "RESTRICTION")], action("CHANGE_OVERLAP", delta=1)
+    defaults = {"default_overlap_for_new_task_suites": 1, "default_overlap_for_new_tasks": 1}
+    project_id = api.add_project()
+    pool_id = api.add_pool(
+        project_id, tasks=12, quality_control=control("USERS_ASSESSMENT", None, rule), defaults=defaults
+    )
+    run(api, pool_id)
+    lost = next(iter(by_person(api, pool_id)))
+    api("PUT", "/user-restrictions", json={"scope": "PROJECT", "user_id": lost, "project_id": project_id})
+    for _ in range(2):
+        answer = api("PUT", "/user-restrictions", json={"scope": "POOL", "user_id": lost, "pool_id": pool_id})
+        assert api("DELETE", f"/user-restrictions/{answer.json()['id']}").status_code == 204
+    assert max(task["overlap"] for task in api.get("/tasks", pool_id=pool_id)["items"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,11 @@ def test_template_builder_takes_its_config_as_text(api, view_spec, field):
     project = api.get(f"/projects/{api.add_project()}")
     answer = api("POST", "/projects", json=project | {"task_spec": {**project["task_spec"], "view_spec": view_spec}})
     assert (answer.status_code, list(answer.json()["payload"])) == (400, [f"task_spec.view_spec.{field}"])
+
+
+def test_prices_by_skill_need_not_name_one(api):
+    # The reference requires only type and intervals.
+    intervals = [{"from": 0, "to": 60, "reward_per_assignment": 0.03}]
+    pricing = {"type": "SKILL", "intervals": intervals}
+    pool_id = api.add_pool(dynamic_pricing_config=pricing)
+    assert api.get(f"/pools/{pool_id}")["dynamic_pricing_config"] == pricing

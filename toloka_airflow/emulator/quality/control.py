@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from toloka_airflow.emulator.forms import filters
 from toloka_airflow.emulator.forms.quality_control import COMPARE, IDENTITIES, number
-from toloka_airflow.emulator.quality import actions, audience, statistics
+from toloka_airflow.emulator.quality import actions, audience, marks, statistics
 from toloka_airflow.emulator.world.people import Scope
 
 if TYPE_CHECKING:
@@ -37,21 +37,28 @@ def listen(world: World) -> None:
 
 def _count(world: World, what: str, facts: Json) -> None:
     pool, project = world.pools[facts["pool_id"]], world.projects[facts["project_id"]]
+    assignment = world.assignments[facts["assignment_id"]]
+    for book in pool.books.values():
+        book.note(assignment)
     if "quality_control" not in pool.body and "quality_control" not in project.body:
         return
-    assignment = world.assignments[facts["assignment_id"]]
     for config, pools in _configs(world, assignment.pool):
         kind = config["collector_config"]["type"]
         if kind == "ASSIGNMENTS_ASSESSMENT" and what in ASSESSMENT_EVENTS:
             _assess(world, config, assignment)
-        events, count = statistics.OF_PEOPLE.get(kind, ((), None))
-        if count is None or what not in events:
+        if what not in statistics.COUNTED_AFTER.get(kind, ()):
             continue
-        parameters = config["collector_config"].get("parameters", {})
         for user_id in _concerned(kind, assignment):
-            counted = count(_history(pools, user_id), parameters, world.now)
+            counted = _counted(world, config["collector_config"], pools, user_id)
             for action in _due(config, counted):
                 actions.act_on_person(world, action, user_id, assignment.pool, counted)
+
+
+def _counted(world: World, collector: Json, pools: Sequence[Pool], user_id: str) -> Statistics:
+    kind = collector["type"]
+    if kind in statistics.OF_MARKS:
+        return statistics.OF_MARKS[kind](marks.count(world, collector, pools, user_id))
+    return statistics.OF_HISTORIES[kind](_history(pools, user_id), collector.get("parameters", {}), world.now)
 
 
 def _configs(world: World, pool: Pool) -> Iterator[tuple[Json, Sequence[Pool]]]:
@@ -72,7 +79,7 @@ def _concerned(kind: str, assignment: Assignment) -> list[str]:
     """Return of whom an answer changes the statistics: it may make a majority, which others were with or against."""
     if kind != "MAJORITY_VOTE":
         return [assignment.user_id]
-    return list(dict.fromkeys(had.user_id for task in assignment.tasks for had in task.assignments))
+    return list(dict.fromkeys(had.user_id for task in assignment.tasks if task.is_real for had in task.assignments))
 
 
 def _history(pools: Sequence[Pool], user_id: str) -> Sequence[Assignment]:
@@ -113,7 +120,13 @@ def _restricted(world: World, facts: Json) -> None:
 
 def _lifted(world: World, facts: Json) -> None:
     for pool in world.pools.values():
-        pool.revoked.pop(facts["user_id"], None)
+        _regained(world, pool, facts["user_id"])
+
+
+def _regained(world: World, pool: Pool, user_id: str) -> None:
+    """Act again on a person who loses access, but only if nothing else had kept it from the person."""
+    if user_id in pool.revoked and audience.may_work(world, pool, user_id):
+        del pool.revoked[user_id]
 
 
 def _skill_changed(world: World, facts: Json) -> None:
@@ -122,7 +135,7 @@ def _skill_changed(world: World, facts: Json) -> None:
         if all(named != skill_id for _, named in filters.skills(pool.body)):
             continue
         if audience.matches(world, pool.body["filter"], user_id):
-            pool.revoked.pop(user_id, None)
+            _regained(world, pool, user_id)
         else:
             _revoke(world, pool, user_id, {"pool_access_revoked_reason": "SKILL_CHANGE", "skill_id": skill_id})
 
@@ -136,5 +149,5 @@ def _revoke(world: World, pool: Pool, user_id: str, why: Statistics) -> None:
             for action in _due(config, why):
                 pool.revoked[user_id] = None
                 for assignment in list(pool.histories[user_id]):
-                    if action["type"] == "CHANGE_OVERLAP" and assignment.status in statistics.COUNTS_AS_A_VOTE:
+                    if action["type"] == "CHANGE_OVERLAP" and assignment.status in marks.COUNTS_AS_A_VOTE:
                         actions.change_overlap(world, action["parameters"], assignment.suite)

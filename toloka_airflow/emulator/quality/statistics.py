@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from toloka_airflow.emulator.world.clock import DAY, SECOND
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Json
-from toloka_airflow.emulator.world.items import Part
 
 if TYPE_CHECKING:
-    from toloka_airflow.emulator.world.items import Assignment, Task
+    from toloka_airflow.emulator.quality.marks import Mark
+    from toloka_airflow.emulator.world.items import Assignment
 
 Thing = TypeVar("Thing")
 # None: nothing was counted yet, and no condition on it is met.
 Statistics = dict[str, Any]
 CHECKED = (AssignmentStatus.ACCEPTED, AssignmentStatus.REJECTED)
-COUNTS_AS_A_VOTE = (AssignmentStatus.SUBMITTED, AssignmentStatus.ACCEPTED)
 
 
 def _recent(things: Iterable[Thing], parameters: Json) -> list[Thing]:
@@ -31,19 +29,11 @@ def _percent(part: int, whole: int) -> float | None:
     return 100 * part / whole if whole else None
 
 
-def _rates(right: Sequence[bool], prefix: str = "") -> Statistics:
+def _rates(right: int, wrong: int, prefix: str = "") -> Statistics:
     return {
-        f"{prefix}correct_answers_rate": _percent(sum(right), len(right)),
-        f"{prefix}incorrect_answers_rate": _percent(len(right) - sum(right), len(right)),
+        f"{prefix}correct_answers_rate": _percent(right, right + wrong),
+        f"{prefix}incorrect_answers_rate": _percent(wrong, right + wrong),
     }
-
-
-def _answers(history: Sequence[Assignment]) -> Iterator[tuple[Assignment, Task, Json]]:
-    """Return all answers to single tasks, the newest first."""
-    for assignment in reversed(history):
-        if assignment.solutions is not None:
-            pairs = zip(reversed(assignment.tasks), reversed(assignment.solutions), strict=True)
-            yield from ((assignment, task, values) for task, values in pairs)
 
 
 def acceptance_rate(history: Sequence[Assignment], parameters: Json, now: int) -> Statistics:
@@ -70,21 +60,15 @@ def submit_time(history: Sequence[Assignment], parameters: Json, now: int) -> St
     return {"total_submitted_count": len(times), "fast_submitted_count": sum(time < limit for time in times)}
 
 
-def golden_set(history: Sequence[Assignment], parameters: Json, now: int) -> Statistics:
-    """Count the answers to control and training tasks, and those of them that are right."""
-    known = _recent(((task, values) for _, task, values in _answers(history) if not task.is_real), parameters)
-    right = [_is_right(task, values) for task, values in known]
-    golden = [ok for (task, _), ok in zip(known, right, strict=True) if task.shelf == Part.GOLDEN]
+def golden_set(counts: Counter[Mark]) -> Statistics:
+    """Return the statistics of answers to control and training tasks."""
+    right, wrong = counts[True, True], counts[True, False]
     return {
-        "total_answers_count": len(right),
-        **_rates(right),
-        "golden_set_answers_count": len(golden),
-        **_rates(golden, "golden_set_"),
+        "total_answers_count": counts.total(),
+        **_rates(right + counts[False, True], wrong + counts[False, False]),
+        "golden_set_answers_count": right + wrong,
+        **_rates(right, wrong, "golden_set_"),
     }
-
-
-def _is_right(task: Task, values: Json) -> bool:
-    return any(values.items() >= solution["output_values"].items() for solution in task.body["known_solutions"])
 
 
 def income(history: Sequence[Assignment], parameters: Json, now: int) -> Statistics:
@@ -93,31 +77,9 @@ def income(history: Sequence[Assignment], parameters: Json, now: int) -> Statist
     return {"income_sum_for_last_24_hours": float(earned)}
 
 
-def majority_vote(history: Sequence[Assignment], parameters: Json, now: int) -> Statistics:
-    """Count the answers to tasks of which the majority is known, and those that are the majority's."""
-    threshold = parameters["answer_threshold"]
-    compared = (
-        _label(values) == majority
-        for had, task, values in _answers(history)
-        if had.status in COUNTS_AS_A_VOTE and task.is_real and (majority := _majority(task, threshold)) is not None
-    )
-    right = _recent(compared, parameters)
-    return {"total_answers_count": len(right), **_rates(right)}
-
-
-def _majority(task: Task, threshold: int) -> str | None:
-    """Return the answer that at least so many people gave, and more than any other answer."""
-    votes = Counter(
-        _label(had.solutions[had.tasks.index(task)])
-        for had in task.assignments
-        if had.status in COUNTS_AS_A_VOTE and had.solutions is not None
-    )
-    (best, count), (_, second) = [*votes.most_common(2), ("", 0), ("", 0)][:2]
-    return best if count >= threshold and count > second else None
-
-
-def _label(values: Json) -> str:
-    return json.dumps(values, sort_keys=True)
+def majority_vote(counts: Counter[Mark]) -> Statistics:
+    """Return the statistics of answers to tasks of which the majority is known."""
+    return {"total_answers_count": counts.total(), **_rates(counts[False, True], counts[False, False])}
 
 
 def skipped_in_row(history: Sequence[Assignment], parameters: Json, now: int) -> Statistics:
@@ -145,13 +107,24 @@ def assessment(assignment: Assignment) -> Statistics:
     }
 
 
-# By collector: what makes its statistics another, and the statistics of a person.
-OF_PEOPLE: dict[str, tuple[tuple[str, ...], Callable[[Sequence[Assignment], Json, int], Statistics]]] = {
-    "ACCEPTANCE_RATE": (("accepted", "rejected"), acceptance_rate),
-    "ANSWER_COUNT": (("accepted",), answer_count),
-    "ASSIGNMENT_SUBMIT_TIME": (("submitted",), submit_time),
-    "GOLDEN_SET": (("submitted",), golden_set),
-    "INCOME": (("accepted",), income),
-    "MAJORITY_VOTE": (("submitted",), majority_vote),
-    "SKIPPED_IN_ROW_ASSIGNMENTS": (("skipped",), skipped_in_row),
+# By collector: what makes its statistics another.
+COUNTED_AFTER: dict[str, tuple[str, ...]] = {
+    "ACCEPTANCE_RATE": ("accepted", "rejected"),
+    "ANSWER_COUNT": ("accepted",),
+    "ASSIGNMENT_SUBMIT_TIME": ("submitted",),
+    "GOLDEN_SET": ("submitted",),
+    "INCOME": ("accepted",),
+    "MAJORITY_VOTE": ("submitted",),
+    "SKIPPED_IN_ROW_ASSIGNMENTS": ("skipped",),
+}
+OF_HISTORIES: dict[str, Callable[[Sequence[Assignment], Json, int], Statistics]] = {
+    "ACCEPTANCE_RATE": acceptance_rate,
+    "ANSWER_COUNT": answer_count,
+    "ASSIGNMENT_SUBMIT_TIME": submit_time,
+    "INCOME": income,
+    "SKIPPED_IN_ROW_ASSIGNMENTS": skipped_in_row,
+}
+OF_MARKS: dict[str, Callable[[Counter[Mark]], Statistics]] = {
+    "GOLDEN_SET": golden_set,
+    "MAJORITY_VOTE": majority_vote,
 }

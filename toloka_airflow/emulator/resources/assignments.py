@@ -234,6 +234,7 @@ SCHEMAS: Json = {
             "tasks": many(ref("Task")),
             "solutions": many(closed({"output_values": describing.ANY_OBJECT})),
             "public_comment": describing.TEXT,
+            "bonus_ids": many(describing.TEXT),
             "mixed": describing.FLAG,
             "automerged": describing.FLAG,
             "owner": ref("Owner"),

@@ -23,5 +23,5 @@ def unknown(body: Json, skills: Collection[str]) -> Problems:
 
 def _of_settings(body: Json) -> Iterator[tuple[str, str]]:
     for part, name in (("dynamic_pricing_config", "skill_id"), ("dynamic_overlap_config", "answer_weight_skill_id")):
-        if part in body:
+        if name in body.get(part, {}):
             yield f"{part}.{name}", body[part][name]

@@ -17,7 +17,8 @@ from toloka_airflow.emulator.calls.describing import (
 )
 from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, page
 from toloka_airflow.emulator.calls.listing import ID_AND_CREATED, Listing
-from toloka_airflow.emulator.forms.fields import FLAG, ID, OBJECT, TEXTS, must
+from toloka_airflow.emulator.forms.fields import FLAG, ID, TEXTS, must
+from toloka_airflow.emulator.forms.filters import check_filter
 from toloka_airflow.emulator.forms.schema import REQUIRED, Field, Form, checked
 from toloka_airflow.emulator.resources.people import check_user
 from toloka_airflow.emulator.world.errors import Problems, invalid, problem
@@ -37,7 +38,7 @@ FORM: Form = {
     "text": must(TEXTS),
     "recipients_select_type": Field("string", required=True, choices=("ALL", *RECIPIENTS)),
     "recipients_ids": Field("array", each=ID),
-    "recipients_filter": OBJECT,
+    "recipients_filter": Field("object", also=check_filter),
     "answerable": FLAG,
 }
 REPLY: Form = {"text": must(TEXTS)}

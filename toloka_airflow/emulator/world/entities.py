@@ -173,6 +173,8 @@ class Pool:
     revoked: dict[str, None] = field(default_factory=dict)
     # The assignments of each person; made from all of them.
     histories: dict[str, list[Assignment]] = field(default_factory=dict, init=False)
+    # What quality control counts over long histories, by collector; made from all assignments, too.
+    books: dict[Any, Any] = field(default_factory=dict, init=False)
     spent: Decimal = Decimal(0)
     completes_at: int | None = None
 
@@ -183,7 +185,7 @@ class Pool:
 
     def find_histories(self) -> None:
         """Find again by person what is kept in one list."""
-        self.histories = {}
+        self.histories, self.books = {}, {}
         for assignment in self.assignments:
             self.histories.setdefault(assignment.user_id, []).append(assignment)
 

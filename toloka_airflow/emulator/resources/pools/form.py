@@ -63,7 +63,7 @@ DYNAMIC_OVERLAP: Form = {
 
 DYNAMIC_PRICING: Form = {
     "type": Field("string", required=True, choices=("SKILL",)),
-    "skill_id": must(ID),
+    "skill_id": ID,
     "intervals": Field(
         "array",
         required=True,
