@@ -424,6 +424,81 @@ class TestLifting:
         assert lift() == {"lifted": 40, "left": 0}
         assert toloka.restrictions() == {}
 
+    @pytest.mark.parametrize("comment", ["fraud, ticket 7", "", "x" * 499])
+    @pytest.mark.parametrize("own", ["Careless", "y" * 440])
+    def test_what_was_made_longer_is_as_before(self, toloka: Toloka, comment: str, own: str) -> None:
+        person = toloka.people[0]
+        ban = {"scope": "ALL_PROJECTS", "user_id": person, "will_expire": "2039-01-01T00:00:00.000"}
+        toloka.client.set_user_restriction({**ban, **({"private_comment": comment} if comment else {})})
+        for expires in (LATER, LATER + DAY):
+            assert restrict([person], will_expire=expires, comment=own)["already"] == 0
+            assert restrict([person], will_expire=expires, comment=own)["already"] == 1
+        assert lift() == {"lifted": 1, "left": 1}
+        left = toloka.restrictions()[person]
+        assert left["will_expire"][:19] == "2039-01-01T00:00:00"
+        assert comment.endswith(left.get("private_comment", "")), "of a long one the end is left"
+        assert len(comment) > 60 or left.get("private_comment", "") == comment
+        assert lift() == {"lifted": 0, "left": 1}
+        assert lift(restricted_by="anybody", users=[person]) == {"lifted": 1, "left": 0}
+
+    def test_what_was_made_longer_and_is_over(self, toloka: Toloka) -> None:
+        person = toloka.people[0]
+        ends = toloka.client.server_time() or datetime.now(UTC)
+        ends = (ends + DAY).replace(tzinfo=None)
+        toloka.client.set_user_restriction(
+            {"scope": "ALL_PROJECTS", "user_id": person, "will_expire": ends.isoformat(timespec="milliseconds")}
+        )
+        restrict([person], expires_in=9 * DAY)
+        toloka.server.clock.advance(2 * 24 * 3600)
+        assert lift() == {"lifted": 1, "left": 0}
+        assert toloka.restrictions() == {}
+
+    def test_of_another_run_one_is_left_that_this_run_made_longer(self, toloka: Toloka) -> None:
+        """But not if it is what any run of the DAG has made that is to be lifted."""
+        runs = [TaskInstance(task_id="restrict", run_id=f"manual__{number}") for number in (1, 2)]
+        people = toloka.people[:2]
+        for instance, years in zip(runs, (0, 366), strict=True):
+            restrict(people, will_expire=LATER + years * DAY, comment="z" * 440, instance=instance)
+        lifted = {"lifted": 1, "left": 0}
+        assert lift(users=people[:1], instance=TaskInstance(task_id="lift", run_id="manual__1")) == {
+            "lifted": 0,
+            "left": 1,
+        }
+        assert lift(users=people[:1], instance=TaskInstance(task_id="lift", run_id="manual__2")) == {
+            "lifted": 1,
+            "left": 1,
+        }
+        assert toloka.restrictions()[people[0]]["will_expire"][:19] == "2040-01-01T00:00:00"
+        assert lift(users=people[:1], instance=TaskInstance(task_id="lift", run_id="manual__1")) == lifted
+        assert lift(users=people[1:], restricted_by="dag") == lifted
+
+    @pytest.mark.parametrize("place", ["project_id", "pool_id"])
+    @pytest.mark.usefixtures("connection")
+    def test_filters_that_the_api_ignores(self, server: ScriptedServer, place: str) -> None:
+        """It documents the ids as filters only beside their scope."""
+        scope = {"project_id": "PROJECT", "pool_id": "POOL"}[place]
+        others = [
+            {"id": "1", "scope": "ALL_PROJECTS", "user_id": "a"},
+            {"id": "2", "scope": scope, place: "8", "user_id": "a"},
+            {"id": "3", "scope": scope, place: "7", "user_id": "a"},
+        ]
+        server.default("GET", "/user-restrictions", {"items": others, "has_more": False})
+        server.default("DELETE", "/user-restrictions/3", {})
+        server.error("GET", "/pools/7", 404, "DOES_NOT_EXIST")  # for the link
+        assert lift(restricted_by="anybody", **{place: "7"}) == {"lifted": 1, "left": 0}
+        [listing] = [seen for seen in server.seen if seen.path.endswith("/user-restrictions")]
+        assert {f"scope={scope}", f"{place}=7"} <= set(listing.query.split("&"))
+
+    @pytest.mark.usefixtures("connection")
+    def test_a_gateway_that_knows_no_such_path_has_lifted_nothing(self, server: ScriptedServer) -> None:
+        ban = {"id": "3", "scope": "ALL_PROJECTS", "user_id": "a"}
+        server.default("GET", "/user-restrictions", {"items": [ban], "has_more": False})
+        for seconds in ("0", "100"):
+            lost = {"body": b"<h1>Not found</h1>", "headers": {"Retry-After": seconds}}
+            server.answer("DELETE", "/user-restrictions/3", status=404, **lost)
+        with pytest.raises(AirflowException, match="404"):
+            lift(restricted_by="anybody", users=["a"])
+
     @pytest.mark.usefixtures("connection")
     def test_tolokas_own_are_left(self, server: ScriptedServer) -> None:
         system = {"id": "1", "scope": "SYSTEM", "user_id": "a"}

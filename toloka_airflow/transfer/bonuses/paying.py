@@ -208,7 +208,7 @@ class Payment:
             try:
                 self._logs[operation.id] = self.client.get_operation_log(operation.id)
             except TolokaApiError as exc:
-                if exc.status not in GONE:
+                if exc.status not in GONE or exc.is_transient:
                     raise
                 self.log.info("The log of operation %s is no longer kept: %s", operation.id, exc)
                 self._logs[operation.id] = []
