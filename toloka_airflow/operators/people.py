@@ -154,8 +154,9 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
     :param skill_id: The skill (templated).
     :param values: Rows with ``user_id`` and either ``value``, from 0 to 100, or ``accuracy``, from 0 to 1, of which 1
         is a value of 100: a list, such as that of `toloka_airflow.quality.people.accuracy_by_person`; or the path of a
-        file with them (templated): JSON Lines, or a table with these columns (``.csv``, ``.tsv``), gzip with ``.gz``
-        behind it. Or a mapping from ids of people to values. Other fields do not matter, except ``reason``.
+        file with them (templated): JSON Lines (``.jsonl``), a JSON array (``.json``) or a table with these columns
+        (``.csv``, ``.tsv``), each also with ``.gz`` behind it, or Parquet (``.parquet``, needs pyarrow). Or a mapping
+        from ids of people to values. Other fields do not matter, except ``reason``.
     :param reason: Why, for those without a reason of their own (templated).
     :param in_flight: How many requests at a time; fewer for a while after a 429.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
@@ -499,7 +500,7 @@ def _with_previous(comment: str, tag: CommentTag, previous: UserRestriction) -> 
         found = _PREVIOUS.search(old)
         behind, old = (f" before {found[1]}: ", found[2]) if found else ("", "")
     else:
-        behind = f" before {_date_text(read_date(previous.raw['will_expire']))}: "
+        behind = f" before {_date_text(ends)}: " if (ends := read_date(previous.raw["will_expire"])) else ""
     room = MAX_COMMENT - len(f" {tag}{behind}")
     comment = comment.removesuffix(f" {tag}")
     # Of a long one the end, as there is its tag.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -163,7 +164,7 @@ class TestSettingSkills:
     def skill_id(self, toloka: Toloka) -> str:
         return toloka.client.create_skill({"name": "careful"}).id
 
-    @pytest.mark.parametrize("kind", ["list", "mapping", "accuracy", ".jsonl.gz", ".csv"])
+    @pytest.mark.parametrize("kind", ["list", "mapping", "accuracy", ".jsonl.gz", ".csv", ".json", ".parquet"])
     def test_each_is_set_once(self, toloka: Toloka, skill_id: str, tmp_path: Path, kind: str) -> None:
         import gzip
 
@@ -177,8 +178,10 @@ class TestSettingSkills:
             lines = [json.dumps(row) for row in rows]
             if kind == ".csv":
                 lines = ["user_id,value", *(f"{person},{value}" for person, value in wanted.items())]
-            content = "\n".join(lines).encode()
+            content = json.dumps(rows).encode() if kind == ".json" else "\n".join(lines).encode()
             Path(values).write_bytes(gzip.compress(content) if kind.endswith("gz") else content)
+            if kind == ".parquet":
+                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), values)
         assert set_skills(skill_id, values) == {"skill_id": skill_id, "total": 40, "already": 0}
         assert toloka.skills(skill_id) == wanted
         assert set_skills(skill_id, values) == {"skill_id": skill_id, "total": 40, "already": 40}
@@ -269,7 +272,7 @@ class TestSettingSkills:
     def test_a_row_that_cannot_be_used(self, server: ScriptedServer, row: dict[str, Any], message: str) -> None:
         with pytest.raises(AirflowFailException) as refused:
             set_skills("7", [{"user_id": "a", "value": 1}, {"user_id": "b", **row}])
-        assert f"\n  number 2: {message}" in str(refused.value)
+        assert f"\n  item 2: {message}" in str(refused.value)
         assert server.seen == []
 
 
@@ -364,8 +367,8 @@ class TestRestricting:
                 {"comment": "x" * 499},
                 "comment is 'xxx.*; with the tag of Airflow it is too long: 45[0-9] characters fit",
             ),
-            ({"accuracy_below": 0.5}, "number 1: it has no accuracy, which accuracy_below needs"),
-            ({"users": ["a", "a"]}, "number 2: user_id a is there twice, first in number 1"),
+            ({"accuracy_below": 0.5}, "item 1: it has no accuracy, which accuracy_below needs"),
+            ({"users": ["a", "a"]}, "item 2: user_id a is there twice, first in item 1"),
         ],
     )
     @pytest.mark.usefixtures("connection")
