@@ -324,8 +324,8 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
             ends = {} if expires is None else {"will_expire": _date_text(expires)}
 
             def send(client: TolokaClient, user_id: str, previous: UserRestriction | None) -> str:
-                told = comment if previous is None else _with_previous(comment, tag, previous)
-                client.set_user_restriction({**where, **ends, "user_id": user_id, "private_comment": told})
+                text = comment if previous is None else _with_previous(comment, tag, previous)
+                client.set_user_restriction({**where, **ends, "user_id": user_id, "private_comment": text})
                 return "restricted"
 
             missing = [(user_id, current.get(user_id)) for user_id in users if user_id not in lasting]
@@ -453,8 +453,8 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
             ends, comment = previous.groups()
         if (date := read_date(ends)) is None or date <= now:
             return None
-        place = SCOPES[found.scope]
-        where = {"scope": found.scope, **({} if place is None else {place: getattr(found, place)})}
+        name = SCOPES[found.scope]
+        where = {"scope": found.scope, **({} if name is None else {name: getattr(found, name)})}
         return {**where, "user_id": found.user_id, "private_comment": comment, "will_expire": ends}
 
     def _filters(self) -> dict[str, str]:
@@ -501,11 +501,11 @@ def _with_previous(comment: str, tag: CommentTag, previous: UserRestriction) -> 
         behind, old = (f" before {found[1]}: ", found[2]) if found else ("", "")
     else:
         behind = f" before {_date_text(ends)}: " if (ends := read_date(previous.raw["will_expire"])) else ""
-    room = MAX_COMMENT - len(f" {tag}{behind}")
+    most = MAX_COMMENT - len(f" {tag}{behind}")
     comment = comment.removesuffix(f" {tag}")
     # Of a long one the end, as there is its tag.
-    old = old[-(room - min(len(comment), SHORT_COMMENT)) :]
-    return f"{comment[: room - len(old)]} {tag}{behind}{old}"
+    old = old[-(most - min(len(comment), SHORT_COMMENT)) :]
+    return f"{comment[: most - len(old)]} {tag}{behind}{old}"
 
 
 def _date_text(date: datetime) -> str:
