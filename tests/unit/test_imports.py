@@ -44,11 +44,11 @@ transfer.download                 | _internal api storage transfer              
 transfer.attachments              | api storage transfer transfer.download            |                  | pyarrow
 transfer.download.parquet_answers | storage                                           | msgspec pyarrow  |
 transfer.review                   | api storage transfer                              |                  | airflow
-transfer.changes                  | api storage transfer                              |                  |
+transfer.changes                  | api transfer transfer.row_sources                 |                  |
 transfer.row_sources              | storage transfer                                  |                  | airflow
                                   |                                                   |                  | pyarrow
 transfer                          | api storage                                       | msgspec          |
-quality                           | storage                                           |                  | airflow
+quality                           | storage transfer.row_sources                      |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |

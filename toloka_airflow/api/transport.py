@@ -187,7 +187,8 @@ class Transport:
             except TolokaQuotaError:
                 raise
             except TolokaError as exc:
-                is_gone = isinstance(exc, TolokaApiError) and exc.status == 404
+                # Not one that is no JSON, as it is from a proxy on the way.
+                is_gone = isinstance(exc, TolokaApiError) and exc.status == 404 and not exc.is_transient
                 if method == "DELETE" and is_gone and may_have_been_received:
                     return None  # deleted by an attempt before, whose answer was lost
                 may_have_been_received |= exc.may_have_been_received

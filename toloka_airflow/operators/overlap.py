@@ -42,8 +42,8 @@ class ChangeOverlapOperator(LineageMixin, BaseOperator):
     :param pool_id: The pool that all the tasks are in (templated).
     :param tasks: Which: a list of ids, or of rows with ``task_id`` and, if they are not all to have the same,
         ``overlap``; or the path of a file with rows (templated), such as that of the ids that `CreateTasksOperator`
-        writes, or labels: JSON Lines, or a table with these columns (``.csv``, ``.tsv``), gzip with ``.gz`` behind it.
-        Or a mapping from ids of tasks to overlaps. Other fields do not matter.
+        writes, or labels, in the formats that `SetUserSkillsOperator` takes. Or a mapping from ids of tasks to
+        overlaps. Other fields do not matter.
     :param overlap: The overlap of all tasks that have no ``overlap`` of their own, from 0 to 30,000 (templated).
     :param open_pool: Whether Toloka opens the pool with the last task whose overlap rises. A further attempt with none
         left to raise does not open it, as somebody may have closed it meanwhile. `OpenPoolOperator` behind this

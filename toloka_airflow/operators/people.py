@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -37,6 +38,10 @@ SCOPES = {"ALL_PROJECTS": None, "PROJECT": "project_id", "POOL": "pool_id"}
 """Where a person can be kept from working, and the argument that says which; SYSTEM is Toloka's own."""
 MAX_IN_FLIGHT = 64
 MAX_COMMENT = 499
+SHORT_COMMENT = 100
+"""So much of a comment is left, at the least, beside that of the restriction that is made longer."""
+_PREVIOUS = re.compile(r"(?<=\]) before (\d{4}-\d\d-\d\dT[\d:.]+): ?(.*)\Z", re.DOTALL)
+"""Behind a tag, what was there before the restriction was made longer: until when, and its comment."""
 
 
 class CreateSkillOperator(LineageMixin, BaseOperator):
@@ -149,8 +154,9 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
     :param skill_id: The skill (templated).
     :param values: Rows with ``user_id`` and either ``value``, from 0 to 100, or ``accuracy``, from 0 to 1, of which 1
         is a value of 100: a list, such as that of `toloka_airflow.quality.people.accuracy_by_person`; or the path of a
-        file with them (templated): JSON Lines, or a table with these columns (``.csv``, ``.tsv``), gzip with ``.gz``
-        behind it. Or a mapping from ids of people to values. Other fields do not matter, except ``reason``.
+        file with them (templated): JSON Lines (``.jsonl``), a JSON array (``.json``) or a table with these columns
+        (``.csv``, ``.tsv``), each also with ``.gz`` behind it, or Parquet (``.parquet``, needs pyarrow). Or a mapping
+        from ids of people to values. Other fields do not matter, except ``reason``.
     :param reason: Why, for those without a reason of their own (templated).
     :param in_flight: How many requests at a time; fewer for a while after a 429.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
@@ -241,7 +247,8 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
 
     It may be repeated. A restriction that a person has already in the same scope, whoever made it, is never shortened:
     if it lasts as long, or was made by this task, it stays as it is; else it is made longer. What this task makes
-    carries a tag in its private comment, by which `LiftRestrictionsOperator` finds it.
+    carries a tag in its private comment, by which `LiftRestrictionsOperator` finds it; behind the tag is what was there
+    before, which is put back then.
 
     All rows are checked before the first is sent; up to 20 that cannot be used are listed at once. What Toloka refuses
     fails the task when the others are sent, or after 20 of them.
@@ -317,24 +324,22 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
             users = [user_id for user_id, is_restricted in read.items() if is_restricted]
             client = TolokaHook(self.toloka_conn_id).get_conn()
             find_link(context, client, where)
-            present = list(client.list_user_restrictions(**where))
+            present = _list_restrictions(client, where)
             # By Toloka's clock, which ends the restrictions.
             now = client.server_time() or datetime.now(UTC)
             expires = now + self.expires_in if self.expires_in else will_expire
             # A further attempt does not change the date that the first one has reckoned.
-            own = [
-                each for each in present if self.expires_in and tag.is_of_task(_comment_of(each)) and _lasts(each, now)
-            ]
+            current = {each.user_id: each for each in present if _lasts(each, now)}
+            own = [each for each in current.values() if self.expires_in and tag.is_of_task(_own_comment(each))]
             lasting = {each.user_id for each in [*own, *(each for each in present if _lasts(each, expires))]}
-            body = {**where, "private_comment": comment}
-            if expires is not None:
-                body["will_expire"] = expires.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+            ends = {} if expires is None else {"will_expire": _date_text(expires)}
 
-            def send(client: TolokaClient, user_id: str, _: None) -> str:
-                client.set_user_restriction({**body, "user_id": user_id})
+            def send(client: TolokaClient, user_id: str, previous: UserRestriction | None) -> str:
+                text = comment if previous is None else _with_previous(comment, tag, previous)
+                client.set_user_restriction({**where, **ends, "user_id": user_id, "private_comment": text})
                 return "restricted"
 
-            missing = [(user_id, None) for user_id in users if user_id not in lasting]
+            missing = [(user_id, current.get(user_id)) for user_id in users if user_id not in lasting]
             send_each(client, missing, send, what="restrictions of people", in_flight=self.in_flight, log=self.log)
         result = {
             "scope": where["scope"],
@@ -377,13 +382,14 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
     Let people work again who were restricted.
 
     Only what a `RestrictUsersOperator` of the same run has made is lifted, unless ``restricted_by`` says otherwise. It
-    may be repeated: who is not restricted any more stays so. Toloka's own restrictions (``SYSTEM``) cannot be lifted.
+    may be repeated: who is not restricted any more stays so. A restriction of somebody else that it had made longer
+    gets its end and comment back. Toloka's own restrictions (``SYSTEM``) cannot be lifted.
 
-    It returns ``{"lifted", "left"}``: how many were lifted by this attempt, and how many there are besides that
-    somebody else has made.
+    It returns ``{"lifted", "left"}``: how many were lifted by this attempt, and how many are left that somebody else
+    has made.
 
     :param users: Whose: as for `RestrictUsersOperator` (templated); everybody's by default.
-    :param scope: Only those of this scope (templated); all by default.
+    :param scope: Only those of this scope (templated); all by default, or that of ``project_id`` or ``pool_id``.
     :param project_id: Only those of this project (templated).
     :param pool_id: Only those of this pool (templated).
     :param restricted_by: Whether to lift what tasks of this ``run`` have made, what any run of this ``dag`` has made,
@@ -431,42 +437,94 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
             find_link(context, client, filters)
             listed = [
                 found
-                for found in client.list_user_restrictions(**filters)
+                for found in _list_restrictions(client, filters)
                 if found.scope in SCOPES and (users is None or found.user_id in users)
             ]
-            own = [(found.id, found.user_id) for found in listed if self._is_own(tag, _comment_of(found))]
+            now = client.server_time() or datetime.now(UTC)
+            found = [each for each in listed if self._is_own(tag, _comment_of(each))]
+            own = [(each.id, self._remainder(tag, each, now)) for each in found]
             lifted = send_each(
                 client, own, _lift, what="liftings of restrictions", in_flight=self.in_flight, log=self.log
             )
-        result = {"lifted": lifted["lifted"], "left": len(listed) - len(own)}
+        restored = sum(remainder is not None for _, remainder in own)
+        result = {"lifted": lifted["lifted"], "left": len(listed) - len(own) + restored}
         self.log.info("Lifted %d restrictions; %d that somebody else has made stay", *result.values())
         self._lineage_facts = result
         return result
 
     def _is_own(self, tag: CommentTag, comment: str) -> bool:
+        comment = _PREVIOUS.sub("", comment)
         if self.restricted_by == "anybody":
             return True
         return tag.is_of_run(comment) if self.restricted_by == "run" else tag.is_of_dag(comment)
 
+    def _remainder(self, tag: CommentTag, found: UserRestriction, now: datetime) -> dict[str, Any] | None:
+        """Return what is to be left of a restriction, as it was before it was made longer; ``None`` if nothing is."""
+        comment, ends = _comment_of(found), None
+        while self._is_own(tag, comment):
+            previous = _PREVIOUS.search(comment)
+            if previous is None:
+                return None
+            ends, comment = previous.groups()
+        if (date := read_date(ends)) is None or date <= now:
+            return None
+        name = SCOPES[found.scope]
+        where = {"scope": found.scope, **({} if name is None else {name: getattr(found, name)})}
+        return {**where, "user_id": found.user_id, "private_comment": comment, "will_expire": ends}
+
     def _filters(self) -> dict[str, str]:
         if self.scope is not None:
             return checked_scope(self.scope, project_id=self.project_id, pool_id=self.pool_id, is_filter=True)
-        ids = {"project_id": self.project_id, "pool_id": self.pool_id}
-        return {name: checked_id(name, value) for name, value in ids.items() if value is not None}
+        given = [scope for scope, name in SCOPES.items() if name is not None and getattr(self, name) is not None]
+        # Without the scope that it belongs to, it is not documented that the id is looked at.
+        return checked_scope(given[0], project_id=self.project_id, pool_id=self.pool_id) if given else {}
 
 
-def _lift(client: TolokaClient, restriction_id: str, _: str) -> str:
+def _list_restrictions(client: TolokaClient, filters: Mapping[str, str]) -> list[UserRestriction]:
+    """Return the restrictions that are as wanted, whatever the API makes of the filters."""
+    listed = client.list_user_restrictions(**filters)
+    return [each for each in listed if all(getattr(each, name) == value for name, value in filters.items())]
+
+
+def _lift(client: TolokaClient, restriction_id: str, remainder: Mapping[str, Any] | None) -> str:
     try:
-        client.delete_user_restriction(restriction_id)
+        if remainder is None:
+            client.delete_user_restriction(restriction_id)
+        else:
+            client.set_user_restriction(remainder)
     except TolokaApiError as exc:
         # It is lifted already, by another attempt or because the first answer was lost.
-        if exc.status != 404:
+        if exc.status != 404 or exc.is_transient or remainder is not None:
             raise
     return "lifted"
 
 
 def _comment_of(found: UserRestriction) -> str:
     return str(found.raw.get("private_comment") or "")
+
+
+def _own_comment(found: UserRestriction) -> str:
+    """Return the comment of a restriction without that of the one before."""
+    return _PREVIOUS.sub("", _comment_of(found))
+
+
+def _with_previous(comment: str, tag: CommentTag, previous: UserRestriction) -> str:
+    """Return a tagged comment with what is needed to put back the restriction that it replaces."""
+    old = _comment_of(previous)
+    if tag.is_of_run(_own_comment(previous)):
+        found = _PREVIOUS.search(old)
+        behind, old = (f" before {found[1]}: ", found[2]) if found else ("", "")
+    else:
+        behind = f" before {_date_text(ends)}: " if (ends := read_date(previous.raw["will_expire"])) else ""
+    most = MAX_COMMENT - len(f" {tag}{behind}")
+    comment = comment.removesuffix(f" {tag}")
+    # Of a long one the end, as there is its tag.
+    old = old[-(most - min(len(comment), SHORT_COMMENT)) :]
+    return f"{comment[: most - len(old)]} {tag}{behind}{old}"
+
+
+def _date_text(date: datetime) -> str:
+    return date.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
 def _lasts(found: UserRestriction, expires: datetime | None) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.json_text import compact_json
-from toloka_airflow.storage.object_rows import read_objects
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
 
@@ -33,8 +32,8 @@ def accuracy_by_person(
     `toloka_airflow.operators.people.SetUserSkillsOperator` and ``RestrictUsersOperator`` take the rows, or their file.
     The file of answers is read as a stream; memory is some 200 bytes for each person.
 
-    :param answers: The path of a file that ``GetAssignmentsOperator`` wrote, JSON Lines or TSV; or an iterable of such
-        rows. Download all statuses that have answers, as rejected ones are answers, too.
+    :param answers: The path of a file that ``GetAssignmentsOperator`` wrote, or another file of such rows; or a list of
+        them. Download all statuses that have answers, as rejected ones are answers, too.
     :param path: Where to write the rows, too: JSON Lines, there when it is complete.
     :param fields: The output fields that must be right; all that the known solutions name by default.
     :param min_answers: How many control tasks a person must have answered to be among the rows.
@@ -77,15 +76,13 @@ def accuracy_by_person(
 
 
 def _rows(answers: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(answers, Iterable) and not isinstance(answers, str | bytes | os.PathLike | Mapping):
-        located: Iterable[tuple[str, Any]] = ((f"number {number}", row) for number, row in enumerate(answers, 1))
-    else:
-        source = storage_path("answers", answers)
-        located = ((f"{source}, line {number}", row) for number, row in read_objects("answers", source))
-    for where, row in located:
-        if not isinstance(row, Mapping):
-            raise ValueError(f"answers: {where}: it is {row!r:.100}; an answer is an object with output_values")
-        yield f"answers: {where}", row
+    # Here, as a DAG that is only parsed needs none of it.
+    from toloka_airflow.transfer.row_sources import PlainRows, row_source
+
+    source = row_source("answers", answers)
+    expected = "an answer is an object with output_values"
+    for number, row, _ in source.rows(PlainRows("ASSIGNMENT:worker_id", expected=expected)):
+        yield source.where(number), row
 
 
 def _is_right(where: str, row: Mapping[str, Any], fields: Sequence[str] | None, unknown: set[str]) -> bool | None:

@@ -98,6 +98,56 @@ class Meaning(Protocol):
         """
 
 
+class Cells:
+    """
+    The rows of a table by the names of its columns, without the cells that are empty.
+
+    :param strip: Whether white space around names and texts does not matter.
+    :raises ValueError: If a column is there twice.
+    """
+
+    def __init__(self, names: list[str], *, strip: bool = False) -> None:
+        self._names = [name.strip() for name in names] if strip else names
+        self._strip = strip
+        if twice := sorted({name for name in self._names if self._names.count(name) > 1}):
+            raise ValueError(f"there twice: the column {', '.join(twice)}")
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def row(self, cells: Iterable[Any]) -> dict[str, Any] | None:
+        """Return the cells that have a value; nothing if none has."""
+        if self._strip:
+            cells = (cell.strip() if isinstance(cell, str) else cell for cell in cells)
+        fields = {name: cell for name, cell in zip(self._names, cells, strict=True) if cell is not None and cell != ""}
+        return fields or None
+
+
+class PlainRows:
+    """
+    Rows as they are: objects, or the cells of a table.
+
+    :param header: A column that a table has, as an example.
+    :param is_id: Whether a row may be the value of that column alone.
+    :param expected: What a row is, to say so of one that is something else.
+    """
+
+    def __init__(self, header: str, *, is_id: bool = False, expected: str) -> None:
+        self.header, self._is_id, self._expected = header, is_id, expected
+
+    def columns(self, names: list[str], *, nested: bool) -> Cells:
+        """Return what reads the rows of a table, whose columns may be any."""
+        return Cells(names, strip=True)
+
+    def row(self, number: int, value: Any, text: bytes | None = None, *, has_floats: bool = True) -> Row | BadRow:
+        """Return the fields of a row."""
+        if self._is_id and isinstance(value, str | int):
+            return Row(number, {self.header: value})
+        if not isinstance(value, dict):
+            return BadRow(number, [f"it is {value!r:.100}; {self._expected}"])
+        return Row(number, value, text)
+
+
 class RowSource:
     """
     Read rows from a file or a list, as often as needed, never all of a file at once.

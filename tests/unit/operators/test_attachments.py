@@ -180,12 +180,24 @@ def test_a_file_that_no_answer_names(toloka: EmulatorServer, tmp_path: Path, cap
     assert "1 attachments of these assignments are named by no answer" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "fault", [{"status": 404, "code": "DOES_NOT_EXIST", "times": 2}, {"html": 404, "times": 2}], ids=["json", "html"]
+)
+def test_what_is_not_found_once_is_not_gone(toloka: EmulatorServer, tmp_path: Path, fault: dict[str, Any]) -> None:
+    """It may be a slip of a proxy or a replica."""
+    pool_id, files = answered_pool(toloka, 4)
+    toloka.faults.add("GET", f"/api/v1/attachments/{sorted(files)[1]}/download", **fault)
+    result = download(pool_id, tmp_path)
+    assert (result["files"], result["missing"]) == (4, 0)
+    checked(rows(result["manifest"]), files)
+
+
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_a_file_that_is_gone(toloka: EmulatorServer, tmp_path: Path, capsys: Any, is_listed: bool) -> None:
     pool_id, files = answered_pool(toloka, 4)
     gone = sorted(files)[1]
     if is_listed:
-        toloka.faults.add("GET", f"/api/v1/attachments/{gone}/download", status=404, code="DOES_NOT_EXIST")
+        toloka.faults.add("GET", f"/api/v1/attachments/{gone}/download", status=404, code="DOES_NOT_EXIST", times=3)
     else:
         attachment = toloka.world.attachments.pop(gone)
         for place in (attachment.pool_id, attachment.assignment_id):

@@ -162,13 +162,13 @@ def test_nothing_is_changed_if_a_task_is_not_there_or_elsewhere(toloka: Toloka) 
 @pytest.mark.parametrize(
     ("tasks", "overlap", "message"),
     [
-        (["a"], None, "number 1: it has no overlap, and the argument overlap gives none"),
+        (["a"], None, "item 1: it has no overlap, and the argument overlap gives none"),
         (["a"], "many", "overlap is 'many'; it must be a whole number from 0 to 30000"),
         (["a"], -1, "overlap is -1"),
         (["a"], True, "overlap is True"),
-        ([{"task_id": "a", "overlap": 2.5}], 1, "number 1: overlap is 2.5"),
-        ([{"id": "a"}], 1, "number 1: it has no task_id"),
-        (["a", "a"], 1, "number 2: task_id a is there twice"),
+        ([{"task_id": "a", "overlap": 2.5}], 1, "item 1: overlap is 2.5"),
+        ([{"id": "a"}], 1, "item 1: it has no task_id"),
+        (["a", "a"], 1, "item 2: task_id a is there twice"),
         ("nothing.jsonl", 1, "tasks is 'nothing.jsonl', and there is no such file"),
     ],
 )

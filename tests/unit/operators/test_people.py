@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -163,7 +164,7 @@ class TestSettingSkills:
     def skill_id(self, toloka: Toloka) -> str:
         return toloka.client.create_skill({"name": "careful"}).id
 
-    @pytest.mark.parametrize("kind", ["list", "mapping", "accuracy", ".jsonl.gz", ".csv"])
+    @pytest.mark.parametrize("kind", ["list", "mapping", "accuracy", ".jsonl.gz", ".csv", ".json", ".parquet"])
     def test_each_is_set_once(self, toloka: Toloka, skill_id: str, tmp_path: Path, kind: str) -> None:
         import gzip
 
@@ -177,8 +178,10 @@ class TestSettingSkills:
             lines = [json.dumps(row) for row in rows]
             if kind == ".csv":
                 lines = ["user_id,value", *(f"{person},{value}" for person, value in wanted.items())]
-            content = "\n".join(lines).encode()
+            content = json.dumps(rows).encode() if kind == ".json" else "\n".join(lines).encode()
             Path(values).write_bytes(gzip.compress(content) if kind.endswith("gz") else content)
+            if kind == ".parquet":
+                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), values)
         assert set_skills(skill_id, values) == {"skill_id": skill_id, "total": 40, "already": 0}
         assert toloka.skills(skill_id) == wanted
         assert set_skills(skill_id, values) == {"skill_id": skill_id, "total": 40, "already": 40}
@@ -280,7 +283,7 @@ class TestSettingSkills:
     def test_a_row_that_cannot_be_used(self, server: ScriptedServer, row: dict[str, Any], message: str) -> None:
         with pytest.raises(AirflowFailException) as refused:
             set_skills("7", [{"user_id": "a", "value": 1}, {"user_id": "b", **row}])
-        assert f"\n  number 2: {message}" in str(refused.value)
+        assert f"\n  item 2: {message}" in str(refused.value)
         assert server.seen == []
 
 
@@ -387,8 +390,8 @@ class TestRestricting:
                 {"comment": "x" * 499},
                 "comment is 'xxx.*; with the tag of Airflow it is too long: 45[0-9] characters fit",
             ),
-            ({"accuracy_below": 0.5}, "number 1: it has no accuracy, which accuracy_below needs"),
-            ({"users": ["a", "a"]}, "number 2: user_id a is there twice, first in number 1"),
+            ({"accuracy_below": 0.5}, "item 1: it has no accuracy, which accuracy_below needs"),
+            ({"users": ["a", "a"]}, "item 2: user_id a is there twice, first in item 1"),
         ],
     )
     @pytest.mark.usefixtures("connection")
@@ -446,6 +449,81 @@ class TestLifting:
         toloka.server.faults.add("DELETE", f"/api/v1/user-restrictions/{first.id}", **fault)
         assert lift() == {"lifted": 40, "left": 0}
         assert toloka.restrictions() == {}
+
+    @pytest.mark.parametrize("comment", ["fraud, ticket 7", "", "x" * 499])
+    @pytest.mark.parametrize("own", ["Careless", "y" * 440])
+    def test_what_was_made_longer_is_as_before(self, toloka: Toloka, comment: str, own: str) -> None:
+        person = toloka.people[0]
+        ban = {"scope": "ALL_PROJECTS", "user_id": person, "will_expire": "2039-01-01T00:00:00.000"}
+        toloka.client.set_user_restriction({**ban, **({"private_comment": comment} if comment else {})})
+        for expires in (LATER, LATER + DAY):
+            assert restrict([person], will_expire=expires, comment=own)["already"] == 0
+            assert restrict([person], will_expire=expires, comment=own)["already"] == 1
+        assert lift() == {"lifted": 1, "left": 1}
+        left = toloka.restrictions()[person]
+        assert left["will_expire"][:19] == "2039-01-01T00:00:00"
+        assert comment.endswith(left.get("private_comment", "")), "of a long one the end is left"
+        assert len(comment) > 60 or left.get("private_comment", "") == comment
+        assert lift() == {"lifted": 0, "left": 1}
+        assert lift(restricted_by="anybody", users=[person]) == {"lifted": 1, "left": 0}
+
+    def test_what_was_made_longer_and_is_over(self, toloka: Toloka) -> None:
+        person = toloka.people[0]
+        ends = toloka.client.server_time() or datetime.now(UTC)
+        ends = (ends + DAY).replace(tzinfo=None)
+        toloka.client.set_user_restriction(
+            {"scope": "ALL_PROJECTS", "user_id": person, "will_expire": ends.isoformat(timespec="milliseconds")}
+        )
+        restrict([person], expires_in=9 * DAY)
+        toloka.server.clock.advance(2 * 24 * 3600)
+        assert lift() == {"lifted": 1, "left": 0}
+        assert toloka.restrictions() == {}
+
+    def test_of_another_run_one_is_left_that_this_run_made_longer(self, toloka: Toloka) -> None:
+        """But not if it is what any run of the DAG has made that is to be lifted."""
+        runs = [TaskInstance(task_id="restrict", run_id=f"manual__{number}") for number in (1, 2)]
+        people = toloka.people[:2]
+        for instance, years in zip(runs, (0, 366), strict=True):
+            restrict(people, will_expire=LATER + years * DAY, comment="z" * 440, instance=instance)
+        lifted = {"lifted": 1, "left": 0}
+        assert lift(users=people[:1], instance=TaskInstance(task_id="lift", run_id="manual__1")) == {
+            "lifted": 0,
+            "left": 1,
+        }
+        assert lift(users=people[:1], instance=TaskInstance(task_id="lift", run_id="manual__2")) == {
+            "lifted": 1,
+            "left": 1,
+        }
+        assert toloka.restrictions()[people[0]]["will_expire"][:19] == "2040-01-01T00:00:00"
+        assert lift(users=people[:1], instance=TaskInstance(task_id="lift", run_id="manual__1")) == lifted
+        assert lift(users=people[1:], restricted_by="dag") == lifted
+
+    @pytest.mark.parametrize("place", ["project_id", "pool_id"])
+    @pytest.mark.usefixtures("connection")
+    def test_filters_that_the_api_ignores(self, server: ScriptedServer, place: str) -> None:
+        """It documents the ids as filters only beside their scope."""
+        scope = {"project_id": "PROJECT", "pool_id": "POOL"}[place]
+        others = [
+            {"id": "1", "scope": "ALL_PROJECTS", "user_id": "a"},
+            {"id": "2", "scope": scope, place: "8", "user_id": "a"},
+            {"id": "3", "scope": scope, place: "7", "user_id": "a"},
+        ]
+        server.default("GET", "/user-restrictions", {"items": others, "has_more": False})
+        server.default("DELETE", "/user-restrictions/3", {})
+        server.error("GET", "/pools/7", 404, "DOES_NOT_EXIST")  # for the link
+        assert lift(restricted_by="anybody", **{place: "7"}) == {"lifted": 1, "left": 0}
+        [listing] = [seen for seen in server.seen if seen.path.endswith("/user-restrictions")]
+        assert {f"scope={scope}", f"{place}=7"} <= set(listing.query.split("&"))
+
+    @pytest.mark.usefixtures("connection")
+    def test_a_gateway_that_knows_no_such_path_has_lifted_nothing(self, server: ScriptedServer) -> None:
+        ban = {"id": "3", "scope": "ALL_PROJECTS", "user_id": "a"}
+        server.default("GET", "/user-restrictions", {"items": [ban], "has_more": False})
+        for seconds in ("0", "100"):
+            lost = {"body": b"<h1>Not found</h1>", "headers": {"Retry-After": seconds}}
+            server.answer("DELETE", "/user-restrictions/3", status=404, **lost)
+        with pytest.raises(AirflowException, match="404"):
+            lift(restricted_by="anybody", users=["a"])
 
     @pytest.mark.usefixtures("connection")
     def test_tolokas_own_are_left(self, server: ScriptedServer) -> None:

@@ -42,7 +42,7 @@ class OperationCalls(Calls):
         try:
             return self.get_operation(operation_id)
         except TolokaApiError as exc:
-            if exc.status != 404:
+            if exc.status != 404 or exc.is_transient:
                 raise
             return None
 

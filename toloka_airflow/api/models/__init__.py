@@ -281,8 +281,10 @@ def read_date(text: object) -> datetime | None:
 
 def read_decimal(number: object) -> Decimal | None:
     """Read an amount of money without the noise of binary fractions; ``None`` for what is no finite number."""
+    text = str(number)
     try:
-        amount = None if number is None else Decimal(str(number))
+        # Python's numbers may have underscores and digits of other scripts; no file of numbers means these.
+        amount = Decimal(text) if text.isascii() and "_" not in text else None
     except InvalidOperation:
         return None
     return amount if amount is not None and amount.is_finite() else None

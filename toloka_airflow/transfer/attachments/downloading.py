@@ -20,7 +20,7 @@ from itertools import count, islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.errors import TolokaApiError, TolokaConnectionError
+from toloka_airflow.api.errors import FailureCount, TolokaApiError, TolokaConnectionError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.transfer.attachments.index import AttachmentIndex, StoredFile
 from toloka_airflow.transfer.attachments.manifest import read_stored, write_manifest
@@ -235,25 +235,34 @@ class _Download:
         if self._stopped.is_set():
             raise _StoppedError
         try:
-            attachment_id, described = checked_id("attachment_id", wanted.id), None
+            attachment_id = checked_id("attachment_id", wanted.id)
         except ValueError as exc:
             return _Result(wanted, problem=str(exc))
-        try:
-            if wanted.name is None:
-                with self._limit.request():
-                    described = client.get_attachment(attachment_id)
-            name = wanted.name or (described and described.name) or ""
-            owner = (described and described.assignment_id) or wanted.assignment_id
-            path = self._folder.file(file_name(owner, attachment_id, name))
-            stored = wanted.stored
-            if stored is not None and stored.path == str(path) and stored.size == self._folder.size(path):
-                return _Result(wanted, described, stored, was_there=True)
-            with self._limit.request():
-                return _Result(wanted, described, self._fetch(client, attachment_id, path))
-        except TolokaApiError as exc:
-            if exc.status != 404:
-                raise
-            return _Result(wanted, described, problem=f"gone: {exc.status} {exc.code}")
+        described, failures = None, FailureCount()
+        while True:
+            try:
+                if wanted.name is None and described is None:
+                    with self._limit.request():
+                        described = client.get_attachment(attachment_id)
+                return self._stored(client, attachment_id, wanted, described)
+            except TolokaApiError as exc:
+                if exc.status != 404 or exc.is_transient:
+                    raise
+                if failures.is_final(exc):
+                    return _Result(wanted, described, problem=f"gone: {exc.status} {exc.code}")
+            self._stopped.wait(client.settings.first_pause / 5)
+
+    def _stored(
+        self, client: TolokaClient, attachment_id: str, wanted: Wanted, described: Attachment | None
+    ) -> _Result:
+        name = wanted.name or (described and described.name) or ""
+        owner = (described and described.assignment_id) or wanted.assignment_id
+        path = self._folder.file(file_name(owner, attachment_id, name))
+        stored = wanted.stored
+        if stored is not None and stored.path == str(path) and stored.size == self._folder.size(path):
+            return _Result(wanted, described, stored, was_there=True)
+        with self._limit.request():
+            return _Result(wanted, described, self._fetch(client, attachment_id, path))
 
     def _fetch(self, client: TolokaClient, attachment_id: str, path: FilePath) -> StoredFile:
         give_up = time.monotonic() + client.settings.retry_budget

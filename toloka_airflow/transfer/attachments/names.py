@@ -12,6 +12,7 @@ import hashlib
 import re
 
 _ID_LENGTH, _NAME_LENGTH, _SUFFIX_LENGTH = 40, 44, 16
+_PLAIN_ID = re.compile(rf"[0-9a-z][0-9a-z-]{{0,{_ID_LENGTH - 1}}}")
 _OTHERS = re.compile(r"[^0-9A-Za-z]+")
 _PARTS = re.compile(r"[/\\]")
 
@@ -27,10 +28,11 @@ def file_name(assignment_id: str, attachment_id: str, name: str) -> str:
 
 def _unique(name: str) -> str:
     """Return an id that differs from all others, also for a store to which upper and lower case are the same."""
-    if len(name) <= _ID_LENGTH and name == name.lower():
+    if _PLAIN_ID.fullmatch(name):
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    return f"{name[: _ID_LENGTH - 17].lower()}-{digest[:16]}"
+    digest = hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()
+    start = _OTHERS.sub("-", name[: _ID_LENGTH - 17].lower()).strip("-") or "id"
+    return f"{start}-{digest[:16]}"
 
 
 def _cleaned(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import read_decimal
-from toloka_airflow.transfer.row_sources import BadRow, Row, RowSource
+from toloka_airflow.transfer.row_sources import BadRow, Cells, Row, RowSource
 from toloka_airflow.transfer.values import value_reader
 
 MIN_AMOUNT, MAX_AMOUNT = Decimal("0.005"), Decimal(100)
@@ -64,13 +64,13 @@ class BonusRows:
     def __init__(self, defaults: Mapping[str, Any]) -> None:
         self._defaults = {name: value for name, value in defaults.items() if value is not None}
 
-    def columns(self, names: list[str], *, nested: bool) -> _Cells:
+    def columns(self, names: list[str], *, nested: bool) -> Cells:
         """Return what reads the rows of a table; raise `ValueError` for a column that no bonus has."""
         if problems := _unknown(names):
             raise ValueError("; ".join(problems))
         if missing := [name for name in ("user_id", "amount") if name not in names]:
             raise ValueError(f"missing columns: {', '.join(missing)}")
-        return _Cells(names)
+        return Cells(names)
 
     def row(self, number: int, value: Any, text: bytes | None = None, *, has_floats: bool = True) -> Row | BadRow:
         """Return the bonus of a row."""
@@ -105,9 +105,9 @@ class AnswerRows(BonusRows):
         super().__init__(defaults)
         self._decide = decide
 
-    def columns(self, names: list[str], *, nested: bool) -> _Cells:
+    def columns(self, names: list[str], *, nested: bool) -> Cells:
         """Return what reads the rows of a table, whose columns may be any."""
-        return _Cells(names)
+        return Cells(names)
 
     def row(self, number: int, value: Any, text: bytes | None = None, *, has_floats: bool = True) -> Row | BadRow:
         """Return the bonus for a row."""
@@ -145,23 +145,6 @@ def read_bonuses(source: RowSource, rows: BonusRows, most: int) -> list[Bonus]:
             )
         bonuses.append(Bonus(number, fields.pop("user_id"), fields.pop("amount"), fields))
     return bonuses
-
-
-class _Cells:
-    """The rows of a table by the names of its columns."""
-
-    def __init__(self, names: list[str]) -> None:
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"there twice: the column {', '.join(twice)}")
-        self._names = names
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def row(self, cells: Iterable[Any]) -> dict[str, Any] | None:
-        """Return the cells that have a value; nothing if none has."""
-        fields = {name: cell for name, cell in zip(self._names, cells, strict=True) if cell is not None and cell != ""}
-        return fields or None
 
 
 def read_texts(value: Any) -> dict[str, str]:

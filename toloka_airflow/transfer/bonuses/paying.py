@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from itertools import count
+from itertools import chain, count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.identity import TaskIdentity
@@ -140,6 +140,7 @@ class Payment:
         self._by_number = {bonus.number: bonus for bonus in self.bonuses}
         self._paid: dict[int, str] = {}
         self._invalid: dict[int, list[InvalidField]] = {}
+        self._logged: dict[str, set[int]] = {}
         self._recently_paid: list[datetime] = []
 
     @property
@@ -162,6 +163,7 @@ class Payment:
             self._operations = self._find_operations()
         self._paid.clear()
         self._invalid.clear()
+        self._logged.clear()
         for operations in self._operations:
             invalid: dict[int, list[InvalidField]] = {}
             for operation in operations:
@@ -174,8 +176,10 @@ class Payment:
         self._ensure_all_found()
 
     def _find_operations(self) -> list[list[Operation]]:
-        """Return the operations of each chunk, and of one behind the last, as there may have been more bonuses."""
-        return [list(self._generations(chunk)) for chunk in range(len(self._chunks) + 1)]
+        """Return the operations of each chunk, and of those behind the last, as there may have been more bonuses."""
+        found = [list(self._generations(chunk)) for chunk in range(len(self._chunks))]
+        behind = (list(self._generations(chunk)) for chunk in count(len(self._chunks)))
+        return [*found, *takewhile(bool, behind)]
 
     def _generations(self, chunk: int) -> Iterator[Operation]:
         for generation in count():
@@ -190,6 +194,7 @@ class Payment:
     def _read_log(self, operation: Operation) -> dict[int, list[InvalidField]]:
         """Take from the log of an operation what it paid, and return what is wrong with what it refused."""
         invalid: dict[int, list[InvalidField]] = {}
+        logged = self._logged[operation.id] = set()
         for step in self._steps(operation):
             given = step.get("input")
             if not isinstance(given, Mapping) or (number := self.tags.number(given)) is None:
@@ -198,6 +203,7 @@ class Payment:
             if step.get("success"):
                 paid_id = output.get("user_bonus_id") if isinstance(output, Mapping) else None
                 self._found_paid(number, given, str(paid_id or ""))
+                logged.add(number)
             elif step.get("type") == VALIDATION and number in self._by_number:
                 invalid[number] = list(read_invalid_fields(number, output))
         return invalid
@@ -208,7 +214,7 @@ class Payment:
             try:
                 self._logs[operation.id] = self.client.get_operation_log(operation.id)
             except TolokaApiError as exc:
-                if exc.status not in GONE:
+                if exc.status not in GONE or exc.is_transient:
                     raise
                 self.log.info("The log of operation %s is no longer kept: %s", operation.id, exc)
                 self._logs[operation.id] = []
@@ -253,14 +259,31 @@ class Payment:
 
     def _ensure_all_found(self) -> None:
         """Make sure that what operations say they paid was found, or it could be paid again."""
-        for chunk, operations in zip([*self._chunks, []], self._operations, strict=True):
-            said = sum(int(operation.details.get("success_count") or 0) for operation in operations)
-            found = sum(bonus.number in self._paid for bonus in chunk)
-            if said > found:
-                ids = ", ".join(operation.id for operation in operations)
+        said = found = 0
+        for operation in chain.from_iterable(self._operations):
+            logged = len(self._logged[operation.id])
+            counted = operation.details.get("success_count")
+            said += max(logged, int(counted or 0))
+            found += logged
+        # Whichever chunks they were in: these shift if a bonus that was refused is left out.
+        found += len(self._paid.keys() - set().union(*self._logged.values()))
+        if said > found:
+            raise NotPaidError(
+                f"{self.source.name}: the operations of this task have paid {said} bonuses by their counts, and "
+                f"{found} are in their logs and in the list of bonuses. Nothing more is sent before all are found"
+            )
+        for chunk, operations in zip(self._chunks, self._operations, strict=False):
+            unknown = [bonus for bonus in chunk if bonus.number not in self._paid and bonus.number not in self._invalid]
+            uncounted = [
+                each.id
+                for each in operations
+                if each.status is OperationStatus.SUCCESS and "success_count" not in each.details
+            ]
+            if unknown and uncounted:
                 raise NotPaidError(
-                    f"{self.source.name}: the operations {ids} have paid {said} bonuses by their counts, and {found} "
-                    "are in their logs and in the list of bonuses. Nothing more is sent before all are found"
+                    f"{self.source.where(unknown[0].number)}: whether it was paid is not known, as the operation "
+                    f"{uncounted[0]} has succeeded without a count of what it paid, and neither its log nor the list "
+                    "of bonuses has this one. Nothing more is sent before that is known"
                 )
 
     # Sending

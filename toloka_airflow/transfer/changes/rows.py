@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import Any, TypeVar
 
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.storage.object_rows import read_objects
-from toloka_airflow.storage.paths import refuse_rows_as_text, storage_path
 
 RowT = TypeVar("RowT")
 
@@ -32,8 +31,8 @@ def read_rows(
     """
     Return what a function makes of each row, by the row's id; all of them are checked before any is used.
 
-    A list may have plain ids instead of rows. `read_objects` says how files are read. It holds some 300 bytes for each
-    row.
+    There may be plain ids instead of rows. Files are read as those of `toloka_airflow.transfer.row_sources`. It holds
+    some 300 bytes for each row.
 
     :param name: The argument to name in an error.
     :param source: An iterable of rows or ids; a mapping from ids to rows; or the path of a file.
@@ -45,8 +44,10 @@ def read_rows(
     rows: dict[str, RowT] = {}
     first: dict[str, str] = {}
     problems: list[str] = []
-    for where, fields in _located(name, source, id_name, value_name):
+    for where, fields, problem in _located(name, source, id_name, value_name):
         try:
+            if problem is not None:
+                raise ValueError(problem)
             if id_name not in fields:
                 raise ValueError(f"it has no {id_name}; {description(fields)}")
             row_id = checked_id(id_name, fields[id_name])
@@ -76,25 +77,29 @@ def raise_problems(name: str, source: Any, problems: list[str]) -> None:
     raise ValueError(f"{name}: nothing was sent, as these rows{of_file} cannot be used:{shown}{more}")
 
 
-def _located(name: str, source: Any, id_name: str, value_name: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Iterate over the rows, and where each is."""
+def _located(
+    name: str, source: Any, id_name: str, value_name: str | None
+) -> Iterator[tuple[str, Mapping[str, Any], str | None]]:
+    """Iterate over where each row is, its fields, and why it cannot be read, if so."""
+    # Here, as a DAG that is only parsed needs none of it.
+    from toloka_airflow.transfer.row_sources import BadRow, PlainRows, row_source
+
     if isinstance(source, Mapping):
         for key, value in source.items():
             plain = {} if value_name is None or isinstance(value, Mapping) else {value_name: value}
-            yield f"{key!r:.100}", {**plain, **_fields(value), id_name: key}
-    elif isinstance(source, Iterable) and not isinstance(source, str | bytes | os.PathLike):
-        for number, row in enumerate(source, 1):
-            yield f"number {number}", {id_name: row} if isinstance(row, str | int) else _fields(row)
-    else:
-        refuse_rows_as_text(name, source)
-        yield from ((f"line {number}", _fields(row)) for number, row in read_objects(name, storage_path(name, source)))
+            yield f"{key!r:.100}", {**plain, **(value if isinstance(value, Mapping) else {}), id_name: key}, None
+        return
+    rows = row_source(name, source)
+    meaning = PlainRows(id_name, is_id=True, expected=f'a row is an object like {{"{id_name}": "…"}}, or the id alone')
+    with closing(rows.entries(meaning)) as entries:
+        for entry in entries:
+            where = f"{rows.unit} {entry.number}"
+            if isinstance(entry, BadRow):
+                yield where, {}, "; ".join(entry.problems)
+            else:
+                yield where, entry.fields, None
 
 
 def description(fields: Mapping[str, Any]) -> str:
     """Return which fields a row has, for an error about one that is missing."""
     return f"its fields are {', '.join(map(str, fields)):.200}" if fields else "it is no object, or has no fields"
-
-
-def _fields(row: Any) -> Mapping[str, Any]:
-    """Return the fields of a row; one that is no object has none, so that its id is missing."""
-    return row if isinstance(row, Mapping) else {}

@@ -48,6 +48,12 @@ def test_a_name_is_safe(name: str) -> None:
     assert len(found.encode()) <= 143
 
 
+@pytest.mark.parametrize("number", ["../../etc/cron.d/x", "..", "/etc/passwd", "a\\b", "a\n", "", "half \ud83d"])
+def test_ids_lead_nowhere_else(number: str) -> None:
+    assert SAFE.fullmatch(file_name(number, ATTACHMENT, "x.png"))
+    assert SAFE.fullmatch(file_name(ASSIGNMENT, number, "x.png"))
+
+
 def test_names_are_different_where_case_is_the_same() -> None:
     ids = ["a1", "A1", "a" * 50, "A" * 50, "a" * 49 + "b", "a" * 5000]
     found = {file_name(one, other, "x.png").lower() for one in ids for other in ids}
