@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _REPEATABLE_POST = re.compile(
-    r"/((pools|trainings)/[^/]+/(open|close|close-for-update|archive)|projects/[^/]+/archive)"
+    r"(/api/v1)?/((pools|trainings)/[^/]+/(open|close|close-for-update|archive)|projects/[^/]+/archive)"
 )
 """What the API answers with 204, or an error, when it is done already."""
+_FILE = re.compile(r"(/api/v1)?/attachments/[^/]+/download")
 
 
 def checked_method(method: object) -> str:
@@ -33,21 +34,30 @@ def checked_path(path: object) -> str:
 
     So nothing in a part, such as an id from a template, leads to another call.
 
-    :raises ValueError: If it is an address, has a query, or a part that is empty, ``None``, ``.`` or ``..``.
+    :raises ValueError: If it is an address, has a query, or a part that is empty, ``None``, ``.`` or ``..``; or if what
+        it answers is no JSON.
     """
     if not isinstance(path, str):
         raise ValueError(f"path is {path!r}; it must be text like /pools/21")
     if "://" in path or path.startswith("//"):
         raise ValueError(f"path is {path!r}; it must be without a host: that is the connection's")
     if re.search(r"[?#\\]", path):
-        raise ValueError(f"path is {path!r}; it must be without a query or backslashes: pass `params`")
+        raise ValueError(
+            f"path is {path!r}; it must be without a query or backslashes: pass `params` (of an operator, `query`)"
+        )
     parts = path.removeprefix("/").split("/")
     if bad := sorted({part for part in parts if part.strip() in ("", "None", ".", "..")}):
         raise ValueError(
             f"path is {path!r}, which has the part {bad[0]!r}: no call has that. "
             "Maybe a template or an upstream task gave no id"
         )
-    return "/" + "/".join(quote(part, safe="") for part in parts)
+    quoted = "/" + "/".join(quote(part, safe="") for part in parts)
+    if _FILE.fullmatch(quoted):
+        raise ValueError(
+            f"path is {path!r}, which answers a file and no JSON: take `DownloadAttachmentsOperator`, or "
+            "`download_attachment` of the client"
+        )
+    return quoted
 
 
 def checked_json(body: Any) -> Any:
@@ -70,7 +80,9 @@ def checked_params(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
     :raises ValueError: If they are no mapping, or one of them is.
     """
     if not isinstance(params or {}, Mapping) or any(isinstance(value, Mapping) for value in (params or {}).values()):
-        raise ValueError(f"params is {params!r}; it must be a mapping of names to values or lists of values")
+        raise ValueError(
+            f"params is {params!r} (`query` of an operator); it must be a mapping of names to values or lists of values"
+        )
     return params or {}
 
 
