@@ -103,7 +103,7 @@ def test_some_fields_only() -> None:
         ([answer("a", "x", "x")], {"fields": "label"}, "fields is 'label'; it must be a list"),
         ([answer("a", "x", "x")], {"fields": []}, r"fields is \[\]; it must be a list"),
         ([answer("a", "x", "x")], {"min_answers": 0}, "min_answers is 0"),
-        ("answers.parquet", {}, "answers is 'answers.parquet'; it must be JSON Lines"),
+        ("answers.parquet", {}, "answers is '/?answers.parquet'; it must be JSON Lines"),
         ("/nowhere/answers.jsonl", {}, "answers is '/nowhere/answers.jsonl', and there is no such file"),
         (None, {}, "answers is None"),
     ],
