@@ -149,7 +149,8 @@ def test_operations_that_take_their_time(
     assert paid(toloka) == wanted(rows)
     assert outcome.result["paid"] == 250
     assert outcome.result["already"] == outcome.xcoms["already"] == 0
-    assert bool(outcome.triggers) == deferrable
+    if progression.looks:  # seconds may be over before the first poll
+        assert bool(outcome.triggers) == deferrable
     before = sent(toloka)
     again = pay(rows, 2, deferrable=deferrable).result
     assert again == {**outcome.result, "already": 250}
