@@ -68,7 +68,7 @@ class TolokaError(Exception):
     """Whether the same request may succeed later: after no answer, 408, 429, 5xx, what is not JSON, or a time-out."""
 
     may_have_been_received: bool = True
-    """Whether the server may have acted on the request, so that sending it again may do it twice."""
+    """Whether the server may have acted on the request, in any of its sendings, so that another may do it twice."""
 
     retry_after: float | None = None
     """Seconds after which the server wants the next request, if it said so."""
@@ -248,14 +248,15 @@ def invalid_fields(payload: Any, sent: Any = None) -> Iterator[str]:
 
     :param payload: Maps paths (``tasks.0.input_values.image``) to ``{"code": ..., "message": ...}``; the maps may be
         nested. Anything else has no fields.
-    :param sent: What was validated, if known.
+    :param sent: What was validated, if known; a secret in it, such as a webhook's key, is not shown.
     """
     for path, problem in _problems(payload):
         text = f"{path}: {problem['code']}"
         if message := problem.get("message"):
             text += f": {shortened(message)}"
         known, value = _find_value(sent, path)
-        yield f"{text} (you sent {shortened(repr(value), MAX_VALUE_SHOWN)})" if known else text
+        is_shown = known and "secret" not in path.lower() and "secret" not in repr(value).lower()
+        yield f"{text} (you sent {shortened(repr(value), MAX_VALUE_SHOWN)})" if is_shown else text
 
 
 def _problems(payload: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _REPEATABLE_POST = re.compile(
-    r"/((pools|trainings)/[^/]+/(open|close|close-for-update|archive)|projects/[^/]+/archive)"
+    r"(/api/v1)?/((pools|trainings)/[^/]+/(open|close|close-for-update|archive)|projects/[^/]+/archive)"
 )
 """What the API answers with 204, or an error, when it is done already."""
+_FILE = re.compile(r"(/api/v1)?/attachments/[^/]+/download")
 
 
 def checked_method(method: object) -> str:
@@ -33,7 +34,8 @@ def checked_path(path: object) -> str:
 
     So nothing in a part, such as an id from a template, leads to another call.
 
-    :raises ValueError: If it is an address, has a query, or a part that is empty, ``None``, ``.`` or ``..``.
+    :raises ValueError: If it is an address, has a query, or a part that is empty, ``None``, ``.`` or ``..``; or if what
+        it answers is no JSON.
     """
     if not isinstance(path, str):
         raise ValueError(f"path is {path!r}; it must be text like /pools/21")
@@ -49,7 +51,13 @@ def checked_path(path: object) -> str:
             f"path is {path!r}, which has the part {bad[0]!r}: no call has that. "
             "Maybe a template or an upstream task gave no id"
         )
-    return "/" + "/".join(quote(part, safe="") for part in parts)
+    quoted = "/" + "/".join(quote(part, safe="") for part in parts)
+    if _FILE.fullmatch(quoted):
+        raise ValueError(
+            f"path is {path!r}, which answers a file and no JSON: take `DownloadAttachmentsOperator`, or "
+            "`download_attachment` of the client"
+        )
+    return quoted
 
 
 def checked_json(body: Any) -> Any:

@@ -184,17 +184,17 @@ class Transport:
         for attempt in count(1):
             try:
                 return send()
-            except TolokaQuotaError:
-                raise
             except TolokaError as exc:
                 # Not one that is no JSON, as it is from a proxy on the way.
                 is_gone = isinstance(exc, TolokaApiError) and exc.status == 404 and not exc.is_transient
                 if method == "DELETE" and is_gone and may_have_been_received:
                     return None  # deleted by an attempt before, whose answer was lost
-                may_have_been_received |= exc.may_have_been_received
-                pause = self._pause(attempt, exc.retry_after)
                 may_repeat = exc.is_transient and (repeatable or not exc.may_have_been_received)
-                if not may_repeat or time.monotonic() + pause > give_up:
+                may_have_been_received |= exc.may_have_been_received
+                # Of all of them: the last one alone would hide one before whose answer was lost.
+                exc.may_have_been_received = may_have_been_received
+                pause = self._pause(attempt, exc.retry_after)
+                if isinstance(exc, TolokaQuotaError) or not may_repeat or time.monotonic() + pause > give_up:
                     raise
                 log.warning("%s; trying again in %.1f s", exc, pause)
                 if self._on_retry is not None:

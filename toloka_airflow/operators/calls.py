@@ -97,18 +97,19 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
     def _sent_once(self, context: Context, request: str) -> Iterator[None]:
         """Refuse to send what a previous attempt may have sent, and let none try again what this one may have sent."""
         ti, store = context["ti"], task_state_store(context)
-        first = ti.max_tries - (self.retries or 0) + 1
         if store is None:
-            may_have_been_sent = ti.try_number > first
+            # Exactly the first after a clear; another number would be due to `retries` that were edited meanwhile.
+            may_have_been_sent = ti.try_number not in (1, ti.max_tries - (self.retries or 0) + 1)
         else:
             noted: Any = store.get(SENT_KEY)
-            may_have_been_sent = noted is not None and noted["try_number"] >= first
+            # Airflow raises it when a task is cleared, and leaves it as it is for a retry.
+            may_have_been_sent = noted is not None and noted["max_tries"] == ti.max_tries
         if may_have_been_sent:
             raise AirflowFailException(
                 f"{request} was not sent, as a previous attempt of this task may have sent it. Find out at Toloka "
                 "whether it was done; to send it again, clear the task"
             )
-        note = {"try_number": ti.try_number}
+        note = {"try_number": ti.try_number, "max_tries": ti.max_tries}
         if store is not None:
             store.set(SENT_KEY, note)
         try:
@@ -118,7 +119,7 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
                 text = f"{exc}. It is not sent again, as Toloka may have received it: find out whether it was done"
                 raise task_error(exc, AirflowFailException, text) from exc
             if store is not None and store.get(SENT_KEY) == note:
-                store.set(SENT_KEY, {"try_number": 0})
+                store.set(SENT_KEY, {**note, "max_tries": None})
             raise
 
     def _returned(self, answer: Any) -> Any:

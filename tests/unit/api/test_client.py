@@ -669,6 +669,7 @@ class TestCall:
             ("POST", "/pools/21/open"),
             ("POST", "/trainings/21/close-for-update"),
             ("POST", "/projects/10/archive"),
+            ("POST", "/api/v1/pools/21/close"),
         ],
     )
     def test_safe_calls_are_repeated(self, server: ScriptedServer, method: str, path: str) -> None:
@@ -677,7 +678,10 @@ class TestCall:
         client(server).call(method, path)
         assert len(server.seen) == 2
 
-    @pytest.mark.parametrize("path", ["/pools", "/user-bonuses", "/pools/21/clone", "/projects/open/close", "/open"])
+    @pytest.mark.parametrize(
+        "path",
+        ["/pools", "/user-bonuses", "/pools/21/clone", "/projects/open/close", "/open", "/api/new/pools/21/close"],
+    )
     def test_others_only_if_they_were_not_received(self, server: ScriptedServer, path: str) -> None:
         server.error("POST", path, 429, "TOO_MANY_REQUESTS")
         server.answer("POST", path, drop=True)
@@ -698,6 +702,8 @@ class TestCall:
             "/pools/..",
             "/pools//open",
             "/pools/ /open",
+            "/attachments/8/download",
+            "/api/v1/attachments/8/download",
             "/pools/None/open",
             "/pools/",
             "/pools?status=OPEN",

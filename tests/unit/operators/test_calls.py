@@ -20,8 +20,15 @@ BONUS = {"user_id": "u1", "amount": 0.5}
 pytestmark = pytest.mark.usefixtures("connection")
 
 
-def call(attempt: int = 1, store: StateStore | None = None, *, max_tries: int = RETRIES, **arguments: Any) -> Outcome:
-    task = TolokaCallOperator(task_id="call", retries=RETRIES, **{"method": "GET", "path": "/pools/21", **arguments})
+def call(
+    attempt: int = 1,
+    store: StateStore | None = None,
+    *,
+    max_tries: int = RETRIES,
+    retries: int = RETRIES,
+    **arguments: Any,
+) -> Outcome:
+    task = TolokaCallOperator(task_id="call", retries=retries, **{"method": "GET", "path": "/pools/21", **arguments})
     facts = {} if store is None else {"task_state_store": store}
     return run_task(task, TaskInstance(try_number=attempt, max_tries=max_tries), **facts)
 
@@ -96,6 +103,7 @@ def test_a_large_answer_is_no_xcom(server: ScriptedServer) -> None:
         ({"query": {"a": {}}}, "query is "),
         ({"query": "status=OPEN"}, "query is 'status=OPEN'; it must be a mapping"),
         ({"path": "/pools?status=OPEN"}, "without a query or backslashes: give the query as a mapping of its own"),
+        ({"path": "/attachments/8/download"}, "take `DownloadAttachmentsOperator`"),
         ({"answer_path": ""}, "answer_path is ''"),
         ({"answer_path": "/tmp"}, "answer_path is '/tmp', which is a folder"),
         ({"answer_path": "hdfs:///x.json"}, "answer_path is 'hdfs:///x.json': a store of hdfs"),
@@ -141,6 +149,24 @@ class TestSentOnce:
         server.answer("POST", "/user-bonuses", 201, {"id": "8"}, times=2)
         pay(1, store)
         pay(2, store, max_tries=1 + RETRIES)
+        assert len(server.seen) == 2
+
+    def test_retries_that_were_lowered_meanwhile_are_no_clear(
+        self, server: ScriptedServer, store: StateStore | None
+    ) -> None:
+        """``max_tries`` is what it was when the run began, and ``retries`` what the file of the DAG says now."""
+        server.answer("POST", "/user-bonuses", 201, {"id": "8"}, times=2)
+        pay(1, store)
+        with pytest.raises(AirflowFailException, match="was not sent, as a previous attempt"):
+            pay(2, store, retries=0)
+        assert len(server.seen) == 1
+
+    def test_a_cleared_task_sends_it_once(self, server: ScriptedServer, store: StateStore | None) -> None:
+        server.answer("POST", "/user-bonuses", 201, {"id": "8"}, times=3)
+        pay(1, store)
+        pay(2, store, max_tries=1 + RETRIES)
+        with pytest.raises(AirflowFailException, match="was not sent, as a previous attempt"):
+            pay(3, store, max_tries=1 + RETRIES)
         assert len(server.seen) == 2
 
     def test_what_was_not_received_may_be_tried_again(self, server: ScriptedServer) -> None:

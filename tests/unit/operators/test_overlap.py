@@ -169,7 +169,7 @@ def test_nothing_is_changed_if_a_task_is_not_there_or_elsewhere(toloka: Toloka) 
         ([{"task_id": "a", "overlap": 2.5}], 1, "item 1: overlap is 2.5"),
         ([{"id": "a"}], 1, "item 1: it has no task_id"),
         (["a", "a"], 1, "item 2: task_id a is there twice"),
-        ("nothing.jsonl", 1, "tasks is 'nothing.jsonl', and there is no such file"),
+        ("nothing.jsonl", 1, "tasks is '/?nothing.jsonl', and there is no such file"),
     ],
 )
 @pytest.mark.usefixtures("connection")

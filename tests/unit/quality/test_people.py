@@ -105,7 +105,7 @@ def test_some_fields_only() -> None:
         ([answer("a", "x", "x")], {"fields": "label"}, "fields is 'label'; it must be a list"),
         ([answer("a", "x", "x")], {"fields": []}, r"fields is \[\]; it must be a list"),
         ([answer("a", "x", "x")], {"min_answers": 0}, "min_answers is 0"),
-        ("answers.xlsx", {}, "answers is 'answers.xlsx', whose format is not known"),
+        ("answers.xlsx", {}, "answers is '/?answers.xlsx', whose format is not known"),
         ("/nowhere/answers.jsonl", {}, "answers is '/nowhere/answers.jsonl', and there is no such file"),
         (None, {}, "answers is None"),
     ],
