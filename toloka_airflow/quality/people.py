@@ -89,7 +89,7 @@ def _is_right(where: str, row: Mapping[str, Any], fields: Sequence[str] | None, 
     """
     Return whether an answer is right; ``None`` if that is not known.
 
-    :param unknown: Fields of which no known value was seen; those that are seen are removed.
+    :param unknown: Fields of which no known value was found yet; those that are found are removed.
     """
     given, solutions = _values(where, row)
     unknown.difference_update(*solutions)
