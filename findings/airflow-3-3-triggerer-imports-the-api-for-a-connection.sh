@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export AIRFLOW_HOME="$work/home" AIRFLOW__CORE__LOAD_EXAMPLES=False
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check -c "$constraints/airflow-3.3.txt" apache-airflow-core
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check -c "$constraints/airflow-3.3.txt" apache-airflow-core==3.3.2
 "$work/venv/bin/airflow" db migrate > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 
 cat > "$work/connections.py" <<'PYTHON'
