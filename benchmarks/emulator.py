@@ -32,7 +32,7 @@ from starlette.routing import Route
 from toloka_airflow.emulator import runner
 from toloka_airflow.emulator.http.app import create_app
 from toloka_airflow.emulator.people.crowd import CrowdSettings
-from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from toloka_airflow.emulator.http.guard import Guard
-    from toloka_airflow.emulator.world.world import World
+    from toloka_airflow.emulator.simulation.simulation import Simulation
 
 BATCH = 5_000
 PAGE = 10_000
@@ -290,7 +290,7 @@ def _live_operations(emulator: EmulatorServer) -> list[str]:
         return [operations.start(world, "POOL.CLONE", {}, _nothing).id for _ in range(LIVE_OPERATIONS)]
 
 
-def _nothing(world: World, operation: Any) -> None:
+def _nothing(world: Simulation, operation: Any) -> None:
     """Have no effect."""
 
 
@@ -323,7 +323,7 @@ async def _caller(host: str, port: int, turn: Iterator[bytes], until: float) -> 
     return count
 
 
-def _with_empty_route(world: World, guard: Guard) -> Starlette:
+def _with_empty_route(world: Simulation, guard: Guard) -> Starlette:
     async def empty(request: Any) -> Response:
         return Response(b"{}", media_type="application/json")
 

@@ -6,39 +6,28 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from toloka_airflow.emulator.http.api import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
+from toloka_airflow.emulator.resources.routes import HANDLERS, STAGING_HANDLERS
 
 PAGE = Path(__file__).with_name("emulator.md")
 BEGIN = "<!-- coverage: begin (written by docs/coverage.py, run by make docs) -->"
 END = "<!-- coverage: end -->"
-API = "/api/v1"
 ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-def calls() -> dict[tuple[str, str], bool]:
-    """Return each documented call, method and path below /api/v1, and whether it is emulated."""
-    known = dict.fromkeys(HANDLERS, True)
-    for path, methods in NOT_EMULATED.items():
-        known |= {(method, path.removeprefix(API)): False for method in methods}
-    return dict(sorted(known.items(), key=lambda item: (item[0][1], ORDER.index(item[0][0]))))
+def calls() -> list[tuple[str, str]]:
+    """Return each emulated call, method and path below /api/v1."""
+    return sorted(HANDLERS, key=lambda call: (call[1], ORDER.index(call[0])))
 
 
 def table() -> str:
     """Return the text between the markers."""
-    by_resource: defaultdict[str, list[tuple[str, bool]]] = defaultdict(list)
-    for (method, path), is_emulated in calls().items():
-        by_resource[path.split("/")[1]].append((f"{method} {path}", is_emulated))
-    modelled = sum(calls().values())
-    lines = [
-        f"{modelled} of the {len(calls())} documented calls are emulated; the others answer 501 `NOT_EMULATED`.",
-        "",
-        "| Resource | Call | Emulated |",
-        "| --- | --- | --- |",
-    ]
+    by_resource: defaultdict[str, list[str]] = defaultdict(list)
+    for method, path in calls():
+        by_resource[path.split("/")[1]].append(f"{method} {path}")
+    lines = [f"All {len(calls())} documented calls are emulated.", "", "| Resource | Call |", "| --- | --- |"]
     for resource, rows in by_resource.items():
-        for i, (call, is_emulated) in enumerate(rows):
-            name = resource.replace("-", " ") if i == 0 else ""
-            lines.append(f"| {name} | `{call}` | {'yes' if is_emulated else 'no'} |")
+        for i, call in enumerate(rows):
+            lines.append(f"| {resource.replace('-', ' ') if i == 0 else ''} | `{call}` |")
     others = ", ".join(f"`{method} {path}`" for method, path in STAGING_HANDLERS)
     return "\n".join([*lines, "", f"Emulated as well, because the official Python client uses it: {others}."])
 

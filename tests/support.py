@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,9 +55,10 @@ class ScriptedServer:
         json: Any = None,
         *,
         body: bytes | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         drop: bool = False,
         held: threading.Event | None = None,
+        body_held: threading.Event | None = None,
         drip: float = 0.0,
         times: int = 1,
     ) -> None:
@@ -65,7 +66,8 @@ class ScriptedServer:
         Prepare an answer for a path below /api/v1.
 
         ``drop`` reads the request and closes the connection without an answer; what is ``held`` is answered when the
-        event is set; of what drips, a byte of the body is sent every so many seconds.
+        event is set, or only its body is sent then; of what drips, a byte of the body is sent every so many seconds. A
+        header that is ``None`` is not sent.
         """
         prepared = {
             "status": status,
@@ -74,6 +76,7 @@ class ScriptedServer:
             "headers": headers or {},
             "drop": drop,
             "held": held,
+            "body_held": body_held,
             "drip": drip,
         }
         self._answers[method, whole(path)].extend([prepared] * times)
@@ -133,8 +136,11 @@ class ScriptedHandler(BaseHTTPRequestHandler):
             content = b"" if answer["json"] is None else json.dumps(answer["json"]).encode()
         self.send_response(answer["status"])
         for name, value in {"Content-Length": str(len(content)), **answer["headers"]}.items():
-            self.send_header(name, value)
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
+        if answer.get("body_held") is not None:
+            answer["body_held"].wait(60)
         if answer.get("drip"):
             self._drip(content, answer["drip"])
         else:
@@ -216,6 +222,11 @@ class TaskInstance:
     def xcom_push(self, key: str, value: Any) -> None:
         """Remember a value."""
         self.xcoms[key] = value
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value", map_indexes: int = -1) -> Any:
+        """Return a value that this task remembered."""
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+        return self.xcoms.get(key)
 
 
 @dataclass

@@ -11,6 +11,33 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-toloka",
         "name": "Toloka",
         "description": "Label data with Toloka: create, upload, open, wait, close, review, download; a local Toloka.",
+        "integrations": [
+            {"integration-name": "Toloka", "external-doc-url": "https://toloka.ai/docs/api/", "tags": ["service"]}
+        ],
+        "operators": [
+            {
+                "integration-name": "Toloka",
+                "python-modules": [
+                    "toloka_airflow.operators.aggregation",
+                    "toloka_airflow.operators.assignments",
+                    "toloka_airflow.operators.attachments",
+                    "toloka_airflow.operators.bonuses",
+                    "toloka_airflow.operators.calls",
+                    "toloka_airflow.operators.lifecycle",
+                    "toloka_airflow.operators.overlap",
+                    "toloka_airflow.operators.people",
+                    "toloka_airflow.operators.pools",
+                    "toloka_airflow.operators.projects",
+                    "toloka_airflow.operators.tasks",
+                    "toloka_airflow.operators.updates",
+                    "toloka_airflow.operators.window_teardowns",
+                    "toloka_airflow.operators.windows",
+                ],
+            }
+        ],
+        "sensors": [{"integration-name": "Toloka", "python-modules": ["toloka_airflow.sensors"]}],
+        "triggers": [{"integration-name": "Toloka", "python-modules": ["toloka_airflow.triggers"]}],
+        "extra-links": ["toloka_airflow.links.TolokaLink"],
         "asset-uris": [
             {
                 "schemes": ["toloka"],
@@ -35,10 +62,11 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "environment": {
                         "label": "Environment",
-                        "description": "production is toloka.dev, sandbox is sandbox.toloka.dev",
+                        "description": "production is toloka.dev, yandex_tasks is tasks.yandex.ru; "
+                        "sandbox: no longer offered by Toloka since 1 July 2024, rehearse with the emulator",
                         "schema": {
                             "type": ["string", "null"],
-                            "enum": ["production", "sandbox"],
+                            "enum": ["production", "sandbox", "yandex_tasks"],
                             "default": "production",
                         },
                     },

@@ -14,13 +14,13 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from toloka_airflow._internal.supervision import ensure_supervised
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaNotSentError, TolokaOperationError
-from toloka_airflow.api.settings import PRODUCTION, SANDBOX, ClientSettings
+from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS, ClientSettings
 from toloka_airflow.get_provider_info import get_provider_info
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX}
+ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX, "yandex_tasks": YANDEX_TASKS}
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a TCP connection; the connection's own `timeout` is for the answer."""
 TOTAL_TIMEOUTS = 2
@@ -66,7 +66,7 @@ class TolokaHook(BaseHook):
         except (TolokaError, ValueError, AirflowException) as exc:
             return False, str(exc)
         who = f"{requester.name} ({requester.id})" if requester.name else requester.id
-        balance = "unknown" if requester.balance is None else f"{requester.balance} USD"
+        balance = "unknown" if requester.balance is None else client.in_currency(requester.balance)
         return True, f"Connected to {client.base_url} as {who}, balance {balance}"
 
     @classmethod
@@ -107,10 +107,13 @@ def settings_from_connection(conn: Connection) -> ClientSettings:
     try:
         extra = _extra(conn.extra)
         timeout = _seconds(extra.pop("timeout", 60))
+        environment = _environment(extra)
+        auth_scheme = extra.pop("auth_scheme", "auto")
         return ClientSettings(
             _token(conn, extra),
-            base_url=_base_url(conn, extra),
-            auth_scheme=extra.pop("auth_scheme", "auto"),
+            base_url=_base_url(conn, extra, environment),
+            # Yandex Tasks documents no other scheme, whatever the token is shaped like.
+            auth_scheme="OAuth" if (environment, auth_scheme) == ("yandex_tasks", "auto") else auth_scheme,
             account_id=extra.pop("account_id", None),
             timeout=(CONNECT_TIMEOUT, timeout),
             total_timeout=TOTAL_TIMEOUTS * timeout,
@@ -208,11 +211,15 @@ def _token(conn: Connection, extra: dict[str, Any]) -> str:
     return token
 
 
-def _base_url(conn: Connection, extra: dict[str, Any]) -> str:
+def _environment(extra: dict[str, Any]) -> str:
     environment = str(extra.pop("environment", "production")).lower()
-    url = extra.pop("url", None)
     if environment not in ENVIRONMENTS:
-        raise ValueError(f"extra.environment is {environment!r}; it must be {' or '.join(ENVIRONMENTS)}")
+        raise ValueError(f"extra.environment is {environment!r}; it must be one of {', '.join(ENVIRONMENTS)}")
+    return environment
+
+
+def _base_url(conn: Connection, extra: dict[str, Any], environment: str) -> str:
+    url = extra.pop("url", None)
     if not conn.host:
         return str(url or ENVIRONMENTS[environment])
     # Airflow leaves the protocol of a URI like toloka://https://:token@host:8443 in the host, and the port beside it.

@@ -17,7 +17,9 @@ IDS = ("project_id", "pool_id", "training_id", "operation_id")
 COUNTS = (
     *("total", "created", "invalid"),  # of tasks
     *("assignments", "answers", "solutions"),
+    *("files", "bytes", "unnamed", "missing"),  # of attachments
     *("accepted", "rejected", "already", "left"),  # of assignments that are reviewed
+    *("paid", "refused"),  # of bonuses
 )
 MONEY = ("spent", "committed", "spent_before")
 
@@ -57,7 +59,7 @@ class LineageMixin:
             connection_id: str
             ids: dict[str, str]
             counts: dict[str, int]
-            usd: dict[str, float]
+            money: dict[str, float]
 
         return OperatorLineage(run_facets={"toloka": TolokaRunFacet(**self._facet())})
 
@@ -68,5 +70,5 @@ class LineageMixin:
             "connection_id": self.toloka_conn_id,
             "ids": {name: str(facts[name]) for name in IDS if facts.get(name) is not None},
             "counts": {name: int(facts[name]) for name in COUNTS if facts.get(name) is not None},
-            "usd": {name: float(facts[name]) for name in MONEY if facts.get(name) is not None},
+            "money": {name: float(facts[name]) for name in MONEY if facts.get(name) is not None},
         }

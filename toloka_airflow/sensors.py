@@ -319,11 +319,11 @@ class PoolSensor(WaitSensor[Pool]):
     :param expected_reasons: Close reasons that count as success, such as ``("COMPLETED", "EXPIRED")``.
     :param until: When to stop waiting and succeed with what there is (templated); a time with a zone, or
         nothing. ``timeout``, in contrast, is a failure. Neither closes the pool.
-    :param max_spend: US dollars with which to close the pool and succeed (templated): the sum of ``spent`` and
+    :param max_spend: Money with which to close the pool and succeed (templated): the sum of ``spent`` and
         ``committed``. So it is passed by what comes until the next measurement (every ``progress_interval``, or every
         minute), and answers under way are paid as well. What you reject does not count any more. Not for the mode
         ``reschedule``.
-    :param spent_before: US dollars that were spent or committed for the pool before, and do not count (templated).
+    :param spent_before: Money that was spent or committed for the pool before, and do not count (templated).
     :param close_on_kill: Whether to close the pool when a person, ``execution_timeout`` or ``dagrun_timeout`` ends the
         wait, but not when another attempt or run needs the pool by then; see `toloka_airflow.triggers.close_on_kill`.
         Airflow before 3.3 does not notify deferred tasks, and no Airflow one in the mode ``reschedule`` between two
@@ -473,7 +473,7 @@ class PoolSensor(WaitSensor[Pool]):
     def _close(self, context: Context, connect: Connect, subject: Pool, started: datetime | None) -> Pool:
         """Close the pool, unless another run has opened it again since; return it as it is then."""
         opening = self._remember_opening(context, subject, started)
-        self.log.info("Closing pool %s, as max_spend (%s USD) is spent", subject.id, self.max_spend)
+        self.log.info("Closing pool %s, as max_spend (%s) is spent", subject.id, self.max_spend)
         # After a failure the next attempt closes the pool.
         with task_errors(must_be_done=True):
             pool = close_and_wait(connect(), subject.id, opening)

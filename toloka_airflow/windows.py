@@ -139,7 +139,7 @@ def pool_window(
         it behind: to open the pool by other means then, set a later date. An open pool cannot be changed.
     :param expected_reasons: Close reasons that are no failure. For others, such as NOT_ENOUGH_BALANCE, the run fails.
     :param min_balance: See `OpenPoolOperator` (templated); so for ``check_budget``, ``fee`` and ``on_low_balance``.
-    :param max_spend: US dollars that this window may spend, see `PoolSensor` (templated). A window that is cleared
+    :param max_spend: Money that this window may spend, see `PoolSensor` (templated). A window that is cleared
         begins anew.
     :param progress_interval: Seconds between two lines of progress in the log.
     :param poll_interval: Seconds between two polls of the pool.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ def main() -> None:
         for number, plan in enumerate(todo, 1):
             say = _progress(f"{number}/{len(todo)} {plan}")
             say(f"about {plan.estimate / 60:.0f} minutes")
-            with Toloka() as toloka:
+            with Toloka(deployment.toloka_port) as toloka:
                 record = Case(plan, deployment, toloka, say).run()
             results[plan.kind.name, plan.waits] = figures = Figures.of(record)
             say(page.line(figures))
@@ -108,7 +109,9 @@ def _deployment(home: Path | None) -> Iterator[Deployment]:
         yield Deployment(Lane(home))
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or the fleet would stay
-    bring_up(HOME, Options(dags=str(DAGS)))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    bring_up(HOME, Options(dags=str(DAGS), env=Deployment.connection_variable(port)))
     try:
         yield Deployment(Lane(HOME))
     finally:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.fleet.deployment import TRIGGERERS, Sampler
 from benchmarks.fleet.figures import Record
+from benchmarks.fleet.kinds import IN_ENVIRONMENT
 from benchmarks.fleet.toloka import spread
 from demo.airflow_api import wait_until
 
@@ -68,12 +69,16 @@ class Case:
         self.plan, self.deployment, self.toloka, self.say = plan, deployment, toloka, say
         # Triggerers know a connection for some minutes.
         self.conn_id = f"bench_{plan.kind.name}_{time.time():.0f}"
+        if plan.kind.name == "environment":
+            self.conn_id = IN_ENVIRONMENT
 
     def run(self) -> Record:
         """Return what was seen."""
         kind = self.plan.kind
         url = self.toloka.pages.url if kind.name == "http" else self.toloka.api.url
-        self.deployment.prepare(self.conn_id, "http" if kind.name == "http" else "toloka", url)
+        self.deployment.prepare()
+        if kind.name != "environment":
+            self.deployment.store_connection(self.conn_id, "http" if kind.name == "http" else "toloka", url)
         self.say("starting fresh triggerers")
         self.deployment.start_triggerers_anew()
         with Sampler(self.deployment) as sampler:
@@ -113,7 +118,7 @@ class Case:
         return (self.toloka.open_pools if self.plan.kind.name == "pools" else self.toloka.start_operations)(ends)
 
     def _triggered(self, waited_for: list[str]) -> str:
-        file = self.deployment.lane.files / f"{self.conn_id}.json"
+        file = self.deployment.lane.files / f"{self.conn_id}_{self.plan.waits}.json"
         file.write_text(json.dumps(waited_for))
         conf: dict[str, Any] = {"file": str(file)}
         if self.plan.kind.name != "real_datetime":

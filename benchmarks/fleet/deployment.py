@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from benchmarks.fleet.defer import DONE, READY
+from benchmarks.fleet.kinds import IN_ENVIRONMENT
 from demo.airflow_api import wait_until
 
 if TYPE_CHECKING:
@@ -34,14 +36,29 @@ class Deployment:
         self.environment = lane.settings.environment(TRIGGERERS[0])
         self.threshold = float(self.environment["AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD"])
 
+    @staticmethod
+    def connection_variable(port: int) -> dict[str, str]:
+        """Return the variable that has the connection of the kind ``environment``, to a Toloka at a port."""
+        connection = {"conn_type": "toloka", "host": f"http://127.0.0.1:{port}", "password": "any-token-will-do"}
+        return {f"AIRFLOW_CONN_{IN_ENVIRONMENT}".upper(): json.dumps(connection)}
+
+    @property
+    def toloka_port(self) -> int:
+        """Where Toloka is to be, so that the connection in the environment leads to it; 0 if there is none."""
+        said = self.environment.get(f"AIRFLOW_CONN_{IN_ENVIRONMENT}".upper())
+        return urlsplit(json.loads(said)["host"]).port or 0 if said else 0
+
     def number(self, sql: str) -> float:
         """Return the one number that a query gives."""
         return float(self.lane.psql(sql) or 0)
 
-    def prepare(self, conn_id: str, conn_type: str, url: str) -> None:
-        """Store a connection, and the pool of no slots."""
+    def store_connection(self, conn_id: str, conn_type: str, url: str) -> None:
+        """Put a connection into the database."""
         connection = {"connection_id": conn_id, "conn_type": conn_type, "host": url, "password": "any-token-will-do"}
         self.api.call("POST", "/connections", json=connection)
+
+    def prepare(self) -> None:
+        """Have a pool of no slots."""
         self.lane.psql(
             "insert into slot_pool (pool, slots, include_deferred) "
             f"select '{NO_SLOTS}', 0, false where not exists (select 1 from slot_pool where pool = '{NO_SLOTS}')"

@@ -10,6 +10,8 @@ POLL_INTERVAL = 5.0
 PROGRESS_INTERVAL = 60.0
 """What `PoolSensor` takes with ``max_spend``."""
 DAY = 86400
+IN_ENVIRONMENT = "bench_in_environment"
+"""The connection of the kind ``environment``: triggerers find it in their environment, and not in the database."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Kind:
     @property
     def is_ours(self) -> bool:
         """Whether it sends requests to Toloka's API."""
-        return self.name in ("ours", "pools", "real")
+        return self.name in ("ours", "environment", "pools", "real")
 
     def arguments(self, subject_id: str, conn_id: str, end: float) -> dict[str, Any]:
         """
@@ -43,7 +45,7 @@ class Kind:
         """
         wait = {"toloka_conn_id": conn_id, "poll_interval": POLL_INTERVAL, "deadline": end + DAY}
         match self.name:
-            case "ours":
+            case "ours" | "environment":
                 return {"operation_id": subject_id, **wait}
             case "pools":
                 budget = {"max_spend": 100.0, "progress_interval": PROGRESS_INTERVAL, "ignore_close_for_update": True}
@@ -60,6 +62,11 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("ours", "`OperationSensor`", "toloka_airflow.triggers.OperationTrigger"),
+        Kind(
+            "environment",
+            "`OperationSensor`, connection in the environment",
+            "toloka_airflow.triggers.OperationTrigger",
+        ),
         Kind("datetime", "Airflow's `DateTimeTrigger`", "airflow.providers.standard.triggers.temporal.DateTimeTrigger"),
         Kind("connection", "the same, once it has read a connection", "benchmarks.fleet.triggers.ConnectedTrigger"),
         Kind("http", "HTTP provider's `HttpSensorTrigger`", "airflow.providers.http.triggers.http.HttpSensorTrigger"),

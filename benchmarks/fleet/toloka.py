@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from toloka_airflow.emulator.people.crowd import CrowdSettings
-from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.runner import configuration
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.clock import format_date, parse_date
@@ -40,10 +40,14 @@ Request = tuple[float, str]
 
 
 class Toloka:
-    """Serve the API and the pages until the end of a ``with``."""
+    """
+    Serve the API and the pages until the end of a ``with``.
 
-    def __init__(self) -> None:
-        self.api = EmulatorServer(crowd=CrowdSettings(size=0), balance=10_000_000)
+    :param port: That of the API.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self.api = EmulatorServer(port=port, crowd=CrowdSettings(size=0), balance=10_000_000)
         self.pages = Pages(self.api)
 
     def __enter__(self) -> Self:

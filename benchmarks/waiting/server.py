@@ -25,10 +25,10 @@ from uvicorn.server import ServerState
 from benchmarks.certificate import make_certificate
 from benchmarks.waiting.case import allow_many_files
 from toloka_airflow.emulator.http.app import create_app
-from toloka_airflow.emulator.rules import operations
+from toloka_airflow.emulator.resources import operations
 from toloka_airflow.emulator.runner import configuration
+from toloka_airflow.emulator.simulation.simulation import Simulation
 from toloka_airflow.emulator.world.progression import Progression
-from toloka_airflow.emulator.world.world import World
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -44,7 +44,7 @@ class Bench:
     """The emulator's application, and around it what the benchmark needs."""
 
     def __init__(self) -> None:
-        self.world = World(quotas=False)
+        self.world = Simulation(quotas=False)
         self.app = create_app(self.world)
         self.runs: dict[int, Operation] = {}
         self.requests = 0
@@ -126,7 +126,7 @@ class Bench:
             await asyncio.sleep(1)
 
 
-def _nothing(world: World, operation: Operation) -> None:
+def _nothing(world: Simulation, operation: Operation) -> None:
     """Have no effect."""
 
 

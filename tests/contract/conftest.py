@@ -20,8 +20,8 @@ from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.http.app import create_app
 from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.emulator.simulation.simulation import Simulation
 from toloka_airflow.emulator.world.clock import Clock
-from toloka_airflow.emulator.world.world import World
 
 IN_PROCESS = "http://127.0.0.1"
 
@@ -83,7 +83,7 @@ class Toloka:
 
     client: TolokaClient
     clock: Clock
-    world: World
+    world: Simulation
 
 
 @pytest.fixture(params=["in-process", "socket"])
@@ -97,7 +97,7 @@ def toloka(request: pytest.FixtureRequest) -> Iterator[Toloka]:
             )
         return
     clock = Clock(start=settings["start"], frozen=True)
-    world = World(seed=1, clock=clock)
+    world = Simulation(seed=1, clock=clock)
     with requests.Session() as session:
         session.mount("http://", AsgiAdapter(create_app(world)))
         yield Toloka(

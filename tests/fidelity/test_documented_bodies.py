@@ -13,16 +13,15 @@ from typing import Any
 import pytest
 import requests
 
+from toloka_airflow.emulator.resources import attachments
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 
 # Copies of the documentation's bodies, which are not part of this repository.
 BODIES = Path(__file__).resolve().parents[2].parent / "shared" / "examples"
-# Bodies of calls that the emulator does not model, requests, and parts of bodies.
+# Requests, and parts of bodies.
 OUT_OF_SCOPE = re.compile(
-    r"(attachments|message-threads|skills|user-[a-z]+)\."
-    r"|operations\.log\.200\.(bonus_\w+\.page|fail|success)$"  # steps of bonuses
-    r"|pools\.(filter|quality_control)\."
+    r"pools\.(filter|quality_control)\."
     r"|webhook-subscriptions\.(event|notification)\."
     r"|[a-z-]+\.[a-z-]+\.request(\.|$)"
 )
@@ -33,7 +32,10 @@ Case = Callable[["Scene", Any], Any]
 
 _PRIVATE_ACCOUNT = "the emulator's account is a private one, and these have no company (section 18)"
 _OPERATION_BEGINS = "the example is of an operation that runs already; the emulator's begins as PENDING (section 8)"
-_NO_BONUSES = "bonuses are not modelled"
+_LOG_IS_A_LIST = "the API reference shows one step; the pages and the clients have a list of them (section 8)"
+_IDS_ARE_TEXT = "the page has a number; ids are text everywhere else (section 3)"
+_NO_OWNER = "the page leaves the owner out; the API reference has it (section 22)"
+_ONLY_ONE_IS_ME = "the requester is one of the two; the example's second one has no such field either"
 _FULL_TASKS = "the page shortens the tasks; the API reference shows them in full (section 14)"
 _MOCK_IS_SHORT = "the mock of the client's tests shows less than the API reference (section 12.1)"
 _NO_DETAILS = "the Russian page has no details, the API reference has empty ones (section 8)"
@@ -92,11 +94,11 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         )
     },
     "assignments.get.200.page": {
-        "bonus_ids missing": _NO_BONUSES,
+        "bonus_ids is array, not string": "the page says in words what is there",
         **{f"tasks.0.{name} more": _FULL_TASKS for name in TASK_IN_FULL},
     },
     "assignments.patch.200.page": {
-        "bonus_ids missing": _NO_BONUSES,
+        "bonus_ids.0 is string, not number": _IDS_ARE_TEXT,
         **{f"{name} more": _WHOLE_OBJECT for name in ASSIGNMENT_IN_FULL},
     },
     "aggregated-solutions.aggregate-by-pool.201.dawid_skene": {"started missing": _OPERATION_BEGINS},
@@ -105,6 +107,22 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     },
     "webhook-subscriptions.upsert.200.single.page": {
         "body is object, not array": "the Russian page has a list, the API reference an object (section 25)"
+    },
+    "user-bonuses.create.201.sync_bonus": {
+        f"validation_errors.{position}.amount more": _EMPTY_ERRORS for position in (1, 3)
+    },
+    "operations.log.200.fail": {"body is array, not object": _LOG_IS_A_LIST},
+    "operations.log.200.success": {"body is array, not object": _LOG_IS_A_LIST},
+    "attachments.get.200.page": {"owner more": _NO_OWNER},
+    **{
+        f"message-threads.{name}": {f"{at}interlocutors.0.myself missing": _ONLY_ONE_IS_ME}
+        for name, at in (
+            ("compose.201", ""),
+            ("list.200", "items.0."),
+            ("reply.201", ""),
+            ("add-to-folders.201", ""),
+            ("remove-from-folders.201", ""),
+        )
     },
     "errors.400.VALIDATION_ERROR": {
         "request_id more": _TOO_FEW_KEYS,
@@ -171,6 +189,10 @@ class Scene:
         assert "id" in answer, answer
         made_id: str = answer["id"]
         return made_id
+
+    def person(self) -> str:
+        """Return the id of somebody."""
+        return next(iter(self.server.world.people))
 
     def project(self, **changes: Any) -> str:
         return self.made("/projects", PROJECT | changes)
@@ -275,6 +297,7 @@ def _list_tasks(scene: Scene, example: Json) -> Any:
     return scene("GET", "/tasks", pool_id=_create_task(scene, example["items"][0])["pool_id"])
 
 
+SKIP = {"skip_invalid_items": "true"}
 WRONG = {"input_values": {}, "overlap": 3}
 
 
@@ -361,6 +384,105 @@ def _get_praised(scene: Scene, example: Json) -> Any:
     return scene("GET", f"/assignments/{_patch_assignment(scene, example)['id']}")
 
 
+def _for_work(scene: Scene, example: Json) -> Json:
+    """Return a bonus for an assignment; the only things of it that are not as in the example are the ids."""
+    found = _assignments(scene)[0]
+    return sent(example, *READ_ONLY, user_id=found["user_id"], assignment_id=found["id"])
+
+
+def _pay(scene: Scene, example: Json) -> Any:
+    return scene("POST", "/user-bonuses", _for_work(scene, example))
+
+
+def _pay_some(scene: Scene, example: Json) -> Any:
+    first, last = (_for_work(scene, example["items"][position]) for position in ("0", "2"))
+    return scene("POST", "/user-bonuses", [first, first | {"amount": 0}, last, {**last, "amount": 0}], **SKIP)
+
+
+def _pay_later(scene: Scene, example: Json) -> Any:
+    items = [{"user_id": scene.person(), "amount": amount, "without_message": True} for amount in (1, 2)]
+    return scene.finished("POST", "/user-bonuses", items, async_mode="true", **SKIP)
+
+
+def _pay_twice(scene: Scene, example: Json) -> Any:
+    item = {"user_id": scene.person(), "amount": 1, "without_message": True}
+    return scene("POST", "/user-bonuses", [item, item])
+
+
+def _log_of_bonus(scene: Scene, example: Any) -> Any:
+    step = example[0] if isinstance(example, list) else example
+    user_id = scene.person() if step["success"] else "nobody"
+    operation = scene.finished("POST", "/user-bonuses", step["input"] | {"user_id": user_id}, async_mode="true")
+    return scene("GET", f"/operations/{operation['id']}/log")
+
+
+def _get_bonus(scene: Scene, example: Json) -> Any:
+    return scene("GET", f"/user-bonuses/{_pay(scene, example)['id']}")
+
+
+def _list_bonuses(scene: Scene, example: Json) -> Any:
+    _pay(scene, example["items"][0])
+    return scene("GET", "/user-bonuses")
+
+
+def _skill(scene: Scene, example: Json) -> Json:
+    return sent(example, *READ_ONLY, "global")
+
+
+def _set_skill(scene: Scene, example: Json) -> Any:
+    skill_id = scene.made("/skills", {"name": "Cats"})
+    body = {"skill_id": skill_id, "user_id": scene.person(), "value": example["exact_value"]}
+    return scene("PUT", "/user-skills", body)
+
+
+def _restrict(scene: Scene, example: Json) -> Any:
+    later = {"will_expire": "2031-04-10T18:08:07", "user_id": scene.person(), "project_id": scene.project()}
+    return scene("PUT", "/user-restrictions", sent(example, *READ_ONLY, **later))
+
+
+def _put(path: str, put: Case) -> dict[str, Case]:
+    """Return the cases of things that are put, read and listed."""
+
+    def get(scene: Scene, example: Json) -> Any:
+        return scene("GET", f"{path}/{put(scene, example)['id']}")
+
+    def list_(scene: Scene, example: Json) -> Any:
+        put(scene, example["items"][0])
+        return scene("GET", path)
+
+    return {"upsert.200": put, "get.200": get, "list.200": list_}
+
+
+def _attached(scene: Scene) -> Json:
+    """Return an attachment."""
+    found = _assignments(scene)[0]
+    with scene.server.world.up_to_date() as world:
+        attachments.add(world, world.assignments[found["id"]], "cat.jpg", "image/jpeg", b"cat")
+    listed: Json = scene("GET", "/attachments", assignment_id=found["id"])
+    return listed
+
+
+def _get_attachment(scene: Scene, example: Json) -> Any:
+    return scene("GET", f"/attachments/{_attached(scene)['items'][0]['id']}")
+
+
+def _compose(scene: Scene, example: Json) -> Any:
+    body = {"topic": {"EN": "a"}, "text": {"EN": "b"}, "recipients_select_type": "DIRECT", "answerable": False}
+    return scene("POST", "/message-threads/compose", body | {"recipients_ids": [scene.person()]})
+
+
+def _change_thread(call: str, body: Json) -> Case:
+    def change(scene: Scene, example: Json) -> Any:
+        return scene("POST", f"/message-threads/{_compose(scene, example)['id']}/{call}", body)
+
+    return change
+
+
+def _list_threads(scene: Scene, example: Json) -> Any:
+    _compose(scene, example)
+    return scene("GET", "/message-threads")
+
+
 def _list_assignments(scene: Scene, example: Json) -> Any:
     return scene("GET", "/assignments", pool_id=scene.answered())
 
@@ -372,6 +494,8 @@ def _accept(scene: Scene, example: Json) -> Any:
 
 def _patch_assignment(scene: Scene, example: Json) -> Any:
     found = _assignments(scene, review=True)[0]
+    bonus = {"user_id": found["user_id"], "assignment_id": found["id"], "amount": 1, "without_message": True}
+    scene("POST", "/user-bonuses", bonus)
     body = {"status": "ACCEPTED", "public_comment": "Well done!"}
     return scene("PATCH", f"/assignments/{found['id']}", body)
 
@@ -530,6 +654,24 @@ CASES: dict[str, Case] = {
     "webhook-subscriptions.get.200": _get_subscription,
     "webhook-subscriptions.list.200": _list_subscriptions,
     "webhook-subscriptions.test.201": _test_subscription,
+    **{f"skills.{name}": case for name, case in _echo("/skills", _skill).items()},
+    **{f"user-skills.{name}": case for name, case in _put("/user-skills", _set_skill).items()},
+    **{f"user-restrictions.{name}": case for name, case in _put("/user-restrictions", _restrict).items()},
+    "user-bonuses.create.201.single_bonus": _pay,
+    "user-bonuses.create.201.sync_bonus": _pay_some,
+    "user-bonuses.create.201.async_bonus": _pay_later,
+    "user-bonuses.create.409": _pay_twice,
+    "user-bonuses.get.200": _get_bonus,
+    "user-bonuses.list.200": _list_bonuses,
+    **{f"operations.log.200.{name}": _log_of_bonus for name in ("bonus_fail", "bonus_success", "fail", "success")},
+    "attachments.get.200": _get_attachment,
+    "attachments.list.200": lambda scene, example: _attached(scene),
+    "message-threads.compose.201": _compose,
+    "message-threads.list.200": _list_threads,
+    "message-threads.reply.201": _change_thread("reply", {"text": {"EN": "c"}}),
+    "message-threads.add-to-folders.201": _change_thread("add-to-folders", {"folders": ["UNREAD"]}),
+    "message-threads.remove-from-folders.201": _change_thread("remove-from-folders", {"folders": ["UNREAD"]}),
+    "user-metadata.get.200": lambda scene, example: scene("GET", f"/user-metadata/{scene.person()}"),
     "errors.400.VALIDATION_ERROR": lambda scene, example: scene("POST", "/projects", {}),
     "errors.404.DOES_NOT_EXIST": lambda scene, example: scene("GET", "/pools/1"),
     "errors.409.CONFLICT_STATE": _too_early,
@@ -610,6 +752,48 @@ def test_an_answer_looks_like_the_documented_one(name: str, scene: Scene) -> Non
 def test_every_explained_difference_is_of_a_body_that_exists() -> None:
     assert DIFFERENCES.keys() <= set(_names())
     assert all(name in map(_plain, _names()) or name in _names() for name in CASES)
+
+
+def _parts() -> list[str]:
+    names = (path.stem for path in BODIES.glob("*.json"))
+    return sorted(
+        name for name in names if re.match(r"pools\.(filter|quality_control)|(pools|projects)\.create\.request", name)
+    )
+
+
+@pytest.mark.skipif(not BODIES.is_dir(), reason=f"the bodies of the documentation are not here: no folder {BODIES}")
+@pytest.mark.parametrize("name", _parts())
+def test_documented_rules_filters_and_requests_are_taken_and_kept(name: str, scene: Scene) -> None:
+    example = json.loads((BODIES / f"{name}.json").read_text())
+    skills = {str(skill_id): {"id": str(skill_id), "name": "Skill"} for skill_id in _skills(example)}
+    scene.server.load({"skills": list(skills.values())})
+    if name.startswith("projects."):
+        made = scene("GET", f"/projects/{scene.made('/projects', example)}")
+    else:
+        body = {"quality_control": example} if name.startswith("pools.quality_control.") else example
+        # Of another account, or places for what a user has to fill in.
+        kept = {part: value for part, value in body.items() if part not in ("project_id", "will_expire")}
+        if "training_requirement" in kept.get("quality_control", {}):
+            kept["quality_control"]["training_requirement"]["training_pool_id"] = scene.training()
+        example = kept
+        made = scene("GET", f"/pools/{scene.pool(**kept)}")
+    assert {part: made[part] for part in example} == example
+
+
+def _skills(part: Any) -> Iterator[str | int]:
+    """Return the ids of the skills that a part of a body names."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _skills(item)
+    elif isinstance(part, dict):
+        if part.get("category") == "skill":
+            yield part["key"]
+        elif part.get("key") == "skill_id":
+            yield part["value"]
+        for name, value in part.items():
+            if name.endswith("skill_id"):
+                yield value
+            yield from _skills(value)
 
 
 def _plain(name: str) -> str:

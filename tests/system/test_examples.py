@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+import statistics
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +178,46 @@ def test_nightly_refresh(connected: dict[str, str], toloka: EmulatorServer) -> N
     assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"})
     assert toloka.pool(pool_id)["close_reason"] == "COMPLETED"
     assert toloka.pool(pool_id)["spent"] == pytest.approx(3 * 0.03 * 1.3)
+
+
+def ranks(values: list[float]) -> list[float]:
+    """Return the rank of each value; equal ones share the mean of theirs."""
+    ordered = sorted(values)
+    return [ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values]
+
+
+def test_pay_and_qualify(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    """Skills follow how good people really are; who is banned gets no further task; the best tenth is paid once."""
+    toloka.crowd.change(size=30, accuracy=(0.4, 1.0))
+    ended = run_example("pay_and_qualify", connected, {"output": f"file://{tmp_path}"})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
+    pools = {pool.raw["private_name"]: pool for pool in client.list_pools()}
+    exam, pool = pools["Exam: sums"], pools["Sums on paper"]
+    assert [(each.status, each.last_close_reason) for each in (exam, pool)] == [("CLOSED", "COMPLETED")] * 2
+
+    [skill] = client.list_skills()
+    skills = {each.user_id: each.raw["exact_value"] for each in client.list_user_skills(skill_id=skill.id)}
+    assert len(skills) > 20
+    real = {person["user_id"]: person["accuracy"] for person in toloka.crowd.people()}
+    assert statistics.correlation(ranks([*skills.values()]), ranks([real[person] for person in skills])) >= 0.8
+
+    banned = {each.user_id for each in client.list_user_restrictions(scope="PROJECT", project_id=pool.project_id)}
+    assert banned == {person for person, value in skills.items() if value < 60} != set()
+    answers = list(client.list_assignments(pool_id=pool.id))
+    workers = {answer.user_id for answer in answers}
+    assert workers <= {person for person, value in skills.items() if value >= 75}
+    assert not workers & banned
+
+    [people] = [path.read_text() for path in tmp_path.glob("*/work_people.jsonl")]
+    measured = sorted(json.loads(line)["accuracy"] for line in people.splitlines())
+    bonuses = list(client.list_user_bonuses())
+    assert len({bonus.user_id for bonus in bonuses}) == len(bonuses) == math.ceil(len(measured) / 10)
+    assert {bonus.user_id for bonus in bonuses} <= workers
+    assert sum(bonus.amount or 0 for bonus in bonuses) == Decimal("0.5") * len(bonuses)
+
+    photos = {each.id for each in client.list_attachments(pool_id=pool.id)}
+    [manifest] = tmp_path.glob("*/photos/manifest-*.jsonl")
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    assert {row["attachment_id"] for row in rows} == photos != set()
+    assert all((tmp_path / row["path"].removeprefix("file://")).stat().st_size == row["size"] for row in rows)

@@ -7,9 +7,11 @@ at once; under Celery it takes seconds.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,7 +25,7 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
-DAGS = ["orphaned_creation", "orphaned_opening"]
+DAGS = ["orphaned_creation", "orphaned_opening", "orphaned_payment"]
 MEANWHILE = 50
 """Seconds in which the run must end, before the orphan continues; less than the 60 after which a request has failed."""
 
@@ -90,3 +92,20 @@ def test_an_orphan_creates_nothing(airflow: LocalAirflow, toloka: EmulatorServer
     client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     [project] = (each for each in client.list_projects() if each.public_name == "Orphans")
     assert airflow.api.xcom("orphaned_creation", run.id, "create") == project.id
+
+
+def test_an_orphan_pays_nothing(airflow: LocalAirflow, toloka: EmulatorServer, tmp_path: Path) -> None:
+    toloka.crowd.change(size=3)
+    people = toloka.crowd.user_ids
+    toloka.crowd.change(size=0)
+    bonuses = tmp_path / "bonuses.jsonl"
+    bonuses.write_text("".join(json.dumps({"user_id": user_id, "amount": 0.25}) + "\n" for user_id in people))
+    path = "/api/v1/user-bonuses"
+    busy = toloka.faults.add("POST", path, status=429, code="TOO_MANY_REQUESTS", retry_after=MEANWHILE, times=2)
+    run = Run(airflow, "orphaned_payment", path=str(bonuses))
+    wait_until(lambda: busy.times < 2, "the payment is told to wait", PATIENCE, 0.1)
+    toloka.faults.remove(busy)
+    run.ends_well(run.orphan("pay"))
+    assert sorted(bonus.user_id for bonus in toloka.world.user_bonuses.values()) == sorted(people)
+    assert len(toloka.journal.requests("POST", path)) == 2
+    assert airflow.api.xcom("orphaned_payment", run.id, "pay")["already"] == 0

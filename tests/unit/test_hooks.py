@@ -198,7 +198,10 @@ class TestAddress:
             ({"host": "toloka.dev", "port": 99999}, "host is 'https://toloka.dev:99999'"),
             ({"host": "https://toloka.dev:port", "port": 5}, "host is "),
             ({"host": "https://[::1", "port": 5}, "host is "),
-            ({"extra": {"environment": "staging"}}, "extra.environment is 'staging'; it must be production or sandbox"),
+            (
+                {"extra": {"environment": "staging"}},
+                "extra.environment is 'staging'; it must be one of production, sandbox, y",
+            ),
             ({"extra": {"environment": 5}}, "extra.environment is '5'"),
             ({"host": "a.example", "extra": {"environment": "staging"}}, "extra.environment is 'staging'"),
             ({"extra": {"extra__toloka__environment": "STAGING"}}, "extra.environment is 'staging'"),
@@ -491,7 +494,7 @@ class TestHook:
         server.answer("GET", "/requester", json=REQUESTER)
         good, message = TolokaHook(connection).test_connection()
         assert good
-        assert message == f"Connected to {server.url} as Jack Smith (r-1), balance 121.3 USD"
+        assert message == f"Connected to {server.url} as Jack Smith (r-1), balance 121.3"
 
     def test_connection_good_without_a_name(self, server: ScriptedServer, connection: str) -> None:
         server.answer("GET", "/requester", json={"id": "r-1"})
@@ -638,3 +641,30 @@ class TestTaskErrors:
     def test_no_error(self) -> None:
         with task_errors():
             pass
+
+
+class TestEnvironments:
+    @pytest.mark.parametrize("token", [TOKEN, "a" * 23 + ".bb.cc"])
+    def test_yandex_tasks(self, token: str) -> None:
+        """Which documents no other scheme than OAuth, whatever the token is shaped like."""
+        client = made(password=token, extra={"environment": "yandex_tasks"})
+        assert client.settings.authorization == f"OAuth {token}"
+        assert client.base_url == "https://tasks.yandex.ru"
+        assert client.project_web_url("10") == "https://platform.tasks.yandex.ru/requester/project/10"
+        assert client.in_currency("12.5") == "12.5"
+
+    def test_another_scheme_is_left_to_the_user(self) -> None:
+        client = made(extra={"environment": "yandex_tasks", "auth_scheme": "ApiKey"})
+        assert client.settings.authorization == f"ApiKey {TOKEN}"
+
+    @pytest.mark.parametrize(
+        ("base_url", "amount"),
+        [
+            ("https://toloka.dev", "12.5 USD"),
+            ("https://sandbox.toloka.dev", "12.5 USD"),
+            ("https://tasks.yandex.ru", "12.5"),
+            ("https://own.example", "12.5"),
+        ],
+    )
+    def test_amounts(self, base_url: str, amount: str) -> None:
+        assert TolokaClient(ClientSettings(TOKEN, base_url=base_url)).in_currency("12.5") == amount

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from itertools import combinations
 from pathlib import Path
 from textwrap import dedent
 
@@ -30,14 +31,24 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.download transfer.review transfer.upload |                  |
+                                  | transfer.attachments transfer.bonuses             |                  |
+                                  | transfer.changes transfer.download                |                  |
+                                  | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
-transfer.upload                   | _internal api links storage transfer              | airflow msgspec  | pyarrow
+transfer.bonuses                  | _internal api storage transfer                    |                  | airflow
+                                  | transfer.row_sources                              |                  |
+transfer.upload                   | _internal api links storage transfer              | msgspec          | airflow
+                                  | transfer.row_sources                              |                  |
 transfer.download                 | _internal api storage transfer                    | msgspec          | pyarrow
                                   | transfer.download.parquet_answers                 |                  |
+transfer.attachments              | api storage transfer transfer.download            |                  | pyarrow
 transfer.download.parquet_answers | storage                                           | msgspec pyarrow  |
 transfer.review                   | api storage transfer                              |                  | airflow
-transfer                          | api                                               |                  |
+transfer.changes                  | api transfer transfer.row_sources                 |                  |
+transfer.row_sources              | storage transfer                                  |                  | airflow
+                                  |                                                   |                  | pyarrow
+transfer                          | api storage                                       | msgspec          |
+quality                           | storage transfer.row_sources                      |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |
@@ -78,32 +89,27 @@ api.timed_session                 |                                             
 emulator.__init__                 |                                                   |                  |
 emulator.__main__                 | emulator.people emulator.server                   |                  |
 emulator.pytest_plugin            | emulator.server                                   | pytest           |
-emulator.server                   | emulator.http emulator.http.guard emulator.rules  |                  |
-                                  | emulator.runner emulator.world                    |                  |
-                                  | emulator.world.seed emulator.world.snapshot       |                  |
-                                  | emulator.world.world (emulator.people)            |                  |
+emulator.server                   | emulator.http emulator.http.guard                 |                  |
+                                  | emulator.resources emulator.runner                |                  |
+                                  | emulator.simulation                               |                  |
+                                  | emulator.world (emulator.people)                  |                  |
 emulator.runner                   | emulator.http (emulator.http.guard)               | uvicorn          | starlette
-                                  | (emulator.world.world)                            |                  |
-emulator.http                     | emulator.courier emulator.forms                   | starlette        |
-                                  | emulator.http.guard emulator.rules emulator.world |                  |
-                                  | emulator.world.seed emulator.world.snapshot       |                  |
-                                  | (emulator.world.world)                            |                  |
+                                  | (emulator.simulation)                             |                  |
+emulator.http                     | emulator.calls emulator.forms emulator.http.guard | starlette        |
+                                  | emulator.resources emulator.simulation            |                  |
+                                  | emulator.world                                    |                  |
 emulator.http.guard               |                                                   |                  | starlette
-emulator.world.world              | emulator.courier emulator.people emulator.rules   |                  |
-                                  | emulator.world emulator.world.seed                |                  |
-emulator.world.seed               | emulator.forms emulator.rules emulator.world      |                  |
-                                  | emulator.world.snapshot (emulator.world.world)    |                  |
-emulator.world.snapshot           | emulator.forms emulator.people emulator.rules     |                  |
-                                  | emulator.world emulator.world.stored              |                  |
-                                  | (emulator.world.world)                            |                  |
-emulator.world.stored             | emulator.people emulator.rules emulator.world     |                  |
-emulator.people                   | emulator.rules emulator.world                     |                  |
-                                  | (emulator.world.world)                            |                  |
-emulator.rules                    | emulator.courier emulator.forms emulator.world    |                  |
-                                  | (emulator.world.world)                            |                  |
+emulator.simulation               | emulator.forms emulator.people emulator.quality   |                  |
+                                  | emulator.resources emulator.world                 |                  |
+emulator.people                   | emulator.forms emulator.quality                   |                  |
+                                  | emulator.resources emulator.world                 |                  |
+emulator.quality                  | emulator.forms emulator.resources emulator.world  |                  |
+emulator.resources                | emulator.calls emulator.courier emulator.forms    |                  |
+                                  | emulator.world                                    |                  |
+emulator.calls                    | emulator.world (emulator.forms)                   |                  |
 emulator.forms                    | emulator.world                                    |                  |
-emulator.courier                  | (emulator.world)                                  |                  |
-emulator.world                    | (emulator.rules)                                  |                  |
+emulator.world                    | emulator.courier                                  |                  |
+emulator.courier                  |                                                   |                  |
 """
 
 OURS, ANNOTATIONS, AT_IMPORT, LATER = "of ours", "of ours, for annotations", "at import", "later"
@@ -248,6 +254,28 @@ def test_the_rules_have_no_circle() -> None:
     rules = read_rules(RULES)
     TopologicalSorter({name: permitted[OURS] for name, permitted in rules.items()}).prepare()
     assert {target for permitted in rules.values() for target in permitted[OURS] | permitted[ANNOTATIONS]} <= set(rules)
+
+
+def test_the_layers_of_the_emulator_point_one_way() -> None:
+    """Not even for annotations does a layer know one that is above it."""
+    rules = {name: permitted for name, permitted in read_rules(RULES).items() if name.startswith("emulator.")}
+    TopologicalSorter({name: permitted[OURS] | permitted[ANNOTATIONS] for name, permitted in rules.items()}).prepare()
+    order = ["http", "simulation", "people", "quality", "resources", "calls", "forms", "world"]
+    for above, below in combinations(order, 2):
+        assert f"emulator.{above}" not in rules[f"emulator.{below}"][OURS] | rules[f"emulator.{below}"][ANNOTATIONS]
+
+
+def test_no_two_modules_of_the_emulator_import_each_other() -> None:
+    """Modules of one layer may import each other by the rules; they are in an order all the same."""
+    modules = {name: path for name, path in Checker(ROOT / PACKAGE, RULES).modules.items() if ".emulator." in name}
+    TopologicalSorter({name: set(_needed(path, modules)) for name, path in modules.items()}).prepare()
+
+
+def _needed(path: Path, modules: dict[str, Path]) -> Iterator[str]:
+    for imported in imports(ast.parse(path.read_text())):
+        module = imported.name if imported.name in modules else imported.name.rpartition(".")[0]
+        if module in modules and not imported.for_annotations:
+            yield module
 
 
 @pytest.mark.parametrize("row", ["api", "emulator"])

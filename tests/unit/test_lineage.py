@@ -15,6 +15,7 @@ from airflow.providers.common.compat import sdk
 from airflow.providers.common.compat.sdk import HookLineageCollector
 from airflow.sdk import Asset, ObjectStoragePath
 
+from tests.attached_files import answered_pool
 from tests.sftp_server import PASSWORD, sftp_server
 from tests.support import TOKEN, connect, run_task
 from tests.worlds import POOL, PROJECT, small_pool
@@ -25,6 +26,7 @@ from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
+from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
 from toloka_airflow.operators.lifecycle import OpenPoolOperator
 from toloka_airflow.operators.pools import ClonePoolOperator, CreatePoolOperator, CreateTrainingOperator
 from toloka_airflow.operators.projects import CreateProjectOperator
@@ -131,7 +133,7 @@ def test_an_upload(
         "connection_id": "toloka_default",
         "ids": {"pool_id": pool_id},
         "counts": {"total": 2, "created": 1, "invalid": 1},
-        "usd": {},
+        "money": {},
     }
 
 
@@ -139,6 +141,16 @@ def test_a_download(collected: Collected, answered: str, tmp_path: Path) -> None
     task = GetAssignmentsOperator(task_id="get", pool_id=answered, path=f"{tmp_path}/rows.jsonl", status="SUBMITTED")
     assert collected.run(task) == {"inputs": [uri(answered)], "outputs": [f"file://{tmp_path}/rows.jsonl"]}
     assert task._facet()["counts"] == {"assignments": 12, "answers": 12}
+
+
+def test_attachments(collected: Collected, toloka: EmulatorServer, tmp_path: Path) -> None:
+    pool_id, files = answered_pool(toloka, 4)
+    task = DownloadAttachmentsOperator(task_id="files", pool_id=pool_id, folder=str(tmp_path / "files"))
+    found = collected.run(task)
+    assert found["inputs"] == [uri(pool_id)]
+    assert sorted(found["outputs"]) == [f"file://{tmp_path}/files", f"file://{tmp_path}/files/manifest-{pool_id}.jsonl"]
+    size = sum(map(len, files.values()))
+    assert task._facet()["counts"] == {"files": 4, "bytes": size, "unnamed": 0, "missing": 0}
 
 
 def test_a_review(collected: Collected, client: TolokaClient, answered: str, tmp_path: Path) -> None:
@@ -217,7 +229,7 @@ def test_what_was_paid_is_known(collected: Collected, toloka: EmulatorServer) ->
     task = PoolSensor(task_id="wait", pool_id=pool_id, progress_interval=60, poke_interval=0.01)
     assert collected.run(task) == NOTHING
     facet, progress = task._facet(), collected.result["progress"]
-    assert facet["usd"] == {"spent": progress["spent"], "committed": 0.0}
+    assert facet["money"] == {"spent": progress["spent"], "committed": 0.0}
     assert facet["counts"] == {"answers": 12}
 
 

@@ -7,13 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import airflow
 import jsonschema
 import pytest
+from airflow.providers.common.compat.sdk import BaseOperator
 
+import toloka_airflow.operators
 from tests.forked_airflow import ForkedAirflow
 from toloka_airflow import __version__
 from toloka_airflow.get_provider_info import get_provider_info
@@ -24,6 +29,14 @@ INFO = get_provider_info()
 [CONNECTION_TYPE] = INFO["connection-types"]
 FIELDS = CONNECTION_TYPE["conn-fields"]
 READS_PROVIDER_INFO = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 2)
+
+
+def is_operator(found: Any, module: str) -> bool:
+    """Return whether a module has this class of tasks for DAGs."""
+    is_here = isinstance(found, type) and issubclass(found, BaseOperator) and found.__module__ == module
+    is_whole = is_here and not isabstract(found) and found.execute is not BaseOperator.execute
+    return is_whole and not found.__name__.startswith("_")
+
 
 MAIN = "from airflow.__main__ import main; main()"
 FORM = """
@@ -129,6 +142,21 @@ class TestData:
         jsonschema.validate(INFO, json.loads(schema.read_text()))
         assert all(INFO[key] for key in ("package-name", "name", "description"))
 
+    def test_it_names_every_module_of_operators(self) -> None:
+        [group] = INFO["operators"]
+        found = [
+            module.name
+            for module in iter_modules(toloka_airflow.operators.__path__, "toloka_airflow.operators.")
+            if any(is_operator(each, module.name) for each in vars(import_module(module.name)).values())
+        ]
+        assert group["python-modules"] == sorted(found)
+
+    @pytest.mark.parametrize("kind", ["operators", "sensors", "triggers"])
+    def test_what_it_names_is_there(self, kind: str) -> None:
+        [group] = INFO[kind]
+        assert group["integration-name"] == INFO["integrations"][0]["integration-name"]
+        assert all(import_module(name) for name in group["python-modules"])
+
     def test_every_call_gives_a_copy(self) -> None:
         get_provider_info()["connection-types"].clear()
         assert get_provider_info() == INFO
@@ -162,7 +190,7 @@ class TestForm:
     @pytest.mark.parametrize(
         ("name", "kind", "default", "enum"),
         [
-            ("environment", "string", "production", ["production", "sandbox"]),
+            ("environment", "string", "production", ["production", "sandbox", "yandex_tasks"]),
             ("auth_scheme", "string", "auto", ["auto", "OAuth", "ApiKey"]),
             ("account_id", "string", None, None),
             ("timeout", "integer", 60, None),
@@ -225,6 +253,27 @@ class TestManager:
         code = f"import os; os.environ.pop('AIRFLOW__TOLOKA__DEFER_AFTER')\n{MAIN}"
         done = process.run(code, "config", "get-value", "toloka", "defer_after")
         assert (done.code, done.out.splitlines()[-1]) == (0, "5")
+
+    def test_airflow_lists_the_options(self, process: ForkedAirflow) -> None:
+        code = f"import os; os.environ.pop('AIRFLOW__TOLOKA__DEFER_AFTER')\n{MAIN}"
+        done = process.run(code, "config", "list", "--section", "toloka", "--include-descriptions")
+        assert done.code == 0
+        assert "[toloka]" in done.out
+        for name in INFO["config"]["toloka"]["options"]:
+            assert f"{name} = " in done.out
+
+    def test_airflow_lists_the_link(self, process: ForkedAirflow) -> None:
+        names = [row["extra_link_class_name"] for row in listed(process, "providers", "links")]
+        assert names.count("toloka_airflow.links.TolokaLink") == 1
+
+    def test_airflow_lists_the_triggers(self, process: ForkedAirflow) -> None:
+        [ours] = [row for row in listed(process, "providers", "triggers") if row["package_name"] == "airflow-toloka"]
+        assert ours["class"] == "toloka_airflow.triggers"
+
+    def test_airflow_tells_all_of_the_provider(self, process: ForkedAirflow) -> None:
+        [ours] = listed(process, "providers", "get", "airflow-toloka", "--full")
+        for key in ("operators", "sensors", "triggers", "extra-links", "config"):
+            assert key in json.dumps(ours)
 
     def test_airflow_lists_the_plugin(self, process: ForkedAirflow) -> None:
         [ours] = [row for row in listed(process, "plugins") if row["name"] == "toloka"]

@@ -27,6 +27,8 @@ def test_every_form_of_the_connection_is_understood(value: str, monkeypatch: pyt
     address = TolokaHook().get_conn().base_url
     if "sandbox" in value:
         assert address == "https://sandbox.toloka.dev"
+    elif "yandex_tasks" in value:
+        assert address == "https://tasks.yandex.ru"
     elif "127.0.0.1" in value:
         assert address == "http://127.0.0.1:8123"
     else:

@@ -57,6 +57,18 @@ def parse_seconds(name: str, value: object, *, allow_zero: bool = False) -> floa
     return number
 
 
+def parse_span(name: str, value: object) -> timedelta:
+    """
+    Return how long something lasts; at most a hundred years, so that a date can be reckoned with it.
+
+    :raises ValueError: If it is no positive number of seconds and no such `timedelta`, or more.
+    """
+    seconds = parse_seconds(name, value)
+    if seconds > 100 * 366 * 24 * 3600:
+        raise ValueError(f"{name} is {value!s}, which is more than a hundred years")
+    return timedelta(seconds=seconds)
+
+
 def parse_int(name: str, value: object, *, maximum: int) -> int:
     """
     Return a whole number from 1 to a maximum.
@@ -76,5 +88,17 @@ def parse_money(name: str, value: object) -> Decimal | None:
     """
     amount = None if isinstance(value, bool) else read_decimal(value)
     if value is not None and (amount is None or amount < 0):
-        raise ValueError(f"{name} is {value!r}; it must be an amount of US dollars such as 12.50")
+        raise ValueError(f"{name} is {value!r}; it must be an amount of money such as 12.50")
     return amount
+
+
+def parse_share(name: str, value: object) -> float:
+    """
+    Return a number from 0 to 1.
+
+    :raises ValueError: If it is anything else.
+    """
+    number = None if isinstance(value, bool) else read_decimal(value)
+    if number is None or not 0 <= number <= 1:
+        raise ValueError(f"{name} is {value!r:.100}; it must be a number from 0 to 1, such as 0.6 for 60 %")
+    return float(number)

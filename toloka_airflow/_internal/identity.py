@@ -59,6 +59,45 @@ class TaskIdentity:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join([self.name, *map(str, parts)])))
 
 
+@dataclass(frozen=True)
+class CommentTag:
+    """
+    Mark what a task sets in a private comment at Toloka, so that the tasks of its run or DAG find it again.
+
+    The names themselves may be longer than a comment; these are hexadecimal digits that stand for them.
+
+    :param dag: Stands for namespace and DAG.
+    :param run: Stands for these and the run.
+    :param task: Stands for these, task and map index.
+    """
+
+    dag: str
+    run: str
+    task: str
+
+    @classmethod
+    def of(cls, context: Context) -> CommentTag:
+        """Return the tag of the task that runs in this context."""
+        run = _run(context)
+        names = run.removesuffix(f"{context['ti'].run_id}/"), run, TaskIdentity.of(context).name
+        return cls(*(uuid.uuid5(uuid.NAMESPACE_URL, name).hex[:10] for name in names))
+
+    def __str__(self) -> str:
+        return f"[airflow:{self.dag}:{self.run}:{self.task}]"
+
+    def is_of_dag(self, comment: object) -> bool:
+        """Return whether a comment has the tag of a task of this DAG."""
+        return f"[airflow:{self.dag}:" in str(comment)
+
+    def is_of_run(self, comment: object) -> bool:
+        """Return whether a comment has the tag of a task of this run."""
+        return f"[airflow:{self.dag}:{self.run}:" in str(comment)
+
+    def is_of_task(self, comment: object) -> bool:
+        """Return whether a comment has the tag of this task."""
+        return str(self) in str(comment)
+
+
 def _run(context: Context) -> str:
     """Return how the names of all tasks of a run begin."""
     ti = context["ti"]

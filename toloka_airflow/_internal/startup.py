@@ -83,16 +83,22 @@ def _import_for_triggers() -> None:
 
 
 def _import_for_tasks() -> None:
-    """Import what talks to Toloka, and all that the file of a DAG may import; 6 MB, most of it `requests`."""
-    import toloka_airflow.api.timed_session
+    """Import what talks to Toloka, and all that the file of a DAG may import; 8 MB, most of it `requests`."""
     import toloka_airflow.operators.aggregation
     import toloka_airflow.operators.assignments
+    import toloka_airflow.operators.attachments
+    import toloka_airflow.operators.bonuses
+    import toloka_airflow.operators.calls
+    import toloka_airflow.operators.overlap
+    import toloka_airflow.operators.people
     import toloka_airflow.operators.pools
     import toloka_airflow.operators.projects
     import toloka_airflow.operators.tasks
     import toloka_airflow.operators.updates
     import toloka_airflow.windows  # noqa: F401
+    from toloka_airflow.api.timed_session import warm_up
 
+    warm_up()
     _import_for_triggers()
 
 

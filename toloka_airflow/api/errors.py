@@ -38,9 +38,9 @@ _LONG_QUOTAS = {name: interval for name, interval in QUOTA_INTERVALS.items() if 
 
 _ADVICE_BY_CODE = {
     "AUTHENTICATION_ERROR": "Check the token (the password of the Airflow connection) and its environment: "
-    "production and sandbox have separate tokens.",
+    "each environment has tokens of its own.",
     "ACCESS_DENIED": "The token is valid but has no right to this; check the account and `account_id`.",
-    "DOES_NOT_EXIST": "Check the id and the environment: production and sandbox have separate objects.",
+    "DOES_NOT_EXIST": "Check the id and the environment: each environment has objects of its own.",
     "EMPTY_POOL": "Upload tasks to the pool before opening it.",
     "NOT_ENOUGH_BALANCE": "Top up the account before opening the pool.",
     "POOL_IS_TRAINING": "This id belongs to a training: use the training operators.",
@@ -68,7 +68,7 @@ class TolokaError(Exception):
     """Whether the same request may succeed later: after no answer, 408, 429, 5xx, what is not JSON, or a time-out."""
 
     may_have_been_received: bool = True
-    """Whether the server may have acted on the request, so that sending it again may do it twice."""
+    """Whether the server may have acted on the request, in any of its sendings, so that another may do it twice."""
 
     retry_after: float | None = None
     """Seconds after which the server wants the next request, if it said so."""
@@ -121,7 +121,7 @@ class TolokaApiError(TolokaError):
         self.retry_after = retry_after
         # A 429 is a refusal before any action, as is every answer that is final.
         self.may_have_been_received = self.is_transient and status != 429
-        self.advice = advice if advice is not None else _advice(status, code, payload)
+        self.advice = advice if advice is not None else default_advice(status, code, payload)
         super().__init__(self._text(sent))
 
     def _text(self, sent: Any) -> str:
@@ -248,14 +248,15 @@ def invalid_fields(payload: Any, sent: Any = None) -> Iterator[str]:
 
     :param payload: Maps paths (``tasks.0.input_values.image``) to ``{"code": ..., "message": ...}``; the maps may be
         nested. Anything else has no fields.
-    :param sent: What was validated, if known.
+    :param sent: What was validated, if known; a secret in it, such as a webhook's key, is not shown.
     """
     for path, problem in _problems(payload):
         text = f"{path}: {problem['code']}"
         if message := problem.get("message"):
             text += f": {shortened(message)}"
         known, value = _find_value(sent, path)
-        yield f"{text} (you sent {shortened(repr(value), MAX_VALUE_SHOWN)})" if known else text
+        is_shown = known and "secret" not in path.lower() and "secret" not in repr(value).lower()
+        yield f"{text} (you sent {shortened(repr(value), MAX_VALUE_SHOWN)})" if is_shown else text
 
 
 def _problems(payload: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -287,7 +288,8 @@ def shortened(value: Any, limit: int = MAX_SHOWN) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
-def _advice(status: int, code: str | None, payload: Any) -> str:
+def default_advice(status: int, code: str | None, payload: Any) -> str:
+    """Return what to do about an error answer, as far as that is known."""
     allowed = payload.get("appropriate_statuses") if isinstance(payload, dict) else None
     if allowed and isinstance(allowed, list):
         return f"Allowed statuses: {', '.join(map(str, allowed))}."

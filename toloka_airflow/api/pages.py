@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
@@ -12,8 +11,10 @@ from toloka_airflow.api.models import shape
 
 ItemT = TypeVar("ItemT")
 
+_UUIDS = ("/operations", "/attachments", "/webhook-subscriptions")
+"""Lists whose ids are UUIDs, or of no documented form: nothing says in which order those are."""
 
-@dataclass(frozen=True)
+
 class Page(Generic[ItemT]):
     """
     One page of a list.
@@ -23,9 +24,11 @@ class Page(Generic[ItemT]):
     :param has_more: Whether there is another page, as the API says.
     """
 
-    items: list[ItemT]
-    keys: list[str]
-    has_more: bool
+    # No dataclass: making one takes as long as importing five modules, and every task imports this.
+    __slots__ = ("has_more", "items", "keys")
+
+    def __init__(self, items: list[ItemT], keys: list[str], has_more: bool) -> None:
+        self.items, self.keys, self.has_more = items, keys, has_more
 
 
 def read_page(path: str, answer: Any, key: str) -> Page[Any]:
@@ -58,10 +61,10 @@ def check_page(path: str, params: Mapping[str, str], page: Page[Any], key: str) 
     what = f"GET {path}, the page of {params['limit']} " + (f"behind {after}" if after else "at the beginning")
     if after in keys:
         raise TolokaError(f"{what} answered {after} again, though what comes after it was requested")
-    if path != "/operations":  # theirs are UUIDs, in an order that nothing documents; and twice is as good as once
-        if len(set(keys)) != len(keys):
-            twice = next(name for name in keys if keys.count(name) > 1)
-            raise TolokaError(f"{what} has {twice} twice")
+    if path != "/operations" and len(set(keys)) != len(keys):  # an operation twice is as good as once
+        twice = next(name for name in keys if keys.count(name) > 1)
+        raise TolokaError(f"{what} has {twice} twice")
+    if path not in _UUIDS:
         for before, name in pairwise(keys if after is None else [after, *keys]):
             if _is_before(name, before):
                 raise TolokaError(f"{what} is not sorted by {key}: it has {name} behind {before}")

@@ -14,6 +14,12 @@ from toloka_airflow.api.ids import checked_id
 
 PRODUCTION = "https://toloka.dev"
 SANDBOX = "https://sandbox.toloka.dev"
+YANDEX_TASKS = "https://tasks.yandex.ru"
+SANDBOX_IS_GONE = (
+    "Toloka has not offered its sandbox since 1 July 2024: rehearse with the emulator "
+    "(`python -m toloka_airflow.emulator`)"
+)
+"""As its own page on posting tasks says."""
 AUTH_SCHEMES = ("auto", "OAuth", "ApiKey")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # `requests` takes a proxy from the environment for whatever is not in the mapping, and none for what is None there.

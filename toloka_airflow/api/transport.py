@@ -10,10 +10,11 @@ import random
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, count
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,12 @@ from toloka_airflow.api.errors import (
     TolokaConnectionError,
     TolokaError,
     TolokaQuotaError,
+    default_advice,
     error_class,
+    invalid_fields,
     shortened,
 )
+from toloka_airflow.api.settings import SANDBOX, SANDBOX_IS_GONE
 
 if TYPE_CHECKING:
     import requests
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 30.0
+CHUNK_SIZE = 64 * 1024
+"""Bytes of a file that are read at once."""
 MAX_RETRY_AFTER = 24 * 3600.0
 """Seconds of a Retry-After header that are believed: no quota returns later than in a day."""
 MAX_DEPTH = 100
@@ -72,6 +78,20 @@ class LazySession:
         return self._session
 
 
+class FileContent(Iterator[bytes]):
+    """
+    The bytes of a file, chunk by chunk.
+
+    :param media_type: What the server says it is, if it does.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], media_type: str | None) -> None:
+        self._chunks, self.media_type = chunks, media_type
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+
 class Transport:
     """
     Send requests to one Toloka account and read JSON.
@@ -82,6 +102,7 @@ class Transport:
     :param before_change: Called right before each sending of a request that is no GET, also after each pause; what it
         raises keeps the request from being sent.
     :param on_retry: Called with the error of a request that is about to be sent again.
+    :param before_receiving: Called when an answer begins to come, before more of it is read than its headers.
     """
 
     def __init__(
@@ -93,15 +114,17 @@ class Transport:
         deadline: float = float("inf"),
         before_change: Callable[[], None] | None = None,
         on_retry: Callable[[TolokaError], None] | None = None,
+        before_receiving: Callable[[], None] | None = None,
     ) -> None:
         self._settings, self._session, self._deadline = settings, session, deadline
-        self._before_change, self._on_retry = before_change, on_retry
+        self._before_change, self._on_retry, self._before_receiving = before_change, on_retry, before_receiving
         self._retry_budget = settings.retry_budget if retries else 0.0
         self._authorization = settings.authorization
         self._secret = self._authorization.split(" ", 1)[1]
         self._headers = {"User-Agent": f"airflow-toloka/{__version__}", "Accept": "application/json"}
         if settings.account_id:
             self._headers["X-Act-Under-Account-ID"] = settings.account_id
+        self._about_host = SANDBOX_IS_GONE if settings.base_url == SANDBOX else ""
         self._server_time: tuple[datetime, float] | None = None
 
     def server_time(self) -> datetime | None:
@@ -133,16 +156,45 @@ class Transport:
         :raises TolokaApiError: If the API answered with an error.
         :raises TolokaNotSentError: If this process may not change anything at Toloka any more.
         """
+        send = partial(self._send, method, path, params, body, read or parse_json)
+        return self._tried(send, method, repeatable=repeatable)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[FileContent]:
+        """
+        Request a file, and give its bytes chunk by chunk; it is requested again until the first of them are there.
+
+        Each chunk has as long as the whole answer of another request: a file may be of any size.
+
+        :param path: As in `request`.
+        :raises TolokaConnectionError: If no answer came within the retry budget; while iterating, if it broke off.
+        :raises TolokaApiError: If the API answered with an error.
+        :raises TolokaError: If the answer is no file, or does not say where it ends: a part of it would seem complete.
+        """
+        answer, first, rest = self._tried(partial(self._begin_stream, path), "GET")
+        try:
+            yield FileContent(self._chunks(path, first, rest), answer.headers.get("Content-Type"))
+        finally:
+            answer.close()
+
+    def _tried(self, send: Callable[[], Any], method: str, *, repeatable: bool = True) -> Any:
+        """Return what a function returns that sends a request; it is called again after transient errors."""
         give_up = time.monotonic() + self._retry_budget
+        may_have_been_received = False
         for attempt in count(1):
             try:
-                return self._send(method, path, params, body, read or parse_json)
-            except TolokaQuotaError:
-                raise
+                return send()
             except TolokaError as exc:
-                pause = self._pause(attempt, exc.retry_after)
+                # Not one that is no JSON, as it is from a proxy on the way.
+                is_gone = isinstance(exc, TolokaApiError) and exc.status == 404 and not exc.is_transient
+                if method == "DELETE" and is_gone and may_have_been_received:
+                    return None  # deleted by an attempt before, whose answer was lost
                 may_repeat = exc.is_transient and (repeatable or not exc.may_have_been_received)
-                if not may_repeat or time.monotonic() + pause > give_up:
+                may_have_been_received |= exc.may_have_been_received
+                # Of all of them: the last one alone would hide one before whose answer was lost.
+                exc.may_have_been_received = may_have_been_received
+                pause = self._pause(attempt, exc.retry_after)
+                if isinstance(exc, TolokaQuotaError) or not may_repeat or time.monotonic() + pause > give_up:
                     raise
                 log.warning("%s; trying again in %.1f s", exc, pause)
                 if self._on_retry is not None:
@@ -153,44 +205,86 @@ class Transport:
     def _send(
         self, method: str, path: str, params: Mapping[str, Any] | None, body: Any, read: Callable[[bytes], Any]
     ) -> Any:
-        request, base_url = f"{method} {path}", self._settings.base_url
+        request = f"{method} {path}"
         headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
         data = json.dumps(body) if not isinstance(body, bytes | None) else body
+        session = self._session.get()  # before the clock starts: the first time, it imports `requests`
+        with self._exchange(request, self._before_change if method != "GET" else None) as seconds:
+            answer = self._open(session, method, path, seconds, headers, params=params, data=data)
+            if self._before_receiving is not None:
+                self._before_receiving()
+            content = b"".join(answer.iter_content(None))
+        return self._read(request, answer, content, body, read)
+
+    def _begin_stream(self, path: str) -> tuple[requests.Response, bytes, Iterator[bytes]]:
+        """Return an answer that is a file, its first bytes, and what gives the others."""
+        request, session = f"GET {path}", self._session.get()
+        with self._exchange(request) as seconds:
+            answer = self._open(session, "GET", path, seconds, {**self._headers, "Accept": "*/*"})
+            chunks = answer.iter_content(CHUNK_SIZE)
+            is_file = answer.status_code == 200
+            first = next(chunks, b"") if is_file else b"".join(chunks)
+        if is_file and not any(name in answer.headers for name in ("Content-Length", "Transfer-Encoding")):
+            answer.close()
+            raise TolokaError(f"{request} answered a file without its length, so a part of it would seem complete")
+        if is_file:
+            self._note_time(answer)
+            return answer, first, chunks
+        self._read(request, answer, first, None, parse_json)
+        raise TolokaError(f"{request} answered {answer.status_code} instead of a file")
+
+    def _chunks(self, path: str, chunk: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+        while chunk:
+            yield chunk
+            with self._exchange(f"GET {path}"):
+                chunk = next(rest, b"")
+
+    @contextmanager
+    def _exchange(self, request: str, before: Callable[[], None] | None = None) -> Iterator[float]:
+        """
+        Let what is sent and read in this block end in time, and give the seconds that it has.
+
+        :param before: Called first of all.
+        :raises TolokaConnectionError: If it does not, or no answer came for another reason.
+        """
+        from toloka_airflow.api.timed_session import ends_by
+
         seconds = min(self._settings.total_timeout, self._deadline - time.monotonic())
         if seconds <= 0:
             raise TolokaConnectionError(f"{request} was not sent: the time is up", may_have_been_received=False)
-        session = self._session.get()  # before the clock starts: the first time, it imports `requests`
-        from toloka_airflow.api.timed_session import ends_by
-
         deadline = time.monotonic() + seconds
-        connect, max_pause = self._settings.timeout
-        if self._before_change is not None and method != "GET":
-            self._before_change()
+        if before is not None:
+            before()
         try:
             with ends_by(deadline):
-                answer = session.request(
-                    method,
-                    base_url + (path if path.startswith("/api/") else f"/api/v1{path}"),
-                    params=params,
-                    data=data,
-                    headers=headers,
-                    auth=self._authorize,
-                    timeout=(min(connect, seconds), max_pause),
-                    allow_redirects=False,
-                    # Not read by `requests`, which takes 10 kB at a time: of a page of answers, a hundred of them.
-                    stream=True,
-                    verify=self._verify,
-                    # A copy, into which `requests` puts those of the environment.
-                    proxies=self._settings.request_proxies(),
-                )
-                content = b"".join(answer.iter_content(None))
+                yield seconds
         except Exception as exc:  # mostly an OSError; but a proxy that cannot be parsed, for one, is a ValueError
             late = f"no complete answer in {seconds:.3g} s; " if time.monotonic() >= deadline else ""
             why = _PASSWORD.sub("***@", str(exc) or repr(exc))
-            text = self._without_secret(f"{request} got no answer from {base_url}: {late}{why}")
+            text = self._without_secret(f"{request} got no answer from {self._settings.base_url}: {late}{why}")
+            text += f". {self._about_host}" if self._about_host else ""
             # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
             raise TolokaConnectionError(text, may_have_been_received=not _never_sent(exc)) from None
-        return self._read(request, answer, content, body, read)
+
+    def _open(
+        self, session: requests.Session, method: str, path: str, seconds: float, headers: Mapping[str, str], **sent: Any
+    ) -> requests.Response:
+        """Send a request, and return its answer when the headers have come."""
+        connect, max_pause = self._settings.timeout
+        return session.request(
+            method,
+            self._settings.base_url + (path if path.startswith("/api/") else f"/api/v1{path}"),
+            headers=headers,
+            auth=self._authorize,
+            timeout=(min(connect, seconds), max_pause),
+            allow_redirects=False,
+            # Not read by `requests`, which takes 10 kB at a time: of a page of answers, a hundred of them.
+            stream=True,
+            verify=self._verify,
+            # A copy, into which `requests` puts those of the environment.
+            proxies=self._settings.request_proxies(),
+            **sent,
+        )
 
     @cached_property
     def _verify(self) -> bool | str:
@@ -201,11 +295,14 @@ class Transport:
         request.headers["Authorization"] = self._authorization
         return request
 
+    def _note_time(self, answer: requests.Response) -> None:
+        date = _http_date(answer.headers.get("Date"))
+        self._server_time = None if date is None else (date, time.monotonic())
+
     def _read(
         self, request: str, answer: requests.Response, content: bytes, sent: Any, read: Callable[[bytes], Any]
     ) -> Any:
-        date = _http_date(answer.headers.get("Date"))
-        self._server_time = None if date is None else (date, time.monotonic())
+        self._note_time(answer)
         if answer.status_code == 204:
             return None
         if 300 <= answer.status_code < 400:
@@ -229,14 +326,19 @@ class Transport:
     ) -> TolokaApiError:
         body = self._without_secret(said) if isinstance(said, dict) else {}
         code, payload = body.get("code"), body.get("payload")
+        if code is None and payload is None and any(invalid_fields(body)):
+            payload = body  # the refusal of equal bonuses is documented without an envelope
+        code = None if code is None else str(code)
+        advice = default_advice(answer.status_code, code, payload)
         return error_class(answer.status_code, payload, is_json=problem is None)(
             request,
             status=answer.status_code,
-            code=None if code is None else str(code),
+            code=code,
             message=str(body.get("message") or "") if problem is None else f"{problem}: {shortened(text)!r}",
             request_id=body.get("request_id"),
             payload=payload,
             retry_after=_seconds(answer.headers.get("Retry-After")),
+            advice=f"{advice} {self._about_host}".strip(),
             sent=self._without_secret(sent) if answer.status_code == 400 else None,
         )
 

@@ -60,6 +60,9 @@ def _server(options: argparse.Namespace) -> EmulatorServer:
         skip_rate=options.skip_rate,
         expire_rate=options.expire_rate,
         active_hours=tuple(options.active_hours),
+        careless_people=options.careless_people,
+        fast_people=options.fast_people,
+        skipping_people=options.skipping_people,
     )
     server = EmulatorServer(
         host=options.host,
@@ -116,6 +119,9 @@ def _add_crowd(parser: argparse.ArgumentParser) -> None:
     add("--skip-rate", type=float, default=CROWD.skip_rate, help="share of suites that are skipped")
     add("--expire-rate", type=float, default=CROWD.expire_rate, help="share of suites that are forgotten")
     pair("--active-hours", default=CROWD.active_hours, help="hours of the day (UTC) between which people take suites")
+    add("--careless-people", type=float, default=CROWD.careless_people, help="share of people who answer carelessly")
+    add("--fast-people", type=float, default=CROWD.fast_people, help="share of people who answer too fast")
+    add("--skipping-people", type=float, default=CROWD.skipping_people, help="share of people who skip most suites")
 
 
 def _port(text: str) -> int:

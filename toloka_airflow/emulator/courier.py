@@ -9,11 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from toloka_airflow.emulator.world.news import Signal
 
 # Inferred. Real seconds: the receiver is real, whatever the virtual time.
 TIMEOUT = 5.0
@@ -41,10 +37,14 @@ Report = Callable[[Outcome], None]
 
 
 class Courier:
-    """Deliver parcels: to each receiver one after the other, so that a slow one holds up nobody else."""
+    """
+    Deliver parcels: to each receiver one after the other, so that a slow one holds up nobody else.
 
-    def __init__(self, news: Signal) -> None:
-        self._news = news
+    :param notify: Called from another thread when a receiver has got everything.
+    """
+
+    def __init__(self, notify: Callable[[], None]) -> None:
+        self._notify = notify
         self._changed = threading.Condition()
         # What each receiver has still to get, the first one being under way.
         self._lanes: dict[str, deque[tuple[Parcel, Report]]] = {}
@@ -104,7 +104,7 @@ class Courier:
                     del self._lanes[receiver]
                     self._changed.notify_all()
                     break
-        self._news.fire()
+        self._notify()
 
     def _deliver(self, parcel: Parcel) -> Outcome:
         connection = _connection(parcel.url)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from toloka_airflow.emulator.http.guard import Guard
-    from toloka_airflow.emulator.world.world import World
+    from toloka_airflow.emulator.simulation.simulation import Simulation
 
 LOG = logging.getLogger(__name__)
 START_TIMEOUT = 10.0
@@ -71,7 +71,7 @@ class Runner:
     which would cost every test of a user up to 0.3 s.
     """
 
-    def __init__(self, world: World, listener: socket.socket, guard: Guard) -> None:
+    def __init__(self, world: Simulation, listener: socket.socket, guard: Guard) -> None:
         self._world = world
         self._app = create_app(world, guard)
         self._listener = listener

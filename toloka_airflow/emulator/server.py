@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from toloka_airflow.emulator.http.app import API_ROUTES
 from toloka_airflow.emulator.http.guard import Guard, is_loopback
-from toloka_airflow.emulator.rules import webhooks
-from toloka_airflow.emulator.rules.pools import summary
+from toloka_airflow.emulator.resources import webhooks
+from toloka_airflow.emulator.resources.pools.pools import summary
 from toloka_airflow.emulator.runner import Runner, listen
-from toloka_airflow.emulator.world import seed as seed_data
-from toloka_airflow.emulator.world import snapshot
+from toloka_airflow.emulator.simulation import seed as seed_data
+from toloka_airflow.emulator.simulation import snapshot
+from toloka_airflow.emulator.simulation.simulation import Simulation
 from toloka_airflow.emulator.world.clock import Clock
 from toloka_airflow.emulator.world.errors import Refusal
-from toloka_airflow.emulator.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ class EmulatorServer:
         data = None if seed_file is None else json.loads(Path(seed_file).read_text())
         self.url = ""
         with _value_errors():
-            self._world = World(
+            self._world = Simulation(
                 seed=seed, clock=clock, crowd=crowd, balance=balance, quotas=quotas, data=data, routes=API_ROUTES
             )
         self._address = (host, port)
@@ -91,7 +91,7 @@ class EmulatorServer:
         return json.dumps({"conn_type": "toloka", "host": self.url, "password": "any-token-will-do"})
 
     @property
-    def world(self) -> World:
+    def world(self) -> Simulation:
         """Return the world, brought up to the clock; whoever changes it holds `world.lock`."""
         with self._world.up_to_date() as world:
             return world

@@ -104,7 +104,7 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
         since: str | datetime | None = None,
         until: str | datetime | None = None,
         page_size: int = PAGE_SIZE,
-        in_flight: int = 8,
+        in_flight: int = 12,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -135,11 +135,11 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
             max_age = RESUMABLE_FOR if self.until is None else float("inf")
             file = RowFile(path, key=key, max_age=max_age, is_converted=chosen is not AnswerFormat.JSON_LINES)
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            find_link(context, client, {"pool_id": pool_id})
             writer = self._writer(client, pool_id, chosen, path)
-            self._download(client, pool_id, wanted, file, chosen)
+            download = self._download(client, pool_id, wanted, file, chosen)
+            download.run(meanwhile=lambda: find_link(context, client, {"pool_id": pool_id}))
             if not file.counts["assignments"]:
-                _pool_or_training(client, pool_id)
+                pool_or_training(client, pool_id)
             counts = file.finish(writer)
         result = {"pool_id": pool_id, "path": str(self.path), "assignments": 0, "answers": 0, **counts}
         report(context, self.outlets, pool_id=pool_id, toloka_conn_id=self.toloka_conn_id, facts=result)
@@ -152,17 +152,17 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
     ) -> Callable[[IO[bytes]], RowWriter] | None:
         if chosen is AnswerFormat.JSON_LINES:
             return None
-        project = client.get_project(_pool_or_training(client, pool_id).project_id)
+        project = client.get_project(pool_or_training(client, pool_id).project_id)
         return answer_writer(chosen, path, client, pool_id, project.raw["task_spec"], log=self.log)
 
     def _download(
         self, client: TolokaClient, pool_id: str, wanted: Mapping[str, Any], file: RowFile, chosen: AnswerFormat
-    ) -> None:
+    ) -> ParallelDownload:
         positions = [each.cursor for each in file.ranges if each.cursor is not None]
         if positions:
             self.log.info("This attempt resumes after assignment %s, where a previous attempt ended", positions[0])
         answers = partial(read_answers, with_more=chosen is AnswerFormat.TSV)
-        ParallelDownload(
+        return ParallelDownload(
             file,
             client,
             read=answers if self.rows == "answers" else read_assignments,
@@ -172,21 +172,31 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
             find_last=lambda client: client.find_last_assignment(pool_id, **wanted),
             in_flight=self.in_flight,
             log=self.log,
-        ).run()
+        )
 
     def _statuses(self) -> list[str]:
-        given = self.status.split(",") if isinstance(self.status, str) else self.status
-        if not isinstance(given, Iterable):
-            raise ValueError(f"status is {given!r}; it must be one or more statuses of assignments")
-        statuses = [AssignmentStatus(str(status).strip()) for status in given]
-        allowed = WITH_ANSWERS if self.rows == "answers" else tuple(AssignmentStatus)
-        if not statuses or set(statuses) - set(allowed):
-            hint = " (others have no answers: rows='assignments')" if self.rows == "answers" else ""
-            raise ValueError(f"status is {self.status!r}; it must be one or more of {', '.join(allowed)}{hint}")
-        return [status.value for status in statuses]
+        if self.rows == "answers":
+            return parse_statuses(self.status, hint=" (others have no answers: rows='assignments')")
+        return parse_statuses(self.status, tuple(AssignmentStatus))
 
 
-def _pool_or_training(client: TolokaClient, pool_id: str) -> Training:
+def parse_statuses(given: Any, allowed: Sequence[str] = WITH_ANSWERS, hint: str = "") -> list[str]:
+    """
+    Return the statuses of assignments that the argument ``status`` gives: one, several, or several with commas.
+
+    :param hint: What to add to the error about one that is not allowed.
+    :raises ValueError: If one is not allowed, or there are none.
+    """
+    several = given.split(",") if isinstance(given, str) else given
+    if not isinstance(several, Iterable):
+        raise ValueError(f"status is {given!r}; it must be one or more statuses of assignments")
+    statuses = [AssignmentStatus(str(status).strip()) for status in several]
+    if not statuses or set(statuses) - set(allowed):
+        raise ValueError(f"status is {given!r}; it must be one or more of {', '.join(allowed)}{hint}")
+    return [status.value for status in statuses]
+
+
+def pool_or_training(client: TolokaClient, pool_id: str) -> Training:
     """Return it; raise if there is none, for its list of assignments may just be empty then."""
     try:
         return client.get_pool(pool_id)

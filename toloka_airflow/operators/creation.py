@@ -14,7 +14,7 @@ from toloka_airflow.api.models import Project, Training
 from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
-from toloka_airflow.links import store_link
+from toloka_airflow.links import TolokaLink, store_link
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -37,6 +37,7 @@ class CreateOperator(LineageMixin, BaseOperator):
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
+    operator_extra_links = (TolokaLink(),)
     noun: ClassVar[str]
 
     def __init__(self, *, toloka_conn_id: str = TolokaHook.default_conn_name, **kwargs: Any) -> None:
@@ -55,8 +56,8 @@ class CreateOperator(LineageMixin, BaseOperator):
             else:
                 self.log.info("%s %s was created by a previous attempt of this task", self.noun.capitalize(), made.id)
                 self._warn_of_differences(made, body)
+        store_link(context, client, made)
         if isinstance(made, Training):
-            store_link(context, client, made)
             self._report_pool_written(made.id)
         self._lineage_facts = {f"{self.noun}_id": made.id}
         return made.id
@@ -99,7 +100,7 @@ class CreateOperator(LineageMixin, BaseOperator):
 
     def _warn_of_differences(self, made: Made, body: Mapping[str, Any]) -> None:
         requested = {key: value for key, value in body.items() if key not in ("metadata", "will_expire")}
-        if differing := [key for key, value in requested.items() if not _holds(made.raw.get(key), value)]:
+        if differing := differing_keys(made.raw, requested):
             self.log.warning(
                 "%s %s is left as it is, but differs from what this task requests in: %s. Archive it and clear the "
                 "task to have another one created",
@@ -146,6 +147,11 @@ def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         old = result.get(key)
         result[key] = merged(old, value) if isinstance(value, Mapping) and isinstance(old, Mapping) else value
     return {key: value for key, value in result.items() if value is not None}
+
+
+def differing_keys(found: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:
+    """Return in which keys an answer of the API does not have what was requested; it may have more."""
+    return [key for key, value in requested.items() if not _holds(found.get(key), value)]
 
 
 def _holds(found: Any, requested: Any) -> bool:

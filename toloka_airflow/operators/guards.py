@@ -31,7 +31,7 @@ class Money:
     """
     What must be on the account.
 
-    :param least: US dollars, whatever the pool may cost.
+    :param least: In the currency of the account, whatever the pool may cost.
     :param check_budget: Whether there must be, besides, what the pool still may cost.
     :param fee: What Toloka adds to a reward, as a share of it.
     :param skip: Whether to skip the task instead of failing.
@@ -48,7 +48,7 @@ class Money:
 
         :raises AirflowException: So that the task is tried again; an `AirflowSkipException` to skip it.
         """
-        needs = [] if self.least is None else [(self.least, f"min_balance is {self.least} USD")]
+        needs = [] if self.least is None else [(self.least, f"min_balance is {client.in_currency(self.least)}")]
         if self.check_budget and (cost := self._cost(client, pool, log)):
             needs.append(cost)
         if not needs:
@@ -56,13 +56,14 @@ class Money:
         needed, why = sum(amount for amount, _ in needs), "; ".join(reason for _, reason in needs)
         balance = client.get_requester().balance
         if balance is None or balance < needed:
-            has = "an unknown balance" if balance is None else f"{balance} USD"
+            has = "an unknown balance" if balance is None else client.in_currency(balance)
             refused = AirflowSkipException if self.skip else AirflowException
             raise refused(
-                f"Pool {pool.id} was not opened: the account has {has} and needs {needed} USD ({why}). "
+                f"Pool {pool.id} was not opened: the account has {has} and needs {client.in_currency(needed)} ({why}). "
                 "Top it up, or lower the overlap or the reward"
             )
-        log.info("To open pool %s, the account needs %s USD (%s) and has %s USD", pool.id, needed, why, balance)
+        amount, has = client.in_currency(needed), client.in_currency(balance)
+        log.info("To open pool %s, the account needs %s (%s) and has %s", pool.id, amount, why, has)
 
     def _cost(self, client: TolokaClient, pool: Pool, log: Any) -> tuple[Decimal, str] | None:
         """Return what the answers still wanted cost, and how that was found; ``None`` if it is nothing, or unknown."""
@@ -74,7 +75,8 @@ class Money:
             log.warning("Nobody knows how many answers pool %s still wants, so check_budget checks nothing", pool.id)
             return None
         cost = reward * answers * (1 + self.fee)
-        return cost, f"about {answers} more answers for {reward} USD and a fee of {self.fee:.0%} are {cost} USD"
+        price, amount = client.in_currency(reward), client.in_currency(cost)
+        return cost, f"about {answers} more answers for {price} and a fee of {self.fee:.0%} are {amount}"
 
 
 def _answers_to_pay(client: TolokaClient, pool_id: str) -> int | None:

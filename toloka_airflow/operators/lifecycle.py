@@ -348,7 +348,7 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
         should nobody close it before, such as a run that ``dagrun_timeout`` has ended without its teardowns. The pool's
         own date is only replaced if it is later, and counts again at the next opening with ``expires_in``; it is an
         error if it is over. See `toloka_airflow.operators.expiry`.
-    :param min_balance: US dollars that must be on the account (templated).
+    :param min_balance: Money that must be on the account (templated).
     :param check_budget: Whether there must be, besides, what the pool still may cost: the answers that are not paid
         yet, as Toloka estimates their number, times the highest reward, and the fee. It is a minimum for a pool with
         dynamic overlap. For infinite overlap there is no such number; then a warning is logged, and nothing checked.

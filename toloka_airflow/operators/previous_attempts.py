@@ -29,12 +29,13 @@ def attempts_began(context: Context, retries: int) -> datetime | None:
     :param retries: Those of the task.
     """
     ti = context["ti"]
-    # How Airflow itself knows a first attempt: `RuntimeTaskInstance.get_first_reschedule_date`.
-    first = ti.max_tries - retries + 1
     if (store := task_state_store(context)) is None:
-        return context["dag_run"].start_date if ti.try_number > first else None
+        # Exactly the first after a clear; another number would be due to `retries` that were edited meanwhile.
+        is_first = ti.try_number in (1, ti.max_tries - retries + 1)
+        return None if is_first else context["dag_run"].start_date
     noted: Any = store.get(KEY)
-    if noted is not None and noted["try_number"] >= first:
+    # Airflow raises it when a task is cleared, and leaves it as it is for a retry.
+    if noted is not None and noted["max_tries"] == ti.max_tries:
         return datetime.fromisoformat(noted["began"])
-    store.set(KEY, {"try_number": ti.try_number, "began": datetime.now(UTC).isoformat()})
+    store.set(KEY, {"max_tries": ti.max_tries, "began": datetime.now(UTC).isoformat()})
     return None

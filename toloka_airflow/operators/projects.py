@@ -1,4 +1,4 @@
-"""Create and archive projects."""
+"""Create, change and archive projects."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.errors import TolokaConflictError
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from toloka_airflow._internal.identity import TAG
+from toloka_airflow.api.errors import TolokaConflictError, TolokaError
+from toloka_airflow.api.ids import checked_id
+from toloka_airflow.api.models import SET_BY_TOLOKA
 from toloka_airflow.api.pool_rules import is_archived
-from toloka_airflow.operators.creation import CreateOperator
+from toloka_airflow.hooks import TolokaHook, task_errors
+from toloka_airflow.lineage import LineageMixin
+from toloka_airflow.links import TolokaLink, find_link
+from toloka_airflow.operators.creation import CreateOperator, differing_keys, part
 from toloka_airflow.operators.lifecycle import ArchiveOperator
 from toloka_airflow.storage.config_files import read_config
 
@@ -16,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from os import PathLike
 
+    from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
@@ -49,6 +58,75 @@ class CreateProjectOperator(CreateOperator):
         return client.list_projects, client.create_project
 
 
+class UpdateProjectOperator(LineageMixin, BaseOperator):
+    """
+    Replace all parameters of a project, and return its id.
+
+    It may be repeated: a project that is as wanted is not touched. The log warns of each parameter that changes, and of
+    those that ``config`` does not have, as Toloka gives these their default. The tag by which `CreateProjectOperator`
+    finds the project stays in its ``metadata``. Pools that are open have the new interface and instructions, too.
+
+    :param project_id: The project (templated).
+    :param config: All of the project, as for `CreateProjectOperator`; what the API answers of a project will do.
+    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    """
+
+    template_fields: Sequence[str] = ("project_id", "config", "toloka_conn_id")
+    operator_extra_links = (TolokaLink(),)
+
+    def __init__(
+        self,
+        *,
+        project_id: str,
+        config: Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.project_id = project_id
+        self.config = config
+        self.toloka_conn_id = toloka_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Change what is not as wanted."""
+        with task_errors():
+            project_id = checked_id("project_id", self.project_id)
+            config = read_config("config", self.config)
+            if "id" in config and str(config["id"]) != project_id:
+                raise ValueError(f"project_id is {project_id!r}, but config is that of project {config['id']!r}")
+            client = TolokaHook(self.toloka_conn_id).get_conn()
+            find_link(context, client, {"project_id": project_id})
+            project = client.get_project(project_id)
+            if is_archived(project):
+                raise TolokaError(f"Project {project_id} is ARCHIVED, so it cannot be changed any more")
+            wanted = {key: value for key, value in config.items() if key not in SET_BY_TOLOKA}
+            tag = {TAG: tags} if (tags := part("project", project.raw, "metadata").get(TAG)) else {}
+            wanted["metadata"] = {**part("config", config, "metadata"), **tag}
+            self._change(client, project, {key: value for key, value in wanted.items() if value not in (None, {})})
+        self._lineage_facts = {"project_id": project_id}
+        return project_id
+
+    def _change(self, client: TolokaClient, project: Project, wanted: Mapping[str, Any]) -> None:
+        present = {key: value for key, value in project.raw.items() if key not in SET_BY_TOLOKA}
+        changed = differing_keys(present, wanted)
+        # A value that says nothing is likely the default.
+        dropped = [key for key, value in present.items() if key not in wanted and value not in _SAY_NOTHING]
+        if not changed and not dropped:
+            self.log.info("Project %s is as wanted already", project.id)
+            return
+        if changed:
+            self.log.warning("Project %s changes in %s", project.id, ", ".join(changed))
+        if dropped:
+            self.log.warning(
+                "Project %s: config does not have %s, so Toloka gives it the default", project.id, ", ".join(dropped)
+            )
+        client.update_project(project.id, wanted)
+        self.log.info("Project %s has changed", project.id)
+
+
+_SAY_NOTHING: tuple[Any, ...] = (None, False, "", {}, [], {"configs": []})
+
+
 class ArchiveProjectOperator(ArchiveOperator):
     """
     Archive a project whose pools and trainings are all archived.
@@ -61,7 +139,6 @@ class ArchiveProjectOperator(ArchiveOperator):
     """
 
     template_fields: Sequence[str] = ("project_id", "toloka_conn_id")
-    operator_extra_links = ()
     id_name = "project_id"
     operation_type = "PROJECT.ARCHIVE"
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink
-from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
-from toloka_airflow.triggers.events import WaitEvent
+from toloka_airflow.operators.waiting import WaitingOperator, remaining_deadline
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -106,7 +105,7 @@ class CreateTasksOperator(WaitingOperator):
 
     def blocking_operation_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the triggerer waited for an operation that blocked the upload."""
-        with task_errors(), self._open_upload(context, _deadline(event)) as upload:
+        with task_errors(), self._open_upload(context, remaining_deadline(event)) as upload:
             self._send(upload, context, is_retry=True)
             return self._collect(upload)
 
@@ -114,7 +113,7 @@ class CreateTasksOperator(WaitingOperator):
 
     def operations_finished(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the triggerer waited for an operation of this upload."""
-        with task_errors(), self._open_upload(context, _deadline(event)) as upload:
+        with task_errors(), self._open_upload(context, remaining_deadline(event)) as upload:
             return self._collect(upload)
 
     def _open_upload(self, context: Context, deadline: float) -> AbstractContextManager[Upload]:
@@ -137,10 +136,3 @@ class CreateTasksOperator(WaitingOperator):
         self._report_pool_written(result["pool_id"])
         self._lineage_facts = result
         return result
-
-
-def _deadline(event: dict[str, Any] | None) -> float:
-    """Return when all must be done, after a wait that ended well."""
-    end = WaitEvent.read(event)
-    awaited_operation(end)
-    return end.deadline

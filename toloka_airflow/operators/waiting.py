@@ -122,3 +122,14 @@ def awaited_operation(end: WaitEvent) -> Operation:
     if end.subject is None:
         raise TolokaError(end.message)
     return Operation.from_api(end.subject)
+
+
+def remaining_deadline(event: dict[str, Any] | None) -> float:
+    """
+    Return when all must be done, in Unix time, after a wait in the triggerer that ended well.
+
+    :raises TolokaError: If it did not end well; as `awaited_operation`.
+    """
+    end = WaitEvent.read(event)
+    awaited_operation(end)
+    return end.deadline

@@ -53,7 +53,7 @@ def window_cost(
     log: Any,
 ) -> dict[str, float | None]:
     """
-    Return ``spent`` and ``committed`` of a window in US dollars; ``None`` for what is not known.
+    Return ``spent`` and ``committed`` of a window, in the currency of the account; ``None`` for what is not known.
 
     They are the differences between its beginning and the end of its wait, or now if a person ended that.
     """
@@ -71,8 +71,8 @@ def log_end(log: Any, pool_id: str, ended: tuple[str | None, str | None], cost: 
     if cost["spent"] is None:
         money = "What it cost is not known; it is measured with max_spend or progress_interval"
     else:
-        committed = "an unknown sum" if cost["committed"] is None else f"{cost['committed']} USD"
-        money = f"It cost {cost['spent']} USD for accepted answers, and {committed} for answers not yet decided"
+        committed = "an unknown sum" if cost["committed"] is None else str(cost["committed"])
+        money = f"It cost {cost['spent']} for accepted answers, and {committed} for answers not yet decided"
     log.info("The window of pool %s has ended: %s. %s", pool_id, how, money)
 
 

@@ -39,7 +39,7 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
     It is skipped if it is too late, and then nothing was sent that changes anything. The times are its XComs
     ``not_after``, ``closes_at`` and ``over_at``, and ``began_at``, when it was checked, by Toloka's clock. ``min_open``
     is what must be left, in words, which is why ``not_after`` is before ``closes_at``. If it is
-    measured, there are also ``spent`` and ``committed``, US dollars of before (see `PoolSensor`), and their sum,
+    measured, there are also ``spent`` and ``committed``, money of before (see `PoolSensor`), and their sum,
     ``spent_before``.
 
     :param closes_at: When the window closes (templated). A run without a data interval has in this template the one

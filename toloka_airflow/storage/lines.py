@@ -32,7 +32,7 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"{name} is {str(path)!r}, and there is no such file") from None
     report_read(path)
-    with file if compression else io.BufferedReader(_Unbuffered(file), _BLOCK) as lines:
+    with file if compression else buffered(file) as lines:
         for number in count(1):
             where = f"{name}: {path}, line {number}"
             try:
@@ -44,6 +44,11 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
             if len(line) > max_bytes:
                 raise ValueError(f"{where}: it is longer than {max_bytes} bytes")
             yield number, line
+
+
+def buffered(file: Any) -> io.BufferedReader:
+    """Return an open file with a buffer around it."""
+    return io.BufferedReader(_Unbuffered(file), _BLOCK)
 
 
 def not_utf8(exc: UnicodeDecodeError) -> str:

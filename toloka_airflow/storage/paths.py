@@ -9,6 +9,20 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 
+def refuse_rows_as_text(name: str, value: object) -> None:
+    """
+    Refuse the text of a list or an object in the place of a path, which templates make of what a task returned.
+
+    :raises ValueError: If it is that.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:1] + text[-1:] in ("[]", "{}"):
+        raise ValueError(
+            f"{name} is the text {text!r:.100}, and no path. A template makes text of what a task returned: "
+            "give the output of that task instead (`task.output`)"
+        )
+
+
 def storage_path(name: str, value: Any) -> ObjectStoragePath:
     """
     Return the path of a file on any object storage.

@@ -39,16 +39,22 @@ class StoragePath(Protocol):
         """The scheme of the path's URL."""
 
 
-def check_replaceable(path: StoragePath) -> None:
+def check_replaceable(path: StoragePath, *, name: str = "path") -> None:
     """
     Find out before the work whether a file can be put in its place as a whole.
 
-    :raises ValueError: If the store cannot do it.
+    :param name: The argument to name in the error.
+    :raises ValueError: If the store cannot do it, or Airflow has no provider for it.
     """
-    if path.protocol in _SFTP and type(path.fs).__name__ == "SSHFileSystem":
-        _check_sftp(path)
+    if path.protocol in OBJECT_STORES:
+        try:
+            path.fs  # noqa: B018, as it is made by reading it
+        except ValueError as exc:
+            raise ValueError(f"{name} is {str(path)!r}: {exc}; install the provider of this store") from exc
+    elif path.protocol in _SFTP and type(path.fs).__name__ == "SSHFileSystem":
+        _check_sftp(path, name)
     elif path.protocol not in (*LOCAL, *OBJECT_STORES, _MEMORY):
-        raise _not_replaceable(path, f"a store of {path.protocol} cannot replace a file in one step")
+        raise _not_replaceable(name, path, f"a store of {path.protocol} cannot replace a file in one step")
 
 
 @contextmanager
@@ -100,7 +106,7 @@ def _rename(path: StoragePath, temporary: str) -> None:
         path.fs.mv(temporary, path.path)
 
 
-def _check_sftp(path: StoragePath) -> None:
+def _check_sftp(path: StoragePath, name: str) -> None:
     from asyncssh.sftp import SFTPFailure, SFTPOpUnsupported, SFTPPermissionDenied
 
     missing = f"{path.path}.{uuid.uuid4().hex}"
@@ -108,7 +114,7 @@ def _check_sftp(path: StoragePath) -> None:
         _posix_rename(path.fs, missing, missing)
     except SFTPOpUnsupported:
         problem = "this SFTP server cannot replace a file in one step, as it has no posix-rename@openssh.com"
-        raise _not_replaceable(path, problem) from None
+        raise _not_replaceable(name, path, problem) from None
     except (FileNotFoundError, SFTPFailure, SFTPPermissionDenied):
         pass  # There is no such file, so the server has tried; what else is wrong will be told by writing.
 
@@ -129,9 +135,9 @@ def _posix_rename(fs: Any, old: str, new: str) -> None:
     sync(fs.loop, wrap_exceptions(rename))
 
 
-def _not_replaceable(path: StoragePath, problem: str) -> ValueError:
+def _not_replaceable(name: str, path: StoragePath, problem: str) -> ValueError:
     return ValueError(
-        f"path is {str(path)!r}: {problem}, so readers could find half of it, and a killed task would leave that. Name "
-        "a file on a local disk, on an object store such as s3, gs or abfs, or on an SFTP server with OpenSSH, and "
-        "copy it from there in a task of its own"
+        f"{name} is {str(path)!r}: {problem}, so readers could find half of it, and a killed task would leave that. "
+        "Name a file on a local disk, on an object store such as s3, gs or abfs, or on an SFTP server with OpenSSH, "
+        "and copy it from there in a task of its own"
     )

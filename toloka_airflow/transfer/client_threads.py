@@ -12,6 +12,7 @@ from toloka_airflow.transfer.heap import frozen_heap
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.errors import TolokaError
 
 ArgumentTs = TypeVarTuple("ArgumentTs")
 ResultT = TypeVar("ResultT")
@@ -22,10 +23,13 @@ class ClientThreads:
     Threads that each have a client with connections of its own.
 
     :param size: How many there are.
+    :param on_retry: Called with the error of a request that is about to be sent again.
     """
 
-    def __init__(self, client: TolokaClient, size: int) -> None:
-        self._client, self._size = client, size
+    def __init__(
+        self, client: TolokaClient, size: int, *, on_retry: Callable[[TolokaError], None] | None = None
+    ) -> None:
+        self._client, self._size, self._on_retry = client, size, on_retry
         self._own = threading.local()
         self._stack = ExitStack()
 
@@ -47,4 +51,4 @@ class ClientThreads:
         return self._threads.submit(lambda: act(self._own.client, *arguments))
 
     def _connect(self) -> None:
-        self._own.client = self._client.with_own_session()
+        self._own.client = self._client.with_own_session(on_retry=self._on_retry)

@@ -124,7 +124,7 @@ def had_answers(
 
 def cost(facts: Mapping[str, Any] | None) -> float | None:
     """
-    Return the US dollars that are spent or committed; ``None`` if it is not known what is spent.
+    Return the money that is spent or committed; ``None`` if it is not known what is spent.
 
     What is committed counts as nothing where Toloka does not say it.
     """
@@ -138,12 +138,12 @@ def in_words(facts: Facts) -> str:
     percent, answers, spent, committed = (
         "?" if facts[fact] is None else facts[fact] for fact in ("percent", "answers", "spent", "committed")
     )
-    return f"{percent} %, {answers} answers, {spent} USD spent, {committed} USD committed"
+    return f"{percent} %, {answers} answers, {spent} spent, {committed} committed"
 
 
 def _facts(metrics: Mapping[str, float | None], get_pool: Callable[[], Pool]) -> Facts:
     """
-    Return ``percent``, ``answers``, ``spent`` and ``committed`` (US dollars); ``None`` for what is not known.
+    Return ``percent``, ``answers``, ``spent`` and ``committed`` (money); ``None`` for what is not known.
 
     Spent are the rewards of accepted answers. Committed are those of answers that were submitted and neither accepted
     nor rejected yet, each at the highest reward of the pool. Answers that were decided count as submitted, too: the

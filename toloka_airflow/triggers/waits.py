@@ -144,7 +144,7 @@ class PoolWait(Wait[Pool]):
     :param pool_id: The pool.
     :param until: Unix time at which the wait ends with what there is.
     :param progress_interval: Seconds between two lines of progress in the log; ``None`` for none.
-    :param max_spend: US dollars with which the wait ends, once the progress says that they are spent or committed.
+    :param max_spend: Money with which the wait ends, once the progress says that it is spent or committed.
     :param close_on_kill: Whether to close the pool if a person ends the wait (mark failed, mark success, delete the
         run); see `toloka_airflow.triggers.close_on_kill` for when it is not closed.
     :param training_id: The training to close after the pool then.
@@ -176,7 +176,7 @@ class PoolWait(Wait[Pool]):
         Return the kind of event with which the wait ends; ``None`` if it does not end yet.
 
         :param requested_at: Unix time of the poll.
-        :param cost: US dollars that are known to be spent or committed for it.
+        :param cost: Money that is known to be spent or committed for it.
         """
         if has_stopped(pool, ignore_close_for_update=self.ignore_close_for_update):
             return FINISHED

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from toloka_airflow.operators.bonuses import PayBonusesOperator
 from toloka_airflow.operators.lifecycle import ClosePoolOperator, OpenPoolOperator
 from toloka_airflow.operators.projects import CreateProjectOperator
 
@@ -37,3 +38,6 @@ with DAG("orphaned_opening", schedule=None, default_args=AGAIN, params=PARAMS):
     opening >> ClosePoolOperator(task_id="close", pool_id="{{ params.pool_id }}", poll_interval=1).as_teardown(
         setups=opening
     )
+
+with DAG("orphaned_payment", schedule=None, default_args=AGAIN, params={"path": Param("", type="string")}):
+    PayBonusesOperator(task_id="pay", bonuses="{{ params.path }}", max_total=1, poll_interval=1)

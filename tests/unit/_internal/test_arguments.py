@@ -76,5 +76,5 @@ def test_no_money() -> None:
 
 @pytest.mark.parametrize("value", [-1, True, "", "None", "a lot", "inf", "nan", [5]])
 def test_what_is_no_amount_of_money(value: object) -> None:
-    with pytest.raises(ValueError, match=r"max_spend is .*; it must be an amount of US dollars such as 12.50"):
+    with pytest.raises(ValueError, match=r"max_spend is .*; it must be an amount of money such as 12.50"):
         parse_money("max_spend", value)

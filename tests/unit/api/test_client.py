@@ -18,34 +18,48 @@ from hypothesis import strategies as st
 
 from tests.support import TOKEN, ScriptedServer, operation, pool
 from tests.virtual_time import VirtualTime
-from toloka_airflow.api.client import SANDBOX, TolokaClient, read_steps
+from toloka_airflow.api.client import TolokaClient, read_steps
 from toloka_airflow.api.errors import (
     TolokaApiError,
     TolokaConflictError,
+    TolokaConnectionError,
     TolokaError,
     TolokaOperationError,
     TolokaTimeoutError,
 )
 from toloka_airflow.api.models import (
-    AggregatedSolution,
     Assignment,
     AssignmentStatus,
     Operation,
     Pool,
     PoolStatus,
     Project,
-    Requester,
     Task,
     Training,
 )
+from toloka_airflow.api.models.account import Requester
+from toloka_airflow.api.models.aggregation import AggregatedSolution
+from toloka_airflow.api.models.attachments import Attachment
+from toloka_airflow.api.models.messages import MessageThread
+from toloka_airflow.api.models.people import Skill, UserBonus, UserMetadata, UserRestriction, UserSkill
+from toloka_airflow.api.models.suites import TaskSuite
+from toloka_airflow.api.models.webhooks import WebhookSubscription, WebhookTest
 from toloka_airflow.api.pages import Page, read_page
-from toloka_airflow.api.settings import ClientSettings
+from toloka_airflow.api.settings import SANDBOX, ClientSettings
 
 UUID = "281073ea-ab34-416e-a028-47421ff1b166"
 PROJECT = {"id": "10", "status": "ACTIVE"}
 TASK = {"id": "0015--1", "pool_id": "21"}
 ASSIGNMENT = {"id": "0015--a", "pool_id": "21", "status": "SUBMITTED"}
 SOLUTION = {"task_id": "0015--1", "pool_id": "21"}
+SUITE = {"id": "0015--s", "pool_id": "21"}
+SKILL = {"id": "5", "name": "reads well"}
+USER_SKILL = {"id": "6", "skill_id": "5", "user_id": "u1", "value": 50}
+RESTRICTION = {"id": "7", "user_id": "u1", "scope": "PROJECT", "project_id": "10"}
+BONUS = {"id": "8", "user_id": "u1", "amount": 0.5}
+ATTACHMENT = {"id": "f1", "name": "a.png", "details": {"pool_id": "21"}}
+THREAD = {"id": "643933af", "topic": {"EN": "Hello"}}
+SUBSCRIPTION = {"id": "w1", "pool_id": "21", "event_type": "POOL_CLOSED", "webhook_url": "https://example.com/hook"}
 
 
 def read_the_steps(content: bytes) -> list[dict[str, Any]]:
@@ -271,7 +285,269 @@ SENT: dict[str, tuple[Callable[[TolokaClient], Any], str, Any, int, Any, type]] 
         Operation,
     ),
 }
+SENT |= {
+    name: (call, request, body, status, answer, kind)
+    for name, call, request, body, status, answer, kind in [
+        (
+            "update_project",
+            lambda c: c.update_project("10", {"a": 1}),
+            "PUT /projects/10",
+            {"a": 1},
+            200,
+            PROJECT,
+            Project,
+        ),
+        ("patch_pool", lambda c: c.patch_pool("21", {"a": 1}), "PATCH /pools/21", {"a": 1}, 200, pool(), Pool),
+        (
+            "update_training",
+            lambda c: c.update_training("7", {"a": 1}),
+            "PUT /trainings/7",
+            {"a": 1},
+            200,
+            pool(),
+            Training,
+        ),
+        ("get_task", lambda c: c.get_task("0015--1"), "GET /tasks/0015--1", None, 200, TASK, Task),
+        (
+            "update_task",
+            lambda c: c.update_task("0015--1", {"a": 1}),
+            "PATCH /tasks/0015--1",
+            {"a": 1},
+            200,
+            TASK,
+            Task,
+        ),
+        (
+            "set_task_overlap_or_min",
+            lambda c: c.set_task_overlap_or_min("0015--1", 0),
+            "PATCH /tasks/0015--1/set-overlap-or-min",
+            {"overlap": 0, "infinite_overlap": False},
+            200,
+            TASK,
+            Task,
+        ),
+        (
+            "create_task_suites",
+            lambda c: c.create_task_suites([{"a": 1}]),
+            "POST /task-suites",
+            [{"a": 1}],
+            201,
+            {"items": {"0": SUITE}},
+            TaskSuite,
+        ),
+        (
+            "create_task_suites_async",
+            lambda c: c.create_task_suites_async([{"a": 1}]),
+            "POST /task-suites",
+            [{"a": 1}],
+            202,
+            operation(),
+            Operation,
+        ),
+        (
+            "list_task_suites",
+            lambda c: c.list_task_suites(pool_id="21"),
+            "GET /task-suites",
+            None,
+            200,
+            one(SUITE),
+            TaskSuite,
+        ),
+        ("get_task_suite", lambda c: c.get_task_suite("s-1"), "GET /task-suites/s-1", None, 200, SUITE, TaskSuite),
+        (
+            "update_task_suite",
+            lambda c: c.update_task_suite("s-1", {"a": 1}),
+            "PATCH /task-suites/s-1",
+            {"a": 1},
+            200,
+            SUITE,
+            TaskSuite,
+        ),
+        (
+            "set_task_suite_overlap_or_min",
+            lambda c: c.set_task_suite_overlap_or_min("s-1", 2),
+            "PATCH /task-suites/s-1/set-overlap-or-min",
+            {"overlap": 2},
+            200,
+            SUITE,
+            TaskSuite,
+        ),
+        (
+            "aggregate_by_task",
+            lambda c: c.aggregate_by_task("0015--1", pool_id="21", type="DAWID_SKENE", fields=["result"]),
+            "POST /aggregated-solutions/aggregate-by-task",
+            {"task_id": "0015--1", "pool_id": "21", "type": "DAWID_SKENE", "fields": [{"name": "result"}]},
+            200,
+            SOLUTION,
+            AggregatedSolution,
+        ),
+        ("create_skill", lambda c: c.create_skill({"a": 1}), "POST /skills", {"a": 1}, 201, SKILL, Skill),
+        ("get_skill", lambda c: c.get_skill("5"), "GET /skills/5", None, 200, SKILL, Skill),
+        ("list_skills", lambda c: c.list_skills(name="x"), "GET /skills", None, 200, one(SKILL), Skill),
+        ("update_skill", lambda c: c.update_skill("5", {"a": 1}), "PUT /skills/5", {"a": 1}, 200, SKILL, Skill),
+        (
+            "set_user_skill",
+            lambda c: c.set_user_skill({"a": 1}),
+            "PUT /user-skills",
+            {"a": 1},
+            201,
+            USER_SKILL,
+            UserSkill,
+        ),
+        ("get_user_skill", lambda c: c.get_user_skill("6"), "GET /user-skills/6", None, 200, USER_SKILL, UserSkill),
+        ("list_user_skills", lambda c: c.list_user_skills(), "GET /user-skills", None, 200, one(USER_SKILL), UserSkill),
+        (
+            "set_user_restriction",
+            lambda c: c.set_user_restriction({"a": 1}),
+            "PUT /user-restrictions",
+            {"a": 1},
+            200,
+            RESTRICTION,
+            UserRestriction,
+        ),
+        (
+            "get_user_restriction",
+            lambda c: c.get_user_restriction("7"),
+            "GET /user-restrictions/7",
+            None,
+            200,
+            RESTRICTION,
+            UserRestriction,
+        ),
+        (
+            "list_user_restrictions",
+            lambda c: c.list_user_restrictions(),
+            "GET /user-restrictions",
+            None,
+            200,
+            one(RESTRICTION),
+            UserRestriction,
+        ),
+        (
+            "get_user_metadata",
+            lambda c: c.get_user_metadata("u1"),
+            "GET /user-metadata/u1",
+            None,
+            200,
+            {"id": "u1", "country": "IN"},
+            UserMetadata,
+        ),
+        (
+            "create_user_bonuses_async",
+            lambda c: c.create_user_bonuses_async([{"a": 1}]),
+            "POST /user-bonuses",
+            [{"a": 1}],
+            202,
+            operation(),
+            Operation,
+        ),
+        ("get_user_bonus", lambda c: c.get_user_bonus("8"), "GET /user-bonuses/8", None, 200, BONUS, UserBonus),
+        ("list_user_bonuses", lambda c: c.list_user_bonuses(), "GET /user-bonuses", None, 200, one(BONUS), UserBonus),
+        ("user_bonus_pages", lambda c: next(c.user_bonus_pages()), "GET /user-bonuses", None, 200, one(BONUS), dict),
+        (
+            "list_attachments",
+            lambda c: c.list_attachments(pool_id="21"),
+            "GET /attachments",
+            None,
+            200,
+            one(ATTACHMENT),
+            Attachment,
+        ),
+        (
+            "attachment_pages",
+            lambda c: next(c.attachment_pages(assignment_id="a-1")),
+            "GET /attachments",
+            None,
+            200,
+            one(ATTACHMENT),
+            dict,
+        ),
+        ("get_attachment", lambda c: c.get_attachment("f1"), "GET /attachments/f1", None, 200, ATTACHMENT, Attachment),
+        (
+            "list_message_threads",
+            lambda c: c.list_message_threads(folder=["INBOX", "UNREAD"]),
+            "GET /message-threads",
+            None,
+            200,
+            one(THREAD),
+            MessageThread,
+        ),
+        (
+            "compose_message",
+            lambda c: c.compose_message({"a": 1}),
+            "POST /message-threads/compose",
+            {"a": 1},
+            201,
+            THREAD,
+            MessageThread,
+        ),
+        (
+            "reply_to_message",
+            lambda c: c.reply_to_message("t1", {"EN": "Yes"}),
+            "POST /message-threads/t1/reply",
+            {"text": {"EN": "Yes"}},
+            200,
+            THREAD,
+            MessageThread,
+        ),
+        *(
+            (
+                f"{word}_message_{preposition}_folders",
+                lambda c, word=word, preposition=preposition: getattr(c, f"{word}_message_{preposition}_folders")(
+                    "t1", ["UNREAD"]
+                ),
+                f"POST /message-threads/t1/{word}-{preposition}-folders",
+                {"folders": ["UNREAD"]},
+                200,
+                THREAD,
+                MessageThread,
+            )
+            for word, preposition in (("add", "to"), ("remove", "from"))
+        ),
+        (
+            "get_webhook_subscription",
+            lambda c: c.get_webhook_subscription("w1"),
+            "GET /webhook-subscriptions/w1",
+            None,
+            200,
+            SUBSCRIPTION,
+            WebhookSubscription,
+        ),
+        (
+            "list_webhook_subscriptions",
+            lambda c: c.list_webhook_subscriptions(pool_id="21"),
+            "GET /webhook-subscriptions",
+            None,
+            200,
+            one(SUBSCRIPTION),
+            WebhookSubscription,
+        ),
+        (
+            "test_webhook_subscription",
+            lambda c: c.test_webhook_subscription("w1"),
+            "POST /webhook-subscriptions/w1/test",
+            None,
+            200,
+            {"success": True},
+            WebhookTest,
+        ),
+    ]
+}
+DELETIONS = {
+    "delete_user_skill": "/user-skills/6",
+    "delete_user_restriction": "/user-restrictions/6",
+    "delete_webhook_subscription": "/webhook-subscriptions/6",
+}
+BATCHES: dict[str, tuple[str, str, Any]] = {
+    "create_user_bonuses": ("POST", "/user-bonuses", BONUS),
+    "set_webhook_subscriptions": ("PUT", "/webhook-subscriptions", SUBSCRIPTION),
+}
+ONLY_AN_ID = {"get_requester", "get_attachment", "get_user_metadata"} | {name for name in SENT if "message" in name}
 NOT_ONE_REQUEST = {
+    "download_attachment",
+    "call",
+    *DELETIONS,
+    *BATCHES,
     "analytics_pages",
     "operation_pages",
     "finished_operation_pages",
@@ -280,6 +556,9 @@ NOT_ONE_REQUEST = {
     "has_answers",
     "server_time",
     "assignment_web_url",
+    "project_web_url",
+    "skill_web_url",
+    "in_currency",
     "web_url",
     "get_settled_pool",
     "pools_requiring",
@@ -345,13 +624,296 @@ class TestMethods:
         with pytest.raises(TolokaError):
             list_or_value(SENT[name][0](client(server)))
 
-    @pytest.mark.parametrize("name", [name for name in SENT if "operation_log" not in name and name != "get_requester"])
+    @pytest.mark.parametrize("name", [name for name in SENT if "operation_log" not in name and name not in ONLY_AN_ID])
     def test_an_answer_of_another_shape_is_no_success(self, server: ScriptedServer, name: str) -> None:
         method, path = SENT[name][1].split(" ")
         for answer in ({}, [], {"id": "x"}, "OK", 5, True, [operation()], {"status": "SUCCESS"}):
             server.answer(method, path, 200, answer)
             with pytest.raises(TolokaError):
                 list_or_value(SENT[name][0](client(server)))
+
+
+class TestCall:
+    def test_request_and_answer(self, server: ScriptedServer) -> None:
+        server.answer("PUT", "/user-skills", 201, USER_SKILL)
+        answer = client(server).call(
+            "put", "user-skills", json={"value": 50}, params={"a": True, "b": [1, 2], "c": None}
+        )
+        assert answer == USER_SKILL
+        assert server.calls() == ["PUT /user-skills"]
+        assert server.seen[0].body == {"value": 50}
+        assert server.seen[0].headers["Authorization"] == f"OAuth {TOKEN}"
+        assert server.seen[0].headers["Content-Type"] == "application/json"
+        assert query(server) == {"a": "true", "b": "1,2"}
+
+    def test_an_empty_answer(self, server: ScriptedServer) -> None:
+        server.answer("DELETE", "/user-skills/6", 204)
+        assert client(server).call("DELETE", "/user-skills/6") is None
+
+    def test_a_full_path(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/api/new/requester/pools/21/validate", json=[])
+        assert client(server).call("GET", "/api/new/requester/pools/21/validate") == []
+
+    def test_an_error(self, server: ScriptedServer) -> None:
+        server.error("GET", "/pools/21", 404, "DOES_NOT_EXIST")
+        with pytest.raises(TolokaApiError, match="DOES_NOT_EXIST"):
+            client(server).call("GET", "/pools/21")
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/pools"),
+            ("PUT", "/pools/21"),
+            ("PATCH", "/pools/21"),
+            ("DELETE", "/user-skills/6"),
+            ("POST", "/pools/21/open"),
+            ("POST", "/trainings/21/close-for-update"),
+            ("POST", "/projects/10/archive"),
+            ("POST", "/api/v1/pools/21/close"),
+        ],
+    )
+    def test_safe_calls_are_repeated(self, server: ScriptedServer, method: str, path: str) -> None:
+        server.answer(method, path, drop=True)
+        server.answer(method, path, 204)
+        client(server).call(method, path)
+        assert len(server.seen) == 2
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/pools", "/user-bonuses", "/pools/21/clone", "/projects/open/close", "/open", "/api/new/pools/21/close"],
+    )
+    def test_others_only_if_they_were_not_received(self, server: ScriptedServer, path: str) -> None:
+        server.error("POST", path, 429, "TOO_MANY_REQUESTS")
+        server.answer("POST", path, drop=True)
+        with pytest.raises(TolokaConnectionError):
+            client(server).call("POST", path, json={})
+        assert len(server.seen) == 2
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "",
+            "/",
+            "//evil.example/pools",
+            "https://evil.example/pools",
+            "/https://evil.example",
+            "/pools/../projects",
+            "/pools/./21",
+            "/pools/..",
+            "/pools//open",
+            "/pools/ /open",
+            "/attachments/8/download",
+            "/api/v1/attachments/8/download",
+            "/pools/None/open",
+            "/pools/",
+            "/pools?status=OPEN",
+            "/pools#x",
+            "\\\\evil.example\\x",
+            None,
+            21,
+        ],
+    )
+    def test_a_bad_path(self, server: ScriptedServer, path: Any) -> None:
+        with pytest.raises(ValueError, match=r"^path is "):
+            client(server).call("GET", path)
+        assert server.seen == []
+
+    @pytest.mark.parametrize(
+        ("part", "sent"),
+        [
+            ("a b", "a%20b"),
+            ("%2e%2e", "%252e%252e"),
+            ("%2F", "%252F"),
+            ("@evil.example", "%40evil.example"),
+            (":8080", "%3A8080"),
+            ("a\r\nHost: b", "a%0D%0AHost%3A%20b"),
+            ("\u00e9", "%C3%A9"),
+            ("a;b", "a%3Bb"),
+        ],
+    )
+    def test_parts_are_quoted(self, server: ScriptedServer, part: str, sent: str) -> None:
+        server.answer("GET", f"/skills/{sent}", json={})
+        assert client(server).call("GET", f"/skills/{part}") == {}
+        assert [each.path for each in server.seen] == [f"/api/v1/skills/{sent}"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"method": "HEAD"}, "^method is 'HEAD'"),
+            ({"method": None}, "^method is None"),
+            ({"json": {"a": float("nan")}}, "^json cannot be written"),
+            ({"json": {"a": object()}}, "^json cannot be written"),
+            ({"params": {"a": {"b": 1}}}, "^params is "),
+            ({"params": ["a"]}, "^params is "),
+            ({"params": {"a": datetime(2026, 1, 1)}}, "no time zone"),
+        ],
+    )
+    def test_other_bad_arguments(self, server: ScriptedServer, arguments: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            client(server).call(**{"method": "GET", "path": "/pools", **arguments})
+        assert server.seen == []
+
+
+class TestDeletions:
+    @pytest.mark.parametrize(("name", "path"), DELETIONS.items())
+    def test_request(self, server: ScriptedServer, name: str, path: str) -> None:
+        server.answer("DELETE", path, 204)
+        assert getattr(client(server), name)("6") is None
+        assert server.calls() == [f"DELETE {path}"]
+
+    def test_what_is_not_there_is_an_error(self, server: ScriptedServer) -> None:
+        server.error("DELETE", "/user-skills/6", 404, "DOES_NOT_EXIST")
+        with pytest.raises(TolokaApiError, match="DOES_NOT_EXIST"):
+            client(server).delete_user_skill("6")
+
+    @pytest.mark.parametrize("lost", [{"drop": True}, {"status": 503}, {"status": 500}])
+    def test_what_is_not_there_any_more_was_deleted(self, server: ScriptedServer, lost: dict[str, Any]) -> None:
+        server.answer("DELETE", "/user-skills/6", **lost)
+        server.error("DELETE", "/user-skills/6", 404, "DOES_NOT_EXIST")
+        client(server).delete_user_skill("6")
+        assert len(server.seen) == 2
+
+    def test_what_was_refused_before_was_not_deleted(self, server: ScriptedServer) -> None:
+        server.error("DELETE", "/user-skills/6", 429, "TOO_MANY_REQUESTS")
+        server.error("DELETE", "/user-skills/6", 404, "DOES_NOT_EXIST")
+        with pytest.raises(TolokaApiError, match="DOES_NOT_EXIST"):
+            client(server).delete_user_skill("6")
+
+    def test_a_get_that_finds_nothing_after_a_lost_answer_is_an_error(self, server: ScriptedServer) -> None:
+        server.answer("GET", "/user-skills/6", drop=True)
+        server.error("GET", "/user-skills/6", 404, "DOES_NOT_EXIST")
+        with pytest.raises(TolokaApiError, match="DOES_NOT_EXIST"):
+            client(server).get_user_skill("6")
+
+
+class TestBatches:
+    @pytest.mark.parametrize("name", BATCHES)
+    def test_each_item_has_an_answer(self, server: ScriptedServer, name: str) -> None:
+        method, path, item = BATCHES[name]
+        error = {"user_id": {"code": "VALUE_REQUIRED", "message": "Value must be present"}}
+        server.answer(method, path, json={"items": {"1": item}, "validation_errors": {"0": error}})
+        answer = getattr(client(server), name)([{"a": 1}, {"a": 2}])
+        assert answer.items[1].raw == item
+        assert answer.errors == {0: error}
+        assert server.seen[0].body == [{"a": 1}, {"a": 2}]
+
+    @pytest.mark.parametrize("name", BATCHES)
+    @pytest.mark.parametrize(
+        "answer",
+        [{}, [], {"items": {}}, {"items": {"0": 1, "1": {}}}, {"items": {"0": {}, "2": {}}}, {"id": "8"}],
+    )
+    def test_an_answer_that_leaves_an_item_out_is_no_success(
+        self, server: ScriptedServer, name: str, answer: Any
+    ) -> None:
+        method, path, _ = BATCHES[name]
+        server.answer(method, path, json=answer)
+        with pytest.raises(TolokaError):
+            getattr(client(server), name)([{"a": 1}, {"a": 2}])
+
+    def test_bonuses_are_not_paid_twice(self, server: ScriptedServer) -> None:
+        server.answer("POST", "/user-bonuses", drop=True)
+        with pytest.raises(TolokaConnectionError) as caught:
+            client(server).create_user_bonuses([{"a": 1}])
+        assert caught.value.may_have_been_received
+        assert len(server.seen) == 1
+        assert query(server) == {"skip_invalid_items": "false"}
+
+    @pytest.mark.parametrize("name", ["create_user_bonuses_async", "create_task_suites_async"])
+    def test_an_operation_id_makes_it_repeatable(self, server: ScriptedServer, name: str) -> None:
+        path = SENT[name][1].split(" ")[1]
+        server.answer("POST", path, drop=True)
+        server.error("POST", path, 409, "OPERATION_ALREADY_EXISTS")
+        server.answer("GET", f"/operations/{UUID}", json=operation(id=UUID))
+        assert getattr(client(server), name)([{"a": 1}], operation_id=UUID).id == UUID
+        assert [query(server, index)["operation_id"] for index in (0, 1)] == [UUID, UUID]
+        assert query(server, 0)["async_mode"] == "true"
+
+    def test_equal_bonuses_are_refused_without_an_envelope(self, server: ScriptedServer) -> None:
+        refusal = {"user_id": {"code": "ENTITY_CONFLICT", "message": "It is not allowed to apply multiple bonuses"}}
+        server.answer("POST", "/user-bonuses", 409, refusal)
+        with pytest.raises(TolokaConflictError, match="user_id: ENTITY_CONFLICT: It is not allowed") as caught:
+            client(server).create_user_bonuses([{"a": 1}, {"a": 1}])
+        assert caught.value.payload == refusal
+
+
+class TestDownloads:
+    PATH = "/attachments/f1/download"
+
+    def download(self, server: ScriptedServer) -> bytes:
+        with client(server).download_attachment("f1") as chunks:
+            return b"".join(chunks)
+
+    @pytest.mark.parametrize("size", [0, 1, 1_000_000])
+    def test_bytes(self, server: ScriptedServer, size: int) -> None:
+        content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+        server.answer("GET", self.PATH, body=content, headers={"Content-Type": "image/png"})
+        assert self.download(server) == content
+        assert server.seen[0].headers["Accept"] == "*/*"
+
+    def test_a_large_file_comes_in_chunks(self, server: ScriptedServer) -> None:
+        server.answer("GET", self.PATH, body=b"x" * 1_000_000)
+        with client(server).download_attachment("f1") as chunks:
+            assert max(map(len, chunks)) <= 2**16
+
+    def test_json_is_a_file_as_well(self, server: ScriptedServer) -> None:
+        server.answer("GET", self.PATH, json={"id": "f1"})
+        assert json.loads(self.download(server)) == {"id": "f1"}
+
+    def test_it_is_requested_again_until_it_begins(self, server: ScriptedServer) -> None:
+        server.answer("GET", self.PATH, drop=True)
+        server.answer("GET", self.PATH, 503)
+        server.answer("GET", self.PATH, body=b"", headers={"Content-Length": "5", "Connection": "close"})
+        server.answer("GET", self.PATH, body=b"12345")
+        assert self.download(server) == b"12345"
+        assert len(server.seen) == 4
+
+    @pytest.mark.parametrize("media_type", ["image/png", None])
+    def test_what_it_is(self, server: ScriptedServer, media_type: str | None) -> None:
+        server.answer("GET", self.PATH, body=b"x", headers={"Content-Type": media_type} if media_type else {})
+        with client(server).download_attachment("f1") as content:
+            assert content.media_type == media_type
+
+    def test_a_file_whose_end_could_not_be_known(self, server: ScriptedServer) -> None:
+        server.answer("GET", self.PATH, body=b"half", headers={"Content-Length": None, "Connection": "close"})
+        with pytest.raises(TolokaError, match="answered a file without its length"):
+            self.download(server)
+
+    def test_what_breaks_off_later_is_an_error(self, server: ScriptedServer) -> None:
+        half = b"x" * 100_000
+        server.answer("GET", self.PATH, body=half, headers={"Content-Length": "200000", "Connection": "close"})
+        with client(server).download_attachment("f1") as chunks:
+            got = next(chunks)
+            with pytest.raises(TolokaConnectionError, match="GET /attachments/f1/download got no answer"):
+                got += b"".join(chunks)
+        assert got == half[: len(got)]
+        assert len(server.seen) == 1
+
+    def test_refused(self, server: ScriptedServer) -> None:
+        server.error("GET", self.PATH, 404, "DOES_NOT_EXIST")
+        with pytest.raises(TolokaApiError, match="DOES_NOT_EXIST"):
+            self.download(server)
+
+    def test_nothing_is_no_file(self, server: ScriptedServer) -> None:
+        server.answer("GET", self.PATH, 204)
+        with pytest.raises(TolokaError, match="answered 204 instead of a file"):
+            self.download(server)
+
+    def test_a_chunk_that_takes_too_long(self, server: ScriptedServer) -> None:
+        server.answer("GET", self.PATH, body=b"x" * 100, drip=0.05)
+        settings = ClientSettings(TOKEN, base_url=server.url, total_timeout=0.3, retry_budget=0)
+        with (
+            pytest.raises(TolokaConnectionError, match=r"no complete answer in 0\.3 s"),
+            TolokaClient(settings).download_attachment("f1") as chunks,
+        ):
+            list(chunks)
+
+    def test_whoever_stops_early_leaves_the_client_usable(self, server: ScriptedServer) -> None:
+        server.answer("GET", self.PATH, body=b"x" * 1_000_000)
+        server.answer("GET", "/pools/21", json=pool())
+        toloka = client(server)
+        with toloka.download_attachment("f1") as chunks:
+            next(chunks)
+        assert toloka.get_pool("21").id == "21"
 
 
 def only_item(answer: Any) -> Any:
@@ -374,9 +936,13 @@ class TestIds:
         "pool": {},
         "tasks": [{}],
         "type": "DAWID_SKENE",
-        "fields": ["result"],
         "status": AssignmentStatus.ACCEPTED,
         "read": read_answers_as_they_are,
+        **dict.fromkeys(("project", "training", "skill", "fields", "text", "message"), PROJECT),
+        "suites": [],
+        "bonuses": [],
+        "folders": [],
+        "overlap": 1,
     }
     TAKEN = [
         (name, parameter.name)
@@ -406,13 +972,13 @@ class TestIds:
     @pytest.mark.parametrize(("method", "argument"), TAKEN)
     def test_bad(self, server: ScriptedServer, method: str, argument: str) -> None:
         for value in BAD_IDS:
-            with pytest.raises(ValueError, match=rf"^{argument} is (?!empty)|pool_id, task_id or task_suite_id is "):
+            with pytest.raises(ValueError, match=rf"^{argument} is (?!empty)| is needed to list "):
                 self.call(server, method, argument, value)
             assert server.seen == [], value
 
     @pytest.mark.parametrize(
         ("method", "argument"),
-        [pair for pair in TAKEN if pair[1] != "answer_weight_skill_id" and pair[0] != "create_tasks_async"],
+        [pair for pair in TAKEN if pair[1] != "answer_weight_skill_id" and not pair[0].endswith("_async")],
     )
     def test_none(self, server: ScriptedServer, method: str, argument: str) -> None:
         with pytest.raises(ValueError, match=argument):
@@ -465,6 +1031,14 @@ class TestLists:
             ("list_operations", {}, "/operations", "id", operation()),
             ("list_assignments", {"pool_id": "21"}, "/assignments", "id", ASSIGNMENT),
             ("list_aggregated_solutions", {"operation_id": "op-1"}, "/aggregated-solutions/op-1", "task_id", SOLUTION),
+            ("list_task_suites", {"pool_id": "21"}, "/task-suites", "id", SUITE),
+            ("list_skills", {}, "/skills", "id", SKILL),
+            ("list_user_skills", {}, "/user-skills", "id", USER_SKILL),
+            ("list_user_restrictions", {}, "/user-restrictions", "id", RESTRICTION),
+            ("list_user_bonuses", {}, "/user-bonuses", "id", BONUS),
+            ("list_attachments", {"pool_id": "21"}, "/attachments", "id", ATTACHMENT),
+            ("list_message_threads", {}, "/message-threads", "id", THREAD),
+            ("list_webhook_subscriptions", {}, "/webhook-subscriptions", "id", SUBSCRIPTION),
         ],
     )
     def test_pages(
@@ -478,7 +1052,7 @@ class TestLists:
         assert [page.get(f"{key}_gt") for page in sent] == [None, "2", "3"]
         for page in sent:
             assert page["sort"] == key
-            assert page["limit"] == "300"
+            assert page["limit"] == ("100" if path in ("/skills", "/attachments") else "300")
             assert page.get("pool_id") == arguments.get("pool_id")
 
     @pytest.mark.parametrize(
@@ -507,7 +1081,7 @@ class TestLists:
             list(client(server).assignment_pages("21", page_size=1000))
 
     def test_all_lists_are_here(self) -> None:
-        assert len(LISTS) == 7
+        assert len(LISTS) == 15
 
     def test_nothing_is_asked_before_it_is_needed(self, server: ScriptedServer) -> None:
         server.answer("GET", "/pools", json={"items": [pool(), pool(id="22")], "has_more": True})
@@ -1076,6 +1650,12 @@ class TestSearches:
 class TestWebUrl:
     POOL = Pool.from_api(pool())
     TRAINING = Training.from_api(pool())
+
+    def test_projects_and_skills(self) -> None:
+        toloka = TolokaClient(ClientSettings(TOKEN))
+        assert toloka.web_url(Project.from_api(PROJECT)) == "https://platform.toloka.ai/requester/project/10"
+        assert toloka.project_web_url("10") == "https://platform.toloka.ai/requester/project/10"
+        assert toloka.skill_web_url("5") == "https://platform.toloka.ai/requester/quality/skill/5"
 
     def test_production(self) -> None:
         url = TolokaClient(ClientSettings(TOKEN)).web_url(self.POOL)

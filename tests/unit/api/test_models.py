@@ -15,7 +15,6 @@ import pytest
 from toloka_airflow.api import models
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import (
-    AggregatedSolution,
     ApiEnum,
     Assignment,
     AssignmentStatus,
@@ -26,12 +25,13 @@ from toloka_airflow.api.models import (
     PoolStatus,
     Project,
     ProjectStatus,
-    Requester,
     Task,
     Training,
     read_date,
     read_decimal,
 )
+from toloka_airflow.api.models.account import Requester
+from toloka_airflow.api.models.aggregation import AggregatedSolution
 
 REQUESTER = {
     "id": "566ec2b0ff0deeaae5f9d500629de162",

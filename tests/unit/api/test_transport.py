@@ -341,6 +341,27 @@ class TestRepetition:
         # Pauses of 0.5-1, 1-2, 2-4, 4-8, 8-16 s: three fit, or four.
         assert 3 <= sum("trying again" in record.message for record in caplog.records) <= 4
 
+    @pytest.mark.parametrize(
+        "last",
+        [
+            {"status": 400, "json": {"code": "VALIDATION_ERROR"}},
+            {"status": 429, "json": {"code": "TOO_MANY_REQUESTS"}, "headers": {"Retry-After": "3600"}},
+            {"status": 429, "json": {"code": "TOO_MANY_REQUESTS", "payload": {"interval": "DAY"}}},
+        ],
+        ids=["refused", "busy", "quota"],
+    )
+    @pytest.mark.parametrize("call", REPEATED)
+    def test_the_last_error_does_not_hide_a_lost_answer(
+        self, server: ScriptedServer, call: str, last: dict[str, Any]
+    ) -> None:
+        method, path, send, _ = REPEATED[call]
+        server.answer(method, path, drop=True)
+        server.answer(method, path, **last)
+        with pytest.raises(TolokaApiError) as caught:
+            send(client(server))
+        assert caught.value.status == last["status"]
+        assert caught.value.may_have_been_received
+
     @pytest.mark.parametrize("interval", ["HOUR", "DAY"])
     @pytest.mark.parametrize("call", EVERY)
     def test_a_long_quota_is_not_waited_for(
@@ -666,7 +687,7 @@ class TestErrorAnswers:
             (401, "AUTHENTICATION_ERROR", "Check the token"),
             (401, "SOMETHING", "Check the token"),
             (403, "ACCESS_DENIED", "has no right to this"),
-            (404, "DOES_NOT_EXIST", "production and sandbox have separate objects"),
+            (404, "DOES_NOT_EXIST", "each environment has objects of its own"),
             (409, "TRAINING_ARCHIVE_CONFLICT", "Archive every main pool"),
             (409, "NOT_ENOUGH_BALANCE", "Top up the account"),
             (409, "POOL_IS_TRAINING", "use the training operators"),
@@ -712,6 +733,19 @@ class TestErrorAnswers:
             "  filter.and.0.value: INTEGER_EXPECTED: No integer (you sent 'old')",
             "  tasks.1.image: INVALID_URL_SYNTAX (you sent 'http//***')",
             f"  private_comment: STRING_LENGTH_GREATER_THAN_MAX: Too long (you sent '{'c' * 79}... (1002 characters))",
+        ]
+
+    def test_the_key_of_a_webhook_is_not_shown(self, server: ScriptedServer) -> None:
+        problem = {"code": "STRING_LENGTH_LESS_THAN_MIN"}
+        payload = {"0": {"secret_key": problem}, "1": problem, "1.event_type": problem}
+        server.error("PUT", "/webhook-subscriptions", 400, "VALIDATION_ERROR", payload=payload)
+        subscription = {"event_type": "POOL_CLOSE", "secret_key": "hunter2"}
+        with pytest.raises(TolokaApiError) as caught:
+            client(server).set_webhook_subscriptions([subscription, subscription])
+        assert str(caught.value).splitlines()[1:] == [
+            "  0.secret_key: STRING_LENGTH_LESS_THAN_MIN",
+            "  1: STRING_LENGTH_LESS_THAN_MIN",
+            "  1.event_type: STRING_LENGTH_LESS_THAN_MIN (you sent 'POOL_CLOSE')",
         ]
 
 
@@ -847,3 +881,32 @@ class TestServerTime:
         server.date = date
         toloka.get_pool("21")
         assert toloka.server_time() is None
+
+
+def test_an_answer_is_announced_before_it_is_received(server: ScriptedServer) -> None:
+    """So a download limits how many pages it holds; one that never began is none of them."""
+    refused, found = threading.Event(), threading.Event()
+    announced = iter((refused, found))
+    server.answer("GET", "/pools/21", drop=True)
+    server.answer("GET", "/pools/21", 503, body_held=refused)
+    server.answer("GET", "/pools/21", json=pool(), body_held=found)
+    own = client(server).with_own_session(before_receiving=lambda: next(announced).set())
+    assert own.get_pool("21").id == "21"
+    assert next(announced, None) is None
+
+
+def test_errors_say_that_the_sandbox_is_gone(server: ScriptedServer) -> None:
+    """Over a proxy that plays its part: the name leads nowhere here."""
+    gone = "Toloka has not offered its sandbox since 1 July 2024: rehearse with the emulator"
+    settings = ClientSettings(
+        TOKEN, base_url="https://sandbox.toloka.dev", proxies={"https": server.url}, retry_budget=0, total_timeout=10
+    )
+    with pytest.raises(TolokaConnectionError, match=gone):
+        TolokaClient(settings).get_requester()
+
+
+def test_errors_of_others_do_not(server: ScriptedServer) -> None:
+    server.error("GET", "/requester", 404, "DOES_NOT_EXIST")
+    with pytest.raises(TolokaApiError) as caught:
+        client(server).get_requester()
+    assert "sandbox" not in str(caught.value)

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from toloka_airflow.emulator.rules.aggregation import Vote, dawid_skene, votes_by_task, weighted_majority
+from toloka_airflow.emulator.resources.aggregation import Vote, dawid_skene, votes_by_task, weighted_majority
 
 DAWID_SKENE = {"type": "DAWID_SKENE", "fields": [{"name": "result"}]}
 WEIGHTED = {"type": "WEIGHTED_DYNAMIC_OVERLAP", "answer_weight_skill_id": "12", "fields": [{"name": "result"}]}

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from toloka_airflow.emulator.forms.documents import METRICS
+from toloka_airflow.emulator.resources.analytics import METRICS as MEASURES
+
+METRICS = list(MEASURES)
 
 DAY = 24 * 3600
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from toloka_airflow.emulator.people.crowd import CrowdSettings
-from toloka_airflow.emulator.rules import pools
+from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.world.progression import Progression
 
 

@@ -12,10 +12,12 @@ CONFIG = {
     "answer_weight_skill_id": "1",
     "fields": [{"name": "result"}],
 }
+SKILL = {"skills": [{"id": "1", "name": "Weight"}]}
 
 
 def labelled(make_api, accuracy, **config):
     api = make_api(crowd=CrowdSettings(size=20, accuracy=accuracy, skip_rate=0, expire_rate=0))
+    api.server.load(SKILL)
     pool_id = api.add_pool(
         dynamic_overlap_config=CONFIG | config,
         auto_close_after_complete_delay_seconds=60,
@@ -67,9 +69,11 @@ def test_one_answer_is_enough_where_little_is_wanted(make_api):
         ({"type": "SMART"}, "type", "UNKNOWN_ENUM_VALUE"),
         ({"fields": []}, "fields", "ARRAY_SIZE_LESS_THAN_MIN"),
         ({"fields": [{"name": "color"}]}, "fields.0.name", "VALUE_NOT_ALLOWED"),
+        ({"answer_weight_skill_id": "2"}, "answer_weight_skill_id", "ENTITY_DOES_NOT_EXIST"),
     ],
 )
 def test_impossible_config(api, changes, path, code):
+    api.server.load(SKILL)
     pool = api.get(f"/pools/{api.add_pool()}") | {"auto_close_after_complete_delay_seconds": 1}
     answer = api("POST", "/pools", json=pool | {"dynamic_overlap_config": CONFIG | changes})
     assert answer.status_code == 400
@@ -78,6 +82,7 @@ def test_impossible_config(api, changes, path, code):
 
 
 def test_automatic_close_has_to_wait(api):
+    api.server.load(SKILL)
     pool = api.get(f"/pools/{api.add_pool()}")
     answer = api("POST", "/pools", json=pool | {"dynamic_overlap_config": CONFIG})
     assert list(answer.json()["payload"]) == ["auto_close_after_complete_delay_seconds"]

@@ -6,9 +6,9 @@ import sys
 import pytest
 import requests
 
-from toloka_airflow.emulator.rules import quotas
-from toloka_airflow.emulator.rules.quotas import QUOTAS, REQUESTS_PER_SECOND, Counters, Quota
+from toloka_airflow.emulator.world import quotas
 from toloka_airflow.emulator.world.errors import Refusal
+from toloka_airflow.emulator.world.quotas import QUOTAS, REQUESTS_PER_SECOND, Counters, Quota
 
 HOUR = 3600
 
@@ -87,6 +87,8 @@ def test_documented_quotas():
     suites = {"MIN": 100_000, "DAY": 2_000_000}
     assert QUOTAS["POST /tasks"] == Quota(tasks, per_item=True)
     assert QUOTAS["POST /task-suites"] == Quota(suites, per_item=True)
+    assert QUOTAS["POST /user-bonuses"] == Quota({"DAY": 10_000}, per_item=True)
+    assert QUOTAS["PUT /user-skills"] == Quota({"DAY": 100_000})
 
 
 def test_without_quotas(make_api):

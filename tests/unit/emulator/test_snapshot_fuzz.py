@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from toloka_airflow.emulator.http.app import create_app
+from toloka_airflow.emulator.resources import attachments
 from toloka_airflow.emulator.server import EmulatorServer
-from toloka_airflow.emulator.world.world import World
+from toloka_airflow.emulator.simulation.simulation import Simulation
 
 EXAMPLES = 60
 # What a reader does that runs code which it was told to run, or gets data which it was not given.
@@ -33,10 +34,32 @@ POOL = {
         "type": "BASIC",
         "max_overlap": 5,
         "min_confidence": 0.9,
-        "answer_weight_skill_id": "1",
+        "answer_weight_skill_id": "7",
         "fields": [{"name": "label"}],
     },
     "auto_close_after_complete_delay_seconds": 1,
+    "filter": {
+        "or": [
+            {"category": "profile", "key": "languages", "operator": "IN", "value": "EN"},
+            {"and": [{"category": "skill", "key": "7", "operator": "GTE", "value": 50}]},
+        ]
+    },
+    "quality_control": {
+        "configs": [
+            {
+                "collector_config": {
+                    "type": "ASSIGNMENT_SUBMIT_TIME",
+                    "parameters": {"fast_submit_threshold_seconds": 9},
+                },
+                "rules": [
+                    {
+                        "conditions": [{"key": "total_submitted_count", "operator": "GTE", "value": 1}],
+                        "action": {"type": "SET_SKILL", "parameters": {"skill_id": "7", "skill_value": 50}},
+                    }
+                ],
+            }
+        ]
+    },
 }
 
 
@@ -64,14 +87,14 @@ def server() -> EmulatorServer:
     return made
 
 
-async def _answers(world: World, *calls: tuple[Any, ...]) -> list[httpx.Response]:
+async def _answers(world: Simulation, *calls: tuple[Any, ...]) -> list[httpx.Response]:
     transport = httpx.ASGITransport(create_app(world), raise_app_exceptions=False)
     headers = {"Authorization": "OAuth x", "Content-Type": "application/json"}
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
         return [await client.request(*call[:2], json=call[2] if call[2:] else None) for call in calls]
 
 
-def answers(world: World, *calls: tuple[Any, ...]) -> list[httpx.Response]:
+def answers(world: Simulation, *calls: tuple[Any, ...]) -> list[httpx.Response]:
     return asyncio.run(_answers(world, *calls))
 
 
@@ -79,6 +102,7 @@ def answers(world: World, *calls: tuple[Any, ...]) -> list[httpx.Response]:
 def original() -> str:
     """Return a snapshot with something of each kind in it."""
     busy = server()
+    busy.load({"skills": [{"id": "7", "name": "Cats", "skill_ttl_hours": 1}]})
     pool_id = busy.add_pool(3, overlap=2, open=True, **POOL, auto_accept_solutions=False)
     busy.load(
         {
@@ -87,6 +111,10 @@ def original() -> str:
             "operations": [{"type": "POOL.CLOSE", "looks": 3}],
             "faults": [{"method": "GET", "path": "/api/v1/pools/{id}", "status": 503, "skip": 9}],
             "projects": [{"trainings": [{"tasks": 2, "open": True}], "pools": [{"tasks": 1}]}],
+            "user_skills": [{"skill_id": "7", "user_id": busy.crowd.user_ids[0], "value": 50}],
+            "user_restrictions": [
+                {"scope": "POOL", "pool_id": pool_id, "user_id": busy.crowd.user_ids[1], "will_expire": "2030-01-02"}
+            ],
             "webhooks": [{"webhook_url": "http://127.0.0.1:9", "event_type": "POOL_CLOSED", "pool_id": pool_id}],
         }
     )
@@ -94,14 +122,21 @@ def original() -> str:
     last = max(busy.world.pools, key=int)
     metric = {"name": "spent_budget", "subject": "POOL", "subject_id": pool_id}
     suites = [{"pool_id": last, "overlap": 2, "tasks": [{"input_values": {"text": "a"}}]}]
+    bonus = {"user_id": busy.crowd.user_ids[0], "amount": 0.5, "without_message": True}
+    message = {"topic": {"EN": "a"}, "text": {"EN": "b"}, "recipients_select_type": "ALL"}
+    with busy.world.up_to_date() as world:
+        attachments.add(world, world.pools[pool_id].assignments[0], "cat.png", "image/png", b"cat")
     calls = [
         ("GET", "/api/v1/requester"),
+        ("POST", "/api/v1/user-bonuses", bonus),
+        ("POST", "/api/v1/user-bonuses?async_mode=true", [bonus]),
+        ("POST", "/api/v1/message-threads/compose", message),
         ("POST", f"/api/v1/pools/{pool_id}/close"),
         ("POST", f"/api/v1/pools/{pool_id}/clone"),
         ("POST", "/api/staging/analytics-2", [metric]),
         ("POST", "/api/v1/task-suites?async_mode=true", suites),
     ]
-    assert {answer.status_code for answer in answers(busy.world, *calls)} == {200, 202}
+    assert {answer.status_code for answer in answers(busy.world, *calls)} == {200, 201, 202}
     assert busy.world.pools[pool_id].assignments
     return json.dumps(busy.snapshot())
 
@@ -168,13 +203,18 @@ def check(data: st.DataObject) -> None:
 
 
 def _check_use(restored: EmulatorServer) -> None:
+    # A changed clock may run, and what is compared would not be of one moment.
+    restored.clock.change(frozen=True)
     world = restored.world
     again = restored.snapshot()
     restored.restore(again)
     assert restored.snapshot() == again
     pools = [f"/assignments?pool_id={pool_id}" for pool_id in world.pools]
+    pools += [f"/attachments?pool_id={pool_id}" for pool_id in world.pools]
+    pools += [f"/attachments/{attachment_id}/download" for attachment_id in world.attachments]
+    people = ["/skills", "/user-skills", "/user-restrictions", "/user-bonuses", "/message-threads"]
     lists = ["/projects", "/pools", "/trainings", "/tasks", "/task-suites", "/operations", "/webhook-subscriptions"]
-    paths = [f"/api/v1{path}" for path in [*lists, *pools]]
+    paths = [f"/api/v1{path}" for path in [*lists, *people, *pools]]
     calls = [("GET", path) for path in ["/", "/_emulator/journal?path=/x", "/_emulator/crowd", *paths]]
     assert [answer.text for answer in answers(world, *calls) if answer.status_code == 500] == []
     restored.clock.advance(24 * 3600)

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from toloka_airflow.emulator.rules import uploads
+from toloka_airflow.emulator.resources import uploads
 
 
 def task(pool_id, /, **changes):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from toloka_airflow.emulator.people.crowd import CrowdSettings
-from toloka_airflow.emulator.rules.webhooks import parcel
+from toloka_airflow.emulator.resources.webhooks import parcel
 from toloka_airflow.emulator.world.entities import Subscription
 
 HANG = 60
@@ -202,7 +202,8 @@ def test_skipped_and_expired(make_api, receiver):
 
 def test_dynamic_overlap(make_api, receiver):
     api = make_api(crowd=CrowdSettings(size=20, accuracy=(1, 1), skip_rate=0, expire_rate=0))
-    config = {"type": "BASIC", "max_overlap": 5, "min_confidence": 0.9, "answer_weight_skill_id": "1"}
+    skill_id = api.post("/skills", {"name": "Weight"})["id"]
+    config = {"type": "BASIC", "max_overlap": 5, "min_confidence": 0.9, "answer_weight_skill_id": skill_id}
     pool_id = api.add_pool(
         dynamic_overlap_config=config | {"fields": [{"name": "result"}]}, auto_close_after_complete_delay_seconds=60
     )

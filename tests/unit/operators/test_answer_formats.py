@@ -59,7 +59,7 @@ def script(
     server.default("GET", "/pools/21", pool())
     spec = {"input_spec": inputs, "output_spec": outputs}
     server.default("GET", "/projects/10", {"id": "10", "status": "ACTIVE", "task_spec": spec})
-    server.answer("GET", "/assignments", json={"items": assignments, "has_more": False})
+    server.default("GET", "/assignments", {"items": assignments, "has_more": False})
 
 
 def assignment(number: int, *answers: dict[str, Any], status: str = "ACCEPTED", **more: Any) -> dict[str, Any]:
@@ -417,7 +417,7 @@ class TestTsv:
             writer = csv.DictWriter(file, names, extrasaction="ignore", delimiter="\t")
             writer.writeheader()
             writer.writerows(rows)
-        found = [row.task["input_values"] for row in task_source(tmp_path / "tasks.tsv").rows(lambda: (inputs, {}))]
+        found = [row.fields["input_values"] for row in task_source(tmp_path / "tasks.tsv").rows(lambda: (inputs, {}))]
         assert found == tasks
 
     def test_compressed(self, server: ScriptedServer, connection: str, tmp_path: Path) -> None:

@@ -78,6 +78,21 @@ class Place:
     def project(self) -> str:
         return self.client.create_project(PROJECT).id
 
+    def skill(self) -> str:
+        return self.client.create_skill({"name": "careful"}).id
+
+    def people(self) -> list[str]:
+        return self.toloka.crowd.user_ids[:4]
+
+    def restricted(self) -> list[str]:
+        """Restrict people as somebody else, and return who they are."""
+        for user_id in self.people():
+            self.client.set_user_restriction({"scope": "ALL_PROJECTS", "user_id": user_id})
+        return self.people()
+
+    def tasks(self, pool_id: str) -> list[str]:
+        return [task.id for task in self.client.list_tasks(pool_id)]
+
     def opening(self) -> str:
         operation = self.client.open_pool(self.pool())
         assert operation is not None
@@ -104,6 +119,22 @@ OF_TEARDOWN = {"closes_at": const(LATER), "grace": const(timedelta(minutes=15)),
 TASKS = [{"input_values": {"text": f"text {number}"}} for number in range(6)]
 CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "CreateProjectOperator": of(config=const(PROJECT)),
+    "UpdateProjectOperator": of(project_id=Place.project, config=const({**PROJECT, "public_name": "Better"})),
+    "CreateSkillOperator": of(name=const("careful")),
+    "SetUserSkillsOperator": of(
+        skill_id=Place.skill, values=lambda place: dict.fromkeys(place.people(), 70), in_flight=const(1)
+    ),
+    "RestrictUsersOperator": of(
+        users=Place.people, scope=const("ALL_PROJECTS"), expires_in=const(timedelta(days=1)), in_flight=const(1)
+    ),
+    "LiftRestrictionsOperator": of(users=Place.restricted, restricted_by=const("anybody"), in_flight=const(1)),
+    "ChangeOverlapOperator": lambda place: {
+        "pool_id": (pool_id := place.answered()),
+        "tasks": place.tasks(pool_id),
+        "overlap": 3,
+        "open_pool": True,
+        "in_flight": 1,
+    },
     "ArchiveProjectOperator": of(project_id=Place.project),
     "CreatePoolOperator": of(config=const(POOL), project_id=Place.project),
     "CreateTrainingOperator": of(config=const(TRAINING), project_id=Place.project),
@@ -112,6 +143,10 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "UpdatePoolOperator": of(pool_id=lambda place: place.pool(open=True), changes=const({"reward_per_assignment": 1})),
     "CreateTasksOperator": of(
         pool_id=Place.pool, tasks=const(TASKS), chunk_size=const(2), ids_path=a_file("ids.jsonl")
+    ),
+    "PayBonusesOperator": of(
+        bonuses=lambda place: [{"user_id": user_id, "amount": "0.5"} for user_id in place.toloka.crowd.user_ids[:3]],
+        max_total=const(5),
     ),
     "OpenPoolOperator": of(pool_id=Place.pool, will_expire=const(LATER)),
     "ClosePoolOperator": of(pool_id=lambda place: place.pool(open=True)),
@@ -124,6 +159,7 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
         decide=const(lambda answer: {"status": "ACCEPTED", "public_comment": "Thank you"}),
     ),
     "GetAssignmentsOperator": of(pool_id=Place.answered, path=a_file("answers.jsonl")),
+    "DownloadAttachmentsOperator": of(pool_id=Place.answered, folder=a_file("files")),
     "AggregateSolutionsOperator": of(pool_id=Place.answered, fields=const(["label"]), path=a_file("labels.jsonl")),
     "CheckWindowOperator": of(
         pool_id=Place.pool,
@@ -137,6 +173,7 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "WindowResultOperator": of(pool_id=Place.answered, **OF_WINDOW),
     "CloseWindowPoolOperator": of(pool_id=lambda place: place.pool(open=True), **OF_TEARDOWN),
     "CloseWindowTrainingOperator": of(training_id=lambda place: place.training(open=True), **OF_TEARDOWN),
+    "TolokaCallOperator": of(method=const("GET"), path=lambda place: f"/pools/{place.pool()}"),
     "OperationSensor": of(operation_id=Place.opening),
     "PoolSensor": of(pool_id=lambda place: place.pool(open=True), until=const(datetime.now(UTC))),
 }
@@ -169,6 +206,8 @@ class Lost(BaseException):
 class Instance(TaskInstance):
     def xcom_pull(self, task_ids: str, key: str = "return_value", **_: Any) -> Any:
         """Return what the tasks of a window left, which their result is put together from."""
+        if key == "already":
+            return self.xcoms.get(key)
         left = {"spent": 0.0, "committed": 0.0, "began_at": f"{START}+00:00", "over_at": LATER.isoformat()}
         return left.get(key, {"stopped_by": "closed", "progress": {"spent": 0.5, "committed": 0.0}})
 
@@ -217,8 +256,10 @@ def run(name: str, folder: Path, connected: Connected, lost_at: int | None) -> t
                 outcome = begin()
         except Lost:
             outcome = begin()
-        if name == "ReviewAssignmentsOperator":
-            del outcome.result["already"]  # by which it says what it found
+        for said in (outcome.result, outcome.xcoms):
+            if isinstance(said, dict):
+                for counted in ("already", "lifted"):  # by which tasks say what they found
+                    said.pop(counted, None)
         outcome.xcoms.pop("began_at", None)  # when that was, to the microsecond
         ended = json.dumps([outcome.result, outcome.xcoms], sort_keys=True)
         return effects(place), ended.replace(toloka.url, "").replace(str(folder), ""), waits

@@ -14,6 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from tests.support import NO_OPERATIONS, ScriptedServer, connect, pool, run_task
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
+from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
+from toloka_airflow.operators.bonuses import PayBonusesOperator
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
     ArchiveTrainingOperator,
@@ -22,13 +24,20 @@ from toloka_airflow.operators.lifecycle import (
     OpenPoolOperator,
     OpenTrainingOperator,
 )
+from toloka_airflow.operators.overlap import ChangeOverlapOperator
+from toloka_airflow.operators.people import (
+    CreateSkillOperator,
+    LiftRestrictionsOperator,
+    RestrictUsersOperator,
+    SetUserSkillsOperator,
+)
 from toloka_airflow.operators.pools import (
     ClonePoolOperator,
     CloneTrainingOperator,
     CreatePoolOperator,
     CreateTrainingOperator,
 )
-from toloka_airflow.operators.projects import ArchiveProjectOperator, CreateProjectOperator
+from toloka_airflow.operators.projects import ArchiveProjectOperator, CreateProjectOperator, UpdateProjectOperator
 from toloka_airflow.operators.tasks import CreateTasksOperator
 from toloka_airflow.operators.updates import UpdatePoolOperator
 from toloka_airflow.sensors import OperationSensor, PoolSensor
@@ -47,11 +56,19 @@ TASKS: dict[str, tuple[Make, dict[str, Any]]] = {
     "create pool": (CreatePoolOperator, {"config": {}, "project_id": "10", "expires_in": 60}),
     "create project": (CreateProjectOperator, {"config": {}}),
     "create tasks": (CreateTasksOperator, {"pool_id": "21", "tasks": [{"input_values": {}}]}),
+    "change overlap": (ChangeOverlapOperator, {"pool_id": "21", "tasks": ["t-1"], "overlap": 3}),
+    "create skill": (CreateSkillOperator, {"name": "careful"}),
+    "lift restrictions": (LiftRestrictionsOperator, {}),
+    "restrict users": (RestrictUsersOperator, {"users": ["u-1"], "scope": "ALL_PROJECTS"}),
+    "set skills": (SetUserSkillsOperator, {"skill_id": "7", "values": {"u-1": 50}}),
+    "update project": (UpdateProjectOperator, {"project_id": "10", "config": {}}),
     "create training": (CreateTrainingOperator, {"config": {}, "project_id": "10"}),
+    "download attachments": (DownloadAttachmentsOperator, {"pool_id": "21", "folder": "/tmp/files"}),
     "get assignments": (GetAssignmentsOperator, {"pool_id": "21", "path": "/tmp/answers.jsonl"}),
     "open pool": (OpenPoolOperator, {"pool_id": "21"}),
     "open training": (OpenTrainingOperator, {"training_id": "7"}),
     "operation sensor": (OperationSensor, {"operation_id": "op-1", "soft_fail": True}),
+    "pay bonuses": (PayBonusesOperator, {"bonuses": [{"user_id": "a", "amount": 1}], "max_total": 1}),
     "pool sensor": (PoolSensor, {"pool_id": "21", "soft_fail": True}),
     "deferred sensor": (PoolSensor, {"pool_id": "21", "deferrable": True, "never_fail": True}),
     "review": (ReviewAssignmentsOperator, {"pool_id": "21", "decisions": {}}),
@@ -71,6 +88,9 @@ MISTAKES = [
         ("create pool", "project_id", ["None", "1/2"]),
         ("create project", "config", ["nothing.json"]),
         ("create tasks", "tasks", ["tasks.xml", None]),
+        ("download attachments", "folder", ["", None, "None", 5]),
+        ("download attachments", "manifest", ["", "files.xlsx", "hdfs:///files.csv", "/tmp/files.json"]),
+        ("download attachments", "status", ["PERFECT", "SKIPPED", 5, []]),
         ("get assignments", "path", ["", "/tmp", "answers.csv"]),
         ("get assignments", "since", ["yesterday", "2030-01-01T00:00:00"]),
         ("get assignments", "status", ["PERFECT", 5]),
@@ -82,6 +102,15 @@ MISTAKES = [
         ("pool sensor", "max_spend", ["much", "NaN"]),
         ("deferred sensor", "until", ["soon"]),
         ("review", "decisions", [{"a-1": "ACCEPTED"}, [{}], "nothing.jsonl", {"a/1": {}}]),
+        ("change overlap", "overlap", ["many", -1, 40_000]),
+        ("change overlap", "tasks", [None, "nothing.jsonl", [{}]]),
+        ("create skill", "config", ["nothing.yaml"]),
+        ("lift restrictions", "users", ["nothing.csv", [None]]),
+        ("restrict users", "scope", ["SYSTEM", None]),
+        ("restrict users", "users", [None, ["u/1"]]),
+        ("restrict users", "will_expire", ["soon", "2001-01-01T00:00:00Z"]),
+        ("set skills", "values", [None, {"u-1": 101}, [{"user_id": "u-1"}]]),
+        ("update project", "config", [None, "nothing.json", {"id": "11"}]),
         ("update pool", "changes", [{"id": "22"}, "nothing.yaml"]),
     ]
     for value in values

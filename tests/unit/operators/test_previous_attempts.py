@@ -53,8 +53,8 @@ def attempt(server: ScriptedServer, noun: str, store: StateStore) -> Attempt:
     server.default("GET", "/operations", NO_OPERATIONS)
     server.default("POST", f"/{noun}s/21/open", operation("SUCCESS"))
 
-    def attempt(number: int, *, max_tries: int = RETRIES, **facts: Any) -> Outcome:
-        task: Any = OPERATORS[noun](task_id="open", retries=RETRIES, **{f"{noun}_id": "21"})
+    def attempt(number: int, *, max_tries: int = RETRIES, retries: int = RETRIES, **facts: Any) -> Outcome:
+        task: Any = OPERATORS[noun](task_id="open", retries=retries, **{f"{noun}_id": "21"})
         instance = TaskInstance(task_id="open", try_number=number, max_tries=max_tries)
         return run_task(task, instance, **{"task_state_store": store, **facts})
 
@@ -108,6 +108,20 @@ def test_a_task_that_was_cleared_opens_it_again(server: ScriptedServer, noun: st
     server.default("GET", f"/{noun}s/21", closed("COMPLETED", now()))
     assert attempt(3, max_tries=1 + RETRIES).result is None
     assert len(server.calls("POST")) == 2
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["3.3", "older"])
+def test_retries_that_were_lowered_meanwhile_are_no_clear(
+    server: ScriptedServer, noun: str, attempt: Attempt, is_kept: bool
+) -> None:
+    """``max_tries`` is what it was when the run began, and ``retries`` what the file of the DAG says now."""
+    run = SimpleNamespace(start_date=datetime.now(UTC) - HOUR)
+    facts = {"dag_run": run} if is_kept else {"dag_run": run, "task_state_store": None}
+    server.default("GET", f"/{noun}s/21", closed("MANUAL", now() - 2 * HOUR))
+    attempt(1, **facts)
+    server.default("GET", f"/{noun}s/21", closed("COMPLETED", now()))
+    assert attempt(2, retries=0, **facts).result is None
+    assert len(server.calls("POST")) == 1
 
 
 def test_it_is_not_opened_again_when_the_task_runs_from_the_start_in_the_same_try(

@@ -1,18 +1,21 @@
-"""Archiving a project; creating one is tested with everything else that is created."""
+"""Changing and archiving a project; creating one is tested with everything else that is created."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from tests.support import NO_OPERATIONS, ScriptedServer, operation, pool, run_task
+from tests.support import NO_OPERATIONS, ScriptedServer, connect, operation, pool, run_task
 from tests.worlds import PROJECT, small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
-from toloka_airflow.operators.projects import ArchiveProjectOperator
+from toloka_airflow.operators.projects import ArchiveProjectOperator, CreateProjectOperator, UpdateProjectOperator
 
 both_ways = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 
@@ -88,3 +91,75 @@ class TestAnswers:
         with pytest.raises(ValueError, match="project_id is "):
             archive(value)
         assert server.seen == []
+
+
+class TestUpdating:
+    @pytest.fixture
+    def emulator(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+        with EmulatorServer(seed=1) as emulator:
+            connect(monkeypatch, emulator.url)
+            yield emulator
+
+    @staticmethod
+    def update(project_id: Any, config: Any) -> Any:
+        return run_task(UpdateProjectOperator(task_id="update", project_id=project_id, config=config)).result
+
+    def test_what_differs_is_changed_once(
+        self, emulator: EmulatorServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        client = TolokaClient(ClientSettings("t", base_url=emulator.url))
+        first = {**PROJECT, "private_comment": "first", "max_active_assignments_count": 5}
+        project_id = run_task(CreateProjectOperator(task_id="create", config=first)).result
+        wanted = {**PROJECT, "public_name": "Better questions", "private_comment": "second"}
+        path = tmp_path / "project.json"
+        path.write_text(json.dumps(wanted))
+        assert self.update(project_id, str(path)) == project_id
+        said = "".join(capsys.readouterr().out.splitlines())
+        assert f"Project {project_id} changes in public_name, private_comment" in said
+        assert f"Project {project_id}: config does not have max_active_assignments_count, so Toloka gives it" in said
+        found = client.get_project(project_id).raw
+        assert {key: found[key] for key in wanted} == wanted
+        assert "max_active_assignments_count" not in found
+        assert self.update(project_id, wanted) == self.update(project_id, dict(found)) == project_id
+        assert len(emulator.journal.requests("PUT")) == 1
+        assert "is as wanted already" in "".join(capsys.readouterr().out.splitlines())
+        # By its tag it is found again; without it, another would be created.
+        assert run_task(CreateProjectOperator(task_id="create", config=first)).result == project_id
+
+    def test_metadata_is_replaced_but_for_the_tag(self, emulator: EmulatorServer) -> None:
+        client = TolokaClient(ClientSettings("t", base_url=emulator.url))
+        config = {**PROJECT, "metadata": {"team": ["red"], "old": ["x"]}}
+        project_id = run_task(CreateProjectOperator(task_id="create", config=config)).result
+        tag = client.get_project(project_id).raw["metadata"]["airflow_task"]
+        self.update(project_id, {**PROJECT, "metadata": {"team": ["blue"], "airflow_task": ["forged"]}})
+        assert client.get_project(project_id).raw["metadata"] == {"team": ["blue"], "airflow_task": tag}
+
+    @pytest.mark.parametrize("fault", [{"lost_answer": True}, {"drop": True}, {"status": 503}])
+    def test_lost_answers(self, emulator: EmulatorServer, fault: dict[str, Any]) -> None:
+        client = TolokaClient(ClientSettings("t", base_url=emulator.url))
+        project_id = client.create_project(PROJECT).id
+        emulator.faults.add("PUT", f"/api/v1/projects/{project_id}", **fault)
+        self.update(project_id, {**PROJECT, "public_name": "New"})
+        assert client.get_project(project_id).public_name == "New"
+
+    @pytest.mark.parametrize(
+        ("project_id", "config", "message"),
+        [
+            ("10", {"id": "11"}, "project_id is '10', but config is that of project '11'"),
+            ("None", {}, "project_id is 'None'"),
+            ("10", "nothing.yaml", "config is 'nothing.yaml': there is no such file"),
+            ("10", {"metadata": "x"}, "config: metadata is 'x'"),
+        ],
+    )
+    @pytest.mark.usefixtures("connection")
+    def test_what_cannot_be_used(self, server: ScriptedServer, project_id: str, config: Any, message: str) -> None:
+        server.default("GET", "/projects/10", project())
+        with pytest.raises(AirflowFailException, match=message):
+            self.update(project_id, config)
+        assert server.calls("PUT") == []
+
+    @pytest.mark.usefixtures("connection")
+    def test_an_archived_one_is_left(self, server: ScriptedServer) -> None:
+        server.default("GET", "/projects/10", project("ARCHIVED"))
+        with pytest.raises(AirflowFailException, match="Project 10 is ARCHIVED, so it cannot be changed any more"):
+            self.update("10", PROJECT)

@@ -24,7 +24,7 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.tasks import CreateTasksOperator
-from toloka_airflow.transfer.upload import upload_results
+from toloka_airflow.transfer import result_files
 
 TASKS = "/api/v1/tasks"
 OPERATION = "/api/v1/operations/{id}"
@@ -551,7 +551,7 @@ def test_a_pool_that_was_made_anew_gets_all_tasks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What was written down about the pool before is of no use."""
-    monkeypatch.setattr(upload_results, "PART_BYTES", 1)
+    monkeypatch.setattr(result_files, "PART_BYTES", 1)
     toloka.faults.add("GET", LOG, skip=3, status=403)
     with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
         upload(pool_id, source, in_flight=1)
@@ -569,7 +569,7 @@ def test_refused_tasks_can_be_repaired_wherever_an_attempt_ended(
     repaired: tuple[int, ...],
 ) -> None:
     """What was wrong with them is no longer true of what is there now, though it was written down."""
-    monkeypatch.setattr(upload_results, "PART_BYTES", 1)
+    monkeypatch.setattr(result_files, "PART_BYTES", 1)
     rows = with_invalid(60, 3, 13)
     path = write(tmp_path / "tasks.jsonl", rows)
     toloka.faults.add("GET", LOG, skip=4, status=403)

@@ -151,6 +151,11 @@ def test_an_sftp_server_that_cannot_replace_is_refused_before_anything_is_done(t
     assert (tmp_path / "rows/answers.jsonl").read_bytes() == OLD
 
 
+def test_a_store_without_a_provider_is_refused_before_anything_is_done() -> None:
+    with pytest.raises(ValueError, match=r"^folder is 'gs://bucket/x': .* gs; install the provider of this store"):
+        check_replaceable(ObjectStoragePath("gs://bucket/x"), name="folder")
+
+
 def test_a_folder_of_the_name_is_not_replaced(tmp_path: Path) -> None:
     with sftp_server(tmp_path) as server:
         path = over_sftp(server)

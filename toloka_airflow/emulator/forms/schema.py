@@ -13,21 +13,30 @@ from toloka_airflow.emulator.world.errors import Problems, invalid, problem
 
 @dataclass(frozen=True)
 class Field:
-    """What the API wants of one field; `fields` describes an object, `each` the values of an object or array."""
+    """
+    What the API wants of one field.
+
+    `fields` describes an object, `each` the values of an object or array, and `also` returns what is wrong with a value
+    in which all of this is right, by field path.
+    """
 
     kind: str
     required: bool = False
     minimum: float | None = None
     maximum: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
     choices: tuple[str, ...] = ()
     fields: Mapping[str, Field] | None = None
     each: Field | None = None
     ignored: bool = False
+    also: Callable[[Any, str], Problems] | None = None
 
 
 Form = Mapping[str, Field]
 
 REQUIRED = problem("VALUE_REQUIRED", "Value must be present and not equal to null")
+ABSENT = problem("ENTITY_DOES_NOT_EXIST", "Entity does not exist")
 UNKNOWN = problem("VALUE_NOT_ALLOWED", "Unknown field name")
 
 
@@ -101,12 +110,18 @@ def _value(value: Any, field: Field, path: str, problems: Problems) -> Any:
         return value
     if field.kind == "id":
         return str(value)
-    return _nested(value, field, path, problems)
+    before = len(problems)
+    clean = _nested(value, field, path, problems)
+    if field.also is not None and len(problems) == before:
+        problems.update(field.also(clean, path))
+    return clean
 
 
 def _outside(value: Any, field: Field) -> dict[str, Any] | None:
     if field.choices and value not in field.choices:
         return problem("UNKNOWN_ENUM_VALUE", f"Value must be one of {', '.join(field.choices)}")
+    if field.kind == "string":
+        return _outside_length(len(value), field)
     if field.kind not in ("integer", "number"):
         return None
     if field.minimum is not None and value < field.minimum:
@@ -115,6 +130,16 @@ def _outside(value: Any, field: Field) -> dict[str, Any] | None:
     if field.maximum is not None and value > field.maximum:
         message = f"Value must be less or equal to {field.maximum}"
         return problem("VALUE_GREATER_THAN_MAX", message, [field.maximum])
+    return None
+
+
+def _outside_length(length: int, field: Field) -> dict[str, Any] | None:
+    if field.min_length is not None and length < field.min_length:
+        message = f"Value must have at least {field.min_length} characters"
+        return problem("STRING_LENGTH_LESS_THAN_MIN", message, [field.min_length])
+    if field.max_length is not None and length > field.max_length:
+        message = f"Value must have at most {field.max_length} characters"
+        return problem("STRING_LENGTH_GREATER_THAN_MAX", message, [field.max_length])
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from toloka_airflow.emulator.forms.documents import must
+from toloka_airflow.emulator.forms.fields import must
 from toloka_airflow.emulator.forms.schema import Field, Form, checked, examine
 from toloka_airflow.emulator.world.clock import MAX_ADVANCE_SECONDS
 from toloka_airflow.emulator.world.errors import invalid, problem
@@ -17,6 +17,7 @@ FLAG = Field("boolean")
 NUMBER = Field("number")
 COUNT = Field("integer", minimum=1)
 PAIR = Field("array", each=NUMBER)
+SHARES = Field("object", each=NUMBER)
 OBJECT = Field("object", required=True)
 OBJECTS = Field("array", each=Field("object"))
 
@@ -33,6 +34,15 @@ CROWD: Form = {
     "skip_rate": NUMBER,
     "expire_rate": NUMBER,
     "active_hours": PAIR,
+    "careless_people": NUMBER,
+    "careless_accuracy": PAIR,
+    "fast_people": NUMBER,
+    "fast_seconds_per_task": PAIR,
+    "skipping_people": NUMBER,
+    "skipping_skip_rate": NUMBER,
+    "languages": SHARES,
+    "countries": SHARES,
+    "devices": SHARES,
 }
 BALANCE = Field("number", minimum=0)
 REQUESTER: Form = {"balance": Field("number", required=True, minimum=0)}
@@ -79,7 +89,10 @@ SEED: Form = {
     "truth": Field("array"),
     "operations": OBJECTS,
     "faults": OBJECTS,
+    "skills": OBJECTS,
     "projects": OBJECTS,
+    "user_skills": OBJECTS,
+    "user_restrictions": OBJECTS,
     "webhooks": OBJECTS,
 }
 

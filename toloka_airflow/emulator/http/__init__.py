@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: routes, forms, lists, steering, pages, faults, and the requests that are sent."""
+"""HTTP in, HTTP out: the calls of the API, steering, pages, and faults on request."""

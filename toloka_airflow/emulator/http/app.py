@@ -7,6 +7,7 @@ import json
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -14,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from toloka_airflow.emulator.http.api import HANDLERS, NOT_EMULATED, STAGING_HANDLERS
-from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later
+from toloka_airflow.emulator.calls.handling import Answer, Call, File, Handler, Later
 from toloka_airflow.emulator.http.guard import Guard
 from toloka_airflow.emulator.http.openapi import document
 from toloka_airflow.emulator.http.pages import page_routes
-from toloka_airflow.emulator.http.steering import STEERING
+from toloka_airflow.emulator.http.steering import STEERING, SteeringHandler
+from toloka_airflow.emulator.resources.routes import HANDLERS, STAGING_HANDLERS
 from toloka_airflow.emulator.world.clock import SECOND, format_http_date
 from toloka_airflow.emulator.world.errors import DEFAULT_CODES, Refusal, SilentRefusal, error_body, invalid, problem
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from toloka_airflow.emulator.simulation.simulation import Simulation
     from toloka_airflow.emulator.world.entities import Json
     from toloka_airflow.emulator.world.faults import Fault
     from toloka_airflow.emulator.world.world import World
@@ -40,18 +42,19 @@ POLLED = f"{API}/operations/{{id}}"
 # json.dumps would make an encoder for each answer.
 ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 AUTH_SCHEMES = ("oauth", "apikey")
-REFUSED = [(method, path) for path, methods in NOT_EMULATED.items() for method in methods]
-API_ROUTES = (*((method, API + path) for method, path in HANDLERS), *STAGING_HANDLERS, *REFUSED)
-"""Method and path of all that the API has, whether the emulator models it or not."""
+API_ROUTES = (*((method, API + path) for method, path in HANDLERS), *STAGING_HANDLERS)
+"""Method and path of all that the API has."""
 
 
-def create_app(world: World, guard: Guard | None = None) -> Starlette:
+def create_app(world: Simulation, guard: Guard | None = None) -> Starlette:
     """Return the ASGI application over a world; without a guard, for programs on this machine."""
     modelled = {(method, API + path): _counted(method, path, handler) for (method, path), handler in HANDLERS.items()}
     modelled |= STAGING_HANDLERS
-    steering = {(method, STEERING_PREFIX + path): handler for (method, path), handler in STEERING.items()}
+    steering: dict[tuple[str, str], SteeringHandler] = {
+        (method, STEERING_PREFIX + path): handler for (method, path), handler in STEERING.items()
+    }
     steering["GET", f"{STEERING_PREFIX}/openapi.json"] = _get_document
-    api = [_route(ApiEndpoint, world, path, methods) for path, methods in _by_path(_with_refused(modelled))]
+    api = [_route(ApiEndpoint, world, path, methods) for path, methods in _by_path(modelled)]
     steer = [_route(SteeringEndpoint, world, path, methods) for path, methods in _by_path(steering)]
     rest = [_route(ApiEndpoint, world, "/api/{rest:path}", {}), _route(Endpoint, world, "/{rest:path}", {})]
     return Starlette(
@@ -61,15 +64,8 @@ def create_app(world: World, guard: Guard | None = None) -> Starlette:
     )
 
 
-async def _crashed(world: World, request: Request, exc: Exception) -> Response:
+async def _crashed(world: Simulation, request: Request, exc: Exception) -> Response:
     return _json(500, error_body(world.ids.request(), "INTERNAL_ERROR", f"Error in the emulator: {exc!r}"))
-
-
-def _with_refused(modelled: Mapping[tuple[str, str], Handler]) -> dict[tuple[str, str], Handler]:
-    refused: dict[tuple[str, str], Handler] = {
-        (method, path): partial(_refuse, route=f"{method} {path}") for method, path in REFUSED
-    }
-    return {**modelled, **refused}
 
 
 def _counted(method: str, path: str, handler: Handler) -> Handler:
@@ -82,30 +78,26 @@ def _counted(method: str, path: str, handler: Handler) -> Handler:
     return serve
 
 
-def _refuse(world: World, call: Call, *, route: str) -> Answer:
-    raise Refusal("NOT_EMULATED", f"The emulator does not model {route}")
-
-
 def _get_document(world: World, call: Call) -> Answer:
     return Answer(200, document())
 
 
-def _by_path(handlers: Mapping[tuple[str, str], Handler]) -> list[tuple[str, dict[str, Handler]]]:
-    by_path: dict[str, dict[str, Handler]] = {}
+def _by_path(handlers: Mapping[tuple[str, str], SteeringHandler]) -> list[tuple[str, dict[str, SteeringHandler]]]:
+    by_path: dict[str, dict[str, SteeringHandler]] = {}
     for (method, path), handler in handlers.items():
         by_path.setdefault(path, {})[method] = handler
     # What clients ask for most is found first; else a fixed word wins over an id in the same place.
     return sorted(by_path.items(), key=lambda item: (item[0] != POLLED, item[0].replace("{", "\x7f")))
 
 
-def _route(endpoint: type[Endpoint], world: World, path: str, methods: dict[str, Handler]) -> Route:
+def _route(endpoint: type[Endpoint], world: Simulation, path: str, methods: dict[str, SteeringHandler]) -> Route:
     return Route(path, endpoint(world, methods))
 
 
 class Guarded:
     """Refuse requests that the guard objects to, before anything is done."""
 
-    def __init__(self, app: ASGIApp, world: World, guard: Guard) -> None:
+    def __init__(self, app: ASGIApp, world: Simulation, guard: Guard) -> None:
         self.app = app
         self.world = world
         self.guard = guard
@@ -138,7 +130,7 @@ class TrailingSlash:
 class Endpoint:
     """One path of the server; `methods` has the handler of each method, and none at all is an unknown path."""
 
-    def __init__(self, world: World, methods: Mapping[str, Handler]) -> None:
+    def __init__(self, world: Simulation, methods: Mapping[str, SteeringHandler]) -> None:
         self.world = world
         self.methods = methods
 
@@ -292,11 +284,21 @@ def _finite(text: str) -> float:
 
 
 def _response(answer: Answer) -> Response:
+    if isinstance(answer.body, File):
+        return _file(answer.status, answer.body)
     return Response(status_code=answer.status) if answer.body is None else _json(answer.status, answer.body)
 
 
 def _json(status: int, body: Any) -> Response:
     return Response(ENCODE(body).encode(), status, media_type="application/json")
+
+
+def _file(status: int, file: File) -> Response:
+    response = Response(file.content, status, {"Content-Type": file.media_type})
+    # Half a surrogate pair has no bytes.
+    name = quote(file.name, safe="", errors="replace")
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    return response
 
 
 def _faulty(fault: Fault, request_id: str) -> Response:

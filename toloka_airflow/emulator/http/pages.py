@@ -1,4 +1,4 @@
-"""Pages for people: where links to a pool lead."""
+"""Pages for people: where links to a pool, a project and a skill lead."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from toloka_airflow.emulator.rules.pools import summary
+from toloka_airflow.emulator.resources.pools.pools import summary
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from toloka_airflow.emulator.world.entities import Pool
+    from toloka_airflow.emulator.world.people import Skill, UserSkill
     from toloka_airflow.emulator.world.world import World
 
 FRAME = Template("""<!doctype html>
@@ -54,12 +55,29 @@ def page_routes(world: World) -> list[Route]:
         with world.up_to_date():
             found = world.pools.get(request.path_params["pool_id"])
             if found is None or found.body["project_id"] != request.path_params["project_id"]:
-                return _html(_frame("Not found", "<h1>There is no such pool</h1>"), 404)
+                return _absent("pool")
             return _html(_pool(found))
+
+    async def of_project(request: Request) -> Response:
+        with world.up_to_date():
+            found = world.projects.get(request.path_params["project_id"])
+            if found is None:
+                return _absent("project")
+            pools = [pool for pool in world.pools.values() if pool.body["project_id"] == found.id]
+            return _html(_overview(pools, str(found.body["public_name"])))
+
+    async def skill(request: Request) -> Response:
+        with world.up_to_date():
+            found = world.skills.get(request.path_params["skill_id"])
+            if found is None:
+                return _absent("skill")
+            return _html(_skill(found, [had for had in world.user_skills.values() if had.skill_id == found.id]))
 
     project = "/requester/project/{project_id}"
     return [
         Route("/", overview),
+        Route(project, of_project),
+        Route("/requester/quality/skill/{skill_id}", skill),
         Route(f"{project}/pool/{{pool_id}}", pool),
         Route(f"{project}/training/{{pool_id}}", pool),
     ]
@@ -70,11 +88,15 @@ def _html(page: str, status: int = 200) -> Response:
     return HTMLResponse(page.encode(errors="replace"), status)
 
 
+def _absent(noun: str) -> Response:
+    return _html(_frame("Not found", f"<h1>There is no such {noun}</h1>"), 404)
+
+
 def _frame(title: str, body: str) -> str:
     return FRAME.substitute(title=escape(title), body=body)
 
 
-def _overview(pools: list[Pool]) -> str:
+def _overview(pools: list[Pool], title: str = "Toloka emulator") -> str:
     rows = "".join(
         f'<tr><td><a href="{_address(pool)}">{escape(_name(pool))}</a></td><td>{pool.kind.lower()}</td>'
         f"<td>{_status(pool)}</td><td>{pool.completion:.0%}</td></tr>"
@@ -82,7 +104,15 @@ def _overview(pools: list[Pool]) -> str:
     )
     head = "<thead><tr><th>Pool</th><th>Kind</th><th>Status</th><th>Done</th></tr></thead>"
     body = f"<table>{head}<tbody>{rows}</tbody></table>" if rows else "<p>There are no pools yet.</p>"
-    return _frame("Toloka emulator", f"<h1>Toloka emulator</h1>{body}")
+    return _frame(title, f"<h1>{escape(title)}</h1>{body}")
+
+
+def _skill(skill: Skill, people: list[UserSkill]) -> str:
+    rows = "".join(f"<tr><td>{escape(had.user_id)}</td><td>{had.value}</td></tr>" for had in people)
+    head = "<thead><tr><th>Person</th><th>Value</th></tr></thead>"
+    body = f"<table>{head}<tbody>{rows}</tbody></table>" if rows else "<p>Nobody has it yet.</p>"
+    title = str(skill.body["name"])
+    return _frame(title, f'<h1>{escape(title)}</h1><p class="where">Skill {escape(skill.id)}</p>{body}')
 
 
 def _pool(pool: Pool) -> str:

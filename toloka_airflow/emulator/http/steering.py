@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from toloka_airflow.emulator.calls.handling import Answer, Call, Later
 from toloka_airflow.emulator.forms import settings
 from toloka_airflow.emulator.forms.schema import UNKNOWN, checked
-from toloka_airflow.emulator.http.calls import Answer, Call, Handler, Later
-from toloka_airflow.emulator.rules import pools
-from toloka_airflow.emulator.world import seed, snapshot
+from toloka_airflow.emulator.resources.pools import pools
+from toloka_airflow.emulator.simulation import seed, snapshot
 from toloka_airflow.emulator.world.errors import Refusal, invalid, problem
 from toloka_airflow.emulator.world.ids import DIGITS
 from toloka_airflow.emulator.world.paths import pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from toloka_airflow.emulator.simulation.simulation import Simulation
     from toloka_airflow.emulator.world.journal import Entry, Journal
-    from toloka_airflow.emulator.world.world import World
 
 Result = TypeVar("Result")
+SteeringHandler = Callable[["Simulation", Call], "Answer | Later"]
 
 FILTERS = ("kind", "event", "method", "path")
 SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?")
@@ -36,11 +38,11 @@ def _attempt(action: Callable[..., Result], *args: Any, **values: Any) -> Result
         raise Refusal("VALIDATION_ERROR", str(exc)) from exc
 
 
-def _get_clock(world: World, call: Call) -> Answer:
+def _get_clock(world: Simulation, call: Call) -> Answer:
     return Answer(200, world.clock.view())
 
 
-def _patch_clock(world: World, call: Call) -> Answer:
+def _patch_clock(world: Simulation, call: Call) -> Answer:
     change = checked(call.body, settings.CLOCK)
     seconds = change.pop("advance", 0)
     _attempt(world.clock.change, **change)
@@ -49,44 +51,49 @@ def _patch_clock(world: World, call: Call) -> Answer:
         return _get_clock(world, call)
 
 
-def _put_truth(world: World, call: Call) -> Answer:
+def _put_truth(world: Simulation, call: Call) -> Answer:
     rules = settings.rules(call.body)
     world.crowd.truth.tell(rules)
     return Answer(200, {"rules": len(rules)})
 
 
-def _get_crowd(world: World, call: Call) -> Answer:
+def _get_crowd(world: Simulation, call: Call) -> Answer:
     return Answer(200, asdict(world.crowd.settings))
 
 
-def _patch_crowd(world: World, call: Call) -> Answer:
+def _get_people(world: Simulation, call: Call) -> Answer:
+    with world.up_to_date():
+        return Answer(200, {"items": world.crowd.people()})
+
+
+def _patch_crowd(world: Simulation, call: Call) -> Answer:
     _attempt(world.crowd.change, **settings.crowd(call.body))
     return _get_crowd(world, call)
 
 
-def _patch_requester(world: World, call: Call) -> Answer:
+def _patch_requester(world: Simulation, call: Call) -> Answer:
     world.set_balance(checked(call.body, settings.REQUESTER)["balance"])
     return Answer(200, {"balance": float(world.account.balance), "reserved": float(world.account.reserved)})
 
 
-def _put_tokens(world: World, call: Call) -> Answer:
+def _put_tokens(world: Simulation, call: Call) -> Answer:
     tokens = settings.tokens(call.body)
     world.accept_only(tokens)
     return Answer(200, {"accepted": len(tokens) or "any"})
 
 
-def _put_operations(world: World, call: Call) -> Answer:
+def _put_operations(world: Simulation, call: Call) -> Answer:
     progression, scope = _attempt(settings.progression, call.body)
     world.progressions.set(progression, **scope)
     return Answer(204)
 
 
-def _post_fault(world: World, call: Call) -> Answer:
+def _post_fault(world: Simulation, call: Call) -> Answer:
     _attempt(world.faults.add, **checked(call.body, settings.FAULT))
     return Answer(201, {"faults": len(world.faults)})
 
 
-def _delete_faults(world: World, call: Call) -> Answer:
+def _delete_faults(world: Simulation, call: Call) -> Answer:
     world.faults.clear()
     return Answer(204)
 
@@ -114,7 +121,7 @@ class _News:
         return Answer(200, {"items": self._items, "last": self._last})
 
 
-def _get_journal(world: World, call: Call) -> Later:
+def _get_journal(world: Simulation, call: Call) -> Later:
     after, wait = call.query.get("after", "0"), call.query.get("wait", "0")
     problems = {name: UNKNOWN for name in call.query if name not in (*FILTERS, "after", "wait")}
     if not DIGITS.fullmatch(after):
@@ -129,40 +136,41 @@ def _get_journal(world: World, call: Call) -> Later:
     return Later(news.found, float(wait), news.answer)
 
 
-def _settle(world: World, call: Call) -> Later:
+def _settle(world: Simulation, call: Call) -> Later:
     timeout = checked(call.body or {}, settings.SETTLE).get("timeout", SETTLE_TIMEOUT)
     courier = world.courier
     return Later(lambda: courier.is_idle, timeout, lambda: Answer(200, {"settled": courier.is_idle}))
 
 
-def _seed(world: World, call: Call) -> Answer:
+def _seed(world: Simulation, call: Call) -> Answer:
     return Answer(201, seed.load(world, call.body))
 
 
-def _get_snapshot(world: World, call: Call) -> Answer:
+def _get_snapshot(world: Simulation, call: Call) -> Answer:
     return Answer(200, snapshot.take(world))
 
 
-def _put_snapshot(world: World, call: Call) -> Answer:
+def _put_snapshot(world: Simulation, call: Call) -> Answer:
     _attempt(snapshot.restore, world, call.body)
     return Answer(204)
 
 
-def _get_pool(world: World, call: Call) -> Answer:
+def _get_pool(world: Simulation, call: Call) -> Answer:
     return Answer(200, pools.summary(pools.find(world, call.id)))
 
 
-def _reset(world: World, call: Call) -> Answer:
+def _reset(world: Simulation, call: Call) -> Answer:
     world.reset()
     return Answer(204)
 
 
-STEERING: dict[tuple[str, str], Handler] = {
+STEERING: dict[tuple[str, str], SteeringHandler] = {
     ("GET", "/clock"): _get_clock,
     ("PATCH", "/clock"): _patch_clock,
     ("PUT", "/truth"): _put_truth,
     ("GET", "/crowd"): _get_crowd,
     ("PATCH", "/crowd"): _patch_crowd,
+    ("GET", "/people"): _get_people,
     ("PATCH", "/requester"): _patch_requester,
     ("PUT", "/tokens"): _put_tokens,
     ("PUT", "/operations"): _put_operations,

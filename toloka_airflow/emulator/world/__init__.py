@@ -1,1 +1,1 @@
-"""What there is and what time it is: state, virtual time, ids, journal, snapshots; no HTTP."""
+"""What there is and what time it is: state, virtual time, ids, journal, quotas; no HTTP."""

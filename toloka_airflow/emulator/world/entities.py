@@ -14,7 +14,6 @@ from toloka_airflow.emulator.world.supply import Supply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from toloka_airflow.emulator.rules.trainings import Lesson
     from toloka_airflow.emulator.world.items import Assignment, Item, Suite, Task
 
 Json = dict[str, Any]
@@ -125,6 +124,21 @@ class Operation:
         return shown
 
 
+@dataclass(slots=True)
+class Lesson:
+    """What one person did in a training: answers to tasks of known solution count, right or wrong."""
+
+    suites: int = 0
+    tasks: int = 0
+    known: int = 0
+    right: int = 0
+
+    @property
+    def skill(self) -> float:
+        """Return the percentage of right answers."""
+        return 100 * self.right / self.known if self.known else 100.0
+
+
 @dataclass(slots=True, eq=False)
 class Pool:
     """A pool or a training; `body` is what the client sent."""
@@ -155,8 +169,25 @@ class Pool:
     # Not a set: the order of one differs from run to run.
     people: dict[str, None] = field(default_factory=dict)
     lessons: dict[str, Lesson] = field(default_factory=dict)
+    # Who has answered, lost access since, and was acted on for it by a rule of quality control.
+    revoked: dict[str, None] = field(default_factory=dict)
+    # The assignments of each person; made from all of them.
+    histories: dict[str, list[Assignment]] = field(default_factory=dict, init=False)
+    # What quality control counts over long histories, by collector; made from all assignments, too.
+    books: dict[Any, Any] = field(default_factory=dict, init=False)
     spent: Decimal = Decimal(0)
     completes_at: int | None = None
+
+    def add(self, assignment: Assignment) -> None:
+        """Keep what a person took."""
+        self.assignments.append(assignment)
+        self.histories.setdefault(assignment.user_id, []).append(assignment)
+
+    def find_histories(self) -> None:
+        """Find again by person what is kept in one list."""
+        self.histories, self.books = {}, {}
+        for assignment in self.assignments:
+            self.histories.setdefault(assignment.user_id, []).append(assignment)
 
     @property
     def kind(self) -> str:

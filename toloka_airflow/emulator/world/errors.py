@@ -14,6 +14,7 @@ CODES: dict[str, tuple[int, str]] = {
     "ASSIGNMENTS_COUNT_CONFLICT": (409, "More people have it already than the overlap asked for"),
     "CONFLICT_STATE": (409, "Conflict state"),
     "EMPTY_POOL": (409, "Pool contains no tasks. Operation is not allowed"),
+    "ENTITY_CONFLICT": (409, "Conflicts with another item of the request"),
     "INAPPROPRIATE_STATUS": (
         409,
         "This or related resource is in inappropriate status, operation is not allowed",
@@ -24,6 +25,7 @@ CODES: dict[str, tuple[int, str]] = {
     "OPERATION_ALREADY_EXISTS": (409, "Operation with this id already exists"),
     "POOL_IS_TRAINING": (409, "This pool is a training, use /trainings"),
     "POOL_LOCKED_BY_ANOTHER_OPERATION": (409, "Pool is locked by another operation"),
+    "SYSTEM_SCOPE_MODIFICATION": (409, "Restrictions of scope SYSTEM cannot be changed"),
     "THERE_IS_REJECTED_ASSIGNMENT": (
         409,
         "An answer was rejected less than nine days ago, the pool cannot be archived yet",
@@ -34,7 +36,6 @@ CODES: dict[str, tuple[int, str]] = {
     "UNSUPPORTED_MEDIA_TYPE": (415, "The body must be sent as application/json"),
     "TOO_MANY_REQUESTS": (429, "Too many requests"),
     "INTERNAL_ERROR": (500, "Internal Error"),
-    "NOT_EMULATED": (501, "The emulator does not model this call"),
     "REMOTE_SERVICE_UNAVAILABLE": (503, "Service is temporary unavailable"),
 }
 
@@ -69,6 +70,14 @@ class Refusal(Exception):  # noqa: N818  an answer, not a failure of the emulato
 
 class SilentRefusal(Refusal):
     """A refusal without a body: the API documents one, for PATCH of an archived pool."""
+
+
+class BareRefusal(Refusal):
+    """A refusal whose body is the payload alone: the API documents one, for equal bonuses in one request."""
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """Return what is wrong, by field."""
+        return self.payload or {}
 
 
 def error_body(request_id: str, code: str, message: str, payload: dict[str, Any] | None = None) -> dict[str, Any]:

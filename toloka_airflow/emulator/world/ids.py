@@ -61,6 +61,11 @@ class Ids:
         """Return an id of 32 hex digits, as people have them."""
         return f"{self._random.getrandbits(128):032x}"
 
+    def message(self, now: int) -> str:
+        """Return the id of a message thread; they sort in the order of creation."""
+        self._count += 1
+        return f"{now // SECOND:08x}{self._mark:06x}{self._count:010x}"
+
     def in_pool(self, pool_id: str, now: int) -> str:
         """Return the id of something in a pool; they sort in the order of creation."""
         self._count += 1

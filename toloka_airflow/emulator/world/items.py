@@ -145,6 +145,7 @@ class Assignment:
     status: AssignmentStatus = AssignmentStatus.ACTIVE
     solutions: list[Json] | None = None
     public_comment: str | None = None
+    bonus_ids: list[str] = field(default_factory=list)
     submitted: int | None = None
     accepted: int | None = None
     rejected: int | None = None
@@ -179,6 +180,8 @@ class Assignment:
             shown["solutions"] = [{"output_values": values} for values in self.solutions]
         if self.public_comment is not None:
             shown["public_comment"] = self.public_comment
+        if self.bonus_ids:
+            shown["bonus_ids"] = self.bonus_ids
         return shown | format_dates(
             created=self.created,
             submitted=self.submitted,

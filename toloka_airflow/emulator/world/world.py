@@ -1,4 +1,4 @@
-"""The simulated Toloka: its state, and the loop that brings it up to the clock."""
+"""What Toloka would know, and the loop that brings it up to the clock."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from toloka_airflow.emulator.courier import Courier
-from toloka_airflow.emulator.people.crowd import Crowd, CrowdSettings
-from toloka_airflow.emulator.rules import webhooks
-from toloka_airflow.emulator.rules.quotas import Counters
-from toloka_airflow.emulator.world import seed as seed_data
 from toloka_airflow.emulator.world.account import Account
 from toloka_airflow.emulator.world.clock import Clock
 from toloka_airflow.emulator.world.faults import Faults
@@ -23,10 +19,21 @@ from toloka_airflow.emulator.world.ids import Ids, id_key
 from toloka_airflow.emulator.world.journal import Journal
 from toloka_airflow.emulator.world.news import Signal
 from toloka_airflow.emulator.world.progression import Progressions
+from toloka_airflow.emulator.world.quotas import Counters
 
 if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json, Operation, Pool, Project, Subscription
     from toloka_airflow.emulator.world.items import Assignment, Suite, Task
+    from toloka_airflow.emulator.world.people import (
+        Attachment,
+        MessageThread,
+        Profile,
+        Scope,
+        Skill,
+        UserBonus,
+        UserRestriction,
+        UserSkill,
+    )
 
 Action = Callable[..., None]
 
@@ -36,7 +43,8 @@ class World:
     Hold everything that Toloka would know, as of the moment `now`.
 
     Rules live in one module per noun, as functions over the world. They plan future work with `at`; whoever
-    looks at the world does so inside `up_to_date()`, which first lets everything happen that is due.
+    looks at the world does so inside `up_to_date()`, which first lets everything happen that is due. Nothing happens
+    in it by itself: the people in it, and who sends what it has for others, are the simulation's.
     """
 
     def __init__(
@@ -44,10 +52,8 @@ class World:
         *,
         seed: int = 0,
         clock: Clock | None = None,
-        crowd: CrowdSettings | None = None,
         balance: Decimal | float = 1000,
         quotas: bool = True,
-        data: Json | None = None,
         routes: Collection[tuple[str, str]] = (),
     ) -> None:
         self.lock = threading.RLock()
@@ -55,19 +61,12 @@ class World:
         self.faults = Faults(seed, routes)
         self.news = Signal()
         self.journal = Journal(self.news)
-        self.courier = Courier(self.news)
+        self.courier = Courier(self.news.fire)
         self.seed = seed
-        self._crowd_settings = crowd or CrowdSettings()
         self._balance = Decimal(str(balance))
         self._quotas = quotas
-        self._data = data
         self._alarm: int | None = None
         self._build()
-        self._begin()
-
-    def _begin(self) -> None:
-        if self._data is not None:
-            seed_data.load(self, self._data)
 
     def _build(self) -> None:
         self.now = self.clock.now()
@@ -85,15 +84,34 @@ class World:
         # In the order that lists have: the ids of operations do not grow with time.
         self.operations_by_id: list[Operation] = []
         self.subscriptions: dict[str, Subscription] = {}
+        self.people: dict[str, Profile] = {}
+        self.skills: dict[str, Skill] = {}
+        self.user_skills: dict[str, UserSkill] = {}
+        self.user_restrictions: dict[str, UserRestriction] = {}
+        self.user_bonuses: dict[str, UserBonus] = {}
+        self.attachments: dict[str, Attachment] = {}
+        self.message_threads: dict[str, MessageThread] = {}
+        self._find_people()
         self._plans: list[tuple[int, int, partial[None]]] = []
         self._turns = 0
-        self.crowd = Crowd(self, self._crowd_settings)
-        self._connect()
-
-    def _connect(self) -> None:
         self._listeners: defaultdict[str, list[Action]] = defaultdict(list)
-        self.crowd.listen()
-        webhooks.listen(self)
+
+    def _find_people(self) -> None:
+        """Find again by person and place what is kept by id."""
+        self.user_skill_of = {(had.user_id, had.skill_id): had for had in self.user_skills.values()}
+        self.restrictions_of: dict[str, dict[tuple[Scope, str | None], UserRestriction]] = {}
+        for restriction in self.user_restrictions.values():
+            self.restrictions_of.setdefault(restriction.user_id, {})[restriction.place] = restriction
+        # By the id of the pool, and by the one of the assignment.
+        self.attachments_of: defaultdict[str, list[Attachment]] = defaultdict(list)
+        for attachment in self.attachments.values():
+            self.keep_attachment(attachment)
+
+    def keep_attachment(self, attachment: Attachment) -> None:
+        """Keep a file so that it is found by its id, its pool and its assignment."""
+        self.attachments[attachment.id] = attachment
+        for place in (attachment.pool_id, attachment.assignment_id):
+            self.attachments_of[place].append(attachment)
 
     def reset(self) -> None:
         """Begin anew with the same seed, data and settings; the clock, too."""
@@ -102,18 +120,20 @@ class World:
             self.faults.clear()
             self.journal.clear()
             self._build()
-            self._begin()
 
     def sort(self) -> None:
-        """Put projects and pools in the order of their ids, as lists show them."""
+        """Put projects, pools and skills in the order of their ids, as lists show them."""
         self.projects = dict(sorted(self.projects.items(), key=lambda item: int(item[0])))
         self.pools = dict(sorted(self.pools.items(), key=lambda item: int(item[0])))
+        self.skills = dict(sorted(self.skills.items(), key=lambda item: int(item[0])))
 
     def resume(self) -> None:
         """Go on from another state, which was put into the attributes."""
         heapq.heapify(self._plans)
         self.operations_by_id = sorted(self.operations.values(), key=lambda operation: id_key(operation.id))
-        self._connect()
+        self._find_people()
+        for pool in self.pools.values():
+            pool.find_histories()
 
     def set_balance(self, balance: Decimal | float) -> None:
         """Set the money on the requester's account."""
@@ -131,12 +151,11 @@ class World:
         return {"id": self.requester_id, "myself": True}
 
     @contextmanager
-    def up_to_date(self) -> Iterator[World]:
+    def up_to_date(self) -> Iterator[Self]:
         """Hold the world still, at the clock's now."""
         with self.lock:
             self._catch_up()
             yield self
-            webhooks.send_waiting(self)
             self._set_alarm()
 
     def at(self, moment: int, action: Action, **arguments: Any) -> None:

@@ -27,15 +27,10 @@ def distance(first: str | None, last: str | None) -> int:
     return max(0, int(other[2], 16) - int(one[2], 16))
 
 
-def divide(after: str, last: str, count: int) -> list[str]:
-    """
-    Return ids in between two that divide what is between them into as many equal stretches.
-
-    Fewer, if they are not that far from each other.
-    """
-    prefix, start, length = after[:-24], int(after[-24:], 16), distance(after, last)
-    numbers = {start + length * index // count for index in range(1, count)}
-    return [f"{prefix}{number:024x}" for number in sorted(numbers - {start})]
+def divide(after: str, last: str, length: int) -> list[str]:
+    """Return ids in between two, which divide what is between them into stretches of a length, the last one shorter."""
+    start = int(after[-24:], 16)
+    return [behind(after, number - start) for number in range(start + length, start + distance(after, last), length)]
 
 
 def behind(name: str, length: int) -> str:

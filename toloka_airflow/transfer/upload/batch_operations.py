@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,6 +21,7 @@ from toloka_airflow.api.client import read_steps
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation, OperationStatus
 from toloka_airflow.api.transport import parse_json
+from toloka_airflow.transfer.invalid_fields import InvalidField, read_invalid_fields
 from toloka_airflow.transfer.upload.batches import MARK, Batch, BatchKey, PreviousUpload, own_fields
 
 if TYPE_CHECKING:
@@ -39,15 +40,6 @@ class ChangedError(TolokaError):
     def __init__(self, batch: Batch, problem: str) -> None:
         super().__init__(problem)
         self.batch = batch
-
-
-class InvalidField(NamedTuple):
-    """Something that the API found wrong with a task."""
-
-    number: int
-    field: str
-    code: str | None
-    message: str
 
 
 @dataclass(frozen=True)
@@ -171,7 +163,7 @@ class Uploader:
                 created.append((number, _task_id(operation, step)))
             else:
                 invalid_count += 1
-                invalid += _invalid(number, step.get("output"))
+                invalid += read_invalid_fields(number, step.get("output"))
         if operation.status == OperationStatus.FAIL and (created or not invalid):
             raise TolokaOperationError(operation, steps)
         skips = self.options.get("skip_invalid_items")
@@ -288,16 +280,6 @@ def _task_id(operation: Operation, step: Mapping[str, Any]) -> str:
     if not isinstance(output, dict) or not output.get("task_id"):
         raise TolokaError(f"The log of operation {operation.id} has a created task without an id")
     return str(output["task_id"])
-
-
-def _invalid(number: int, output: Any) -> Iterator[InvalidField]:
-    """Iterate over the fields in the output of a step: a map of fields, or an error with that map as its payload."""
-    output = output if isinstance(output, dict) else {}
-    fields = output.get("payload", output)
-    if not fields or not isinstance(fields, dict) or not all(isinstance(problem, dict) for problem in fields.values()):
-        fields = {"": output}
-    for name, problem in fields.items():
-        yield InvalidField(number, name, problem.get("code"), str(problem.get("message") or ""))
 
 
 def _created_nothing(client: TolokaClient, operation: Operation) -> bool:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from toloka_airflow.transfer.upload.values import (
+from toloka_airflow.transfer.values import (
     BadValuesError,
     Reader,
     read_overlap,
@@ -91,7 +91,7 @@ class Columns:
         close = [*with_prefix, *difflib.get_close_matches(visible, known, 1)]
         return f" (did you mean {known[close[0]]}?)" if close else ""
 
-    def task(self, cells: Iterable[Any]) -> dict[str, Any] | None:
+    def row(self, cells: Iterable[Any]) -> dict[str, Any] | None:
         """
         Return the task of a row; nothing if the row is empty.
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError, InvalidField
+from toloka_airflow.transfer.result_files import ensure_distinct, result_file
+from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError
 
 if TYPE_CHECKING:
+    from toloka_airflow.transfer.invalid_fields import InvalidField
     from toloka_airflow.transfer.upload.batches import Batch
 
-LOCAL = ("file", "local", "")
-PART_BYTES = 1024 * 1024
 KEPT = 100
 """Refused fields to remember for the error message."""
 
@@ -70,8 +67,8 @@ class UploadResults:
         beside = ids_path or source
         ids_path = ids_path or (source and f"{source}.{name}.ids.jsonl")
         invalid_path = invalid_path or (beside and f"{beside}.{name}.invalid.jsonl")
-        _ensure_distinct({"tasks": source, "ids_path": ids_path, "invalid_path": invalid_path})
-        ids, invalid = _file("ids_path", ids_path, key), _file("invalid_path", invalid_path, key)
+        ensure_distinct({"tasks": source, "ids_path": ids_path, "invalid_path": invalid_path})
+        ids, invalid = result_file("ids_path", ids_path, key), result_file("invalid_path", invalid_path, key)
         if _End(invalid.cursor).key > _End(ids.cursor).key:
             # It is about tasks whose ids are not written down: they are fetched again, and may be repaired by now.
             invalid.discard()
@@ -138,51 +135,6 @@ class _End:
         if batch.key == self.key and f"{batch.checksum:08x}" != self._checksum:
             raise ChangedError(batch, "these tasks, or some before them, were others when their ids were written down")
         return batch.key <= self.key
-
-
-class _NoFile:
-    """A file that nobody wants."""
-
-    cursor: str | None = None
-    counts: Mapping[str, int] = {}
-
-    def append(self, lines: Iterable[bytes], *, cursor: str, counts: Mapping[str, int]) -> None:
-        pass
-
-    def finish(self) -> dict[str, int]:
-        return {}
-
-
-def _ensure_distinct(paths: Mapping[str, str | None]) -> None:
-    names: dict[str, str] = {}
-    for name, path in paths.items():
-        other = names.setdefault(_full(str(path)), name) if path else name
-        if other != name:
-            raise ValueError(f"{name} is {str(path)!r}, as {other} is; name another file")
-
-
-def _full(path: str) -> str:
-    path = path.removeprefix("file://")
-    return path if "://" in path else os.path.realpath(path)
-
-
-def _file(name: str, path: str | None, key: str) -> Any:
-    if not path:
-        return _NoFile()
-    target = storage_path(name, path)
-    if target.protocol in LOCAL:
-        _check_writable(name, target.path)
-    try:
-        return RowFile(target, key=key, part_bytes=PART_BYTES)
-    except ValueError as exc:
-        raise ValueError(f"{name}: {exc}") from exc
-
-
-def _check_writable(name: str, path: str) -> None:
-    """Make sure of what else would come out when all is uploaded; object stores do not say it before."""
-    folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"{name} is {path!r}, and {folder} cannot be written to; name another file as {name}")
 
 
 def _id_line(created: tuple[int, str]) -> bytes:

@@ -40,7 +40,7 @@ from toloka_airflow.transfer.upload.batches import (
     split_into_batches,
 )
 from toloka_airflow.transfer.upload.sent_batches import SentBatches
-from toloka_airflow.transfer.upload.task_files import FileSource, SourceError, TaskSource, task_source
+from toloka_airflow.transfer.upload.task_files import SourceError, TaskSource, task_source
 from toloka_airflow.transfer.upload.upload_results import UploadResults
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.transfer.upload.values import Specs
+    from toloka_airflow.transfer.values import Specs
 
 SHOWN_INVALID = 5
 OWN_POLL_INTERVAL = 0.25
@@ -94,7 +94,7 @@ def open_upload(
         results = UploadResults.open(
             options.ids_path,
             options.invalid_path,
-            source=source.name if isinstance(source, FileSource) else None,
+            source=source.name if source.is_file else None,
             name=identity.key,
             # With the pool: if that was made anew, what was written about the old one is of no use.
             key=identity.uuid("results", pool_id)[:8],

@@ -120,14 +120,14 @@ def test_every_answer_once_and_in_order(
     assert [file.name for file in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
-@pytest.mark.parametrize(("page_size", "more"), [(1000, 0), (320, 0), (300, 1)])
+@pytest.mark.parametrize(("page_size", "pages"), [(1000, 1), (320, 1), (300, 2)])
 def test_a_pool_of_few_pages_takes_few_requests(
-    toloka: EmulatorServer, pool_id: str, tmp_path: Path, page_size: int, more: int
+    toloka: EmulatorServer, pool_id: str, tmp_path: Path, page_size: int, pages: int
 ) -> None:
-    """One for each page; only where there is a second one, another to find out how far the ids go."""
+    """One for each page, and beside the first, unless that is quicker, another to find out how far the ids go."""
     before = len(requests(toloka))
     download(toloka, pool_id, tmp_path / "rows.jsonl", page_size=page_size, in_flight=8)
-    assert len(requests(toloka)) - before == 1 + 2 * more
+    assert pages <= len(requests(toloka)) - before <= pages + 1
 
 
 def test_work_is_shared(toloka: EmulatorServer, pool_id: str, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.api.settings import ClientSettings
-from toloka_airflow.transfer.upload.batch_operations import ChangedError, InvalidField, PreviousUploads, Uploader
+from toloka_airflow.transfer.invalid_fields import InvalidField
+from toloka_airflow.transfer.upload.batch_operations import ChangedError, PreviousUploads, Uploader
 from toloka_airflow.transfer.upload.batches import Batch, BatchKey, PreviousUpload, encode_task, split_into_batches
 
 A, B = {"text": "a"}, {"text": "b"}

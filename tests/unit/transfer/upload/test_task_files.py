@@ -29,7 +29,7 @@ GOOD = b'{"input_values": {"image": "a"}}\n'
 
 
 def read(path: Any) -> list[tuple[int, dict[str, Any]]]:
-    return [(row.number, row.task) for row in task_source(path).rows(lambda: (INPUT, OUTPUT))]
+    return [(row.number, row.fields) for row in task_source(path).rows(lambda: (INPUT, OUTPUT))]
 
 
 def write(path: Path, content: bytes | str) -> str:
@@ -283,7 +283,7 @@ def test_a_line_of_100_megabytes_is_refused_without_reading_it(tmp_path: Path) -
         "import resource, sys; from toloka_airflow.transfer.upload.task_files import *\n"
         "spec, before = {'image': {'type': 'url'}}, 0\n"
         "for path in sys.argv[1:]:\n"
-        "    source = task_source(path); source._path.fs\n"
+        "    source = task_source(path); source._source._path.fs\n"
         "    before = before or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "    try: list(source.rows(lambda: (spec, {})))\n"
         "    except SourceError as exc: print(exc)\n"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from toloka_airflow.transfer.upload import upload_results
-from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError, InvalidField
+from toloka_airflow.transfer import result_files
+from toloka_airflow.transfer.invalid_fields import InvalidField
+from toloka_airflow.transfer.upload.batch_operations import BatchResult, ChangedError
 from toloka_airflow.transfer.upload.batches import Batch
 from toloka_airflow.transfer.upload.upload_results import UploadResults
 
@@ -36,7 +37,7 @@ def test_a_report_that_lacks_what_was_refused_is_completed(tmp_path: Path) -> No
     where: dict[str, Any] = {"source": None, "name": "n", "key": "k", "stops_at_invalid": False}
     ids, report = tmp_path / "ids.jsonl", tmp_path / "report.jsonl"
     batch = Batch((0, 0, 0))
-    result = BatchResult([(1, "t" * upload_results.PART_BYTES)], [InvalidField(2, "input_values.more", None, "")], 1)
+    result = BatchResult([(1, "t" * result_files.PART_BYTES)], [InvalidField(2, "input_values.more", None, "")], 1)
     UploadResults.open(str(ids), str(report), **where).add(batch, result)
     results = UploadResults.open(str(ids), str(report), **where)
     assert results.counts == {"created": 1, "invalid": 1}
