@@ -63,6 +63,8 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
     operator_extra_links = (TolokaLink(),)
     trigger_type: ClassVar[Callable[..., BaseTrigger]]
     subject_type: ClassVar[type[Operation] | type[Pool]]
+    subject_id: ClassVar[str]
+    """The argument with the id of what is waited for."""
     defer_after = 0.0
     """Seconds to wait in the worker before the task is deferred."""
 
@@ -155,6 +157,17 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
             raise task_error(exc, AirflowSensorTimeout) from exc
         except TolokaError as exc:
             raise task_error(exc, AirflowFailException) from exc
+        wanted = getattr(self, self.subject_id)
+        # A template may render as nothing by now, if the task before was cleared meanwhile.
+        if wanted not in (None, "None", "") and subject.id != str(wanted):
+            # SQLite gives the id of a trigger that is gone to the next one, which then gets the end of the other wait.
+            self.log.warning(
+                "The task was resumed with the end of a wait for %s; it waits for %s %s anew",
+                subject.id,
+                self.subject_id,
+                wanted,
+            )
+            return self.execute(context)
         # Most ends need no further request: neither to read the connection, nor to import what sends requests.
         return self._end(context, self._connected, subject, end.kind, end.opened_at)
 
@@ -256,6 +269,7 @@ class OperationSensor(WaitSensor[Operation]):
     template_fields: Sequence[str] = ("operation_id", "toloka_conn_id")
     trigger_type = OperationTrigger
     subject_type = Operation
+    subject_id = "operation_id"
 
     def __init__(
         self, *, operation_id: str | None, defer_after: float | timedelta | None = None, **kwargs: Any
@@ -342,6 +356,7 @@ class PoolSensor(WaitSensor[Pool]):
     template_fields: Sequence[str] = ("pool_id", "until", "max_spend", "spent_before", "training_id", "toloka_conn_id")
     trigger_type = PoolTrigger
     subject_type = Pool
+    subject_id = "pool_id"
     close_limits = IN_WORKER
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qs
@@ -198,6 +199,17 @@ def test_an_event_of_nobody_is_no_success(event: Any, soft_fail: bool) -> None:
     sensor = wait("deferred", soft_fail=soft_fail)
     with pytest.raises(AirflowSkipException if soft_fail else AirflowFailException):
         sensor.resume_execution("execute_complete", {"event": event}, {})
+
+
+@pytest.mark.parametrize("arguments", [{"pool_id": "21"}, {"operation_id": "op-1"}], ids=["pool", "operation"])
+def test_the_end_of_another_wait_is_none(server: ScriptedServer, arguments: dict[str, str]) -> None:
+    """Airflow may deliver it: SQLite uses the id of a trigger again."""
+    server.default("GET", "/pools/21", pool("OPEN", None))
+    server.default("GET", "/operations/op-1", operation("RUNNING"))
+    subject = pool("CLOSED", "COMPLETED", id="22") if "pool_id" in arguments else operation("SUCCESS", id="op-2")
+    event = WaitEvent("finished", time.time() + 60, subject=subject).payload()
+    with pytest.raises(TaskDeferred):
+        wait("deferred", **arguments).resume_execution("execute_complete", {"event": event}, {"ti": TaskInstance()})
 
 
 @every_mode
