@@ -265,13 +265,11 @@ def run_task(
             instance.first_reschedule = instance.first_reschedule or datetime.now(UTC)
             time.sleep(max(0.0, (put_off.reschedule_date - datetime.now(UTC)).total_seconds()))
         except TaskDeferred as deferred:
-            if deferred.kwargs:
-                raise AssertionError("dag.test() does not pass the arguments of a deferral on") from deferred
             path, arguments = deferred.trigger.serialize()
             stored = json.loads(json.dumps(arguments))
             triggers.append((path, stored))
             event = triggerer(fire(path, stored))
-            kwargs = {"event": event}
+            kwargs = {**json.loads(json.dumps(deferred.kwargs or {})), "event": event}
             method = deferred.method_name
             step = lambda m=method, k=kwargs: task.resume_execution(m, k, context)  # noqa: E731
 

@@ -31,7 +31,15 @@ from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger
 from toloka_airflow.triggers.close_on_kill import IN_WORKER, CloseOnKill, NewerAttempt, close_in_worker
-from toloka_airflow.triggers.events import FINISHED, SPENT, TIME_IS_UP, TIMED_OUT, WaitEvent
+from toloka_airflow.triggers.events import (
+    FINISHED,
+    SPENT,
+    TIME_IS_UP,
+    TIMED_OUT,
+    Awaited,
+    WaitEvent,
+    without_awaited,
+)
 from toloka_airflow.triggers.progress import had_answers, in_words, measure
 from toloka_airflow.triggers.waiting import safety_timeout
 from toloka_airflow.triggers.waits import OperationWait, PoolTracker, PoolWait, SubjectT, poll_timeout
@@ -63,8 +71,6 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
     operator_extra_links = (TolokaLink(),)
     trigger_type: ClassVar[Callable[..., BaseTrigger]]
     subject_type: ClassVar[type[Operation] | type[Pool]]
-    subject_id: ClassVar[str]
-    """The argument with the id of what is waited for."""
     defer_after = 0.0
     """Seconds to wait in the worker before the task is deferred."""
 
@@ -130,15 +136,21 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
             self._last_status = subject.status.value
         if self.deferrable and not self._is_brief():
             # Raised from here, so that soft_fail and never_fail handle this first poll like any other.
+            wait = self._for_trigger(subject)
             self.defer(
-                trigger=self.trigger_type(**self._for_trigger(subject).arguments()),
+                trigger=self.trigger_type(**wait.arguments()),
                 method_name="execute_complete",
+                kwargs=Awaited(wait.subject_id, wait.deadline).kwargs(),
                 timeout=safety_timeout(min(self.timeout, self._time_left() or self.timeout)),
             )
         return False
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the triggerer, or instead of it: if no triggerer polled when the time was up, poll here."""
+        next_kwargs, awaited = without_awaited(next_kwargs)
+        if awaited is not None:
+            self.log.warning("Resumed with the end of another wait; waiting on for %s", awaited.subject_id)
+            next_method, next_kwargs = "execute", {}
         if next_method == TRIGGER_FAILED and self._until() is not None and not self._time_left():
             self.log.warning("The time is up, and no triggerer said so: %s", (next_kwargs or {}).get("error"))
             next_method, next_kwargs = "execute", {}
@@ -157,17 +169,6 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
             raise task_error(exc, AirflowSensorTimeout) from exc
         except TolokaError as exc:
             raise task_error(exc, AirflowFailException) from exc
-        wanted = getattr(self, self.subject_id)
-        # A template may render as nothing by now, if the task before was cleared meanwhile.
-        if wanted not in (None, "None", "") and subject.id != str(wanted):
-            # SQLite gives the id of a trigger that is gone to the next one, which then gets the end of the other wait.
-            self.log.warning(
-                "The task was resumed with the end of a wait for %s; it waits for %s %s anew",
-                subject.id,
-                self.subject_id,
-                wanted,
-            )
-            return self.execute(context)
         # Most ends need no further request: neither to read the connection, nor to import what sends requests.
         return self._end(context, self._connected, subject, end.kind, end.opened_at)
 
@@ -269,7 +270,6 @@ class OperationSensor(WaitSensor[Operation]):
     template_fields: Sequence[str] = ("operation_id", "toloka_conn_id")
     trigger_type = OperationTrigger
     subject_type = Operation
-    subject_id = "operation_id"
 
     def __init__(
         self, *, operation_id: str | None, defer_after: float | timedelta | None = None, **kwargs: Any
@@ -356,7 +356,6 @@ class PoolSensor(WaitSensor[Pool]):
     template_fields: Sequence[str] = ("pool_id", "until", "max_spend", "spent_before", "training_id", "toloka_conn_id")
     trigger_type = PoolTrigger
     subject_type = Pool
-    subject_id = "pool_id"
     close_limits = IN_WORKER
 
     def __init__(

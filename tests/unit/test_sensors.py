@@ -206,10 +206,19 @@ def test_the_end_of_another_wait_is_none(server: ScriptedServer, arguments: dict
     """Airflow may deliver it: SQLite uses the id of a trigger again."""
     server.default("GET", "/pools/21", pool("OPEN", None))
     server.default("GET", "/operations/op-1", operation("RUNNING"))
+    context: Any = {"ti": TaskInstance()}
+    with pytest.raises(TaskDeferred) as first:
+        wait("deferred", **arguments).execute(context)
     subject = pool("CLOSED", "COMPLETED", id="22") if "pool_id" in arguments else operation("SUCCESS", id="op-2")
-    event = WaitEvent("finished", time.time() + 60, subject=subject).payload()
-    with pytest.raises(TaskDeferred):
-        wait("deferred", **arguments).resume_execution("execute_complete", {"event": event}, {"ti": TaskInstance()})
+    for event in (
+        WaitEvent("finished", time.time(), subject=subject),
+        WaitEvent("timed_out", time.time(), message="pool 22 was not done in time", subject_id="22"),
+    ):
+        with pytest.raises(TaskDeferred) as again:
+            wait("deferred", **arguments).resume_execution(
+                "execute_complete", {**(first.value.kwargs or {}), "event": event.payload()}, context
+            )
+        assert again.value.trigger.serialize()[1].keys() == first.value.trigger.serialize()[1].keys()
 
 
 @every_mode

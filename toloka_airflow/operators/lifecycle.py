@@ -68,8 +68,6 @@ class LifecycleOperator(WaitingOperator):
     operator_extra_links: Collection[BaseOperatorLink] = (TolokaLink(),)
     id_name: ClassVar[str]
     operation_type: ClassVar[str]
-    must_be_done: ClassVar[bool] = False
-    """Whether Airflow is to try again even after an answer that should not change, such as 401 or 404."""
 
     def __init__(self, *, wait_for_completion: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)

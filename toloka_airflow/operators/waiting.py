@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
@@ -14,13 +14,15 @@ from toloka_airflow._internal.arguments import parse_seconds
 from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
 from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation
-from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.triggers import OperationTrigger
-from toloka_airflow.triggers.events import TIMED_OUT, WaitEvent
+from toloka_airflow.triggers.events import FINISHED, TIMED_OUT, Awaited, WaitEvent, without_awaited
 from toloka_airflow.triggers.waiting import safety_timeout
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.pool_actions import Blocked
 
@@ -38,6 +40,9 @@ class WaitingOperator(LineageMixin, BaseOperator):
     :param timeout: Seconds, or a timedelta, to wait in all.
     """
 
+    must_be_done: ClassVar[bool] = False
+    """Whether Airflow is to try again even after an answer that should not change, such as 401 or 404."""
+
     def __init__(
         self,
         *,
@@ -54,6 +59,18 @@ class WaitingOperator(LineageMixin, BaseOperator):
         self.defer_after = parse_defer_after(defer_after)
         self.poll_interval = parse_seconds("poll_interval", poll_interval)
         self.timeout = parse_seconds("timeout", timeout)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the triggerer, with the end of the own wait."""
+        next_kwargs, awaited = without_awaited(next_kwargs)
+        if awaited is not None:
+            self.log.warning("Resumed with the end of another wait; waiting on for operation %s", awaited.subject_id)
+            with task_errors(must_be_done=self.must_be_done):
+                client = TolokaHook(self.toloka_conn_id).get_conn()
+                operation = client.get_operation(awaited.subject_id)
+                operation = self._wait(client, operation, awaited.deadline, getattr(self, next_method))
+            next_kwargs = {"event": WaitEvent(FINISHED, awaited.deadline, subject=operation.raw).payload()}
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def _wait(
         self, client: TolokaClient, operation: Operation, deadline: float, resume: Callable[..., Any]
@@ -84,6 +101,7 @@ class WaitingOperator(LineageMixin, BaseOperator):
                 deadline=deadline,
             ),
             method_name=resume.__name__,
+            kwargs=Awaited(operation.id, deadline).kwargs(),
             timeout=safety_timeout(left),
         )
 

@@ -30,6 +30,7 @@ class WaitEvent:
     :param message: Why there is no subject, for the other two.
     :param version: Of this vocabulary; 0 is that of events without a version.
     :param opened_at: When the opening of the pool began that the wait was about, if that is known.
+    :param subject_id: The id of the operation or pool; older versions give it with the subject only.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class WaitEvent:
     message: str = ""
     version: int = VERSION
     opened_at: str | None = None
+    subject_id: str = ""
 
     def payload(self) -> dict[str, Any]:
         """Return the event as JSON values."""
@@ -61,3 +63,38 @@ class WaitEvent:
         if event.kind in KINDS_WITH_SUBJECT and not isinstance(event.subject, dict):
             raise TolokaError(f"The task was resumed with an event that names no operation or pool: {payload!r}")
         return event
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """
+    Which wait a task is deferred for: Airflow may resume it with the event of another one.
+
+    Airflow hands an event to whatever task has the id of the trigger by then. SQLite gives the id of a trigger that is
+    gone to the next one, so a late event reaches a task that waits for something else.
+
+    :param subject_id: The id of the operation or pool.
+    :param deadline: Unix time at which to give up.
+    """
+
+    subject_id: str
+    deadline: float
+
+    def kwargs(self) -> dict[str, Any]:
+        """Return what to defer with, besides the trigger and the method."""
+        return {"awaited": asdict(self)}
+
+
+def without_awaited(next_kwargs: dict[str, Any] | None) -> tuple[dict[str, Any], Awaited | None]:
+    """
+    Return what the method of a resumed task gets, and what is still waited for if the event is of another wait.
+
+    ``dag.test()`` and older versions of this package pass no `Awaited` on; then every event is taken for the right one.
+    """
+    kwargs = dict(next_kwargs or {})
+    stored, event = kwargs.pop("awaited", None), kwargs.get("event")
+    if stored is None or not isinstance(event, dict):
+        return kwargs, None
+    awaited = Awaited(stored["subject_id"], stored["deadline"])
+    subject_id = event.get("subject_id") or (event.get("subject") or {}).get("id")
+    return kwargs, None if subject_id in (None, awaited.subject_id) else awaited

@@ -71,7 +71,7 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             subject = await fetch()
         except (AirflowNotFoundException, PermissionError, TimeoutError, TolokaError, ValueError) as exc:
             if self._is_final(exc):
-                return WaitEvent(REFUSED, self.wait.deadline, message=str(exc))
+                return self._ended(REFUSED, message=str(exc))
             self._last_known = f"the last poll failed: {str(exc) or repr(exc)}"
             self.log.warning("Could not poll %s, trying again: %s", self.wait.name, str(exc) or repr(exc))
         else:
@@ -80,7 +80,7 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             if subject is not None:
                 if kind := self.tracker.decide(subject, requested_at):
                     facts, opened_at = self.wait.facts(subject), self.tracker.opened_at
-                    return WaitEvent(kind, self.wait.deadline, subject=facts, opened_at=opened_at)
+                    return self._ended(kind, subject=facts, opened_at=opened_at)
                 # The task has logged the first one; once more for ten thousand waits at once would take long.
                 if self._last_known not in (None, subject.status.value):
                     self.log.info("Waiting for %s: it is %s", self.wait.name, subject.status.value)
@@ -88,7 +88,10 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         if time.time() < self.wait.deadline:
             return None
         message = f"{self.wait.name} was not done in time; last known: {self._last_known or 'nothing'}"
-        return WaitEvent(TIMED_OUT, self.wait.deadline, message=message)
+        return self._ended(TIMED_OUT, message=message)
+
+    def _ended(self, kind: str, **more: Any) -> WaitEvent:
+        return WaitEvent(kind, self.wait.deadline, subject_id=self.wait.subject_id, **more)
 
     def _pause(self) -> float:
         """Return the seconds until the next poll: earlier at the deadline, and when the wait may end by its time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import threading
@@ -21,6 +22,7 @@ from toloka_airflow.operators.lifecycle import (
     OpenPoolOperator,
     OpenTrainingOperator,
 )
+from toloka_airflow.triggers.events import WaitEvent
 
 OPERATORS = [
     (OpenPoolOperator, "pool", "open"),
@@ -466,6 +468,38 @@ def test_bad_numbers_are_refused_when_the_dag_is_read(argument: str, value: Any)
 def test_an_event_of_nobody_is_no_success(event: Any, method: str) -> None:
     with pytest.raises(AirflowFailException, match="resumed with an event"):
         getattr(make(OpenPoolOperator), method)({}, event)
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["runs on", "done by then"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        WaitEvent("finished", 0.0, subject=operation("SUCCESS", id="op-2")),
+        WaitEvent("finished", 0.0, subject=operation("FAIL", id="op-2"), subject_id="op-2"),
+        WaitEvent("timed_out", 0.0, message="operation op-2 was not done in time", subject_id="op-2"),
+    ],
+    ids=["success", "failure", "timeout"],
+)
+def test_the_end_of_another_wait_is_none(
+    server: ScriptedServer, capsys: pytest.CaptureFixture[str], event: WaitEvent, is_done: bool
+) -> None:
+    """Airflow may deliver it: SQLite gives the id of a trigger that is gone to the next one."""
+    server.answer("POST", "/pools/21/open", 202, operation("PENDING"))
+    if not is_done:
+        server.answer("GET", "/operations/op-1", json=operation("RUNNING"))
+    server.default("GET", "/operations/op-1", operation("SUCCESS"))
+    others = [event.payload()]
+
+    def triggerer(wait: Any) -> Any:
+        if not others:
+            return asyncio.run(wait)
+        wait.close()
+        return others.pop()
+
+    outcome = run_task(make(OpenPoolOperator, deferrable=True), triggerer=triggerer)
+    assert outcome.result == "op-1"
+    assert len(outcome.triggers) == (1 if is_done else 2)
+    assert "Resumed with the end of another wait" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("operator", "noun", "verb"), [each for each in OPERATORS if each[2] != "close"])

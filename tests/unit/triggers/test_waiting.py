@@ -50,6 +50,7 @@ def test_waits_until_the_operation_ends(server: ScriptedServer, virtual: Virtual
         "deadline": began + 20,
         "version": 1,
         "opened_at": None,
+        "subject_id": "op-1",
     }
     assert len(server.seen) == polls + 1
 
