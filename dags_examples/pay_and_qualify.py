@@ -23,9 +23,10 @@ from toloka_airflow.operators.assignments import GetAssignmentsOperator
 from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
 from toloka_airflow.operators.bonuses import PayBonusesOperator
 from toloka_airflow.operators.lifecycle import ClosePoolOperator, OpenPoolOperator
-from toloka_airflow.operators.people import CreateSkillOperator, RestrictUsersOperator, SetUserSkillsOperator
 from toloka_airflow.operators.pools import CreatePoolOperator
 from toloka_airflow.operators.projects import CreateProjectOperator
+from toloka_airflow.operators.restrictions import RestrictUsersOperator
+from toloka_airflow.operators.skills import CreateSkillOperator, SetUserSkillsOperator
 from toloka_airflow.operators.tasks import CreateTasksOperator
 from toloka_airflow.sensors import PoolSensor
 

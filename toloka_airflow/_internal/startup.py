@@ -90,9 +90,10 @@ def _import_for_tasks() -> None:
     import toloka_airflow.operators.bonuses
     import toloka_airflow.operators.calls
     import toloka_airflow.operators.overlap
-    import toloka_airflow.operators.people
     import toloka_airflow.operators.pools
     import toloka_airflow.operators.projects
+    import toloka_airflow.operators.restrictions
+    import toloka_airflow.operators.skills
     import toloka_airflow.operators.tasks
     import toloka_airflow.operators.updates
     import toloka_airflow.windows  # noqa: F401

@@ -29,7 +29,7 @@ def accuracy_by_person(
     An answer is right if it has all values of one of the known solutions of its task; 3 and 3.0 are equal. Tasks
     without known solutions do not count. Each answer counts, also if a person has answered a task twice.
 
-    `toloka_airflow.operators.people.SetUserSkillsOperator` and ``RestrictUsersOperator`` take the rows, or their file.
+    `toloka_airflow.operators.skills.SetUserSkillsOperator` and ``RestrictUsersOperator`` take the rows, or their file.
     The file of answers is read as a stream; memory is some 200 bytes for each person.
 
     :param answers: The path of a file that ``GetAssignmentsOperator`` wrote, or another file of such rows; or a list of

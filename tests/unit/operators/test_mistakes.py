@@ -25,12 +25,6 @@ from toloka_airflow.operators.lifecycle import (
     OpenTrainingOperator,
 )
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
-from toloka_airflow.operators.people import (
-    CreateSkillOperator,
-    LiftRestrictionsOperator,
-    RestrictUsersOperator,
-    SetUserSkillsOperator,
-)
 from toloka_airflow.operators.pools import (
     ClonePoolOperator,
     CloneTrainingOperator,
@@ -38,6 +32,8 @@ from toloka_airflow.operators.pools import (
     CreateTrainingOperator,
 )
 from toloka_airflow.operators.projects import ArchiveProjectOperator, CreateProjectOperator, UpdateProjectOperator
+from toloka_airflow.operators.restrictions import LiftRestrictionsOperator, RestrictUsersOperator
+from toloka_airflow.operators.skills import CreateSkillOperator, SetUserSkillsOperator
 from toloka_airflow.operators.tasks import CreateTasksOperator
 from toloka_airflow.operators.updates import UpdatePoolOperator
 from toloka_airflow.sensors import OperationSensor, PoolSensor

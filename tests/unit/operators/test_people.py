@@ -18,12 +18,8 @@ from tests.worlds import small_pool
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
-from toloka_airflow.operators.people import (
-    CreateSkillOperator,
-    LiftRestrictionsOperator,
-    RestrictUsersOperator,
-    SetUserSkillsOperator,
-)
+from toloka_airflow.operators.restrictions import LiftRestrictionsOperator, RestrictUsersOperator
+from toloka_airflow.operators.skills import CreateSkillOperator, SetUserSkillsOperator
 
 LATER = datetime(2040, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
