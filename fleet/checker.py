@@ -8,7 +8,7 @@ wrong however the run ended; what is missing only makes a run wrong that Airflow
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from toloka_airflow.api.settings import ClientSettings
 
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Pool, Project, Training
+    from toloka_airflow.api.models.people import UserBonus
 
 TIMEOUT = 300.0
 Answers = Counter[tuple[str, str]]
@@ -38,6 +39,7 @@ class Run:
     :param tasks: How many it was to upload, each to be answered `overlap` times.
     :param folder: Where its files are.
     :param is_whole: Whether its pool was open until all was answered; what a window closes may come in later.
+    :param bonus_label: The label of the answers that get a bonus; ``None`` if none does.
     """
 
     name: str
@@ -46,17 +48,19 @@ class Run:
     folder: Path
     overlap: int = 2
     is_whole: bool = True
+    bonus_label: str | None = None
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is at Toloka, and how often each thing was opened and closed, by event and id."""
+    """What there is at Toloka; how often each thing was opened and closed, by event and id; bonuses by assignment."""
 
     client: TolokaClient
     projects: Sequence[Project]
     pools: Sequence[Pool]
     trainings: Sequence[Training]
     events: Counter[tuple[str, str]]
+    bonuses: Mapping[str, Sequence[UserBonus]]
 
     @classmethod
     def read(cls, url: str, token: str) -> Self:
@@ -64,7 +68,10 @@ class Inventory:
         client = TolokaClient(ClientSettings(token, base_url=url))
         lists = list(client.list_projects()), list(client.list_pools()), list(client.list_trainings())
         events = Counter((event["event"], str(event.get("pool_id"))) for event in journal(url, kind="event"))
-        return cls(client, *lists, events)
+        bonuses = defaultdict(list)
+        for bonus in client.list_user_bonuses():
+            bonuses[str(bonus.raw.get("assignment_id"))].append(bonus)
+        return cls(client, *lists, events, bonuses)
 
 
 def journal(url: str, after: int = 0, **filters: str) -> list[dict[str, Any]]:
@@ -107,6 +114,9 @@ def doubled(run: Run, toloka: Inventory) -> Iterator[str]:
         texts = Counter(json.dumps(task.input_values, sort_keys=True) for task in toloka.client.list_tasks(pool.id))
         if count := sum(each > 1 for each in texts.values()):
             yield f"{count} tasks of pool {pool.id} were uploaded more than once"
+        # A bonus has a tag in its comment that no other has.
+        if count := _twice(Counter(bonus.raw["private_comment"] for bonus in _bonuses(pool, toloka))):
+            yield f"{count} bonuses for answers of pool {pool.id} were paid more than once"
     for name, count in (("answers.jsonl", _twice(answers_file(run))), ("labels.jsonl", _twice(labels_file(run)))):
         if count:
             yield f"{count} rows of {name} are there more than once"
@@ -140,6 +150,12 @@ def missing(run: Run, toloka: Inventory) -> Iterator[str]:
         paid = [answer for answer in answers if answer.status == AssignmentStatus.ACCEPTED]
         accepted.update((answer.id, task.id) for answer in paid for task in answer.tasks)
     yield from _missing_in_files(run, accepted)
+    if run.bonus_label is not None:
+        wanted = bonuses_wanted(run)
+        paid_for = Counter(str(bonus.raw["assignment_id"]) for pool in pools for bonus in _bonuses(pool, toloka))
+        if wanted != paid_for:
+            lacking, others = (wanted - paid_for).total(), (paid_for - wanted).total()
+            yield f"{lacking} bonuses are not paid, and {others} others are"
 
 
 def _missing_in_files(run: Run, accepted: Answers) -> Iterator[str]:
@@ -159,6 +175,12 @@ def answers_file(run: Run) -> Answers:
     return Answers((row["assignment_id"], row["task_id"]) for row in _rows(run.folder / "answers.jsonl"))
 
 
+def bonuses_wanted(run: Run) -> Counter[str]:
+    """Return how many bonuses there should be for each assignment, by the file of answers."""
+    rows = _rows(run.folder / "answers.jsonl")
+    return Counter(row["assignment_id"] for row in rows if row["output_values"]["label"] == run.bonus_label)
+
+
 def labels_file(run: Run) -> Counter[str]:
     """Return the tasks in the file of labels."""
     return Counter(row["task_id"] for row in _rows(run.folder / "labels.jsonl"))
@@ -168,6 +190,11 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     if file.exists():
         with file.open() as lines:
             yield from map(json.loads, lines)
+
+
+def _bonuses(pool: Pool, toloka: Inventory) -> Iterator[UserBonus]:
+    for answer in toloka.client.list_assignments(pool_id=pool.id):
+        yield from toloka.bonuses.get(answer.id, ())
 
 
 def _twice(counts: Counter[Any]) -> int:

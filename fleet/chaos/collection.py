@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet import checker
 from fleet.chaos.records import Attempt, Records, Run, Thing
-from fleet.chaos.rounds import TASKS
+from fleet.chaos.rounds import BONUS_LABEL, TASKS
 
 if TYPE_CHECKING:
     from fleet.lane import Lane
@@ -64,7 +64,12 @@ def collect(records: Records, lane: Lane, token: str, results: Path) -> None:
 def _checked(run: Run, toloka: checker.Inventory, results: Path) -> Run:
     has_window = run.dag_id == "round_window"
     asked = checker.Run(
-        PREFIX + run.run_id, run.state, TASKS[run.dag_id], results / run.run_id, is_whole=not has_window
+        PREFIX + run.run_id,
+        run.state,
+        TASKS[run.dag_id],
+        results / run.run_id,
+        is_whole=not has_window,
+        bonus_label=BONUS_LABEL,
     )
     wrong = () if run.skipped else tuple(checker.missing(asked, toloka))
     return replace(run, doubled=tuple(checker.doubled(asked, toloka)), wrong=wrong)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ORDER = ("round_plain", "round_window", "round_plain", "round_window", "round_large")
 TASKS = {"round_plain": 500, "round_window": 500, "round_large": 1_500}
+BONUS_LABEL = "a"
+"""Every answer with it gets a bonus."""
 SOON = 10.0
 """Seconds to wait for PostgreSQL when only progress is asked for."""
 

@@ -8,10 +8,10 @@ import requests
 
 API = "/api/v1"
 GETS = ("projects", "pools", "pools/{id}", "trainings/{id}", "operations", "operations/{id}", "operations/{id}/log",
-        "assignments", "aggregated-solutions/{id}", "requester")  # fmt: skip
+        "assignments", "aggregated-solutions/{id}", "requester", "user-bonuses")  # fmt: skip
 POSTS = ("projects", "pools", "trainings", "tasks", "pools/{id}/open", "pools/{id}/close", "pools/{id}/archive",
          "trainings/{id}/open", "trainings/{id}/close", "trainings/{id}/archive", "projects/{id}/archive",
-         "aggregated-solutions/aggregate-by-pool")  # fmt: skip
+         "aggregated-solutions/aggregate-by-pool", "user-bonuses")  # fmt: skip
 PATCHES = ("pools/{id}", "assignments/{id}")
 CALLS = [
     *(("GET", path) for path in GETS),

@@ -3,7 +3,7 @@ Labelling rounds for a fleet that is disturbed while many of them run: whole, as
 
 ``round_plain`` keeps its pool open until people are done, ``round_large`` has more tasks, ``round_window`` has a
 training and is closed when its time is up, whether people are done or not. The configuration of a run says in
-``folder`` where its results go. There is no payment yet: bonuses belong behind ``review``.
+``folder`` where its results go. One of three answers, as it is with three labels, gets a bonus.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from airflow.sdk import DAG, ObjectStoragePath, task
 
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
+from toloka_airflow.operators.bonuses import PayBonusesOperator
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
     ArchiveTrainingOperator,
@@ -38,6 +39,7 @@ NAME = "Round {{ run_id }}"
 OVERLAP = 2
 GRACE = timedelta(minutes=3)
 LABELS = ["a", "b", "c"]
+BONUS_LABEL = "a"
 PROJECT = {
     "public_name": NAME,
     "public_description": "Which one is it?",
@@ -92,6 +94,11 @@ def accept(answers: Assignment) -> dict[str, str]:
     return {"status": "ACCEPTED", "public_comment": "Thank you!"}
 
 
+def bonus(answer: dict[str, Any]) -> str | None:
+    """Give a bonus for one of the labels."""
+    return "0.005" if answer["output_values"]["label"] == BONUS_LABEL else None
+
+
 @task
 def write_tasks(folder: str, count: int, run_id: Any = None) -> str:
     """Write the file that is uploaded, and return where it is."""
@@ -115,15 +122,18 @@ def upload(pool_id: Any, count: int) -> CreateTasksOperator:
 
 
 def results(pool_id: Any) -> tuple[ReviewAssignmentsOperator, AggregateSolutionsOperator]:
-    """Review, download and aggregate the answers; return the first and the last of these tasks."""
+    """Review and download the answers, pay bonuses, aggregate; return the first and the last of these tasks."""
     review = ReviewAssignmentsOperator(task_id="review", pool_id=pool_id, decide=accept)
     download = GetAssignmentsOperator(
         task_id="download", pool_id=pool_id, path=f"{FOLDER}/answers.jsonl", status="ACCEPTED"
     )
+    pay = PayBonusesOperator(
+        task_id="pay", answers=download.output["path"], bonus=bonus, max_total=20, daily_quota=1_000_000
+    )
     aggregate = AggregateSolutionsOperator(
         task_id="aggregate", pool_id=pool_id, fields=["label"], path=f"{FOLDER}/labels.jsonl"
     )
-    review >> download >> aggregate
+    review >> download >> pay >> aggregate
     return review, aggregate
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Round:
     def __init__(self, toloka: EmulatorServer, folder: Path) -> None:
         self.toloka, self.folder = toloka, folder
         self.client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
-        self.run = Run(NAME, "success", TASKS, folder)
+        self.run = Run(NAME, "success", TASKS, folder, bonus_label="yes")
         self.pool_id = self.add_pool()
         self.client.open_pool(self.pool_id)
         toloka.clock.advance(3600)
@@ -37,9 +38,27 @@ class Round:
         self.client.archive_project(project.id)
         toloka.clock.advance(60)
         answers = list(self.client.list_assignments(pool_id=self.pool_id))
-        rows = [{"assignment_id": answer.id, "task_id": task.id} for answer in answers for task in answer.tasks]
+        rows = [
+            {"assignment_id": answer.id, "user_id": answer.user_id, "task_id": task.id, "output_values": solution}
+            for answer in answers
+            for task, solution in zip(answer.tasks, answer.solutions, strict=True)
+        ]
         self.write("answers", rows)
+        for number, row in enumerate(rows):
+            if row["output_values"]["label"] == "yes":
+                self.pay(row, number)
         self.write("labels", [{"task_id": task_id} for task_id in sorted({row["task_id"] for row in rows})])
+
+    def pay(self, row: dict[str, Any], number: int) -> None:
+        bonus = {"assignment_id": row["assignment_id"], "private_comment": f"[airflow:0:{number}]"}
+        self.client.create_user_bonuses(
+            [{**bonus, "user_id": row["user_id"], "amount": 0.005, "without_message": True}]
+        )
+
+    def first(self, label: str) -> tuple[int, dict[str, Any]]:
+        """Return the first answer with a label, and its number."""
+        rows = enumerate(self.rows("answers"))
+        return next((number, row) for number, row in rows if row["output_values"]["label"] == label)
 
     def add_pool(self, status: str = "CLOSED") -> str:
         return self.toloka.add_pool(
@@ -52,11 +71,17 @@ class Round:
             defaults={"default_overlap_for_new_task_suites": 2, "default_overlap_for_new_tasks": 2},
         )
 
-    def write(self, name: str, rows: list[dict[str, str]]) -> None:
+    def write(self, name: str, rows: list[dict[str, Any]]) -> None:
         (self.folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def rows(self, name: str) -> list[dict[str, str]]:
+    def rows(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / f"{name}.jsonl").read_text().splitlines()]
+
+    def change_label(self) -> None:
+        """Let one more answer be one that gets a bonus."""
+        rows, (number, _) = self.rows("answers"), self.first("no")
+        rows[number]["output_values"]["label"] = "yes"
+        self.write("answers", rows)
 
     def check(self) -> list[str]:
         return check(self.run, Inventory.read(self.toloka.url, TOKEN))
@@ -78,11 +103,14 @@ FAULTS: dict[str, tuple[Callable[[Round], object], str]] = {
     "a second pool": (lambda it: it.add_pool(), "2 pools"),
     "a second project": (lambda it: it.add_pool(), "2 projects"),
     "a pool left open": (lambda it: it.add_pool("OPEN"), "is OPEN"),
+    "a bonus twice": (lambda it: it.pay(*reversed(it.first("yes"))), "1 bonuses for answers of pool"),
 }
 ONLY_IF_GREEN: dict[str, tuple[Callable[[Round], object], str]] = {
     "an answer is missing": (lambda it: it.write("answers", it.rows("answers")[1:]), "lacks 1 answers"),
     "a label is missing": (lambda it: it.write("labels", it.rows("labels")[1:]), "labels.jsonl has 2 tasks of 3"),
     "not archived": (lambda it: it.add_pool(), "not ARCHIVED"),
+    "a bonus for another label": (lambda it: it.pay(it.first("no")[1], 99), "0 bonuses are not paid, and 1 others are"),
+    "a bonus is missing": (lambda it: it.change_label(), "1 bonuses are not paid, and 0 others are"),
 }
 
 

@@ -10,7 +10,7 @@ from airflow.sdk import DAG
 from fleet.chaos.collection import PREFIX
 from fleet.chaos.disturbances import CONNECTION
 from fleet.chaos.judgement import GRACE
-from fleet.chaos.rounds import ORDER, TASKS
+from fleet.chaos.rounds import BONUS_LABEL, ORDER, TASKS
 from fleet.settings import ROOT
 from toloka_airflow.operators.lifecycle import OpenPoolOperator, OpenTrainingOperator
 from toloka_airflow.sensors import PoolSensor
@@ -34,6 +34,7 @@ def test_every_round_has_its_dag(dags):
 def test_the_judgement_knows_them(module, dags):
     assert module["GRACE"].total_seconds() == GRACE
     assert module["NAME"].startswith(PREFIX)
+    assert module["BONUS_LABEL"] == BONUS_LABEL in module["LABELS"]
     assert module["CONNECTION"] == CONNECTION
     assert {"choose_end", "window.check"} <= set(dags["round_window"].task_ids)
     ids = {str(task.toloka_conn_id) for dag in dags.values() for task in dag.tasks if hasattr(task, "toloka_conn_id")}
