@@ -125,9 +125,9 @@ def may_have_been_opened_since(pool: Training, since: datetime) -> bool:
     return pool.status == PoolStatus.LOCKED or pool.last_started is None or pool.last_started >= since
 
 
-def was_opened_and_closed_since(pool: Training, since: datetime) -> bool:
-    """Return whether the pool was opened at a time or later, and is closed for good by now, for whatever reason."""
-    return why_not_closed(pool) is None and pool.last_started is not None and pool.last_started >= since
+def was_opened_and_closed_after(pool: Training, before: datetime) -> bool:
+    """Return whether the pool was opened later than at a time, and is closed for good by now, for whatever reason."""
+    return why_not_closed(pool) is None and pool.last_started is not None and pool.last_started > before
 
 
 def last_close_was_for_update(pool: Training) -> bool:

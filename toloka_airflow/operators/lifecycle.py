@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import islice
@@ -20,7 +20,7 @@ from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if
 from toloka_airflow.api.pool_rules import (
     PoolOpening,
     is_open,
-    was_opened_and_closed_since,
+    was_opened_and_closed_after,
     why_not_closed,
     why_unknown,
     would_be_opened,
@@ -30,7 +30,7 @@ from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.duplicates import Created, find_duplicates, is_stray
 from toloka_airflow.operators.expiry import let_expire_in, warn_if_left_open
 from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, let_expire, skip_if_late
-from toloka_airflow.operators.previous_attempts import attempts_began
+from toloka_airflow.operators.previous_attempts import last_started_before
 from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
 from toloka_airflow.triggers.events import WaitEvent
 
@@ -307,16 +307,14 @@ class OpenOperator(LifecycleOperator):
     """
 
     def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
-        began = attempts_began(context, self.retries or 0)
-        if began is not None and self._was_opened_since(client, began):
+        before = last_started_before(context, self.retries or 0, client, partial(self._fetch, client))
+        if before is not None and self._was_opened_after(client, before):
             return None
         return super()._submit(context, client)
 
-    def _was_opened_since(self, client: TolokaClient, began: datetime) -> bool:
-        pool = self._fetch(client)
-        # By Toloka's clock, as that is what says when something was opened.
-        began += (client.server_time() or datetime.now(UTC)) - datetime.now(UTC)
-        if not was_opened_and_closed_since(pool, began):
+    def _was_opened_after(self, client: TolokaClient, before: datetime) -> bool:
+        pool = self._fetch_settled(client)
+        if not was_opened_and_closed_after(pool, before):
             return False
         self.log.warning(
             "%s is not opened again: since the first attempt of this task it was opened, at %s, and closed, at %s. "
@@ -328,6 +326,10 @@ class OpenOperator(LifecycleOperator):
     @abstractmethod
     def _fetch(self, client: TolokaClient) -> Training:
         """Return what is to be opened."""
+
+    def _fetch_settled(self, client: TolokaClient) -> Training:
+        """Return it as LOCKED while an operation that opens it is under way, where that can be asked for."""
+        return self._fetch(client)
 
 
 class OpenPoolOperator(OpenOperator, PoolOperator):
@@ -403,6 +405,9 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
         return answer
 
     def _fetch(self, client: TolokaClient) -> Pool:
+        return client.get_pool(self._id())
+
+    def _fetch_settled(self, client: TolokaClient) -> Pool:
         return client.get_settled_pool(self._id())
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:

@@ -144,8 +144,9 @@ def test_before_airflow_3_3_the_start_of_the_run_decides(
 
 
 @pytest.mark.parametrize("start", ["2020-01-01T00:00:00", "2099-01-01T00:00:00"])
-def test_it_is_opened_once_by_the_clock_of_toloka(
-    monkeypatch: pytest.MonkeyPatch, store: StateStore, start: str
+@pytest.mark.parametrize("advance", [0, 3_600], ids=["steady clock", "clock set"])
+def test_it_is_opened_once_whatever_the_clock_of_toloka_shows(
+    monkeypatch: pytest.MonkeyPatch, store: StateStore, start: str, advance: int
 ) -> None:
     with EmulatorServer(start=start, crowd=CrowdSettings(size=0)) as toloka:
         connect(monkeypatch, toloka.url)
@@ -156,5 +157,6 @@ def test_it_is_opened_once_by_the_clock_of_toloka(
             run_task(task, TaskInstance(task_id="open", try_number=number), task_state_store=store)
             if operation := client.close_pool(pool_id):
                 client.wait_operation(operation, timeout=30, poll_interval=0.1)
+            toloka.clock.advance(advance)
         events = [entry["event"] for entry in toloka.journal.events() if entry.get("pool_id") == pool_id]
         assert [event for event in events if event in ("pool.opened", "pool.closed")] == ["pool.opened", "pool.closed"]
