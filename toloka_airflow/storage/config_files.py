@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.lineage import report_read
@@ -33,13 +33,36 @@ def read_config(name: str, source: Mapping[str, Any] | str | os.PathLike[str] | 
         return dict(source)
     if source is None or not str(source):
         raise ValueError(f"{name} is {source!r}; it must be a dict, or the path of a JSON or YAML file")
+    return _read(name, source)[0]
+
+
+def read_config_with_lines(
+    name: str, source: str | os.PathLike[str] | ObjectStoragePath
+) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
+    """
+    Return the configuration of a file, and the line, from 1, of each value in it, by the keys that lead to it.
+
+    The line is that of the key, or of the value in a list. What YAML merges in (``<<``) has the line where it is
+    written; a value in a list that is an alias has the
+    line of the anchor.
+
+    :param name: The argument to name in an error.
+    :raises ValueError: As by `read_config`.
+    """
+    config, text, is_json = _read(name, source)
+    return config, dict(_json_lines(text) if is_json else _yaml_lines(text))
+
+
+def _read(name: str, source: Any) -> tuple[dict[str, Any], str, bool]:
+    """Return the configuration of a file, its text, and whether it is JSON."""
     suffix = str(source)[str(source).rfind(".") :].lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"{name} is {str(source)!r}; the name of the file must end in {', '.join(SUFFIXES)}")
-    config = _parsed(f"{name}: {source}", _text(name, source), is_json=suffix == ".json")
+    text, is_json = _text(name, source), suffix == ".json"
+    config = _parsed(f"{name}: {source}", text, is_json=is_json)
     if not isinstance(config, dict):
         raise ValueError(f"{name}: {source} holds a {type(config).__name__}, not an object with fields")
-    return config
+    return config, text, is_json
 
 
 def _text(name: str, source: Any) -> str:
@@ -93,6 +116,57 @@ def _check_json(text: str) -> None:
                 (int if re.fullmatch(r"-?[0-9]+", token["word"]) else _float)(token["word"])
         except ValueError as exc:
             raise json.JSONDecodeError(str(exc), text, token.start()) from None
+
+
+def _json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Yield the line of each value in valid JSON."""
+    path: list[str | int] = []
+    line, seen = 1, 0
+    in_list: list[bool] = []
+    for token in _TOKENS.finditer(text):
+        line, seen = line + text.count("\n", seen, token.start()), token.start()
+        if token["key"]:
+            path[-1] = json.loads(token["text"])
+            yield tuple(path), line
+            continue
+        if token["bracket"] in ("]", "}"):
+            path.pop()
+            in_list.pop()
+            continue
+        if in_list and in_list[-1]:
+            path[-1] = int(path[-1]) + 1
+            yield tuple(path), line
+        if token["bracket"]:
+            in_list.append(token["bracket"] == "[")
+            path.append(-1)
+
+
+def _yaml_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Yield the line of each value in valid YAML."""
+    import yaml
+
+    loader = _yaml_1_2()(text)
+    try:
+        root = loader.get_single_node()
+    finally:
+        loader.dispose()
+
+    def lines(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                yield (*path, index), item.start_mark.line + 1
+                yield from lines(item, (*path, index))
+        elif isinstance(node, yaml.MappingNode):
+            # What is merged in comes first, as a key may replace one of them.
+            for key, value in sorted(node.value, key=lambda pair: pair[0].tag != f"{_TAGS}merge"):
+                if key.tag == f"{_TAGS}merge":
+                    for part in reversed(value.value) if isinstance(value, yaml.SequenceNode) else (value,):
+                        yield from lines(part, path)
+                else:
+                    yield (*path, key.value), key.start_mark.line + 1
+                    yield from lines(value, (*path, key.value))
+
+    yield from lines(root, ())
 
 
 def _add_key(keys: set[Any], key: Any) -> None:

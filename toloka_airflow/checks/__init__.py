@@ -1,0 +1,1 @@
+"""A configuration, checked and estimated without a server."""
