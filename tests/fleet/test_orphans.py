@@ -22,6 +22,8 @@ import pytest
 from demo.airflow_api import AirflowApi, wait_until
 from fleet.lane import Lane
 from tests.support import TOKEN
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 
@@ -67,6 +69,33 @@ def answered(toloka: EmulatorServer, *, accepted: bool) -> Ids:
     toloka.crowd.change(size=0)
     assert toloka.pool(ids["pool"])["status"] == "CLOSED"
     return ids
+
+
+def client_of(toloka: EmulatorServer) -> TolokaClient:
+    return TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
+
+
+def task(toloka: EmulatorServer) -> Ids:
+    """A task of a pool."""
+    ids = pool(toloka)
+    return {**ids, "task": next(client_of(toloka).list_tasks(ids["pool"])).id}
+
+
+def person(toloka: EmulatorServer) -> Ids:
+    """Somebody whose answer was accepted."""
+    ids = answered(toloka, accepted=True)
+    answer = next(client_of(toloka).list_assignments(pool_id=ids["pool"]))
+    return {**ids, "user": str(answer.raw["user_id"]), "assignment": answer.id}
+
+
+def person_and_skill(toloka: EmulatorServer) -> Ids:
+    return {**person(toloka), "skill": client_of(toloka).create_skill({"name": "Orphan"}).id}
+
+
+def restricted(toloka: EmulatorServer) -> Ids:
+    ids = person(toloka)
+    restriction = {"scope": "ALL_PROJECTS", "user_id": ids["user"], "private_comment": "By hand"}
+    return {**ids, "restriction": client_of(toloka).set_user_restriction(restriction).id}
 
 
 @dataclass(frozen=True)
@@ -154,6 +183,20 @@ CASES = [
         REFUSED,
         ["POST /projects/{project}/archive"],
     ),
+    Case("pay_bonuses", person, ("POST", "/user-bonuses"), REFUSED, ["POST /user-bonuses"]),
+    Case("create_skill", lambda toloka: {}, ("GET", "/skills"), LATE, ["POST /skills"]),
+    Case("set_user_skills", person_and_skill, ("GET", "/user-skills"), LATE, ["PUT /user-skills"]),
+    Case("restrict_users", person, ("GET", "/user-restrictions"), LATE, ["PUT /user-restrictions"]),
+    Case(
+        "lift_restrictions",
+        restricted,
+        ("GET", "/user-restrictions"),
+        LATE,
+        ["DELETE /user-restrictions/{restriction}"],
+    ),
+    Case("update_project", project, ("GET", "/projects/{project}"), LATE, ["PUT /projects/{project}"]),
+    Case("change_overlap", task, ("GET", "/tasks/{task}"), LATE, ["PATCH /tasks/{task}"]),
+    Case("call", pool, ("PATCH", "/pools/{pool}"), REFUSED, ["PATCH /pools/{pool}"]),
 ]
 BY_NAME = {case.name: case for case in CASES}
 
@@ -177,6 +220,7 @@ class Orphan:
         self.lane, self.case, self.toloka = lane, case, toloka
         self.api = AirflowApi(lane.api.url, interval=1.0)  # each thread has its own
         self.ids = case.seed(toloka)
+        self.seeded = toloka.journal.last
 
     def outcome(self) -> Outcome:
         method, path = self.case.holds
@@ -192,7 +236,7 @@ class Orphan:
         supervisor = orphan.parent()
         assert supervisor is not None
         assert supervisor.parent() in [self.lane.process(name) for name in self.lane.workers]
-        sent_before, killed = self._changes(0), self.toloka.journal.last
+        sent_before, killed = self._changes(self.seeded), self.toloka.journal.last
         supervisor.kill()
         state = self.api.wait_for_run(self.case.dag_id, run_id, timeout=PATIENCE)
         ended = self.toloka.journal.last

@@ -14,6 +14,8 @@ from airflow.sdk import DAG
 
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.assignments import ReviewAssignmentsOperator
+from toloka_airflow.operators.bonuses import PayBonusesOperator
+from toloka_airflow.operators.calls import TolokaCallOperator
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
     ArchiveTrainingOperator,
@@ -22,18 +24,23 @@ from toloka_airflow.operators.lifecycle import (
     OpenPoolOperator,
     OpenTrainingOperator,
 )
+from toloka_airflow.operators.overlap import ChangeOverlapOperator
 from toloka_airflow.operators.pools import (
     ClonePoolOperator,
     CloneTrainingOperator,
     CreatePoolOperator,
     CreateTrainingOperator,
 )
-from toloka_airflow.operators.projects import ArchiveProjectOperator, CreateProjectOperator
+from toloka_airflow.operators.projects import ArchiveProjectOperator, CreateProjectOperator, UpdateProjectOperator
+from toloka_airflow.operators.restrictions import LiftRestrictionsOperator, RestrictUsersOperator
+from toloka_airflow.operators.skills import CreateSkillOperator, SetUserSkillsOperator
 from toloka_airflow.operators.tasks import CreateTasksOperator
 from toloka_airflow.operators.updates import UpdatePoolOperator
 from toloka_airflow.sensors import PoolSensor
 
-PROJECT_ID, POOL_ID, TRAINING_ID = (f"{{{{ dag_run.conf.{name} }}}}" for name in ("project", "pool", "training"))
+PROJECT_ID, POOL_ID, TRAINING_ID, TASK_ID, SKILL_ID, USER_ID, ASSIGNMENT_ID = (
+    f"{{{{ dag_run.conf.{name} }}}}" for name in ("project", "pool", "training", "task", "skill", "user", "assignment")
+)
 PROJECT = {
     "public_name": "Orphan",
     "public_description": "?",
@@ -100,6 +107,22 @@ CASES: dict[str, Callable[[], object]] = {
     "aggregate": lambda: AggregateSolutionsOperator(
         task_id="act", pool_id=POOL_ID, fields=["label"], path="{{ dag_run.conf.folder }}/labels.jsonl"
     ),
+    "pay_bonuses": lambda: PayBonusesOperator(
+        task_id="act",
+        bonuses=[{"user_id": USER_ID, "assignment_id": ASSIGNMENT_ID, "amount": 0.05}],
+        public_title="Thank you!",
+        public_message="It was very good.",
+        max_total=1,
+    ),
+    "create_skill": lambda: CreateSkillOperator(task_id="act", name="Orphan"),
+    "set_user_skills": lambda: SetUserSkillsOperator(
+        task_id="act", skill_id=SKILL_ID, values=[{"user_id": USER_ID, "value": 50}]
+    ),
+    "restrict_users": lambda: RestrictUsersOperator(task_id="act", users=[USER_ID], scope="ALL_PROJECTS"),
+    "lift_restrictions": lambda: LiftRestrictionsOperator(task_id="act", users=[USER_ID], restricted_by="anybody"),
+    "update_project": lambda: UpdateProjectOperator(task_id="act", project_id=PROJECT_ID, config=PROJECT),
+    "change_overlap": lambda: ChangeOverlapOperator(task_id="act", pool_id=POOL_ID, tasks=[TASK_ID], overlap=5),
+    "call": lambda: TolokaCallOperator(task_id="act", method="PATCH", path=f"/pools/{POOL_ID}", json={"priority": 5}),
 }
 
 for name, place in CASES.items():
