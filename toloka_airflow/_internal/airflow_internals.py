@@ -161,7 +161,7 @@ def task_state_store(context: Any) -> Any | None:
 
 
 def is_unmapped(task: Any) -> bool:
-    """Return whether an operator was made from a mapped one, by the worker that runs it, and not where a DAG says so."""
+    """Return whether an operator was made from a mapped one, by the worker that runs it."""
     return bool(getattr(task, "_BaseOperator__from_mapped", False))
 
 

@@ -17,6 +17,7 @@ from airflow.sdk import get_parsing_context, literal
 
 from toloka_airflow._internal.airflow_internals import is_unmapped
 from toloka_airflow._internal.literals import argument_lines
+from toloka_airflow.api.models import read_date
 from toloka_airflow.storage.config_files import read_config, read_config_with_lines
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.paths import local_path, storage_path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = ("{{", "{%", "{#")
 _LITERAL = type(literal(None))
+_A_DATE = "2030-01-01T00:00:00"
 
 
 class ConfigCheckMixin:
@@ -113,11 +115,13 @@ class ConfigCheckMixin:
     def _errors_in(self, document: Document) -> list[Problem]:
         from toloka_airflow.checks import check_config
 
-        value = {key: value for key, value in document.value.items() if key not in self.config_ignored}
-        if self.config_name != "changes":
-            return check_config(replace(document, value=value), self._given())
-        problems = check_config(replace(document, value=_without_removals(value)))
-        return [problem for problem in problems if not _is_in_what_is_merged(problem)]
+        value = {key: value for key, value in _without_none(document.value).items() if key not in self.config_ignored}
+        if read_date(value.get("will_expire")):
+            value["will_expire"] = _A_DATE  # The operators take all that is one, with a zone too.
+        problems = check_config(replace(document, value=value), self._given())
+        if self.config_name == "changes":
+            problems = [problem for problem in problems if not _is_in_what_is_merged(problem)]
+        return problems
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         if problems:
@@ -148,13 +152,15 @@ def _is_not_the_authors(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).split(".")[0] in ("airflow", "toloka_airflow")
 
 
-def _without_removals(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return changes without each ``None``, which removes a parameter."""
-    return {
-        key: _without_removals(value) if isinstance(value, Mapping) else value
-        for key, value in changes.items()
-        if value is not None
-    }
+def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without ``None``, which is as good as nothing; in changes it removes what there was."""
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return _without_none(value)
+        return [kept(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return {key: kept(value) for key, value in config.items() if value is not None}
 
 
 def _is_in_what_is_merged(problem: Problem) -> bool:
