@@ -70,24 +70,25 @@ def check_structure(document: Document, given: Collection[str] | None = None) ->
     :param given: The keys that the operator supplies; None if that is not known, and what it can supply and is missing
         is a warning only.
     """
-    missing: dict[Path, str] = {}
+    missing: dict[Path, None] = {}  # in their order
     meant: set[Path] = set()
     for error in _validator(document.kind).iter_errors(document.value):
         path: Path = tuple(error.absolute_path)
         if not document.file and is_unknown_yet(error.instance):
             continue
         if error.validator == "required":
-            missing |= {(*path, name): name for name in error.validator_value if name not in error.instance}
+            missing |= {(*path, name): None for name in error.validator_value if name not in error.instance}
         elif error.validator == "additionalProperties":
-            for key in error.instance.keys() - error.schema["properties"].keys():
-                if document.file or not is_unknown_yet(key):
-                    near = nearest(key, error.schema["properties"].keys() - error.instance.keys())
+            known = error.schema["properties"]
+            for key in error.instance:
+                if key not in known and (document.file or not is_unknown_yet(key)):
+                    near = nearest(key, known.keys() - error.instance.keys())
                     meant.add((*path, near or ""))
                     yield _unknown_key(document, (*path, key), near)
         else:
             yield document.problem(_rule(error), path, _message(error, path))
-    for path in missing.keys() - meant:
-        if problem := _missing(document, path, given):
+    for path in missing:
+        if path not in meant and (problem := _missing(document, path, given)):
             yield problem
 
 
