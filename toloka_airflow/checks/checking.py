@@ -66,6 +66,10 @@ def check(
 def check_files(
     paths: Iterable[str | os.PathLike[str]],
     *,
+    project: Source | None = None,
+    pool: Source | None = None,
+    training: Source | None = None,
+    tasks: str | os.PathLike[str] | None = None,
     off: Collection[str] = (),
     min_pay_per_hour: Decimal | float | str | None = None,
     now: datetime | None = None,
@@ -74,13 +78,14 @@ def check_files(
     Return what is wrong with files of which it is to be found out what each of them is.
 
     JSON and YAML files are configurations, each of what most of its keys belong to; others are tasks, and so is JSON
-    with a list. Further arguments are those of `check`.
+    with a list. Further arguments are those of `check`; the first four are for files of which it is known.
 
     :raises ValueError: If two files are of the same kind, or `off` has a name that no warning has.
     """
     _check_off(off)
     problems: list[Problem] = []
-    sources: dict[str, Any] = {}
+    known = {"project": project, "pool": pool, "training": training, "tasks": tasks}
+    sources: dict[str, Any] = {kind: source for kind, source in known.items() if source is not None}
     for path in paths:
         source: Any = path
         if not _is_tasks(path):
@@ -154,8 +159,11 @@ def _read(kind: Kind, source: Source, problems: list[Problem]) -> Document | Non
 
 
 def _unreadable(file: str, exc: ValueError) -> Problem:
-    line = _AT_LINE.search(str(exc))
-    return Problem("error", "unreadable", (), str(exc), file, int(line[1]) if line else None)
+    message = str(exc)
+    line = _AT_LINE.search(message)
+    if not line:
+        return Problem("error", "unreadable", (), message, file)
+    return Problem("error", "unreadable", (), message[line.end() :], file, int(line[1]))
 
 
 def _check_off(off: Collection[str]) -> None:
