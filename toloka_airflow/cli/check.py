@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="one of each kind at most, in any order; its content says what it is")
     for kind in KINDS:
-        add(f"--{kind}", metavar="FILE", help=f"the {kind}, whatever its content looks like")
+        add(f"--{kind}", metavar="FILE", help=f"the {kind}, if its content does not show that")
     add("--off", action="append", default=[], metavar="NAME", help="leave out a warning, or several with commas")
     add("--min-pay-per-hour", type=_money, metavar="USD", help="warn if people earn less in an hour")
     add("--strict", action="store_true", help="fail for warnings too")

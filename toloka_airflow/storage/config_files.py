@@ -123,10 +123,10 @@ def _check_json(text: str) -> None:
 def _json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
     """Yield the line of each value in valid JSON."""
     path: list[str | int] = []
-    line, seen = 1, 0
+    line, end = 1, 0
     in_list: list[bool] = []
     for token in _TOKENS.finditer(text):
-        line, seen = line + text.count("\n", seen, token.start()), token.start()
+        line, end = line + text.count("\n", end, token.start()), token.start()
         if token["key"]:
             path[-1] = json.loads(token["text"])
             yield tuple(path), line
