@@ -11,8 +11,8 @@ A mutant has one mistake, of the kind of one that people make:
 - ``reference``: an id or a name of something else is empty, null, or not of its form; the name of an output field, or
   of what a skill is set from, is misspelt.
 - ``required``: what the documentation calls required is not there.
-- ``type``: a value is of another type: text instead of a number or of true and false, a number as text, a number or true
-  instead of text, an object instead of a list or a list instead of an object, null.
+- ``type``: a value is of another type: text or true instead of a number, text or 1 instead of true and false, a number
+  instead of text, an object instead of a list or a list instead of an object, a list of the value, null.
 - ``sign``: a number is negative that counts or pays.
 
 No mutant is another valid configuration, as far as its documentation tells: free text may be any text, "URL" is as good
