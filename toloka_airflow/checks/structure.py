@@ -54,8 +54,9 @@ _LIMITS = {
     "maximum": "more than {} is not possible",
     "exclusiveMinimum": "it must be more than {}",
     "exclusiveMaximum": "it must be less than {}",
-    "minItems": "it must have at least {} elements",
-    "maxItems": "it must not have more than {} elements",
+    "minLength": "it must not be empty",
+    "minItems": "it must not have fewer elements than {}",
+    "maxItems": "it must not have more elements than {}",
 }
 _FORMATS = {
     "id": "an id, which is digits, such as 83859",
