@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from toloka_airflow.checks.values import items, number_of
+
 COUNTS = frozenset(
     {
         *("total_answers_count", "golden_set_answers_count", "stored_results_count", "skipped_in_row_count"),
@@ -99,25 +101,13 @@ def _span(operator: str, value: float, *, is_count: bool) -> Span:
     return Span(-math.inf, math.inf)
 
 
-def parse_number(value: Any) -> float | None:
-    """Return the number of a condition, which the documentation also writes as text; ``None`` for what is none."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return value
-
-
 def numbers_of(conditions: Any) -> dict[str, list[tuple[int, str, float]]]:
     """Return the conditions on numbers by their keys, each with its index, its operator and its number."""
     by_key: dict[str, list[tuple[int, str, float]]] = {}
-    for index, condition in enumerate(conditions if isinstance(conditions, list) else ()):
+    for index, condition in items(conditions):
         if not isinstance(condition, Mapping):
             continue
-        key, operator, value = condition.get("key"), condition.get("operator"), parse_number(condition.get("value"))
+        key, operator, value = condition.get("key"), condition.get("operator"), number_of(condition.get("value"))
         if key in COUNTS | RATES | AMOUNTS and isinstance(operator, str) and value is not None:
             by_key.setdefault(key, []).append((index, operator, value))
     return by_key
@@ -133,7 +123,10 @@ def impossible(conditions: Any) -> tuple[int, str] | None:
             if len(given) == 1:
                 limits = "a rate is 0 to 100" if key in RATES else "a count is an integer from 0"
                 return last, f"{key} is never that: {limits if key not in AMOUNTS else 'an amount is 0 or more'}"
-            return last, f"{key} cannot be {' and '.join(f'{operator} {value:g}' for _, operator, value in given)} at once"
+            return (
+                last,
+                f"{key} cannot be {' and '.join(f'{operator} {value:g}' for _, operator, value in given)} at once",
+            )
     for key, other in COMPLEMENTS.items():
         if key in spans and other in spans:
             span = spans[key]
@@ -149,7 +142,7 @@ def impossible(conditions: Any) -> tuple[int, str] | None:
 def _different(conditions: Any) -> tuple[int, str] | None:
     """Return a condition that wants another value of a key that has one value only."""
     wanted: dict[str, Any] = {}
-    for index, condition in enumerate(conditions if isinstance(conditions, list) else ()):
+    for index, condition in items(conditions):
         if not isinstance(condition, Mapping) or condition.get("operator") != "EQ":
             continue
         key, value = condition.get("key"), condition.get("value")

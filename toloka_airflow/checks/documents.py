@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from toloka_airflow.checks.problems import Path, Problem
+from toloka_airflow.checks.values import is_array, is_integer, is_number
 from toloka_airflow.storage.config_files import read_config_with_lines
 
 if TYPE_CHECKING:
@@ -45,18 +46,20 @@ class Document:
         """Return the value that keys and indexes lead to; ``None`` if there is none."""
         value: Any = self.value
         for key in path:
-            if isinstance(value, Mapping) and key in value:
-                value = value[key]
-            elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-                value = value[key]
-            else:
+            is_there = key in value if isinstance(value, Mapping) else key in _indexes(value)
+            if not is_there:
                 return None
+            value = value[key]
         return value
 
     def mapping(self, *path: str | int) -> Mapping[str, Any]:
         """Return the object that keys and indexes lead to; an empty one if there is none, or something else."""
         value = self.at(*path)
         return value if isinstance(value, Mapping) else {}
+
+    def indexes(self, *path: str | int) -> range:
+        """Return the indexes of the list that keys and indexes lead to; none if there is no list."""
+        return _indexes(self.at(*path))
 
     def problem(self, rule: str, path: Path, message: str, level: Literal["error", "warning"] = "error") -> Problem:
         """Return what is wrong with a value; for what is missing, the line is that of what it is missing in."""
@@ -91,7 +94,7 @@ class Documents:
         return self.tasks if isinstance(self.tasks, tuple) else (self.tasks,)
 
     @property
-    def specs(self) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]] | None:
+    def specs(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]] | None:
         """
         Return the fields of input and output with their types; ``None`` without a project.
 
@@ -110,11 +113,15 @@ class Documents:
         return inputs, outputs
 
 
+def _indexes(value: Any) -> range:
+    return range(len(value)) if is_array(value) else range(0)
+
+
 def number(value: Any) -> int | float | None:
     """Return a number, or ``None`` for what is none."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if is_number(value) else None
 
 
 def count(value: Any) -> int | None:
     """Return a number of things, or ``None`` for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if is_integer(value) and value >= 0 else None

@@ -8,11 +8,13 @@ control task is given to a person once. (Reference of pools; guide, "Ways to gro
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.checks.documents import Document, Documents, count, number
-from toloka_airflow.checks.problems import Problem
-from toloka_airflow.checks.tasks import TaskCounts
+
+if TYPE_CHECKING:
+    from toloka_airflow.checks.problems import Problem
+    from toloka_airflow.checks.tasks import TaskCounts
 
 WARNINGS = {
     "control-overlap": "control tasks that run out with their overlap",
@@ -27,7 +29,7 @@ KINDS = {"real": "real", "golden": "control", "training": "training"}
 
 def check_mixing(documents: Documents, counts: TaskCounts | None) -> Iterator[Problem]:
     """
-    Iterate over what is wrong with the mixer of a pool.
+    Iterate over what the pool and its tasks do not have for each other.
 
     :param counts: What there is in the files of tasks.
     """
@@ -40,10 +42,7 @@ def check_mixing(documents: Documents, counts: TaskCounts | None) -> Iterator[Pr
     if counts is not None and number(pool.at("reward_per_assignment")) == 0 and counts.real:
         message = f"a pool that pays nothing takes control and training tasks only, but there are {counts.real} others"
         yield pool.problem("zero-reward", ("reward_per_assignment",), message)
-    if not pool.mapping("mixer_config"):
-        return
-    yield from _check_mixer(pool)
-    if counts is not None:
+    if counts is not None and pool.mapping("mixer_config"):
         yield from _check_counts(pool, counts)
 
 
@@ -62,9 +61,11 @@ def is_shown(pool: Document, kind: str) -> bool | None:
     return None if per_page is None else per_page > 0
 
 
-def _check_mixer(pool: Document) -> Iterator[Problem]:
-    """Check the settings among themselves."""
+def check_mixer(pool: Document) -> Iterator[Problem]:
+    """Iterate over what is wrong with the settings of the mixer among themselves."""
     mixer = pool.mapping("mixer_config")
+    if not mixer:
+        return
     shown = [is_shown(pool, kind) for kind in KINDS]
     if shown == [False, False, False]:
         yield pool.problem("mixer-empty", ("mixer_config",), "a page has no tasks of any kind")

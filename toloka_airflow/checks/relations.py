@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.checks import mixing, task_spec, template_builder
 from toloka_airflow.checks.documents import Document, Documents, count, number
-from toloka_airflow.checks.problems import Path, Problem
-from toloka_airflow.checks.tasks import TaskCounts
+from toloka_airflow.checks.values import items
 from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
+
+if TYPE_CHECKING:
+    from toloka_airflow.checks.problems import Path, Problem
+    from toloka_airflow.checks.tasks import TaskCounts
 
 WARNINGS = {
     "dynamic-overlap": "a dynamic overlap that cannot do what it is for",
@@ -63,6 +66,7 @@ def check_alone(document: Document) -> Iterator[Problem]:
         yield from _check_reward(document)
         yield from _check_intervals(document)
         yield from _check_dynamic_overlap(document)
+        yield from mixing.check_mixer(document)
 
 
 # Dates and reviews
@@ -111,9 +115,8 @@ def parse_time(value: Any) -> datetime | None:
 
 def _check_reward(pool: Document) -> Iterator[Problem]:
     paths: list[Path] = [("reward_per_assignment",)]
-    intervals = pool.at("dynamic_pricing_config", "intervals")
-    for index, _ in enumerate(intervals if isinstance(intervals, list) else ()):
-        paths.append(("dynamic_pricing_config", "intervals", index, "reward_per_assignment"))
+    intervals: Path = ("dynamic_pricing_config", "intervals")
+    paths += [(*intervals, index, "reward_per_assignment") for index in pool.indexes(*intervals)]
     for path in paths:
         reward = number(pool.at(*path))
         if reward is not None and 0 < reward < MIN_REWARD:
@@ -134,9 +137,8 @@ _INTERVALS: tuple[Path, ...] = (
 def _check_intervals(pool: Document) -> Iterator[Problem]:
     """Check that the intervals of prices and of frequencies do not overlap."""
     for where in _INTERVALS:
-        intervals = pool.at(*where, "intervals")
         before: list[tuple[float, float, int]] = []
-        for index, interval in enumerate(intervals if isinstance(intervals, list) else ()):
+        for index, interval in items(pool.at(*where, "intervals")):
             path = (*where, "intervals", index)
             low, high = (number(interval.get(key)) if isinstance(interval, Mapping) else None for key in ("from", "to"))
             if low is None or high is None:
@@ -177,12 +179,11 @@ def _check_dynamic_overlap(pool: Document) -> Iterator[Problem]:
     confidence = number(pool.at("dynamic_overlap_config", "min_confidence"))
     if confidence is not None and (0 <= confidence < 0.7 or 0.95 < confidence <= 1):
         message = (
-            f"min_confidence is {confidence:g}; the guide advises 0.7 to 0.95: below, answers cannot be trusted, above, "
-            "they cost more and are no better"
+            f"min_confidence is {confidence:g}; the guide advises 0.7 to 0.95: below, answers cannot be trusted, and "
+            "above, they cost more and are no better"
         )
         yield pool.problem("dynamic-overlap", ("dynamic_overlap_config", "min_confidence"), message, "warning")
-    configs = pool.at("quality_control", "configs")
-    for index in range(len(configs) if isinstance(configs, list) else 0):
+    for index in pool.indexes("quality_control", "configs"):
         path = ("quality_control", "configs", index)
         if pool.at(*path, "collector_config", "type") == "USERS_ASSESSMENT":
             message = "answers that are replaced raise the highest overlap: not to be used with a dynamic overlap"
@@ -194,11 +195,10 @@ _AGGREGATED_RANGE = 32
 
 def _check_dynamic_overlap_fields(pool: Document, specs: Any) -> Iterator[Problem]:
     """Check that the fields are ones of the output, with few enough values to be aggregated."""
-    fields = pool.at("dynamic_overlap_config", "fields")
-    if specs is None or not isinstance(fields, list):
+    if specs is None:
         return
     outputs: Mapping[str, Mapping[str, Any]] = specs[1]
-    for index, field in enumerate(fields):
+    for index, field in items(pool.at("dynamic_overlap_config", "fields")):
         name = field.get("name") if isinstance(field, Mapping) else None
         path = ("dynamic_overlap_config", "fields", index, "name")
         if not isinstance(name, str):

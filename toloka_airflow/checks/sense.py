@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING
 
 from toloka_airflow.checks import rules_sense
 from toloka_airflow.checks.documents import Document, Documents, count, number
 from toloka_airflow.checks.mixing import is_shown
-from toloka_airflow.checks.problems import Path, Problem
-from toloka_airflow.checks.tasks import TaskCounts
+
+if TYPE_CHECKING:
+    from toloka_airflow.checks.problems import Path, Problem
+    from toloka_airflow.checks.tasks import TaskCounts
 
 WARNINGS = {
     "captcha": "captchas, which the reference calls deprecated",
@@ -84,9 +86,8 @@ def _check_pay(pool: Document, least: Decimal, stated_seconds: Decimal | None) -
     if seconds is None:
         return
     paths: list[Path] = [("reward_per_assignment",)]
-    intervals = pool.at("dynamic_pricing_config", "intervals")
-    for index in range(len(intervals) if isinstance(intervals, list) else 0):
-        paths.append(("dynamic_pricing_config", "intervals", index, "reward_per_assignment"))
+    intervals: Path = ("dynamic_pricing_config", "intervals")
+    paths += [(*intervals, index, "reward_per_assignment") for index in pool.indexes(*intervals)]
     takes = "if it takes as stated" if stated_seconds else "if it takes all of assignment_max_duration_seconds"
     for path in paths:
         reward = number(pool.at(*path))

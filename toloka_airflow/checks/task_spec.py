@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.checks.documents import Document, number
-from toloka_airflow.checks.problems import Problem
 from toloka_airflow.checks.task_values import TYPES, value_check
 from toloka_airflow.checks.wording import shown
+
+if TYPE_CHECKING:
+    from toloka_airflow.checks.problems import Problem
 
 WARNINGS = {
     "hidden-output": "a field of the output that is hidden: nobody can fill it in",

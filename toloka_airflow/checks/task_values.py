@@ -15,6 +15,17 @@ from typing import Any, NamedTuple
 from toloka_airflow.checks.documents import number
 from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
 
+WARNINGS = {
+    "control-empty": "a known solution without values: every answer is right",
+    "duplicate-task": "two tasks with the same input: people get, and are paid for, the same twice",
+    "hint-without-solution": "a hint without a known solution is never shown",
+    "infinite-overlap": "a task for everybody that has no known solution: it costs money until the pool is closed",
+    "training-without-solution": "a task of a training without a known solution teaches nothing",
+    "unknown-task-key": "a key of a task that this version does not know",
+    "url-syntax": "white space in a URL",
+}
+"""Those of tasks, too, which are checked by a module that is imported only where there are some."""
+
 
 class Wrong(NamedTuple):
     """What is wrong with a value: the rule, and the rest of a sentence that begins with its field."""

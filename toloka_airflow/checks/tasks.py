@@ -20,16 +20,6 @@ from toloka_airflow.checks.wording import did_you_mean, nearest, shown
 from toloka_airflow.transfer.row_sources import BadRow, Row
 from toloka_airflow.transfer.upload.task_files import SourceError, TaskSource, task_source
 
-WARNINGS = {
-    "control-empty": "a known solution without values: every answer is right",
-    "duplicate-task": "two tasks with the same input: people get, and are paid for, the same twice",
-    "hint-without-solution": "a hint without a known solution is never shown",
-    "infinite-overlap": "a task for everybody that has no known solution: it costs money until the pool is closed",
-    "training-without-solution": "a task of a training without a known solution teaches nothing",
-    "unknown-task-key": "a key of a task that this version does not know",
-    "url-syntax": "white space in a URL",
-}
-
 MAX_DETAILED = 20
 """How many problems of tasks are given one by one; of each kind at most `MAX_ALIKE`. The others are counted."""
 MAX_ALIKE = 3
@@ -39,7 +29,13 @@ _SHARE_ROWS = 2_000
 
 _KEYS = frozenset(
     {
-        *("input_values", "known_solutions", "baseline_solutions", "message_on_unknown_solution", "localization_config"),
+        *(
+            "input_values",
+            "known_solutions",
+            "baseline_solutions",
+            "message_on_unknown_solution",
+            "localization_config",
+        ),
         *("pool_id", "overlap", "infinite_overlap", "reserved_for", "unavailable_for"),
         *("traits_all_of", "traits_any_of", "traits_none_of_any"),
     }

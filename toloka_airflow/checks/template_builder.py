@@ -11,12 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.checks.documents import Document
-from toloka_airflow.checks.problems import Path, Problem
-from toloka_airflow.checks.task_values import value_check
+from toloka_airflow.checks.task_values import TYPES, value_check
+from toloka_airflow.checks.values import is_unknown_yet
 from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
+
+if TYPE_CHECKING:
+    from toloka_airflow.checks.documents import Document
+    from toloka_airflow.checks.problems import Path, Problem
 
 WARNINGS = {
     "template-component": "a component of Template Builder that this version does not know",
@@ -86,7 +89,9 @@ def check_template(project: Document) -> Iterator[Problem]:
             config = json.loads(config)
         except json.JSONDecodeError as exc:
             where = f"{exc.msg}, line {exc.lineno}, column {exc.colno} of the text"
-            yield project.problem("template-config", CONFIG, f"the configuration of Template Builder is no JSON: {where}")
+            yield project.problem(
+                "template-config", CONFIG, f"the configuration of Template Builder is no JSON: {where}"
+            )
             return
         except (ValueError, RecursionError) as exc:
             yield project.problem("template-config", CONFIG, f"the configuration of Template Builder is no JSON: {exc}")
@@ -131,6 +136,9 @@ class _Template:
     def _problem(self, rule: str, path: Path, message: str, level: Any = "error") -> Problem:
         return self._project.problem(rule, (*CONFIG, *path), message, level)
 
+    def _is_unknown_yet(self, value: Any) -> bool:
+        return not self._project.file and is_unknown_yet(value)
+
     def _unknown(self, component: _Component) -> Iterator[Problem]:
         near = nearest(component.type, _COMPONENTS)
         message = f"{shown(component.type)} is no component of Template Builder that is known{did_you_mean(near)}"
@@ -139,7 +147,7 @@ class _Template:
     def _check_path(self, component: _Component, side: str) -> Iterator[Problem]:
         """Check that what is read or written is a field."""
         name, rest = _field_of(component.value)
-        if name is None:
+        if name is None or self._is_unknown_yet(component.value["path"]):
             return
         path, specs = (*component.path, "path"), self._specs[side]
         if name not in specs:
@@ -165,9 +173,10 @@ class _Template:
         if not isinstance(data, Mapping) or _bare(data.get("type")) != "data.output":
             return None
         name, rest = _field_of(data)
-        if name is None or rest or name not in self._specs["output"]:
+        spec = self._specs["output"].get(name or "")
+        if name is None or rest or spec is None or any(map(self._is_unknown_yet, spec.get("allowed_values") or ())):
             return None
-        return name, self._specs["output"][name]
+        return name, spec
 
     def _check_writer(self, component: _Component) -> Iterator[Problem]:
         """Check that what a component writes can be a value of its field."""
@@ -176,7 +185,7 @@ class _Template:
             return
         name, spec = written
         kind, writes = _type_of(spec), _types_written(component)
-        if writes and kind and kind not in writes:
+        if writes and kind and kind not in writes and kind.removeprefix("array_") in TYPES:
             message = f"{component.type} writes {_WORDS[writes]}, but {name!r} is {kind} in output_spec"
             yield self._problem("template-type", (*component.path, "type"), message)
             return
@@ -196,11 +205,15 @@ class _Template:
         """Iterate over the values that a component writes, where the configuration says them."""
         if component.type in _WITH_OPTIONS and isinstance(options := component.value.get("options"), list):
             for index, option in enumerate(options):
-                if isinstance(option, Mapping) and _is_literal(option.get("value")):
+                if isinstance(option, Mapping) and self._is_literal(option.get("value")):
                     yield ("options", index, "value"), option["value"]
         key = {"field.button-radio": "valueToSet", "action.set": "payload"}.get(component.type)
-        if key and _is_literal(component.value.get(key)):
+        if key and self._is_literal(component.value.get(key)):
             yield (key,), component.value[key]
+
+    def _is_literal(self, value: Any) -> bool:
+        """Return whether a value is written as it is; components and references are none, and null clears the field."""
+        return value is not None and not isinstance(value, Mapping | list) and not self._is_unknown_yet(value)
 
     def _check_unwritten(self) -> Iterator[Problem]:
         """Check that each required field is written, however a part of it."""
@@ -307,8 +320,3 @@ def _types_written(component: _Component) -> tuple[str, ...] | None:
         return _WRITES.get(component.type)
     multiple = component.value.get("multiple", False)
     return (_FILES if multiple else _FILE) if isinstance(multiple, bool) else None
-
-
-def _is_literal(value: Any) -> bool:
-    """Return whether a value is written as it is; components and references are none, and null clears the field."""
-    return value is not None and not isinstance(value, Mapping | list)
