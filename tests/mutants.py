@@ -3,9 +3,9 @@ Mistakes made by a program in configurations that are right.
 
 A mutant has one mistake, of the kind of one that people make:
 
-- ``key``: a key of the API's is misspelt: a letter is missing, double, or has changed places with the next one; it is
-  written with capitals. Names that the requester chooses (fields of tasks, metadata, components of Template Builder)
-  are no keys of the API's.
+- ``key``: a key of the API's is misspelt: a letter is missing, double, another one, or has changed places with the
+  next one; the end is missing, or an s is added; it is written with capitals, or with hyphens. Names that the requester
+  chooses (fields of tasks, metadata, components of Template Builder) are no keys of the API's.
 - ``enum``: the same in a value that is one of a list, and in the names that conditions, collectors and filters are
   made of.
 - ``reference``: an id or a name of something else is empty, null, or not of its form; the name of an output field, or
@@ -165,7 +165,13 @@ def misspelt(name: str) -> Iterator[tuple[str, str]]:
     if len(name) > 1:
         yield "a letter missing", name[:middle] + name[middle + 1 :]
         yield "letters swapped", name[: middle - 1] + name[middle] + name[middle - 1] + name[middle + 1 :]
+        yield "a letter another", f"{name[:middle]}{'q' if name.islower() else 'Q'}{name[middle + 1 :]}"
+    if len(name) > 4:
+        yield "the end missing", name[:-2]
     yield "a letter double", name[: middle + 1] + name[middle:]
+    yield "an s", f"{name}{'s' if name.islower() else 'S'}"
+    if "_" in name:
+        yield "hyphens", name.replace("_", "-")
     if "_" in name and name.islower():
         yield "in capitals inside", "".join(f"{part[0].upper()}{part[1:]}" for part in name.split("_") if part)
     yield "in the other case", name.lower() if name.isupper() else name.upper()
