@@ -85,7 +85,7 @@ def check_structure(document: Document, given: Collection[str] | None = None) ->
                 if key not in known and (document.file or not is_unknown_yet(key)):
                     near = nearest(key, known.keys() - error.instance.keys())
                     meant.add((*path, near or ""))
-                    yield _unknown_key(document, (*path, key), near)
+                    yield _unknown_key(document, (*path, key), near, known)
         else:
             yield document.problem(_rule(error), path, _message(error, path))
     for path in missing:
@@ -105,11 +105,13 @@ def _missing(document: Document, path: Path, given: Collection[str] | None) -> P
     return document.problem("missing-key", path, f"{name} is missing, which {where} must have")
 
 
-def _unknown_key(document: Document, path: Path, near: str | None) -> Problem:
+def _unknown_key(document: Document, path: Path, near: str | None, known: Collection[str]) -> Problem:
     key, owner = path[-1], _owner(path[:-1]) or f"a {document.kind}"
+    homes = _homes(document.kind).get(str(key)) or _elsewhere(document.kind, str(key))
+    if not near and not homes:
+        near = nearest(key, known)  # which is there twice, then
     if near:
         return document.problem("unknown-key", path, f"{owner} has no key {shown(key)}{did_you_mean(near)}")
-    homes = _homes(document.kind).get(str(key)) or _elsewhere(document.kind, str(key))
     if homes:
         return document.problem("misplaced-key", path, f"{owner} has no key {shown(key)}; it belongs to {homes[0]}")
     message = f"{owner} has no key {shown(key)} in the API's documentation; Toloka may refuse or ignore it"
