@@ -154,9 +154,11 @@ def _owner(path: Path) -> str:
 
 
 def own_keys() -> dict[Kind, set[str]]:
-    """Return the keys that only projects, only pools, and only trainings have."""
+    """Return the keys that only projects, only pools, and only trainings are created with."""
     kinds: tuple[Kind, ...] = ("project", "pool", "training")
-    keys = {kind: {key for key, part in _schema(kind)["properties"].items()} for kind in kinds}
+    keys = {
+        kind: {key for key, part in _schema(kind)["properties"].items() if not part.get("readOnly")} for kind in kinds
+    }
     others = {kind: set[str]().union(*(keys[other] for other in kinds if other != kind)) for kind in kinds}
     return {kind: keys[kind] - others[kind] for kind in kinds}
 
