@@ -6,13 +6,13 @@ A mutant has one mistake, of the kind of one that people make:
 - ``key``: a key of the API's is misspelt: a letter is missing, double, or has changed places with the next one; it is
   written with capitals. Names that the requester chooses (fields of tasks, metadata, components of Template Builder)
   are no keys of the API's.
-- ``enum``: the same in a value that is one of a list, and in the names that operators, collectors and filters are made
-  of.
-- ``reference``: an id or a name of something else is empty, null, or not of its form; the name of an output field, or of
-  what a skill is set from, is misspelt.
+- ``enum``: the same in a value that is one of a list, and in the names that conditions, collectors and filters are
+  made of.
+- ``reference``: an id or a name of something else is empty, null, or not of its form; the name of an output field, or
+  of what a skill is set from, is misspelt.
 - ``required``: what the documentation calls required is not there.
-- ``type``: a value is of another type: text instead of a number or of true and false, a number as text, a number instead
-  of text, an object instead of a list or a list instead of an object, null.
+- ``type``: a value is of another type: text or true instead of a number, text or 1 instead of true and false, a number
+  instead of text, an object instead of a list or a list instead of an object, a list of the value, null.
 - ``sign``: a number is negative that counts or pays.
 
 No mutant is another valid configuration, as far as its documentation tells: free text may be any text, "URL" is as good
@@ -190,8 +190,11 @@ def _is_of_a_list(value: dict[str, Any], path: Path) -> bool:
     text = get(value, path)
     if not isinstance(text, str) or not text or text[0].isdigit() or _is_chosen(path):
         return False
-    return path[-1] in OF_A_LIST or path[-1] in ("key", "from_field") or (path[-1] == "value" and "filter" in path) or (
-        path[-1] == "value" and "conditions" in path
+    return (
+        path[-1] in OF_A_LIST
+        or path[-1] in ("key", "from_field")
+        or (path[-1] == "value" and "filter" in path)
+        or (path[-1] == "value" and "conditions" in path)
     )
 
 

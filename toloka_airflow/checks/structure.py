@@ -214,7 +214,7 @@ def _validator(kind: str) -> Validator:
     )
     formats = FormatChecker(formats=())
     # What is of another type is said by its type.
-    formats.checks("id")(lambda value: is_id(value) or not isinstance(value, (str, int)))
+    formats.checks("id")(lambda value: is_id(value) or not (isinstance(value, str) or is_integer(value)))
     formats.checks("date")(lambda value: is_date(value) or not isinstance(value, str))
     validator = extend(Draft202012Validator, type_checker=types)
     return validator(_schema(kind), format_checker=formats)
