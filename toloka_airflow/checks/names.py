@@ -53,9 +53,8 @@ def _check_config(document: Document, at: Path, config: Any) -> Iterator[Problem
         path = (*at, "collector_config", "parameters")
         # Without parameters, those that are required are missing as well.
         parameters = part(config, "collector_config", "parameters")
-        given = {} if parameters is None and "parameters" not in config["collector_config"] else parameters
         owner = f"the collector {kind}"
-        yield from check_fields(document, path, given, collector.parameters, owner, _PARAMETER_HOMES)
+        yield from check_fields(document, path, _or_none(parameters), collector.parameters, owner, _PARAMETER_HOMES)
     for index, rule in items(part(config, "rules")):
         place = (*at, "rules", index)
         for number, condition in items(part(rule, "conditions")):
@@ -98,7 +97,7 @@ def _check_action(document: Document, at: Path, told: Any, kind: Any, collector:
     if specs is None:
         return
     path = (*at, "parameters")
-    parameters = told.get("parameters", {})
+    parameters = _or_none(told.get("parameters"))
     yield from check_fields(document, path, parameters, specs, f"the action {name}", _ACTION_HOMES)
     if name == "RESTRICTION_V2" and is_object(parameters):
         yield from _check_duration(document, path, parameters)
@@ -107,6 +106,10 @@ def _check_action(document: Document, at: Path, told: Any, kind: Any, collector:
         if isinstance(source, str):
             spec = Spec("text", choices=collector.output_fields)
             yield from check_value(document, (*path, "from_field"), "from_field", source, spec)
+
+
+def _or_none(parameters: Any) -> Any:
+    return {} if parameters is None else parameters
 
 
 def _check_duration(document: Document, at: Path, parameters: Any) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toloka_airflow.checks.values import is_id, is_integer, is_number, is_object, is_unknown_yet
-from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
+from toloka_airflow.checks.wording import NULL, did_you_mean, nearest, one_of, shown
 
 if TYPE_CHECKING:
     from toloka_airflow.checks.documents import Document
@@ -101,7 +101,9 @@ def check_fields(
         return  # that it is none is said by its schema
     meant: set[str | None] = set()
     for key in value:
-        if key in specs:
+        if key in specs and value[key] is None and not specs[key].required:
+            yield document.problem("null-value", (*path, key), NULL.format(key), "warning")
+        elif key in specs:
             yield from check_value(document, (*path, key), key, value[key], specs[key])
         elif near := _meant(key, specs.keys() - value.keys(), specs, homes):
             meant.add(near)

@@ -128,6 +128,8 @@ def test_a_condition_on_something_else_than_a_number(
         ("REJECT_ALL_ASSIGNMENTS", {}, [("missing-key", "public_comment")]),
         ("APPROVE_ALL_ASSIGNMENTS", {"scope": "POOL"}, [("misplaced-key", "scope")]),
         ("CLEAN_COLLECTOR", {"whatever": 1}, []),
+        ("RESTRICTION_V2", {**BAN, "private_comment": None}, [("null-value", "private_comment")]),
+        ("RESTRICTION_V2", {**BAN, "scope": None}, [("wrong-type", "scope")]),
     ],
 )
 def test_the_parameters_of_an_action(action: str, parameters: object, expected: list[tuple[str, str]]) -> None:
