@@ -294,11 +294,7 @@ def _bare(kind: Any) -> str | None:
     """Return the name of a component; ``None`` for another ``type``, such as that of a schema in a condition."""
     if not isinstance(kind, str):
         return None
-    kind = kind.removeprefix("@yandex-toloka/")
-    return kind if kind.partition(".")[0] in _CATEGORIES and "." in kind else None
-
-
-_CATEGORIES = ("action", "condition", "data", "field", "helper", "layout", "plugin", "view")
+    return kind.removeprefix("@yandex-toloka/") if "." in kind else None
 
 
 def _field_of(data: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
