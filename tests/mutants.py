@@ -151,6 +151,13 @@ def with_value(value: dict[str, Any], path: Path, change: Any) -> dict[str, Any]
     return changed
 
 
+def without(value: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a configuration without what is at a path."""
+    changed = copy.deepcopy(value)
+    del get(changed, path[:-1])[path[-1]]
+    return changed
+
+
 def _renamed(value: dict[str, Any], path: Path, name: str) -> dict[str, Any]:
     """Return the configuration with another key at the same place."""
     changed = copy.deepcopy(value)
@@ -251,6 +258,8 @@ def _required(kind: str, value: dict[str, Any], at: Path) -> set[str]:
     name = f"{at[-2]}.*" if last == "*" or in_specs else last
     if last == "conditions":
         return set()
+    if last == "view_spec":
+        return {"config"} if get(value, at).get("type") == "tb" else set()
     if name in ("and.*", "or.*") and "category" not in get(value, at):
         return set()
     return REQUIRED_BELOW.get(name, set())
@@ -263,9 +272,7 @@ def _missing(kind: str, value: dict[str, Any], path: Path) -> Iterator[Mutant]:
     # A ban of no duration is what PERMANENT is, and people without a skill are those with EQ and no value.
     if parent.get("category") == "skill" and key == "value" and parent["operator"] in ("EQ", "NE"):
         return
-    changed = copy.deepcopy(value)
-    del get(changed, path[:-1])[key]
-    yield Mutant("required", path, "missing", changed)
+    yield Mutant("required", path, "missing", without(value, path))
 
 
 def _wrong_types(value: dict[str, Any], path: Path) -> Iterator[Mutant]:

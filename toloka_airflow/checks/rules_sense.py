@@ -246,7 +246,7 @@ def _ruled_out(key: str, span: possible.Span, collector: str, history: Any, sett
     pages, reward = settings.most_pages, settings.highest_reward
     if pages is None:
         return None
-    if key in ("assignments_accepted_count", "skipped_in_row_count", "total_submitted_count") and history is None:
+    if key in ("assignments_accepted_count", "total_submitted_count") and history is None:
         return f"with these tasks, a person can do at most {pages} pages" if span.low > pages else None
     if key in possible.AMOUNTS and reward is not None and round(span.low, 6) > round(reward * pages, 6):
         return f"with these tasks, a person can earn at most {reward * pages:g} dollars ({pages} pages)"

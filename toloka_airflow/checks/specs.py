@@ -47,7 +47,7 @@ class Spec:
     is_open: bool = False
 
     def complaint(self, value: Any) -> Complaint | None:
-        """Return what is wrong with a value, to go on after the words ``... is 5``; None if nothing is."""
+        """Return what is wrong with a value, to stand behind the words ``... is 5``; None if nothing is."""
         fits, words = _KINDS[self.kind]
         if not fits(value):
             rule = "wrong-form" if self.kind == "id" and isinstance(value, str) else "wrong-type"
