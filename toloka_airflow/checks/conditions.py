@@ -108,8 +108,9 @@ def numbers_of(conditions: Any) -> dict[str, list[tuple[int, str, float]]]:
         if not isinstance(condition, Mapping):
             continue
         key, operator, value = condition.get("key"), condition.get("operator"), number_of(condition.get("value"))
-        is_known = isinstance(key, str) and key in COUNTS | RATES | AMOUNTS
-        if is_known and isinstance(operator, str) and value is not None:
+        if not isinstance(key, str) or key not in COUNTS | RATES | AMOUNTS:
+            continue
+        if isinstance(operator, str) and value is not None:
             by_key.setdefault(key, []).append((index, operator, value))
     return by_key
 
