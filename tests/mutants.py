@@ -3,9 +3,9 @@ Mistakes made by a program in configurations that are right.
 
 A mutant has one mistake, of the kind of one that people make:
 
-- ``key``: a key of the API's is misspelt: a letter is missing, double, or has changed places with the next one; it is
-  written with capitals. Names that the requester chooses (fields of tasks, metadata, components of Template Builder)
-  are no keys of the API's.
+- ``key``: a key of the API's is misspelt: a letter is missing, double, another one, or has changed places with the
+  next one; the end is missing, or an s is added; it is written with capitals, or with hyphens. Names that the requester
+  chooses (fields of tasks, metadata, components of Template Builder) are no keys of the API's.
 - ``enum``: the same in a value that is one of a list, and in the names that conditions, collectors and filters are
   made of.
 - ``reference``: an id or a name of something else is empty, null, or not of its form; the name of an output field, or
@@ -119,7 +119,7 @@ def mutants(kind: str, value: dict[str, Any], inside: Path = ()) -> Iterator[Mut
 
     :param inside: Where the mistakes are made; the rest of the configuration is only there to make it a whole.
     """
-    for path in list(_paths(value)):
+    for path in list(paths_of(value)):
         if path[: len(inside)] == inside:
             yield from _misspelt_keys(value, path)
             yield from _misspelt_values(value, path)
@@ -129,11 +129,12 @@ def mutants(kind: str, value: dict[str, Any], inside: Path = ()) -> Iterator[Mut
             yield from _negative(value, path)
 
 
-def _paths(value: Any, at: Path = ()) -> Iterator[Path]:
+def paths_of(value: Any, at: Path = ()) -> Iterator[Path]:
+    """Iterate over the paths of all values in a configuration."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in items:
         yield (*at, key)
-        yield from _paths(part, (*at, key))
+        yield from paths_of(part, (*at, key))
 
 
 def get(value: Any, path: Path) -> Any:
@@ -143,7 +144,8 @@ def get(value: Any, path: Path) -> Any:
     return value
 
 
-def _changed(value: dict[str, Any], path: Path, change: Any) -> dict[str, Any]:
+def with_value(value: dict[str, Any], path: Path, change: Any) -> dict[str, Any]:
+    """Return a configuration with another value at a path."""
     changed = copy.deepcopy(value)
     get(changed, path[:-1])[path[-1]] = change
     return changed
@@ -165,7 +167,13 @@ def misspelt(name: str) -> Iterator[tuple[str, str]]:
     if len(name) > 1:
         yield "a letter missing", name[:middle] + name[middle + 1 :]
         yield "letters swapped", name[: middle - 1] + name[middle] + name[middle - 1] + name[middle + 1 :]
+        yield "a letter another", f"{name[:middle]}{'q' if name.islower() else 'Q'}{name[middle + 1 :]}"
+    if len(name) > 4:
+        yield "the end missing", name[:-2]
     yield "a letter double", name[: middle + 1] + name[middle:]
+    yield "an s", f"{name}{'s' if name.islower() else 'S'}"
+    if "_" in name:
+        yield "hyphens", name.replace("_", "-")
     if "_" in name and name.islower():
         yield "in capitals inside", "".join(f"{part[0].upper()}{part[1:]}" for part in name.split("_") if part)
     yield "in the other case", name.lower() if name.isupper() else name.upper()
@@ -203,7 +211,7 @@ def _misspelt_values(value: dict[str, Any], path: Path) -> Iterator[Mutant]:
         text = get(value, path)
         for change, name in misspelt(text):
             if name != text and (text, name) not in MAY_BE_ANOTHER:
-                yield Mutant("enum", path, f"{text} with {change}", _changed(value, path, name))
+                yield Mutant("enum", path, f"{text} with {change}", with_value(value, path, name))
 
 
 def _is_reference(value: dict[str, Any], path: Path) -> bool:
@@ -218,13 +226,13 @@ def _is_reference(value: dict[str, Any], path: Path) -> bool:
 def _broken_references(value: dict[str, Any], path: Path) -> Iterator[Mutant]:
     if _is_reference(value, path):
         for broken in ("", "abc", "12 3", "-1", -1, 1.5, None, ["21"]):
-            yield Mutant("reference", path, repr(broken), _changed(value, path, broken))
+            yield Mutant("reference", path, repr(broken), with_value(value, path, broken))
     elif path[-1] == "name" and len(path) > 2 and path[-3] == "fields":
         name = get(value, path)
         for broken in ("", *(wrong for _, wrong in misspelt(name)), None):
-            yield Mutant("reference", path, repr(broken), _changed(value, path, broken))
+            yield Mutant("reference", path, repr(broken), with_value(value, path, broken))
     elif path[-1] == "from_field":
-        yield Mutant("reference", path, "empty", _changed(value, path, ""))
+        yield Mutant("reference", path, "empty", with_value(value, path, ""))
 
 
 def _pattern(path: Path) -> tuple[str, ...]:
@@ -281,7 +289,7 @@ def _wrong_types(value: dict[str, Any], path: Path) -> Iterator[Mutant]:
     for other in wrong:
         if other is None and _may_be_null(value, path):
             continue
-        yield Mutant("type", path, f"{_type(told)} is {_type(other)}", _changed(value, path, other))
+        yield Mutant("type", path, f"{_type(told)} is {_type(other)}", with_value(value, path, other))
 
 
 def _may_be_null(value: dict[str, Any], path: Path) -> bool:
@@ -304,4 +312,4 @@ def _negative(value: dict[str, Any], path: Path) -> Iterator[Mutant]:
     if isinstance(told, bool) or not isinstance(told, (int, float)) or _is_reference(value, path):
         return
     if path[-1] != "delta":  # an overlap may be made smaller
-        yield Mutant("sign", path, "negative", _changed(value, path, -1 if isinstance(told, int) else -0.01))
+        yield Mutant("sign", path, "negative", with_value(value, path, -1 if isinstance(told, int) else -0.01))

@@ -48,6 +48,9 @@ transfer.changes                  | api transfer transfer.row_sources           
 transfer.row_sources              | storage transfer                                  |                  | airflow
                                   |                                                   |                  | pyarrow
 transfer                          | api storage                                       | msgspec          |
+checks                            | storage transfer.row_sources transfer.upload      |                  | airflow
+                                  |                                                   |                  | jsonschema
+cli                               |                                                   |                  |
 quality                           | storage transfer.row_sources                      |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |

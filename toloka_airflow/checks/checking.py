@@ -135,9 +135,7 @@ def check_files(
     return _wanted([*problems, *checked], off)
 
 
-_NOT_KNOWN = (
-    "it cannot be told whether this is a project, a pool or a training: it has no key that only one of them has"
-)
+_NOT_KNOWN = "nothing says whether this is a project, a pool or a training: it has no key that only one of them has"
 
 
 def check_config(document: Document, given: Collection[str] = ()) -> list[Problem]:
@@ -207,7 +205,9 @@ def _check_off(off: Collection[str]) -> None:
 
 
 def _wanted(problems: list[Problem], off: Collection[str]) -> list[Problem]:
-    def place(problem: Problem) -> tuple[str, int]:
+    def position(problem: Problem) -> tuple[str, int]:
         return problem.file, problem.line or 0
 
-    return sorted((problem for problem in problems if problem.level == "error" or problem.rule not in off), key=place)
+    return sorted(
+        (problem for problem in problems if problem.level == "error" or problem.rule not in off), key=position
+    )

@@ -108,9 +108,7 @@ def numbers_of(conditions: Any) -> dict[str, list[tuple[int, str, float]]]:
         if not isinstance(condition, Mapping):
             continue
         key, operator, value = condition.get("key"), condition.get("operator"), number_of(condition.get("value"))
-        if not isinstance(key, str) or key not in COUNTS | RATES | AMOUNTS:
-            continue
-        if isinstance(operator, str) and value is not None:
+        if isinstance(key, str) and key in COUNTS | RATES | AMOUNTS and isinstance(operator, str) and value is not None:
             by_key.setdefault(key, []).append((index, operator, value))
     return by_key
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toloka_airflow.checks.values import is_id, is_integer, is_number, is_object, is_unknown_yet
-from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
+from toloka_airflow.checks.wording import NULL, did_you_mean, nearest, one_of, shown
 
 if TYPE_CHECKING:
     from toloka_airflow.checks.documents import Document
@@ -47,7 +47,7 @@ class Spec:
     is_open: bool = False
 
     def complaint(self, value: Any) -> Complaint | None:
-        """Return what is wrong with a value, to go on after the words ``... is 5``; None if nothing is."""
+        """Return what is wrong with a value, to stand behind the words ``... is 5``; None if nothing is."""
         fits, words = _KINDS[self.kind]
         if not fits(value):
             rule = "wrong-form" if self.kind == "id" and isinstance(value, str) else "wrong-type"
@@ -101,9 +101,11 @@ def check_fields(
         return  # that it is none is said by its schema
     meant: set[str | None] = set()
     for key in value:
-        if key in specs:
+        if key in specs and value[key] is None and not specs[key].required:
+            yield document.problem("null-value", (*path, key), NULL.format(key), "warning")
+        elif key in specs:
             yield from check_value(document, (*path, key), key, value[key], specs[key])
-        elif near := nearest(key, specs.keys() - value.keys()):
+        elif near := _meant(key, specs.keys() - value.keys(), specs, homes):
             meant.add(near)
             yield document.problem("unknown-key", (*path, key), f"{owner} has no {shown(key)}{did_you_mean(near)}")
         elif key in homes:
@@ -115,3 +117,8 @@ def check_fields(
     for name, spec in specs.items():
         if spec.required and name not in value and name not in meant:
             yield document.problem("missing-key", (*path, name), f"{name} is missing, which {owner} must have")
+
+
+def _meant(key: Any, absent: Collection[str], known: Collection[str], homes: Mapping[str, str]) -> str | None:
+    """Return which key a misspelt one stands for: rather one that is not there, or else one that is there twice."""
+    return nearest(key, absent) or (None if key in homes else nearest(key, known))

@@ -82,9 +82,9 @@ def check_template(project: Document) -> Iterator[Problem]:
     if project.at("task_spec", "view_spec", "type") != "tb":
         return
     config = project.at(*CONFIG)
+    if not project.file and is_unknown_yet(config):
+        return
     if isinstance(config, str):
-        if not project.file and ("{{" in config or "{%" in config):
-            return  # the text of a template that is not rendered yet
         try:
             config = json.loads(config)
         except json.JSONDecodeError as exc:

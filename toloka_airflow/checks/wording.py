@@ -9,8 +9,11 @@ from typing import Any
 
 MAX_SHOWN = 60
 MAX_NAMES = 12
+NULL = "{} is null, which is as if it was not there; give it a value, or take it away"
+"""What is said of null where a value need not be there."""
+
 _CUTOFF = 0.8
-_LONG = 8
+_SHORT, _LONG = 3, 8
 
 
 def shown(value: Any) -> str:
@@ -59,8 +62,10 @@ def nearest(name: Any, known: Collection[str]) -> str | None:
 
 
 def _is_part(name: str, other: str) -> bool:
-    """Return whether a name is most of another one, whose beginning or end it lacks."""
-    return 2 * len(name) > len(other) and len(name) >= _LONG and (other.startswith(name) or other.endswith(name))
+    """Return whether a name is the beginning, or a long end, of a word that is not twice as long."""
+    if 2 * len(name) < len(other):
+        return False
+    return (len(name) >= _SHORT and other.startswith(name)) or (len(name) >= _LONG and other.endswith(name))
 
 
 def _plain(name: str) -> str:
