@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.checks import names, relations, sense, structure, task_values
+from toloka_airflow.checks import names, relations, structure
 from toloka_airflow.checks.documents import Document, Documents, Kind
 from toloka_airflow.checks.problems import Problem
 
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 
     Tasks = str | os.PathLike[str] | Iterable[Any] | None
     Source = Mapping[str, Any] | str | os.PathLike[str] | ObjectStoragePath | Document
-
-WARNINGS: dict[str, str] = {
-    **structure.WARNINGS,
-    **names.WARNINGS,
-    **relations.WARNINGS,
-    **sense.WARNINGS,
-    **task_values.WARNINGS,
-}
-"""The warnings that can be switched off, and what each is about."""
 
 _CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
 _AT_LINE = re.compile(r", line ([0-9]+): ")
@@ -54,13 +45,16 @@ def check(
     :param training: The same of a training.
     :param tasks: The path of a file with tasks, a list of tasks, or a tuple of several of both. They are for the pool,
         or for the training if there is no pool.
-    :param off: The names of warnings that are not wanted, of `WARNINGS`. Errors cannot be switched off.
+    :param off: The names of warnings that are not wanted, of `rule_names.WARNINGS`. Errors cannot be switched off.
     :param min_pay_per_hour: What people should earn at least, in US dollars an hour; it is not checked without.
     :param seconds_per_page: How long people take for a page; by default, as long as they may.
     :param now: The time to check dates against; by default, the time it is.
     :param on_progress: Called with the share of the tasks that was read, from 0 to 1.
     :raises ValueError: If `off` has a name that no warning has, or a number is none above 0.
     """
+    # A DAG that is parsed needs none of these.
+    from toloka_airflow.checks import sense
+
     _check_off(off)
     problems: list[Problem] = []
     documents: dict[str, Document] = {}
@@ -88,6 +82,10 @@ def check(
 def check_files(
     paths: Iterable[str | os.PathLike[str]],
     *,
+    project: Source | None = None,
+    pool: Source | None = None,
+    training: Source | None = None,
+    tasks: str | os.PathLike[str] | None = None,
     off: Collection[str] = (),
     min_pay_per_hour: Decimal | float | str | None = None,
     seconds_per_page: float | None = None,
@@ -98,13 +96,14 @@ def check_files(
     Return what is wrong with files of which it is to be found out what each of them is.
 
     JSON and YAML files are configurations, each of what most of its keys belong to; others are tasks, and so is JSON
-    with a list. Further arguments are those of `check`.
+    with a list. Further arguments are those of `check`; the first four are for files of which it is known.
 
     :raises ValueError: If two files are configurations of the same kind, or `off` has a name that no warning has.
     """
     _check_off(off)
     problems: list[Problem] = []
-    sources: dict[str, Any] = {}
+    known = {"project": project, "pool": pool, "training": training, "tasks": None if tasks is None else (tasks,)}
+    sources: dict[str, Any] = {kind: source for kind, source in known.items() if source is not None}
     for path in paths:
         source: Any = path
         if not _is_tasks(path):
@@ -190,13 +189,18 @@ def _read(kind: Kind, source: Source, problems: list[Problem]) -> Document | Non
 
 
 def _unreadable(file: str, exc: ValueError) -> Problem:
-    line = _AT_LINE.search(str(exc))
-    return Problem("error", "unreadable", (), str(exc), file, int(line[1]) if line else None)
+    message = str(exc)
+    line = _AT_LINE.search(message)
+    if not line:
+        return Problem("error", "unreadable", (), message, file)
+    return Problem("error", "unreadable", (), message[line.end() :], file, int(line[1]))
 
 
 def _check_off(off: Collection[str]) -> None:
     if isinstance(off, str):
         raise ValueError(f"off is {off!r}; it must be a list of names")
+    from toloka_airflow.checks.rule_names import WARNINGS
+
     for name in off:
         if name not in WARNINGS:
             raise ValueError(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.documented_configurations import documented, examples
 from tests.mutants import get, paths_of, with_value
 from toloka_airflow.checks import Document, check, check_config, check_files
-from toloka_airflow.checks.checking import WARNINGS, kind_of
+from toloka_airflow.checks.checking import kind_of
+from toloka_airflow.checks.rule_names import WARNINGS
 
 PROJECT = documented("projects.create.request.quickstart")
 POOL = documented("pools.create.request.pool_long")
