@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toloka_airflow.checks.task_values import TYPES, ValuesCheck, value_check
@@ -74,6 +74,7 @@ ANY_TEXT = st.text(max_size=8) | st.from_regex(r"[-+]?[0-9]{1,3}(\.[0-9])?", ful
 CELLS = ANY_TEXT | st.sampled_from(["true", "False", "1,2", '"a,b",c', "55.7,37.6", '["a", "b"]', '{"a": 1}', "[1]"])
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(kind=st.sampled_from([*TYPES, *(f"array_{kind}" for kind in TYPES)]), cell=CELLS)
 def test_what_the_upload_reads_from_text_is_of_its_type(kind: str, cell: str) -> None:
     try:
@@ -104,6 +105,7 @@ SPECS = st.fixed_dictionaries(
 )
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(specs=st.dictionaries(st.sampled_from("xyz"), SPECS), values=st.dictionaries(st.sampled_from("wxyz"), VALUES))
 def test_the_emulator_refuses_the_same(specs: dict[str, Any], values: dict[str, Any]) -> None:
     """Two readings of the documentation agree on which fields are wrong."""
