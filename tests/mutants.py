@@ -15,9 +15,10 @@ A mutant has one mistake, of the kind of one that people make:
   instead of text, an object instead of a list or a list instead of an object, a list of the value, null.
 - ``sign``: a number is negative that counts or pays.
 
-No mutant is another valid configuration, as far as its documentation tells: free text may be any text, "URL" is as good
-as "url" in the examples, EN with its letters changed is NE, the code of Nepali, and ids may be numbers. What a mutant
-of such a kind does is not a mistake that can be seen; of what can be, all are made, not some.
+No mutant is another valid configuration, as far as the documentation says: free text may be any text, "URL" is as good
+as "url" in the examples, EN with its letters changed is NE, the code of Nepali, a skill's value may be text, and an id
+may be a number. Nor are mistakes made that no reader of the files could find: an id that is another one's, 0.5 instead
+of 0.05, GT instead of LT. Of those that can be found all are made, in every place where they fit, not some.
 """
 
 from __future__ import annotations
