@@ -159,6 +159,7 @@ $(WAITING)/.ready: constraints/waiting.txt
 
 docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code
 	$(VENV)/bin/python docs/coverage.py
+	$(VENV)/bin/python docs/checks.py
 	$(VENV)/bin/python -m docs.week
 
 # make schemas API=toloka-openapi.json
