@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.checks.task_values import TYPES, value_check
-from toloka_airflow.checks.values import is_unknown_yet
+from toloka_airflow.checks.values import is_unknown_yet, items
 from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
 
 if TYPE_CHECKING:
@@ -174,7 +174,9 @@ class _Template:
             return None
         name, rest = _field_of(data)
         spec = self._specs["output"].get(name or "")
-        if name is None or rest or spec is None or any(map(self._is_unknown_yet, spec.get("allowed_values") or ())):
+        if name is None or rest or spec is None:
+            return None
+        if any(self._is_unknown_yet(value) for _, value in items(spec.get("allowed_values"))):
             return None
         return name, spec
 
