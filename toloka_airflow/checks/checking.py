@@ -178,6 +178,8 @@ def _is_tasks(path: str | os.PathLike[str]) -> bool:
 
 def _read(kind: Kind, source: Source, problems: list[Problem]) -> Document | None:
     if isinstance(source, Document):
+        if source.kind != kind:
+            raise ValueError(f"{kind} is the Document of a {source.kind}")
         return source
     if isinstance(source, Mapping):
         return Document(kind, source)

@@ -156,7 +156,7 @@ def _check_group(document: Document, at: Path, part: Any, depth: int) -> Iterato
 def _check_member(document: Document, at: Path, part: Any, depth: int) -> Iterator[Problem]:
     if not document.file and is_unknown_yet(part):
         return
-    if not is_object(part):
+    if not is_object(part) or not part:
         message = f"this is {shown(part)}; it must be a condition or a group"
         yield document.problem("wrong-type", at, message)
     elif _is_condition(part):
@@ -209,7 +209,7 @@ def _check_comparison(document: Document, at: Path, part: Any, key: Key) -> Iter
         yield from _check_operator(document, at, part, key.operators)
     if "value" not in part or (part["value"] is None and key.or_null):
         return
-    if key.or_list and is_array(part["value"]):
+    if key.or_list and is_array(part["value"]) and part["value"]:
         for index, value in items(part["value"]):
             yield from check_value(document, (*at, "value", index), name, value, key.value)
     else:

@@ -31,6 +31,7 @@ _PARAMETER_HOMES = {
 _ACTION_HOMES = {
     parameter: f"the action {name}" for name, parameters in ACTIONS.items() for parameter in parameters or ()
 }
+_INTERFACE = ("task_spec", "view_spec")
 _BALANCES = {"TOP_PERCENTAGE_BY_QUALITY": "percent", "BEST_CONCURRENT_USERS_BY_QUALITY": "count"}
 
 
@@ -42,6 +43,8 @@ def check_names(document: Document) -> Iterator[Problem]:
     if document.kind == "pool":
         yield from check_filter(document)
         yield from _check_balance(document)
+    elif document.kind == "project":
+        yield from _check_interface(document)
 
 
 def _check_config(document: Document, at: Path, config: Any) -> Iterator[Problem]:
@@ -126,14 +129,21 @@ def _misspelt(name: str, value: Any) -> bool:
 
 
 def _check_balance(document: Document) -> Iterator[Problem]:
-    balance = part(document.value, "speed_quality_balance")
-    kind = part(balance, "type")
-    if not isinstance(kind, str) or kind not in _BALANCES:
-        return
-    wanted = _BALANCES[kind]
-    if wanted not in balance and not any(nearest(key, (wanted,)) for key in balance):
-        message = f"{wanted} is missing, which a balance by {kind} must have"
-        yield document.problem("missing-key", ("speed_quality_balance", wanted), message)
+    kind = part(document.value, "speed_quality_balance", "type")
+    if isinstance(kind, str) and kind in _BALANCES:
+        yield from _check_needed(document, ("speed_quality_balance",), _BALANCES[kind], f"a balance by {kind}")
+
+
+def _check_interface(document: Document) -> Iterator[Problem]:
+    if part(document.value, *_INTERFACE, "type") == "tb":
+        yield from _check_needed(document, _INTERFACE, "config", "an interface of Template Builder")
+
+
+def _check_needed(document: Document, at: tuple[str, ...], name: str, owner: str) -> Iterator[Problem]:
+    """Return that a key is missing which goes with another one's value, unless it is only misspelt."""
+    having = part(document.value, *at)
+    if having.get(name) is None and not any(nearest(key, (name,)) for key in having if key != name):
+        yield document.problem("missing-key", (*at, name), f"{name} is missing, which {owner} must have")
 
 
 def _check_name(

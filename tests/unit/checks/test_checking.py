@@ -34,6 +34,11 @@ def test_all_ways_to_give_a_configuration_are_the_same(tmp_path: Path) -> None:
     assert check(training=file) == check(training=document) == check_files([file])
 
 
+def test_the_document_of_something_else_is_refused() -> None:
+    with pytest.raises(ValueError, match="pool is the Document of a training"):
+        check(pool=Document("training", TRAINING))
+
+
 def test_problems_are_in_the_order_of_their_lines(tmp_path: Path) -> None:
     file = write(tmp_path / "training.json", {**TRAINING, "private_name": 5, "inherited_instructions": "no"})
     lines = [problem.line for problem in check(training=file)]

@@ -10,8 +10,8 @@ import pytest
 
 from tests.checked_configurations import NOW, POOL, PROJECT, as_file, changed, check_lines, rules
 from toloka_airflow.checks import Document, check
-from toloka_airflow.checks.checking import WARNINGS
 from toloka_airflow.checks.documents import Documents
+from toloka_airflow.checks.rule_names import WARNINGS
 from toloka_airflow.checks.sense import check_sense
 from toloka_airflow.checks.tasks import TaskCounts
 
