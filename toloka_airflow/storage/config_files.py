@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.lineage import report_read
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import local_file, storage_path
 
 if TYPE_CHECKING:
     import os
@@ -66,7 +66,7 @@ def _read(name: str, source: Any) -> tuple[dict[str, Any], str, bool]:
 
 
 def _text(name: str, source: Any) -> str:
-    path = storage_path(name, source)
+    path = local_file(source) or storage_path(name, source)
     try:
         text = path.read_bytes().decode("utf-8-sig")
         report_read(path)
