@@ -76,8 +76,8 @@ def _check_expiry(pool: Document, now: datetime) -> Iterator[Problem]:
     expiry = parse_time(pool.at("will_expire"))
     if expiry is not None and expiry <= now:
         message = (
-            f"the pool expired at {expiry:%Y-%m-%d %H:%M} UTC: Toloka would close it as soon as it is open. Take a later "
-            "date, or none if CreatePoolOperator is given one"
+            f"the pool expired at {expiry:%Y-%m-%d %H:%M} UTC: Toloka would close it as soon as it is open. Take a "
+            "later date, or none if CreatePoolOperator is given one"
         )
         yield pool.problem("expired", ("will_expire",), message)
 
