@@ -30,8 +30,8 @@ RULES = """
 module or package                 | of ours                                           | at import        | later
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
-operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.attachments transfer.bonuses             |                  |
+operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
+                                  | storage transfer.attachments transfer.bonuses     |                  |
                                   | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
@@ -48,6 +48,9 @@ transfer.changes                  | api transfer transfer.row_sources           
 transfer.row_sources              | storage transfer                                  |                  | airflow
                                   |                                                   |                  | pyarrow
 transfer                          | api storage                                       | msgspec          |
+checks                            | storage transfer.row_sources transfer.upload      |                  | airflow
+                                  |                                                   |                  | jsonschema
+cli                               | checks                                            |                  |
 quality                           | storage transfer.row_sources                      |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
