@@ -248,7 +248,8 @@ class Crowd:
 
     def _open_pools(self) -> list[Pool]:
         open_pools = [pool for pool in self._world.pools.values() if pool.hands_out]
-        return sorted(open_pools, key=lambda pool: -pool.body.get("priority", 0))
+        # Who passed a training has what pays first, and does not finish the training before.
+        return sorted(open_pools, key=lambda pool: (-pool.body.get("priority", 0), pool.is_training))
 
     def _take_suite(self, person: Person, pool: Pool) -> bool:
         if not audience.may_work(self._world, pool, person.user_id):
