@@ -48,6 +48,11 @@ transfer.changes                  | api transfer transfer.row_sources           
 transfer.row_sources              | storage transfer                                  |                  | airflow
                                   |                                                   |                  | pyarrow
 transfer                          | api storage                                       | msgspec          |
+rehearsal                         | checks emulator.calls emulator.forms              |                  |
+                                  | emulator.people emulator.quality                  |                  |
+                                  | emulator.resources emulator.simulation            |                  |
+                                  | emulator.world storage transfer.upload            |                  |
+cli.rehearsal                     | rehearsal                                         |                  |
 quality                           | storage transfer.row_sources                      |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |

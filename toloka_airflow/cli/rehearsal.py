@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--start",
-        type=_moment,
+        type=_date,
         metavar="DATE",
         help="when the pool is opened, YYYY-MM-DDThh:mm:ss in UTC (default: now)",
     )
@@ -129,9 +129,9 @@ def _progress(runs: int) -> Callable[[int], None]:
     return show
 
 
-def _moment(text: str) -> datetime:
+def _date(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no date; write YYYY-MM-DDThh:mm:ss") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 
 from toloka_airflow.rehearsal.results import Rehearsal, Row, Spread, rows
 
-WIDTH, LEFT, LONG, TOP, STRIP = 960, 250, 480, 78, 64
+WIDTH, LEFT, LONG, TOP, STRIP = 960, 250, 480, 66, 58
 RADIUS, SLOTS = 4.5, 48
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
@@ -39,8 +39,8 @@ def draw(rehearsal: Rehearsal, title: str) -> Iterator[str]:
     yield _text(16, 30, title, "title")
     legend = f"Each dot is one of {len(rehearsal.runs)} runs; the mark is their median, which stands beside the range"
     yield _text(16, 52, legend, "small")
-    for place, (row, spread) in enumerate(strips):
-        yield from _strip(row, spread, TOP + STRIP * place)
+    for i, (row, spread) in enumerate(strips):
+        yield from _strip(row, spread, TOP + STRIP * i)
     if rehearsal.incomplete:
         yield _text(16, height - 14, rehearsal.incomplete, "small")
     yield "</svg>"
@@ -55,7 +55,7 @@ def _strip(row: Row, spread: Spread[Any], top: float) -> Iterator[str]:
 
     yield _text(16, base + 4, row.name, "name")
     yield f'<line class="line" x1="{LEFT}" y1="{base:.1f}" x2="{LEFT + LONG}" y2="{base:.1f}"/>'
-    slots = Counter(round(share(value) * SLOTS) for value in row.values)
+    slots = Counter(round(share(value) * SLOTS) for value in (row.values if high > low else (low,)))
     # Those in one place stand on each other, the closer the more they are.
     step = min(2 * RADIUS, (STRIP - 26 - RADIUS) / max(slots.values()))
     for slot, count in sorted(slots.items()):

@@ -141,9 +141,9 @@ _KINDS = ("real", "golden", "training")
 
 def refused(what: str, refusal: Refusal) -> RehearsalError:
     """Return the error for what the emulator refuses, as Toloka would."""
-    told = refusal.payload or {}
+    payload = refusal.payload or {}
     found = list[str]()
-    for name, wrong in told.items():
+    for name, wrong in payload.items():
         if not isinstance(wrong, dict):
             continue
         if "message" in wrong:
@@ -155,8 +155,8 @@ def refused(what: str, refusal: Refusal) -> RehearsalError:
     return RehearsalError(f"{what} would be refused ({refusal.code}): {shown or refusal.message}")
 
 
-def _milliseconds(moment: datetime) -> int:
-    return parse_date(moment.isoformat())
+def _milliseconds(date: datetime) -> int:
+    return parse_date(date.isoformat())
 
 
 def _read(name: str, source: Config) -> Json:
@@ -253,6 +253,10 @@ def _describe_crowd(notes: _Notes, crowd: Crowd, page: int, limit: float) -> Non
 def _describe_rest(
     notes: _Notes, project: Json, pool: Json, given: dict[str, float | None], graded: list[str], begin: int
 ) -> None:
+    notes.add(
+        "One page in fifty is skipped, and one in a hundred is forgotten: somebody else gets its tasks when "
+        f"assignment_max_duration_seconds, {pool['assignment_max_duration_seconds']}, are over."
+    )
     notes.add(f"Money is the reward of each page and a fee of {FEE:.0%}.")
     notes.add(
         "Which answer is right is drawn for each task, evenly among the allowed values; a label is the answer that "

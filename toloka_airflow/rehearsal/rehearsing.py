@@ -33,7 +33,7 @@ def rehearse(
     Let a simulated crowd answer the tasks of a pool, several times, and return what it cost and how it went.
 
     Each run has a Toloka of its own in this process, without a network, an account or a real clock: the emulator, which
-    is asked by the same calls. The same arguments give the same result, in any process. So that this holds on another
+    gets the same calls. The same arguments give the same result, in any process. So that this holds on another
     day, too, for a pool that expires before it is complete, give the start.
 
     :param project: A mapping, the path of a JSON or YAML file, or a `Document`. So are the next two.

@@ -37,6 +37,7 @@ class Run:
     :param seed: The seed of its emulator.
     :param completed: Whether the pool was closed as all answers were there.
     :param close_reason: Why it was closed, as Toloka says it; ``None`` if it was still open at the limit of time.
+    :param idle: Whether it was still open, and nobody worked in it any more.
     :param seconds: Virtual time from the first opening to the last closing, or to the limit.
     :param money: Dollars: what was paid, and what is promised for answers that nobody has reviewed, with the fee.
     :param pages: How many pages were answered.
@@ -51,6 +52,7 @@ class Run:
     seed: int
     completed: bool
     close_reason: str | None
+    idle: bool
     seconds: float
     money: Decimal
     pages: int
@@ -81,6 +83,7 @@ class Run:
             "seed": self.seed,
             "completed": self.completed,
             "close_reason": self.close_reason,
+            "idle": self.idle,
             "seconds": self.seconds,
             "money": f"{self.money:f}",
             "pages": self.pages,
@@ -176,6 +179,8 @@ def _why(runs: list[Run]) -> str:
         return " Nobody was given a page: nobody passed the training, or the pool had no time."
     if any(run.people and run.banned == run.people for run in runs):
         return " Everybody who answered was banned."
+    if any(run.idle for run in runs):
+        return " The people ran out: who was not banned had answered all that was left."
     return ""
 
 
@@ -240,8 +245,8 @@ def table(rehearsal: Rehearsal, estimate: tuple[Decimal, Decimal] | None = None)
 def _compared(rehearsal: Rehearsal, least: Decimal, most: Decimal) -> str:
     shown = show_money(least) if least == most else f"{show_money(least)} to {show_money(most)}"
     low, high = min(run.money for run in rehearsal.runs), max(run.money for run in rehearsal.runs)
-    place = "less than any run took" if most < low else "more than any run took" if least > high else "as runs took"
-    return f"{'estimate':<24}{shown:>12}   {place}"
+    how = "less than any run took" if most < low else "more than any run took" if least > high else "as runs took"
+    return f"{'estimate':<24}{shown:>12}   {how}"
 
 
 def show_money(amount: Decimal | float) -> str:

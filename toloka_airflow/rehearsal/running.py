@@ -16,6 +16,7 @@ from toloka_airflow.emulator.simulation.simulation import Simulation
 from toloka_airflow.emulator.world.clock import MINUTE, SECOND, Clock, format_date
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Pool, PoolStatus
 from toloka_airflow.emulator.world.errors import Refusal
+from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.rehearsal.plans import Json, Plan, refused
 from toloka_airflow.rehearsal.results import Run
 
@@ -38,6 +39,8 @@ def run_once(plan: Plan, seed: int) -> Run:
         balance=BALANCE,
         quotas=False,
     )
+    # Whatever takes Toloka a moment is no part of the time.
+    world.progressions.set(Progression(seconds=0))
     history = _History(world)
     pool = _set_up(world, plan)
     with world.up_to_date():
@@ -49,8 +52,9 @@ def run_once(plan: Plan, seed: int) -> Run:
         seed=seed,
         completed=pool.close_reason == "COMPLETED" and pool.status is PoolStatus.CLOSED,
         close_reason=pool.close_reason if pool.status is PoolStatus.CLOSED else None,
+        idle=pool.status is PoolStatus.OPEN and not pool.active,
         seconds=history.seconds,
-        money=pool.spent + world.account.reserved,
+        money=pool.spent + sum(had.price for had in pool.assignments if had.status is AssignmentStatus.SUBMITTED),
         pages=sum(had.submitted is not None for had in pool.assignments),
         eligible=len(eligible),
         people=len(people),
