@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.lineage import report_read
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import local_path, storage_path
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +33,9 @@ def read_config(name: str, source: Mapping[str, Any] | str | os.PathLike[str] | 
         return dict(source)
     if source is None or not str(source):
         raise ValueError(f"{name} is {source!r}; it must be a dict, or the path of a JSON or YAML file")
-    return _read(name, source)[0]
+    config, _, _ = _read(name, source)
+    report_read(storage_path(name, source))
+    return config
 
 
 def read_config_with_lines(
@@ -43,8 +45,9 @@ def read_config_with_lines(
     Return the configuration of a file, and the line, from 1, of each value in it, by the keys that lead to it.
 
     The line is that of the key, or of the value in a list. What YAML merges in (``<<``) has the line where it is
-    written; a value in a list that is an alias has the
-    line of the anchor.
+    written; a value in a list that is an alias has the line of the anchor.
+
+    Unlike `read_config`, it does not report to Airflow's lineage that the file is read.
 
     :param name: The argument to name in an error.
     :raises ValueError: As by `read_config`.
@@ -66,11 +69,10 @@ def _read(name: str, source: Any) -> tuple[dict[str, Any], str, bool]:
 
 
 def _text(name: str, source: Any) -> str:
-    path = storage_path(name, source)
+    # Without Airflow, whose import takes a second, where it is not needed.
+    path = local_path(source) or storage_path(name, source)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        report_read(path)
-        return text
+        return path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"{name} is {str(source)!r}: there is no such file") from None
     except UnicodeDecodeError as exc:
