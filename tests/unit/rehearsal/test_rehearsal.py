@@ -283,7 +283,7 @@ def test_what_is_given_is_not_changed():
         ({"pool": pool(rewards=1)}, "The pool would be refused .*rewards: Unknown field name"),
         ({"pool": pool(filter={"and": [skill("x-1", "GT", 5)]})}, "A skill .* would be refused .*id"),
         ({"tasks": []}, "tasks holds no task"),
-        ({"tasks": tasks(1001) + [{"input_values": {}}]}, "The tasks 1001 to 1002 .*item 2: input_values.image"),
+        ({"tasks": [*tasks(1001), {"input_values": {}}]}, "The tasks 1001 to 1002 .*item 2: input_values.image"),
         ({"people": 0}, "people is 0; it must be between 1 and 100,000"),
         ({"pace": 0}, "pace is 0; it must be seconds"),
         ({"pace": 3600}, "The pace is 3600 s for a page of 1 task, and assignment_max_duration_seconds is 3600"),
