@@ -226,12 +226,12 @@ def table(rehearsal: Rehearsal, estimate: tuple[Decimal, Decimal] | None = None)
 
     :param estimate: Dollars by calculation, the least and the most, which are set beside the money of the runs.
     """
-    yield f"{'':24}{'median':>12}   range of {len(rehearsal.runs)} runs"
+    yield f"{'':24}{'median':>16}   range of {len(rehearsal.runs)} runs"
     for row in rows(rehearsal):
         median = "unknown" if row.spread is None else row.shown(row.spread.median)
-        yield f"{row.name:<24}{median:>12}   {row.range}".rstrip()
+        yield f"{row.name:<24}{median:>16}   {row.range}".rstrip()
     for field in rehearsal.ungraded:
-        yield f"{f'right labels: {field}':<24}{'unknown':>12}   its values cannot be listed"
+        yield f"{f'right labels: {field}':<24}{'unknown':>16}   its values cannot be listed"
     if estimate is not None:
         yield _compared(rehearsal, *estimate)
     if rehearsal.incomplete:
@@ -246,7 +246,7 @@ def _compared(rehearsal: Rehearsal, least: Decimal, most: Decimal) -> str:
     shown = show_money(least) if least == most else f"{show_money(least)} to {show_money(most)}"
     low, high = min(run.money for run in rehearsal.runs), max(run.money for run in rehearsal.runs)
     how = "less than any run took" if most < low else "more than any run took" if least > high else "as runs took"
-    return f"{'estimate':<24}{shown:>12}   {how}"
+    return f"{'estimate':<24}{shown:>16}   {how}"
 
 
 def show_money(amount: Decimal | float) -> str:
