@@ -200,6 +200,11 @@ class Row:
     shown: Callable[[Any], str]
 
     @property
+    def median(self) -> str:
+        """Return the median for people."""
+        return "unknown" if self.spread is None else self.shown(self.spread.median)
+
+    @property
     def range(self) -> str:
         """Return the range for people."""
         if self.spread is None:
@@ -226,14 +231,13 @@ def table(rehearsal: Rehearsal, estimate: tuple[Decimal, Decimal] | None = None)
 
     :param estimate: Dollars by calculation, the least and the most, which are set beside the money of the runs.
     """
-    yield f"{'':24}{'median':>16}   range of {len(rehearsal.runs)} runs"
-    for row in rows(rehearsal):
-        median = "unknown" if row.spread is None else row.shown(row.spread.median)
-        yield f"{row.name:<24}{median:>16}   {row.range}".rstrip()
-    for field in rehearsal.ungraded:
-        yield f"{f'right labels: {field}':<24}{'unknown':>16}   its values cannot be listed"
+    lines = [("", "median", f"range of {len(rehearsal.runs)} runs")]
+    lines += [(row.name, row.median, row.range) for row in rows(rehearsal)]
+    lines += [(f"right labels: {field}", "unknown", "its values cannot be listed") for field in rehearsal.ungraded]
     if estimate is not None:
-        yield _compared(rehearsal, *estimate)
+        lines.append(("estimate", *_compared(rehearsal, *estimate)))
+    names, medians = (max(len(line[column]) for line in lines) for column in (0, 1))
+    yield from (f"{name:<{names}}   {median:>{medians}}   {runs}".rstrip() for name, median, runs in lines)
     if rehearsal.incomplete:
         yield ""
         yield f"{rehearsal.incomplete} They count above, but not for the time."
@@ -242,11 +246,13 @@ def table(rehearsal: Rehearsal, estimate: tuple[Decimal, Decimal] | None = None)
     yield from (f"- {note}" for note in rehearsal.notes)
 
 
-def _compared(rehearsal: Rehearsal, least: Decimal, most: Decimal) -> str:
+def _compared(rehearsal: Rehearsal, least: Decimal, most: Decimal) -> tuple[str, str]:
     shown = show_money(least) if least == most else f"{show_money(least)} to {show_money(most)}"
     low, high = min(run.money for run in rehearsal.runs), max(run.money for run in rehearsal.runs)
-    how = "less than any run took" if most < low else "more than any run took" if least > high else "as runs took"
-    return f"{'estimate':<24}{shown:>16}   {how}"
+    return (
+        shown,
+        "less than any run took" if most < low else "more than any run took" if least > high else "as runs took",
+    )
 
 
 def show_money(amount: Decimal | float) -> str:

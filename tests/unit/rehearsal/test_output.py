@@ -32,13 +32,13 @@ def rehearsal(*runs, ungraded=("comment",)):
 def test_the_table_has_medians_and_ranges():
     lines = list(table(rehearsal(run(), run("1.50", 3.5, 9, 2), run("1.40", 50, 7, 0))))
     assert lines == [
-        "                                  median   range of 3 runs",
-        "money, with the fee                $1.40   $1.30 to $1.50",
-        "time until completed               3.5 h   2.0 h to 2.1 days",
-        "right labels: result               80.0%   70.0% to 90.0%",
-        "people who answered                   20   20",
-        "of these banned                     5.0%   0.0% to 10.0%",
-        "right labels: comment            unknown   its values cannot be listed",
+        "                         median   range of 3 runs",
+        "money, with the fee       $1.40   $1.30 to $1.50",
+        "time until completed      3.5 h   2.0 h to 2.1 days",
+        "right labels: result      80.0%   70.0% to 90.0%",
+        "people who answered          20   20",
+        "of these banned            5.0%   0.0% to 10.0%",
+        "right labels: comment   unknown   its values cannot be listed",
         "",
         "What is assumed:",
         "- All is assumed.",
@@ -48,10 +48,10 @@ def test_the_table_has_medians_and_ranges():
 @pytest.mark.parametrize(
     ("estimate", "line"),
     [
-        (("1.35", "1.35"), "estimate                           $1.35   as runs took"),
-        (("1.60", "1.60"), "estimate                           $1.60   more than any run took"),
-        (("1.00", "1.10"), "estimate                  $1.00 to $1.10   less than any run took"),
-        (("1.00", "1.30"), "estimate                  $1.00 to $1.30   as runs took"),
+        (("1.35", "1.35"), "estimate                  $1.35   as runs took"),
+        (("1.60", "1.60"), "estimate                  $1.60   more than any run took"),
+        (("1.00", "1.10"), "estimate                $1.00 to $1.10   less than any run took"),
+        (("1.00", "1.30"), "estimate                $1.00 to $1.30   as runs took"),
     ],
 )
 def test_an_estimate_stands_beside_the_runs(estimate, line):
