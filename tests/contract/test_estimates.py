@@ -282,7 +282,9 @@ ENDLESS = Case({"mixer_config": MIXER}, tasks(5, infinite_overlap=True))
 def test_without_an_end_there_is_no_estimate_and_no_end() -> None:
     with toloka(ENDLESS.crowd) as (server, client, project_id):
         body = pool_of(ENDLESS, project_id)
-        with pytest.raises(CannotEstimateError, match=r"5 of 5 tasks have an infinite overlap.*max_spend of PoolSensor"):
+        with pytest.raises(
+            CannotEstimateError, match=r"5 of 5 tasks have an infinite overlap.*max_spend of PoolSensor"
+        ):
             estimate(body, ENDLESS.tasks)
         pool_id = client.create_pool(body).id
         upload(client, pool_id, ENDLESS)

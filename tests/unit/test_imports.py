@@ -30,8 +30,8 @@ RULES = """
 module or package                 | of ours                                           | at import        | later
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
-operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.attachments transfer.bonuses             |                  |
+operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
+                                  | storage transfer.attachments transfer.bonuses             |                  |
                                   | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
@@ -79,6 +79,10 @@ links                             | api                                         
 _internal.startup                 | _internal api.timed_session operators             |                  | requests
                                   | triggers.__init__ windows                         |                  |
 _internal                         | api                                               | airflow          |
+cli                               | api checks cli.rehearsal hooks operators          |                  | airflow
+                                  | rehearsal storage transfer.upload                 |                  |
+checks                            | storage                                           |                  | airflow
+                                  |                                                   |                  | jsonschema
 timetables                        |                                                   | airflow pendulum |
 storage                           |                                                   |                  | airflow
                                   |                                                   |                  | asyncssh

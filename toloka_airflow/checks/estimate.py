@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.checks.money import Fee, Range, cost_of, rewards_of
 from toloka_airflow.checks.page_plan import plan_pages
 from toloka_airflow.checks.task_counts import TaskCounts, count_tasks
+
+if TYPE_CHECKING:
+    from toloka_airflow.checks.duration import Duration
 
 MORE_OVERLAP, ASSESSMENT = "CHANGE_OVERLAP", "ASSIGNMENTS_ASSESSMENT"
 
@@ -83,7 +86,7 @@ def estimate(
     :param tasks: Its tasks and task suites, as the API takes or answers them, or how many there are of which kind.
     :param fee: What Toloka takes; by default what its guide says.
     :param rejected_share: Which share of the answers is rejected, from 0 to 1, where they are reviewed; it is not paid.
-    :raises CannotEstimateError: If nobody can tell, such as for tasks of infinite overlap, with the reason.
+    :raises CannotEstimateError: If that cannot be known, such as for tasks of infinite overlap, with the reason.
     :raises ValueError: If a setting of the pool that matters for money has no sense.
     """
     if not 0 <= rejected_share <= 1:
@@ -126,7 +129,7 @@ def _of_money(pool: Mapping[str, Any], rewards: Range[Decimal], fee: Fee) -> Ite
             f"{money_text(rewards.most)}; the least is if all get the lowest reward, the most if all get the highest."
         )
     if rules := sorted({collector for collector, _ in _overlap_rules(pool)} - {ASSESSMENT}):
-        yield f"Rules of quality control for {', '.join(rules)} ask for more answers, which are not in it."
+        yield f"Rules of quality control for {', '.join(rules)} demand more answers, which are not in it."
     yield "Bonuses are not in it, nor is the training that people must pass, which is not paid."
 
 
@@ -144,7 +147,7 @@ def _of_review(pool: Mapping[str, Any], answers: Range[int] | None, paid: Range[
 
 
 def _overlap_rules(pool: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Return each rule of quality control that asks for more answers: the type of its collector, and its conditions."""
+    """Return each rule of quality control that demands more answers: the type of its collector, and its conditions."""
     control = pool.get("quality_control")
     for config in _mappings(control.get("configs") if isinstance(control, Mapping) else None):
         collector = config.get("collector_config")
@@ -165,6 +168,19 @@ def _is_reviewed(pool: Mapping[str, Any]) -> bool:
 
 def _rejections_are_answered_again(pool: Mapping[str, Any]) -> bool:
     return any(collector == ASSESSMENT and "REJECT" in values for collector, values in _overlap_rules(pool))
+
+
+def table(result: Estimate, duration: Duration | None = None) -> Iterator[str]:
+    """Return the lines of a small table, and below it what was taken for granted."""
+    rows = [("", "least", "most"), *result.rows()]
+    if duration is not None:
+        for title, bounds in (("hours of work", duration.work_hours), ("hours open", duration.hours)):
+            rows.append((title, f"{bounds.least:.2f}", f"{bounds.most:.2f}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for title, least, most in rows:
+        yield f"{title:{widths[0]}}  {least:>{widths[1]}}  {most:>{widths[2]}}"
+    yield ""
+    yield from (f"- {sentence}" for sentence in (*result.assumptions, *(duration.assumptions if duration else ())))
 
 
 def money_text(amount: Decimal) -> str:

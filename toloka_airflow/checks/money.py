@@ -52,6 +52,10 @@ class Fee:
         """Return the fee for an answer with this reward."""
         return max(reward * self.share, self.least) if reward and self.share else Decimal(0)
 
+    def of_reward(self, reward: Decimal) -> str:
+        """Return how much it is for an answer with this reward, as a share, or as an amount where the least counts."""
+        return f"{self.of(reward)}" if self.of(reward) > reward * self.share else str(self)
+
     def __str__(self) -> str:
         return f"{self.share.normalize():%}"
 
@@ -86,9 +90,9 @@ def rewards_of(pool: Mapping[str, Any]) -> Range[Decimal]:
     rewards = [_reward(pool, "")]
     pricing = pool.get("dynamic_pricing_config")
     intervals = pricing.get("intervals") if isinstance(pricing, Mapping) else None
-    for place, interval in enumerate(intervals if isinstance(intervals, list) else ()):
+    for number, interval in enumerate(intervals if isinstance(intervals, list) else ()):
         if isinstance(interval, Mapping) and "reward_per_assignment" in interval:
-            rewards.append(_reward(interval, f"dynamic_pricing_config.intervals.{place}."))
+            rewards.append(_reward(interval, f"dynamic_pricing_config.intervals.{number}."))
     return Range(min(rewards), max(rewards))
 
 

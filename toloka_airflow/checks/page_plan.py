@@ -47,14 +47,14 @@ def plan_pages(pool: Mapping[str, Any], counts: TaskCounts, *, is_paid: bool) ->
     if why := _why_endless(counts):
         if is_paid:
             raise CannotEstimateError(
-                f"{why}, so nobody can tell what it costs. Give the tasks an overlap; or limit the money while the "
+                f"{why}, so nobody knows what it costs. Give the tasks an overlap; or limit the money while the "
                 "pool is open, by max_spend of PoolSensor"
             )
         return PagePlan(0, None, 0, (f"{why}; nobody is paid for it, so it costs nothing.",))
     assumptions: list[str] = []
     mixed = _Mixed(pool, counts, assumptions) if any(counts.real) else None
-    whole = sum(overlap * number for overlap, number in counts.suites.items())
-    answers = Range(whole, whole) if mixed is None else Range(mixed.least + whole, mixed.most + whole)
+    uploaded = sum(overlap * number for overlap, number in counts.suites.items())
+    answers = Range(uploaded, uploaded) if mixed is None else Range(mixed.least + uploaded, mixed.most + uploaded)
     pages = sum(number for overlap, number in counts.suites.items() if overlap)
     people = max(counts.highest_overlap, 0 if mixed is None else mixed.people)
     return PagePlan(pages + (mixed.pages if mixed else 0), answers, people, tuple(assumptions))
@@ -102,17 +102,17 @@ class _Mixed:
         Nobody gets a task twice. If everybody takes tasks in the same order, those that are wanted from n people are n
         times shared out over pages, each time with a rest. In any other order, the rests may come together.
         """
-        in_order = done = 0
+        aligned = done = 0
         for overlap in sorted(overlaps):
             wanted = sum(number for other, number in overlaps.items() if other >= overlap)
             full, rest = divmod(wanted, self._per_page)
-            in_order += (overlap - done) * (full + self._is_given(rest))
+            aligned += (overlap - done) * (full + self._is_given(rest))
             done = overlap
         full, rest = divmod(sum(overlap * number for overlap, number in overlaps.items()), self._per_page)
         together = full + self._is_given(rest)
         if not self._holds_back:
             together = max(together, done)
-        return Range(min(in_order, together), max(in_order, together))
+        return Range(min(aligned, together), max(aligned, together))
 
     def _is_given(self, rest: int) -> bool:
         """Say whether tasks that do not fill a page are given out all the same."""
@@ -181,7 +181,7 @@ class _Mixed:
             name = f"min_{name}"
         given = self._mixer.get(name, 0)
         if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-            raise ValueError(f"mixer_config.{name} is {given!r}; it must be a whole number")
+            raise ValueError(f"mixer_config.{name} is {given!r}; it must be a uploaded number")
         return given
 
 

@@ -11,7 +11,7 @@ REMAINING, OVERLAP = "remaining_overlap", "overlap"
 
 
 class CannotEstimateError(ValueError):
-    """Say why nobody can tell what a pool will cost."""
+    """Say why nobody knows what a pool will cost."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class TaskCounts:
         return max((*self.real, *self.suites), default=0)
 
 
-def count_tasks(tasks: Iterable[Mapping[str, Any]], pool: Mapping[str, Any]) -> TaskCounts:
+def count_tasks(
+    tasks: Iterable[Mapping[str, Any]], pool: Mapping[str, Any], *, allow_defaults: bool = True
+) -> TaskCounts:
     """
     Count tasks and task suites.
 
@@ -56,14 +58,16 @@ def count_tasks(tasks: Iterable[Mapping[str, Any]], pool: Mapping[str, Any]) -> 
 
     :param tasks: As the API takes or answers them; what has ``tasks`` is a suite.
     :param pool: As the API takes or answers it; if it is a training, its tasks are endless unless they say otherwise.
+    :param allow_defaults: Whether tasks are uploaded so that those without an overlap get that of the pool's defaults.
     :raises CannotEstimateError: If a task has no overlap.
     """
     real: Counter[int] = Counter()
     suites: Counter[int] = Counter()
     others: dict[str, list[int | None]] = {"golden": [], "training": []}
     endless = 0
+    defaults = pool.get("defaults") if allow_defaults else None
     for number, task in enumerate(tasks, start=1):
-        overlap = _overlap(task, pool, number)
+        overlap = None if is_training(pool) else _overlap(task, defaults, number)
         if "tasks" in task:
             endless += overlap is None
             suites.update(() if overlap is None else (overlap,))
@@ -92,7 +96,7 @@ def _sum(overlaps: list[int | None]) -> int | None:
     return None if None in overlaps or not overlaps else sum(overlap or 0 for overlap in overlaps)
 
 
-def _overlap(task: Mapping[str, Any], pool: Mapping[str, Any], number: int) -> int | None:
+def _overlap(task: Mapping[str, Any], defaults: object, number: int) -> int | None:
     """Return how many people are still to answer it; ``None`` if as many as there are."""
     if task.get("infinite_overlap"):
         return None
@@ -101,14 +105,11 @@ def _overlap(task: Mapping[str, Any], pool: Mapping[str, Any], number: int) -> i
         if isinstance(given, bool) or not isinstance(given, int) or given < 0:
             raise CannotEstimateError(f"Task {number} has the overlap {given!r}; it must be a whole number")
         return given
-    if is_training(pool):
-        return None
     name = "default_overlap_for_new_task_suites" if "tasks" in task else "default_overlap_for_new_tasks"
-    defaults = pool.get("defaults")
     default = defaults.get(name) if isinstance(defaults, Mapping) else None
     if isinstance(default, bool) or not isinstance(default, int) or default < 1:
         raise CannotEstimateError(
-            f"Task {number} has no overlap, and defaults.{name} of the pool is {default!r}: Toloka refuses it. Give "
-            "either of them"
+            f"Task {number} has no overlap, and the pool has no defaults.{name} for it, or the tasks are uploaded "
+            "without allow_defaults: Toloka refuses it. Give an overlap in either place"
         )
     return default

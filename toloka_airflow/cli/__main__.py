@@ -13,6 +13,7 @@ from importlib import import_module
 
 COMMANDS = {
     "check": "find the mistakes in configurations and files of tasks",
+    "estimate": "estimate what a pool will cost and how long it takes, and rehearse it",
 }
 """The commands, each in the module of its name, and what they do."""
 
