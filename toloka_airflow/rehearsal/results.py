@@ -78,14 +78,14 @@ class Run:
         return self.right[field] / self.labelled if self.labelled else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values; money is text, with all its digits."""
+        """Return it as JSON values."""
         return {
             "seed": self.seed,
             "completed": self.completed,
             "close_reason": self.close_reason,
             "idle": self.idle,
             "seconds": self.seconds,
-            "money": f"{self.money:f}",
+            "money": float(self.money),
             "pages": self.pages,
             "eligible": self.eligible,
             "people": self.people,
@@ -160,7 +160,7 @@ class Rehearsal:
         return {
             "completed": self.completed,
             "of": len(self.runs),
-            "money": _json(self.money, lambda value: f"{value:f}"),
+            "money": _json(self.money),
             "hours": _json(self.hours),
             "accuracy": {field: _json(spread) for field, spread in self.accuracy.items()}
             | dict.fromkeys(self.ungraded),
@@ -184,10 +184,10 @@ def _why(runs: list[Run]) -> str:
     return ""
 
 
-def _json(spread: Spread[Any] | None, convert: Callable[[Any], Any] = lambda value: round(value, 6)) -> Any:
+def _json(spread: Spread[Any] | None) -> dict[str, float] | None:
     if spread is None:
         return None
-    return {"median": convert(spread.median), "low": convert(spread.low), "high": convert(spread.high)}
+    return {name: round(float(getattr(spread, name)), 6) for name in ("median", "low", "high")}
 
 
 @dataclass(frozen=True)
