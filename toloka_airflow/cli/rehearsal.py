@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 # The defaults are those of `rehearse` and its `Crowd`, whose modules are imported when a rehearsal is made.
 PEOPLE, ACCURACY, RUNS, MAX_DAYS = 40, 0.85, 20, 30.0
+CLEAR_LINE = "\r\x1b[K"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,57 +76,42 @@ def rehearse(
     from toloka_airflow.rehearsal import rehearse as rehearse_config
     from toloka_airflow.rehearsal.chart import draw
 
-    rehearsal = rehearse_config(
-        project,
-        pool,
-        training,
-        tasks,
-        training_tasks=arguments.training_tasks,
-        crowd=Crowd(arguments.people, arguments.pace, arguments.accuracy),
-        runs=arguments.runs,
-        seed=arguments.seed,
-        start=arguments.start,
-        max_days=arguments.max_days,
-        on_run=_progress(arguments.runs),
-    )
+    with _shown_runs(arguments.runs) as show:
+        rehearsal = rehearse_config(
+            project,
+            pool,
+            training,
+            tasks,
+            training_tasks=arguments.training_tasks,
+            crowd=Crowd(arguments.people, arguments.pace, arguments.accuracy),
+            runs=arguments.runs,
+            seed=arguments.seed,
+            start=arguments.start,
+            max_days=arguments.max_days,
+            on_run=show,
+        )
     if arguments.svg:
         title = f"Rehearsal: {arguments.people} people, {arguments.accuracy:.0%} right on average"
         Path(arguments.svg).write_text("\n".join(draw(rehearsal, title)) + "\n", encoding="utf-8")
     return rehearsal
 
 
-def run(
-    arguments: argparse.Namespace,
-    project: Config,
-    pool: Config,
-    training: Config | None,
-    tasks: Any,
-    estimate: tuple[Decimal, Decimal] | None = None,
-) -> int:
-    """
-    Rehearse, print the table or with ``--json`` the JSON, and return the exit code.
+@contextmanager
+def _shown_runs(runs: int) -> Iterator[Callable[[int], None]]:
+    """Show on standard error which run it is: in one line at a terminal, else in a line each."""
+    is_terminal = sys.stderr.isatty()
 
-    :param estimate: Dollars by calculation, the least and the most.
-    """
-    from toloka_airflow.rehearsal.results import table
+    def show(number: int) -> None:
+        text = f"run {number} of {runs}"
+        print(
+            f"{CLEAR_LINE}{text}" if is_terminal else text, end="" if is_terminal else "\n", file=sys.stderr, flush=True
+        )
 
     try:
-        rehearsal = rehearse(arguments, project, pool, training, tasks)
-    except (OSError, ValueError) as exc:
-        print(f"airflow-toloka: cannot rehearse: {exc}", file=sys.stderr)
-        return 2
-    if arguments.json:
-        print(json.dumps(rehearsal.as_json(), indent=2))
-    else:
-        print("\n".join(table(rehearsal, estimate)))
-    return 0
-
-
-def _progress(runs: int) -> Callable[[int], None]:
-    def show(number: int) -> None:
-        print(f"run {number} of {runs}", file=sys.stderr, flush=True)
-
-    return show
+        yield show
+    finally:
+        if is_terminal:
+            print(CLEAR_LINE, end="", file=sys.stderr, flush=True)
 
 
 def _date(text: str) -> datetime:

@@ -11,15 +11,17 @@ from toloka_airflow.rehearsal.results import Rehearsal, Row, Spread, rows
 
 WIDTH, LEFT, LONG, TOP, STRIP = 960, 250, 480, 66, 58
 RADIUS, SLOTS = 4.5, 48
+# As many letters as there is room for.
+NAME = 30
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
   .title { font-size: 15px; font-weight: 600 } .name { font-weight: 600 } .small { fill: #59636e; font-size: 12px }
   .end { text-anchor: end } .page { fill: #ffffff } .line { stroke: #d1d9e0 }
   .median { stroke: #0969da; stroke-width: 2 } .value { fill: #0969da; font-weight: 600 }
-  circle { fill: #0969da; fill-opacity: .45 }
+  circle { fill: #0969da; fill-opacity: .5 }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc } .small { fill: #9198a1 } .page { fill: #0d1117 } .line { stroke: #3d444d }
-    .median { stroke: #58a6ff } .value { fill: #58a6ff } circle { fill: #58a6ff }
+    .median { stroke: #58a6ff } .value { fill: #58a6ff } circle { fill: #58a6ff; fill-opacity: .7 }
   }
 """
 
@@ -53,7 +55,7 @@ def _strip(row: Row, spread: Spread[Any], top: float) -> Iterator[str]:
     def share(value: float) -> float:
         return (value - low) / (high - low) if high > low else 0.5
 
-    yield _text(16, base + 4, row.name, "name")
+    yield _text(16, base + 4, row.name if len(row.name) <= NAME else f"{row.name[: NAME - 1]}…", "name")
     yield f'<line class="line" x1="{LEFT}" y1="{base:.1f}" x2="{LEFT + LONG}" y2="{base:.1f}"/>'
     slots = Counter(round(share(value) * SLOTS) for value in (row.values if high > low else (low,)))
     # Those in one place stand on each other, the closer the more they are.
@@ -63,7 +65,7 @@ def _strip(row: Row, spread: Spread[Any], top: float) -> Iterator[str]:
         yield from (f'<circle cx="{x:.1f}" cy="{base - RADIUS - i * step:.1f}" r="{RADIUS}"/>' for i in range(count))
     x = LEFT + LONG * share(float(spread.median))
     yield f'<line class="median" x1="{x:.1f}" y1="{base - 3:.1f}" x2="{x:.1f}" y2="{base + 9:.1f}"/>'
-    yield _text(LEFT + LONG + 24, base + 4, row.shown(spread.median), "value")
+    yield _text(LEFT + LONG + 24, base + 4, row.median, "value")
     yield _text(WIDTH - 16, base + 4, row.range if low < high else "in all runs", "small end")
 
 

@@ -16,7 +16,7 @@ from toloka_airflow.emulator.quality.statistics import COUNTED_AFTER
 from toloka_airflow.emulator.resources import projects
 from toloka_airflow.emulator.resources.pools import trainings
 from toloka_airflow.emulator.resources.pools.form import POOL, TRAINING
-from toloka_airflow.emulator.world.account import FEE
+from toloka_airflow.emulator.world.account import FEE, LEAST_FEE
 from toloka_airflow.emulator.world.clock import DAY, format_date, parse_date
 from toloka_airflow.emulator.world.errors import Refusal
 from toloka_airflow.rehearsal.crowds import Crowd, given_skills, named_skills, shown_pace
@@ -257,7 +257,7 @@ def _describe_rest(
         "One page in fifty is skipped, and one in a hundred is forgotten: somebody else gets its tasks when "
         f"assignment_max_duration_seconds, {pool['assignment_max_duration_seconds']}, are over."
     )
-    notes.add(f"Money is the reward of each page and a fee of {FEE:.0%}.")
+    notes.add(f"Money is the reward of each page and a fee of {FEE:.0%}, but at least ${LEAST_FEE}.")
     notes.add(
         "Which answer is right is drawn for each task, evenly among the allowed values; a label is the answer that "
         "most people gave, the earlier one of two that are even. Control tasks do not count.",

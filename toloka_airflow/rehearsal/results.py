@@ -78,14 +78,14 @@ class Run:
         return self.right[field] / self.labelled if self.labelled else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values; money is text, with all its digits."""
+        """Return it as JSON values."""
         return {
             "seed": self.seed,
             "completed": self.completed,
             "close_reason": self.close_reason,
             "idle": self.idle,
             "seconds": self.seconds,
-            "money": f"{self.money:f}",
+            "money": float(self.money),
             "pages": self.pages,
             "eligible": self.eligible,
             "people": self.people,
@@ -160,7 +160,7 @@ class Rehearsal:
         return {
             "completed": self.completed,
             "of": len(self.runs),
-            "money": _json(self.money, lambda value: f"{value:f}"),
+            "money": _json(self.money),
             "hours": _json(self.hours),
             "accuracy": {field: _json(spread) for field, spread in self.accuracy.items()}
             | dict.fromkeys(self.ungraded),
@@ -184,10 +184,10 @@ def _why(runs: list[Run]) -> str:
     return ""
 
 
-def _json(spread: Spread[Any] | None, convert: Callable[[Any], Any] = lambda value: round(value, 6)) -> Any:
+def _json(spread: Spread[Any] | None) -> dict[str, float] | None:
     if spread is None:
         return None
-    return {"median": convert(spread.median), "low": convert(spread.low), "high": convert(spread.high)}
+    return {name: round(float(getattr(spread, name)), 6) for name in ("median", "low", "high")}
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,11 @@ class Row:
     values: tuple[float, ...]
     spread: Spread[Any] | None
     shown: Callable[[Any], str]
+
+    @property
+    def median(self) -> str:
+        """Return the median for people."""
+        return "unknown" if self.spread is None else self.shown(self.spread.median)
 
     @property
     def range(self) -> str:
@@ -226,14 +231,13 @@ def table(rehearsal: Rehearsal, estimate: tuple[Decimal, Decimal] | None = None)
 
     :param estimate: Dollars by calculation, the least and the most, which are set beside the money of the runs.
     """
-    yield f"{'':24}{'median':>12}   range of {len(rehearsal.runs)} runs"
-    for row in rows(rehearsal):
-        median = "unknown" if row.spread is None else row.shown(row.spread.median)
-        yield f"{row.name:<24}{median:>12}   {row.range}".rstrip()
-    for field in rehearsal.ungraded:
-        yield f"{f'right labels: {field}':<24}{'unknown':>12}   its values cannot be listed"
+    lines = [("", "median", f"range of {len(rehearsal.runs)} runs")]
+    lines += [(row.name, row.median, row.range) for row in rows(rehearsal)]
+    lines += [(f"right labels: {field}", "unknown", "its values cannot be listed") for field in rehearsal.ungraded]
     if estimate is not None:
-        yield _compared(rehearsal, *estimate)
+        lines.append(("estimate", *_compared(rehearsal, *estimate)))
+    names, medians = (max(len(line[column]) for line in lines) for column in (0, 1))
+    yield from (f"{name:<{names}}   {median:>{medians}}   {runs}".rstrip() for name, median, runs in lines)
     if rehearsal.incomplete:
         yield ""
         yield f"{rehearsal.incomplete} They count above, but not for the time."
@@ -242,11 +246,13 @@ def table(rehearsal: Rehearsal, estimate: tuple[Decimal, Decimal] | None = None)
     yield from (f"- {note}" for note in rehearsal.notes)
 
 
-def _compared(rehearsal: Rehearsal, least: Decimal, most: Decimal) -> str:
+def _compared(rehearsal: Rehearsal, least: Decimal, most: Decimal) -> tuple[str, str]:
     shown = show_money(least) if least == most else f"{show_money(least)} to {show_money(most)}"
     low, high = min(run.money for run in rehearsal.runs), max(run.money for run in rehearsal.runs)
-    how = "less than any run took" if most < low else "more than any run took" if least > high else "as runs took"
-    return f"{'estimate':<24}{shown:>12}   {how}"
+    return (
+        shown,
+        "less than any run took" if most < low else "more than any run took" if least > high else "as runs took",
+    )
 
 
 def show_money(amount: Decimal | float) -> str:
