@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from tests.support import NO_ANSWERS, TOKEN, ScriptedServer, connect, operation, pool, run_task
+from tests.virtual_time import VirtualTime
 from tests.worlds import PROJECT
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
@@ -162,7 +163,7 @@ class TestPoolsThatAreThere:
 
 
 class TestLimit:
-    TASKS = [{"input_values": {}}] * 20  # noqa: RUF012
+    TASKS = [{"input_values": {}}] * 20
     CONFIG = CONFIG | {"mixer_config": {"real_tasks_count": 5, "golden_tasks_count": 0, "training_tasks_count": 0}}
 
     @pytest.mark.parametrize("limit", [0.312, "0.312", 1, None])
@@ -174,7 +175,7 @@ class TestLimit:
         with pytest.raises(AirflowFailException, match=r"The pool may cost 0\.312, and max_total is 0\.311\."):
             estimated(config=self.CONFIG, tasks=self.TASKS, max_total="0.311", use_previous_pools=False)
         # What it would cost, and why, is in the log all the same.
-        assert "total                0.312  0.312" in capsys.readouterr().out
+        assert "total               0.312  0.312" in capsys.readouterr().out
 
     @pytest.mark.parametrize("limit", ["", "much", -1])
     def test_no_amount_is_an_error(self, limit: Any) -> None:
@@ -187,9 +188,9 @@ class TestTime:
         project_id = client.create_project(PROJECT).id
         pools = [answered(toloka, client, project_id) for _ in range(2)]
         other = client.create_pool({**CONFIG, "project_id": project_id}).id
-        upload(client, other, [{"input_values": {"text": f"{i}"}, "overlap": 1} for i in range(100)])
-        upload(client, other, [{"input_values": {"text": "a"}, "known_solutions": [{"output_values": {"answer": "yes"}}],
-                                "infinite_overlap": True}])  # fmt: skip
+        control = {"known_solutions": [{"output_values": {"answer": "yes"}}], "infinite_overlap": True}
+        real = [{"input_values": {"text": f"{i}"}, "overlap": 1} for i in range(100)]
+        upload(client, other, [*real, {"input_values": {"text": "a"}, **control}])
         duration = estimated(pool_id=other)["duration"]
         assert duration["source"] == "previous_pools"
         assert sorted(duration["pools"]) == sorted(pools)
@@ -264,8 +265,8 @@ class TestArguments:
         with pytest.raises(ValueError, match=why):
             EstimateOperator(task_id="estimate", **arguments)
 
-    def test_what_is_tried_again(self, server: ScriptedServer, connection: str) -> None:
-        server.error("GET", "/pools/21", 503, "REMOTE_SERVICE_UNAVAILABLE", times=9)
+    def test_what_is_tried_again(self, server: ScriptedServer, connection: str, virtual: VirtualTime) -> None:
+        server.error("GET", "/pools/21", 503, "REMOTE_SERVICE_UNAVAILABLE", times=99)
         with pytest.raises(AirflowException) as caught:
             estimated(pool_id="21")
         assert not isinstance(caught.value, AirflowFailException)
