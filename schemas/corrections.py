@@ -233,6 +233,9 @@ CORRECTIONS: list[Correction] = [
     ),
     Correction(POOL, "dynamic_overlap_config.answer_weight_skill_id", {"type": "string"}, ID, _ANSWERS),
     Correction(POOL, "dynamic_overlap_config.fields", {"type": "array"}, {"minItems": 1}, "it aggregates by them"),
+    Correction(
+        POOL, "dynamic_overlap_config.fields.*.name", {"type": "string"}, {"minLength": 1}, "it names an output field"
+    ),
     Correction(POOL, "quality_control.training_requirement.training_pool_id", {"type": "string"}, ID, _ANSWERS),
     *(
         Correction(

@@ -31,7 +31,7 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
-                                  | storage transfer.attachments transfer.bonuses             |                  |
+                                  | storage transfer.attachments transfer.bonuses     |                  |
                                   | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
@@ -81,7 +81,7 @@ _internal.startup                 | _internal api.timed_session operators       
 _internal                         | api                                               | airflow          |
 cli                               | api checks cli.rehearsal hooks operators          |                  | airflow
                                   | rehearsal storage transfer.upload                 |                  |
-checks                            | storage                                           |                  | airflow
+checks                            | storage transfer.row_sources transfer.upload      |                  | airflow
                                   |                                                   |                  | jsonschema
 timetables                        |                                                   | airflow pendulum |
 storage                           |                                                   |                  | airflow

@@ -43,11 +43,7 @@ def _add(lines: dict[Path, int], value: ast.expr, path: Path, names: Mapping[str
     match value:
         case ast.Dict(keys=keys, values=values):
             for key, item in zip(keys, values, strict=True):
-                if key is None:
-                    _add(lines, item, path, names)
-                elif isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    _put(lines, (*path, key.value), key.lineno)
-                    _add(lines, item, (*path, key.value), names)
+                _add_item(lines, key, item, path, names)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             _add(lines, left, path, names)
             _add(lines, right, path, names)
@@ -61,6 +57,18 @@ def _add(lines: dict[Path, int], value: ast.expr, path: Path, names: Mapping[str
             _add(lines, names[name], path, {other: found for other, found in names.items() if other != name})
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[passed]) if name in _PASS_ON:
             _add(lines, passed, path, names)
+
+
+def _add_item(
+    lines: dict[Path, int], key: ast.expr | None, item: ast.expr, path: Path, names: Mapping[str, ast.expr]
+) -> None:
+    if key is None:  # **item
+        _add(lines, item, path, names)
+        return
+    name = names.get(key.id) if isinstance(key, ast.Name) else key
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+        _put(lines, (*path, name.value), key.lineno)
+        _add(lines, item, (*path, name.value), names)
 
 
 def _put(lines: dict[Path, int], path: Path, line: int) -> None:

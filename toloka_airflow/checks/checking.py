@@ -7,20 +7,27 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.checks import names, structure
-from toloka_airflow.checks.documents import Document, Kind
+from toloka_airflow.checks import names, relations, sense, structure, task_values
+from toloka_airflow.checks.documents import Document, Documents, Kind
 from toloka_airflow.checks.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from decimal import Decimal
 
     from airflow.sdk import ObjectStoragePath
 
+    Tasks = str | os.PathLike[str] | Iterable[Any] | None
     Source = Mapping[str, Any] | str | os.PathLike[str] | ObjectStoragePath | Document
 
-WARNINGS: dict[str, str] = {**structure.WARNINGS, **names.WARNINGS}
+WARNINGS: dict[str, str] = {
+    **structure.WARNINGS,
+    **names.WARNINGS,
+    **relations.WARNINGS,
+    **sense.WARNINGS,
+    **task_values.WARNINGS,
+}
 """The warnings that can be switched off, and what each is about."""
 
 _CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
@@ -31,11 +38,13 @@ def check(
     project: Source | None = None,
     pool: Source | None = None,
     training: Source | None = None,
-    tasks: str | os.PathLike[str] | None = None,
+    tasks: Tasks = None,
     *,
     off: Collection[str] = (),
     min_pay_per_hour: Decimal | float | str | None = None,
+    seconds_per_page: float | None = None,
     now: datetime | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> list[Problem]:
     """
     Return what is wrong with the configurations of a labelling round, each and together; empty if all is well.
@@ -43,11 +52,14 @@ def check(
     :param project: What the API takes as a project: a mapping, the path of a JSON or YAML file, or a `Document`.
     :param pool: The same of a pool.
     :param training: The same of a training.
-    :param tasks: The path of a file with tasks.
+    :param tasks: The path of a file with tasks, a list of tasks, or a tuple of several of both. They are for the pool,
+        or for the training if there is no pool.
     :param off: The names of warnings that are not wanted, of `WARNINGS`. Errors cannot be switched off.
-    :param min_pay_per_hour: What people should earn at least, in US dollars an hour.
+    :param min_pay_per_hour: What people should earn at least, in US dollars an hour; it is not checked without.
+    :param seconds_per_page: How long people take for a page; by default, as long as they may.
     :param now: The time to check dates against; by default, the time it is.
-    :raises ValueError: If `off` has a name that no warning has.
+    :param on_progress: Called with the share of the tasks that was read, from 0 to 1.
+    :raises ValueError: If `off` has a name that no warning has, or a number is none above 0.
     """
     _check_off(off)
     problems: list[Problem] = []
@@ -60,27 +72,44 @@ def check(
     for document in documents.values():
         problems += structure.check_structure(document)
         problems += names.check_names(document)
+    together, counts = Documents(**documents, tasks=tasks), None
+    if tasks is not None:
+        from toloka_airflow.checks.tasks import check_tasks
+
+        of_tasks, counts = check_tasks(together, on_progress=on_progress)
+        problems += of_tasks
+    problems += relations.check_relations(together, counts, now=now)
+    problems += sense.check_sense(
+        together, counts, min_pay_per_hour=min_pay_per_hour, seconds_per_page=seconds_per_page
+    )
     return _wanted(problems, off)
 
 
 def check_files(
     paths: Iterable[str | os.PathLike[str]],
     *,
+    project: Source | None = None,
+    pool: Source | None = None,
+    training: Source | None = None,
+    tasks: str | os.PathLike[str] | None = None,
     off: Collection[str] = (),
     min_pay_per_hour: Decimal | float | str | None = None,
+    seconds_per_page: float | None = None,
     now: datetime | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> list[Problem]:
     """
     Return what is wrong with files of which it is to be found out what each of them is.
 
     JSON and YAML files are configurations, each of what most of its keys belong to; others are tasks, and so is JSON
-    with a list. Further arguments are those of `check`.
+    with a list. Further arguments are those of `check`; the first four are for files of which it is known.
 
-    :raises ValueError: If two files are of the same kind, or `off` has a name that no warning has.
+    :raises ValueError: If two files are configurations of the same kind, or `off` has a name that no warning has.
     """
     _check_off(off)
     problems: list[Problem] = []
-    sources: dict[str, Any] = {}
+    known = {"project": project, "pool": pool, "training": training, "tasks": tasks}
+    sources: dict[str, Any] = {kind: source for kind, source in known.items() if source is not None}
     for path in paths:
         source: Any = path
         if not _is_tasks(path):
@@ -94,11 +123,21 @@ def check_files(
                 problems.append(document.problem("unknown-file", (), _NOT_KNOWN))
                 continue
             source = Document(kind, document.value, document.file, document.lines)
-        kind_or_tasks = source.kind if isinstance(source, Document) else "tasks"
-        if kind_or_tasks in sources:
-            raise ValueError(f"{path} and another file both are of the kind {kind_or_tasks}; check them one by one")
-        sources[kind_or_tasks] = source
-    return _wanted([*problems, *check(**sources, off=off, min_pay_per_hour=min_pay_per_hour, now=now)], off)
+        if not isinstance(source, Document):
+            sources["tasks"] = (*sources.get("tasks", ()), source)
+            continue
+        if source.kind in sources:
+            raise ValueError(f"{path} and another file both are of the kind {source.kind}; check them one by one")
+        sources[source.kind] = source
+    checked = check(
+        **sources,
+        off=off,
+        min_pay_per_hour=min_pay_per_hour,
+        seconds_per_page=seconds_per_page,
+        now=now,
+        on_progress=on_progress,
+    )
+    return _wanted([*problems, *checked], off)
 
 
 _NOT_KNOWN = (
@@ -116,7 +155,11 @@ def check_config(document: Document, given: Collection[str] = ()) -> list[Proble
 
     :param given: The keys that the operator supplies besides the configuration, such as ``project_id``.
     """
-    problems = [*structure.check_structure(document, given), *names.check_names(document)]
+    problems = [
+        *structure.check_structure(document, given),
+        *names.check_names(document),
+        *relations.check_alone(document),
+    ]
     return [problem for problem in problems if problem.level == "error"]
 
 
@@ -154,8 +197,11 @@ def _read(kind: Kind, source: Source, problems: list[Problem]) -> Document | Non
 
 
 def _unreadable(file: str, exc: ValueError) -> Problem:
-    line = _AT_LINE.search(str(exc))
-    return Problem("error", "unreadable", (), str(exc), file, int(line[1]) if line else None)
+    message = str(exc)
+    line = _AT_LINE.search(message)
+    if not line:
+        return Problem("error", "unreadable", (), message, file)
+    return Problem("error", "unreadable", (), message[line.end() :], file, int(line[1]))
 
 
 def _check_off(off: Collection[str]) -> None:

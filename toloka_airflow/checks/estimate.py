@@ -186,5 +186,5 @@ def table(result: Estimate, duration: Duration | None = None) -> Iterator[str]:
 def money_text(amount: Decimal) -> str:
     """Return an amount as people write it: exact, with two decimals or more."""
     short = amount.normalize()
-    places = max(2, -int(short.as_tuple().exponent))
-    return f"{short:.{places}f}"
+    decimals = max(2, -int(short.as_tuple().exponent))
+    return f"{short:.{decimals}f}"

@@ -168,7 +168,7 @@ def _check_member(document: Document, at: Path, told: Any, depth: int) -> Iterat
 def _check_keys(document: Document, at: Path, told: Any, known: tuple[str, ...], owner: str) -> Iterator[Problem]:
     for key in told:
         if key not in known:
-            near = nearest(key, set(known) - told.keys())
+            near = nearest(key, set(known) - told.keys()) or nearest(key, known)
             message = f"{owner} has no {shown(key)}, but {one_of(known)}{did_you_mean(near)}"
             yield document.problem("unknown-key", (*at, key), message)
 

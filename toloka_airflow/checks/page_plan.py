@@ -181,7 +181,7 @@ class _Mixed:
             name = f"min_{name}"
         given = self._mixer.get(name, 0)
         if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-            raise ValueError(f"mixer_config.{name} is {given!r}; it must be a uploaded number")
+            raise ValueError(f"mixer_config.{name} is {given!r}; it must be a whole number")
         return given
 
 

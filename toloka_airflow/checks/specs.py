@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -103,7 +103,7 @@ def check_fields(
     for key in value:
         if key in specs:
             yield from check_value(document, (*path, key), key, value[key], specs[key])
-        elif near := nearest(key, specs.keys() - value.keys()):
+        elif near := _meant(key, specs.keys() - value.keys(), specs, homes):
             meant.add(near)
             yield document.problem("unknown-key", (*path, key), f"{owner} has no {shown(key)}{did_you_mean(near)}")
         elif key in homes:
@@ -115,3 +115,8 @@ def check_fields(
     for name, spec in specs.items():
         if spec.required and name not in value and name not in meant:
             yield document.problem("missing-key", (*path, name), f"{name} is missing, which {owner} must have")
+
+
+def _meant(key: Any, absent: Collection[str], known: Collection[str], homes: Mapping[str, str]) -> str | None:
+    """Return which key a misspelt one stands for: rather one that is not there, or else one that is there twice."""
+    return nearest(key, absent) or (None if key in homes else nearest(key, known))

@@ -54,8 +54,9 @@ _LIMITS = {
     "maximum": "more than {} is not possible",
     "exclusiveMinimum": "it must be more than {}",
     "exclusiveMaximum": "it must be less than {}",
-    "minItems": "it must have at least {} elements",
-    "maxItems": "it must not have more than {} elements",
+    "minLength": "it must not be empty",
+    "minItems": "it must not have fewer elements than {}",
+    "maxItems": "it must not have more elements than {}",
 }
 _FORMATS = {
     "id": "an id, which is digits, such as 83859",
@@ -84,7 +85,7 @@ def check_structure(document: Document, given: Collection[str] | None = None) ->
                 if key not in known and (document.file or not is_unknown_yet(key)):
                     near = nearest(key, known.keys() - error.instance.keys())
                     meant.add((*path, near or ""))
-                    yield _unknown_key(document, (*path, key), near)
+                    yield _unknown_key(document, (*path, key), near, known)
         else:
             yield document.problem(_rule(error), path, _message(error, path))
     for path in missing:
@@ -104,11 +105,13 @@ def _missing(document: Document, path: Path, given: Collection[str] | None) -> P
     return document.problem("missing-key", path, f"{name} is missing, which {where} must have")
 
 
-def _unknown_key(document: Document, path: Path, near: str | None) -> Problem:
+def _unknown_key(document: Document, path: Path, near: str | None, known: Collection[str]) -> Problem:
     key, owner = path[-1], _owner(path[:-1]) or f"a {document.kind}"
+    homes = _homes(document.kind).get(str(key)) or _elsewhere(document.kind, str(key))
+    if not near and not homes:
+        near = nearest(key, known)  # which is there twice, then
     if near:
         return document.problem("unknown-key", path, f"{owner} has no key {shown(key)}{did_you_mean(near)}")
-    homes = _homes(document.kind).get(str(key)) or _elsewhere(document.kind, str(key))
     if homes:
         return document.problem("misplaced-key", path, f"{owner} has no key {shown(key)}; it belongs to {homes[0]}")
     message = f"{owner} has no key {shown(key)} in the API's documentation; Toloka may refuse or ignore it"
@@ -151,9 +154,11 @@ def _owner(path: Path) -> str:
 
 
 def own_keys() -> dict[Kind, set[str]]:
-    """Return the keys that only projects, only pools, and only trainings have."""
+    """Return the keys that only projects, only pools, and only trainings are created with."""
     kinds: tuple[Kind, ...] = ("project", "pool", "training")
-    keys = {kind: {key for key, part in _schema(kind)["properties"].items()} for kind in kinds}
+    keys = {
+        kind: {key for key, part in _schema(kind)["properties"].items() if not part.get("readOnly")} for kind in kinds
+    }
     others = {kind: set[str]().union(*(keys[other] for other in kinds if other != kind)) for kind in kinds}
     return {kind: keys[kind] - others[kind] for kind in kinds}
 
@@ -213,7 +218,7 @@ def _validator(kind: str) -> Validator:
     )
     formats = FormatChecker(formats=())
     # What is of another type is said by its type.
-    formats.checks("id")(lambda value: is_id(value) or not isinstance(value, (str, int)))
+    formats.checks("id")(lambda value: is_id(value) or not (isinstance(value, str) or is_integer(value)))
     formats.checks("date")(lambda value: is_date(value) or not isinstance(value, str))
     validator = extend(Draft202012Validator, type_checker=types)
     return validator(_schema(kind), format_checker=formats)

@@ -10,6 +10,7 @@ from typing import Any
 MAX_SHOWN = 60
 MAX_NAMES = 12
 _CUTOFF = 0.8
+_SHORT, _LONG = 3, 8
 
 
 def shown(value: Any) -> str:
@@ -49,11 +50,19 @@ def nearest(name: Any, known: Collection[str]) -> str | None:
     wanted = _plain(name)
     if wanted in plain:
         return plain[wanted]
-    by_distance = sorted((_distance(wanted, other), other) for other in plain)
-    if by_distance and by_distance[0][0] <= max(1, min(len(wanted), len(by_distance[0][1])) // 4):
-        return plain[by_distance[0][1]]
-    close = get_close_matches(wanted, plain, 1, _CUTOFF)
-    return plain[close[0]] if close else None
+    letters = sorted(wanted)
+    by_distance = sorted((_distance(wanted, other), sorted(other) != letters, other) for other in plain)
+    if by_distance and by_distance[0][0] <= max(1, min(len(wanted), len(by_distance[0][2])) // 4):
+        return plain[by_distance[0][2]]
+    close = [other for other in plain if _is_part(wanted, other)] or get_close_matches(wanted, plain, 1, _CUTOFF)
+    return plain[close[0]] if len(close) == 1 else None
+
+
+def _is_part(name: str, other: str) -> bool:
+    """Return whether a name is the beginning, or a long end, of a word that is not twice as long."""
+    if 2 * len(name) < len(other):
+        return False
+    return (len(name) >= _SHORT and other.startswith(name)) or (len(name) >= _LONG and other.endswith(name))
 
 
 def _plain(name: str) -> str:

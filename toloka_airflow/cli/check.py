@@ -33,7 +33,7 @@ exit codes:
 
 examples:
   airflow-toloka check project.yaml pool.yaml training.yaml tasks.csv
-  airflow-toloka check --pool exam.json --off few-rules,no-control-tasks
+  airflow-toloka check --pool exam.json --off single-overlap,no-quality-rule
   airflow-toloka check --json pool.yaml | jq .errors
 """
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="one of each kind at most, in any order; its content says what it is")
     for kind in KINDS:
-        add(f"--{kind}", metavar="FILE", help=f"the {kind}, whatever its content looks like")
+        add(f"--{kind}", metavar="FILE", help=f"the {kind}, if its content does not show that")
     add("--off", action="append", default=[], metavar="NAME", help="leave out a warning, or several with commas")
     add("--min-pay-per-hour", type=_money, metavar="USD", help="warn if people earn less in an hour")
     add("--strict", action="store_true", help="fail for warnings too")
@@ -87,3 +87,41 @@ def _problems(arguments: argparse.Namespace) -> list[Problem]:
             off=[name for names in arguments.off for name in names.split(",") if name],
             min_pay_per_hour=arguments.min_pay_per_hour,
         )
+
+
+def _print_rules(*, as_json: bool) -> int:
+    from toloka_airflow.checks.checking import WARNINGS
+
+    if as_json:
+        print(json.dumps(WARNINGS, indent=2, sort_keys=True))
+        return 0
+    width = max(map(len, WARNINGS))
+    for name, reason in sorted(WARNINGS.items()):
+        print(f"{name:{width}}  {reason}")
+    return 0
+
+
+def _print_lines(problems: Collection[Problem]) -> None:
+    for problem in problems:
+        print(problem)
+    print(f"{_counted(problems, 'error')}, {_counted(problems, 'warning')}")
+
+
+def _print_json(problems: Sequence[Problem]) -> None:
+    counts = {f"{level}s": sum(problem.level == level for problem in problems) for level in ("error", "warning")}
+    print(json.dumps({**counts, "problems": [problem.as_json() for problem in problems]}, indent=2, ensure_ascii=False))
+
+
+def _counted(problems: Collection[Problem], level: str) -> str:
+    count = sum(problem.level == level for problem in problems)
+    return f"{count or 'no'} {level}{'' if count == 1 else 's'}"
+
+
+def _money(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not (amount.is_finite() and amount > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars, such as 3.50")
+    return amount

@@ -12,6 +12,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -86,10 +87,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Estimate, print what came of it, and return the exit code."""
     try:
-        files = _files(arguments)
-        pool = read_config("pool", files.pool)
-        estimated = _estimate(arguments, files, pool)
-        paces = _paces(arguments, pool)
+        # Airflow, where it is needed, may write its log on standard output, which is for the answer.
+        with redirect_stdout(sys.stderr):
+            files = _files(arguments)
+            pool = read_config("pool", files.pool)
+            estimated = _estimate(arguments, files, pool)
+            paces = _paces(arguments, pool)
     except CannotEstimateError as exc:
         print(f"airflow-toloka estimate: {exc}", file=sys.stderr)
         return 1
@@ -115,7 +118,8 @@ def _rehearse(arguments: argparse.Namespace, files: Files, estimated: Estimate, 
         print("airflow-toloka estimate: to rehearse, give the project, too", file=sys.stderr)
         return 2
     try:
-        rehearsed = rehearsal.rehearse(arguments, files.project, files.pool, files.training, files.tasks)
+        with redirect_stdout(sys.stderr):
+            rehearsed = rehearsal.rehearse(arguments, files.project, files.pool, files.training, files.tasks)
     except (OSError, ValueError) as exc:
         print(f"airflow-toloka estimate: cannot rehearse: {exc}", file=sys.stderr)
         return 2

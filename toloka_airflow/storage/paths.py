@@ -25,7 +25,7 @@ def refuse_rows_as_text(name: str, value: object) -> None:
 
 
 def local_path(value: Any) -> Path | None:
-    """Return the path of a local file, or ``None`` for what only `storage_path` can tell."""
+    """Return the path of a local file, or ``None`` for one in another storage and for what is no path."""
     if isinstance(value, Path):
         return value
     return Path(value) if isinstance(value, str) and value not in ("", "None") and "://" not in value else None
