@@ -97,7 +97,8 @@ def make_plan(
     begin = _milliseconds(start or datetime.now(UTC))
     project_body, pool_body = _read("project", project), _read("pool", pool)
     training_body = None if training is None else _read("training", training)
-    pool_body.setdefault("will_expire", format_date(begin + round(limit.total_seconds() * 1000) + DAY))
+    if pool_body.get("will_expire") is None:
+        pool_body["will_expire"] = format_date(begin + round(limit.total_seconds() * 1000) + DAY)
     pool_body["project_id"] = "0"
     checked_project = _checked("project", project_body, projects.FORM)
     checked_pool = _checked("pool", pool_body, POOL)

@@ -143,9 +143,13 @@ def _call(
 
 def _work(world: Simulation, pool: Pool, history: _History, limit: int) -> None:
     """Let time pass until the pool is closed and nobody works on a page of it any more, or until the limit."""
-    end = world.clock.now() + limit
-    while world.clock.now() < end:
-        world.clock.advance(min(STEP, end - world.clock.now()) / SECOND)
+    now = world.clock.now()
+    end = now + limit
+    while now < end:
+        # Over a time in which nothing happens at once: nobody may be left to work.
+        until = min(end, max(now + STEP, end if world.upcoming is None else world.upcoming))
+        world.clock.advance((until - now) / SECOND)
+        now = until
         with world.up_to_date():
             if history.opened is not None and pool.status is PoolStatus.CLOSED and not pool.active:
                 return
