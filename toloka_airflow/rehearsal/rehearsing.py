@@ -11,6 +11,7 @@ from toloka_airflow.rehearsal.crowds import Crowd
 from toloka_airflow.rehearsal.plans import Config, make_plan
 from toloka_airflow.rehearsal.results import Rehearsal
 from toloka_airflow.rehearsal.running import run_once
+from toloka_airflow.transfer.heap import frozen_heap
 
 MAX_DAYS = 30.0
 
@@ -65,10 +66,11 @@ def rehearse(
         limit=timedelta(days=max_days),
     )
     done = []
-    for number in range(1, runs + 1):
-        if on_run is not None:
-            on_run(number)
-        done.append(run_once(plan, _seed(seed, number)))
+    with frozen_heap():
+        for number in range(1, runs + 1):
+            if on_run is not None:
+                on_run(number)
+            done.append(run_once(plan, _seed(seed, number)))
     return Rehearsal(tuple(done), tuple(plan.ungraded), plan.notes, max_days)
 
 
