@@ -48,7 +48,7 @@ def correct(schema: Schema, correction: Correction) -> None:
 
     :raises ValueError: If the document does not say what is corrected, or says what is right already.
     """
-    target = _at(schema, correction)
+    target = target_of(schema, correction)
     for keyword, value in (correction.was or {}).items():
         if target.get(keyword) != value:
             raise ValueError(f"{correction.path}: {keyword} is {target.get(keyword)!r}, not {value!r} as expected")
@@ -64,7 +64,8 @@ def correct(schema: Schema, correction: Correction) -> None:
         raise ValueError(f"{correction.path}: the document is right already")
 
 
-def _at(schema: Schema, correction: Correction) -> Schema:
+def target_of(schema: Schema, correction: Correction) -> Schema:
+    """Return the part of a schema that is corrected; an empty one is made for a key that the document lacks."""
     steps = [step for step in correction.path.split(".") if step]
     for step in steps[:-1]:
         schema = _below(schema, step)

@@ -15,9 +15,10 @@ A mutant has one mistake, of the kind of one that people make:
   instead of text, an object instead of a list or a list instead of an object, a list of the value, null.
 - ``sign``: a number is negative that counts or pays.
 
-No mutant is another valid configuration, as far as its documentation tells: free text may be any text, "URL" is as good
-as "url" in the examples, EN with its letters changed is NE, the code of Nepali, and ids may be numbers. What a mutant
-of such a kind does is not a mistake that can be seen; of what can be, all are made, not some.
+No mutant is another valid configuration, as far as the documentation says: free text may be any text, "URL" is as good
+as "url" in the examples, EN with its letters changed is NE, the code of Nepali, a skill's value may be text, and an id
+may be a number. Nor are mistakes made that no reader of the files could find: an id that is another one's, 0.5 instead
+of 0.05, GT instead of LT. Of those that can be found all are made, in every place where they fit, not some.
 """
 
 from __future__ import annotations
@@ -151,6 +152,13 @@ def with_value(value: dict[str, Any], path: Path, change: Any) -> dict[str, Any]
     return changed
 
 
+def without(value: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a configuration without what is at a path."""
+    changed = copy.deepcopy(value)
+    del get(changed, path[:-1])[path[-1]]
+    return changed
+
+
 def _renamed(value: dict[str, Any], path: Path, name: str) -> dict[str, Any]:
     """Return the configuration with another key at the same place."""
     changed = copy.deepcopy(value)
@@ -251,6 +259,8 @@ def _required(kind: str, value: dict[str, Any], at: Path) -> set[str]:
     name = f"{at[-2]}.*" if last == "*" or in_specs else last
     if last == "conditions":
         return set()
+    if last == "view_spec":
+        return {"config"} if get(value, at).get("type") == "tb" else set()
     if name in ("and.*", "or.*") and "category" not in get(value, at):
         return set()
     return REQUIRED_BELOW.get(name, set())
@@ -263,9 +273,7 @@ def _missing(kind: str, value: dict[str, Any], path: Path) -> Iterator[Mutant]:
     # A ban of no duration is what PERMANENT is, and people without a skill are those with EQ and no value.
     if parent.get("category") == "skill" and key == "value" and parent["operator"] in ("EQ", "NE"):
         return
-    changed = copy.deepcopy(value)
-    del get(changed, path[:-1])[key]
-    yield Mutant("required", path, "missing", changed)
+    yield Mutant("required", path, "missing", without(value, path))
 
 
 def _wrong_types(value: dict[str, Any], path: Path) -> Iterator[Mutant]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.checks import names, relations, sense, structure, task_values
+from toloka_airflow.checks import names, relations, structure
 from toloka_airflow.checks.documents import Document, Documents, Kind
 from toloka_airflow.checks.problems import Problem
 
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 
     Tasks = str | os.PathLike[str] | Iterable[Any] | None
     Source = Mapping[str, Any] | str | os.PathLike[str] | ObjectStoragePath | Document
-
-WARNINGS: dict[str, str] = {
-    **structure.WARNINGS,
-    **names.WARNINGS,
-    **relations.WARNINGS,
-    **sense.WARNINGS,
-    **task_values.WARNINGS,
-}
-"""The warnings that can be switched off, and what each is about."""
 
 _CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
 _AT_LINE = re.compile(r", line ([0-9]+): ")
@@ -54,13 +45,16 @@ def check(
     :param training: The same of a training.
     :param tasks: The path of a file with tasks, a list of tasks, or a tuple of several of both. They are for the pool,
         or for the training if there is no pool.
-    :param off: The names of warnings that are not wanted, of `WARNINGS`. Errors cannot be switched off.
+    :param off: The names of warnings that are not wanted, of `rule_names.WARNINGS`. Errors cannot be switched off.
     :param min_pay_per_hour: What people should earn at least, in US dollars an hour; it is not checked without.
     :param seconds_per_page: How long people take for a page; by default, as long as they may.
     :param now: The time to check dates against; by default, the time it is.
     :param on_progress: Called with the share of the tasks that was read, from 0 to 1.
     :raises ValueError: If `off` has a name that no warning has, or a number is none above 0.
     """
+    # A DAG that is parsed needs none of these.
+    from toloka_airflow.checks import sense
+
     _check_off(off)
     problems: list[Problem] = []
     documents: dict[str, Document] = {}
@@ -108,7 +102,7 @@ def check_files(
     """
     _check_off(off)
     problems: list[Problem] = []
-    known = {"project": project, "pool": pool, "training": training, "tasks": tasks}
+    known = {"project": project, "pool": pool, "training": training, "tasks": None if tasks is None else (tasks,)}
     sources: dict[str, Any] = {kind: source for kind, source in known.items() if source is not None}
     for path in paths:
         source: Any = path
@@ -140,9 +134,7 @@ def check_files(
     return _wanted([*problems, *checked], off)
 
 
-_NOT_KNOWN = (
-    "it cannot be told whether this is a project, a pool or a training: it has no key that only one of them has"
-)
+_NOT_KNOWN = "nothing says whether this is a project, a pool or a training: it has no key that only one of them has"
 
 
 def check_config(document: Document, given: Collection[str] = ()) -> list[Problem]:
@@ -186,6 +178,8 @@ def _is_tasks(path: str | os.PathLike[str]) -> bool:
 
 def _read(kind: Kind, source: Source, problems: list[Problem]) -> Document | None:
     if isinstance(source, Document):
+        if source.kind != kind:
+            raise ValueError(f"{kind} is the Document of a {source.kind}")
         return source
     if isinstance(source, Mapping):
         return Document(kind, source)
@@ -207,6 +201,8 @@ def _unreadable(file: str, exc: ValueError) -> Problem:
 def _check_off(off: Collection[str]) -> None:
     if isinstance(off, str):
         raise ValueError(f"off is {off!r}; it must be a list of names")
+    from toloka_airflow.checks.rule_names import WARNINGS
+
     for name in off:
         if name not in WARNINGS:
             raise ValueError(
@@ -215,7 +211,9 @@ def _check_off(off: Collection[str]) -> None:
 
 
 def _wanted(problems: list[Problem], off: Collection[str]) -> list[Problem]:
-    def place(problem: Problem) -> tuple[str, int]:
+    def position(problem: Problem) -> tuple[str, int]:
         return problem.file, problem.line or 0
 
-    return sorted((problem for problem in problems if problem.level == "error" or problem.rule not in off), key=place)
+    return sorted(
+        (problem for problem in problems if problem.level == "error" or problem.rule not in off), key=position
+    )

@@ -111,86 +111,86 @@ _PARTS = ("category", "key", "operator", "value")
 
 def check_filter(document: Document) -> Iterator[Problem]:
     """Return what is wrong with the filter of a pool."""
-    told = document.value.get("filter")
-    if not is_object(told):
+    part = document.value.get("filter")
+    if not is_object(part):
         return
     try:
-        length = len(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+        length = len(json.dumps(part, ensure_ascii=False, separators=(",", ":")))
     except (TypeError, ValueError, RecursionError):
         length = 0  # what is no JSON yet, or is complained about below
     if length > MAX_LENGTH:
         message = f"the filter has {length} characters as JSON; Toloka takes {MAX_LENGTH}"
         yield document.problem("out-of-range", ("filter",), message)
-    if told and not _is_condition(told):
-        yield from _check_group(document, ("filter",), told, 0)
-    elif told:
+    if part and not _is_condition(part):
+        yield from _check_group(document, ("filter",), part, 0)
+    elif part:
         message = 'a filter is a group of conditions; write {"and": [...]} around it'
         yield document.problem("wrong-form", ("filter",), message)
 
 
-def _is_condition(told: Any) -> bool:
-    return any(name in told for name in _PARTS)
+def _is_condition(part: Any) -> bool:
+    return any(name in part for name in _PARTS)
 
 
-def _check_group(document: Document, at: Path, told: Any, depth: int) -> Iterator[Problem]:
+def _check_group(document: Document, at: Path, part: Any, depth: int) -> Iterator[Problem]:
     if depth > MAX_DEPTH:
         yield document.problem("out-of-range", at, f"groups of a filter are nested deeper than {MAX_DEPTH} times")
         return
-    yield from _check_keys(document, at, told, GROUPS, "a group of a filter")
-    if all(name in told for name in GROUPS):
+    yield from _check_keys(document, at, part, GROUPS, "a group of a filter")
+    if all(name in part for name in GROUPS):
         message = "a group has either and, or or: put one of them into the other"
         yield document.problem("wrong-form", (*at, "or"), message)
     for name in GROUPS:
-        if name not in told or (not document.file and is_unknown_yet(told[name])):
+        if name not in part or (not document.file and is_unknown_yet(part[name])):
             continue
-        if not is_array(told[name]):
-            message = f"{name} is {shown(told[name])}; it must be a list of conditions and groups"
+        if not is_array(part[name]):
+            message = f"{name} is {shown(part[name])}; it must be a list of conditions and groups"
             yield document.problem("wrong-type", (*at, name), message)
-        elif not told[name]:
+        elif not part[name]:
             who = "everybody" if name == "and" else "nobody"
             yield document.problem("empty-filter", (*at, name), f"{name} has no conditions: {who} meets it", "warning")
-        for index, member in items(told[name]):
+        for index, member in items(part[name]):
             yield from _check_member(document, (*at, name, index), member, depth)
 
 
-def _check_member(document: Document, at: Path, told: Any, depth: int) -> Iterator[Problem]:
-    if not document.file and is_unknown_yet(told):
+def _check_member(document: Document, at: Path, part: Any, depth: int) -> Iterator[Problem]:
+    if not document.file and is_unknown_yet(part):
         return
-    if not is_object(told):
-        message = f"this is {shown(told)}; it must be a condition or a group"
+    if not is_object(part) or not part:
+        message = f"this is {shown(part)}; it must be a condition or a group"
         yield document.problem("wrong-type", at, message)
-    elif _is_condition(told):
-        yield from _check_condition(document, at, told)
+    elif _is_condition(part):
+        yield from _check_condition(document, at, part)
     else:
-        yield from _check_group(document, at, told, depth + 1)
+        yield from _check_group(document, at, part, depth + 1)
 
 
-def _check_keys(document: Document, at: Path, told: Any, known: tuple[str, ...], owner: str) -> Iterator[Problem]:
-    for key in told:
+def _check_keys(document: Document, at: Path, part: Any, known: tuple[str, ...], owner: str) -> Iterator[Problem]:
+    for key in part:
         if key not in known:
-            near = nearest(key, set(known) - told.keys()) or nearest(key, known)
+            near = nearest(key, set(known) - part.keys()) or nearest(key, known)
             message = f"{owner} has no {shown(key)}, but {one_of(known)}{did_you_mean(near)}"
             yield document.problem("unknown-key", (*at, key), message)
 
 
-def _check_condition(document: Document, at: Path, told: Any) -> Iterator[Problem]:
-    yield from _check_keys(document, at, told, _PARTS, "a condition of a filter")
-    meant = {nearest(key, set(_PARTS) - told.keys()) for key in told if key not in _PARTS}
-    category = told.get("category")
+def _check_condition(document: Document, at: Path, part: Any) -> Iterator[Problem]:
+    yield from _check_keys(document, at, part, _PARTS, "a condition of a filter")
+    meant = {nearest(key, set(_PARTS) - part.keys()) for key in part if key not in _PARTS}
+    category = part.get("category")
     # That somebody does not have a skill at all is said by leaving the value out.
     for name in _PARTS[: 3 if category == "skill" else 4]:
-        if name not in told and name not in meant:
+        if name not in part and name not in meant:
             yield document.problem("missing-key", (*at, name), f"{name} is missing, which a condition must have")
-    if "category" in told:
+    if "category" in part:
         spec = Spec("text", choices=tuple(KEYS))
         yield from check_value(document, (*at, "category"), "category", category, spec)
     if category == "skill":
-        yield from _check_skill(document, at, told)
-    elif isinstance(category, str) and category in KEYS and "key" in told:
-        name = told["key"]
+        yield from _check_skill(document, at, part)
+    elif isinstance(category, str) and category in KEYS and "key" in part:
+        name = part["key"]
         yield from _check_key(document, (*at, "key"), name, category)
         if isinstance(name, str) and name in KEYS[category]:
-            yield from _check_comparison(document, at, told, KEYS[category][name])
+            yield from _check_comparison(document, at, part, KEYS[category][name])
 
 
 def _check_key(document: Document, path: Path, name: Any, category: str) -> Iterator[Problem]:
@@ -203,37 +203,37 @@ def _check_key(document: Document, path: Path, name: Any, category: str) -> Iter
     yield from check_value(document, path, "key", name, every)
 
 
-def _check_comparison(document: Document, at: Path, told: Any, key: Key) -> Iterator[Problem]:
-    name = f"the value of {told['key']}"
-    if "operator" in told:
-        yield from _check_operator(document, at, told, key.operators)
-    if "value" not in told or (told["value"] is None and key.or_null):
+def _check_comparison(document: Document, at: Path, part: Any, key: Key) -> Iterator[Problem]:
+    name = f"the value of {part['key']}"
+    if "operator" in part:
+        yield from _check_operator(document, at, part, key.operators)
+    if "value" not in part or (part["value"] is None and key.or_null):
         return
-    if key.or_list and is_array(told["value"]):
-        for index, value in items(told["value"]):
+    if key.or_list and is_array(part["value"]) and part["value"]:
+        for index, value in items(part["value"]):
             yield from check_value(document, (*at, "value", index), name, value, key.value)
     else:
-        yield from check_value(document, (*at, "value"), name, told["value"], key.value)
+        yield from check_value(document, (*at, "value"), name, part["value"], key.value)
 
 
-def _check_operator(document: Document, at: Path, told: Any, fitting: tuple[str, ...]) -> Iterator[Problem]:
-    operator, path = told["operator"], (*at, "operator")
+def _check_operator(document: Document, at: Path, part: Any, fitting: tuple[str, ...]) -> Iterator[Problem]:
+    operator, path = part["operator"], (*at, "operator")
     if isinstance(operator, str) and operator in (*OPERATORS, *INCLUSION) and operator not in fitting:
-        message = f"{told['key']} cannot be compared by {operator}; it must be {one_of(fitting)}"
+        message = f"{part['key']} cannot be compared by {operator}; it must be {one_of(fitting)}"
         yield document.problem("wrong-operator", path, message)
     else:
         yield from check_value(document, path, "operator", operator, Spec("text", choices=fitting))
 
 
-def _check_skill(document: Document, at: Path, told: Any) -> Iterator[Problem]:
-    if "key" in told:
-        yield from check_value(document, (*at, "key"), "the key of a condition on a skill", told["key"], Spec("id"))
-    if "operator" in told:
-        named = {**told, "key": "a skill"}
+def _check_skill(document: Document, at: Path, part: Any) -> Iterator[Problem]:
+    if "key" in part:
+        yield from check_value(document, (*at, "key"), "the key of a condition on a skill", part["key"], Spec("id"))
+    if "operator" in part:
+        named = {**part, "key": "a skill"}
         yield from _check_operator(document, at, named, OPERATORS)
-    value = told.get("value")
+    value = part.get("value")
     if value is None:
-        if is_id(told.get("key")) and told.get("operator") in OPERATORS and told["operator"] not in IDENTITY:
+        if is_id(part.get("key")) and part.get("operator") in OPERATORS and part["operator"] not in IDENTITY:
             message = f"value is missing; only {one_of(IDENTITY)} are possible without, for people who lack the skill"
             yield document.problem("missing-key", (*at, "value"), message)
         return

@@ -31,6 +31,7 @@ _PARAMETER_HOMES = {
 _ACTION_HOMES = {
     parameter: f"the action {name}" for name, parameters in ACTIONS.items() for parameter in parameters or ()
 }
+_INTERFACE = ("task_spec", "view_spec")
 _BALANCES = {"TOP_PERCENTAGE_BY_QUALITY": "percent", "BEST_CONCURRENT_USERS_BY_QUALITY": "count"}
 
 
@@ -42,6 +43,8 @@ def check_names(document: Document) -> Iterator[Problem]:
     if document.kind == "pool":
         yield from check_filter(document)
         yield from _check_balance(document)
+    elif document.kind == "project":
+        yield from _check_interface(document)
 
 
 def _check_config(document: Document, at: Path, config: Any) -> Iterator[Problem]:
@@ -53,21 +56,20 @@ def _check_config(document: Document, at: Path, config: Any) -> Iterator[Problem
         path = (*at, "collector_config", "parameters")
         # Without parameters, those that are required are missing as well.
         parameters = part(config, "collector_config", "parameters")
-        given = {} if parameters is None and "parameters" not in config["collector_config"] else parameters
         owner = f"the collector {kind}"
-        yield from check_fields(document, path, given, collector.parameters, owner, _PARAMETER_HOMES)
+        yield from check_fields(document, path, _or_none(parameters), collector.parameters, owner, _PARAMETER_HOMES)
     for index, rule in items(part(config, "rules")):
-        place = (*at, "rules", index)
+        of_rule = (*at, "rules", index)
         for number, condition in items(part(rule, "conditions")):
-            yield from _check_condition(document, (*place, "conditions", number), condition, kind, collector)
+            yield from _check_condition(document, (*of_rule, "conditions", number), condition, kind, collector)
         if is_object(part(rule, "action")):
-            yield from _check_action(document, (*place, "action"), rule["action"], kind, collector)
+            yield from _check_action(document, (*of_rule, "action"), rule["action"], kind, collector)
 
 
 def _check_condition(
-    document: Document, at: Path, told: Any, kind: Any, collector: Collector | None
+    document: Document, at: Path, given: Any, kind: Any, collector: Collector | None
 ) -> Iterator[Problem]:
-    key = part(told, "key")
+    key = part(given, "key")
     known = collector.conditions if collector else CONDITIONS
     yield from _check_name(document, (*at, "key"), "the key of a condition", key, CONDITIONS, known)
     condition = CONDITIONS.get(key) if isinstance(key, str) else None
@@ -77,16 +79,18 @@ def _check_condition(
         message = f"{key} is not counted by {kind}, whose conditions are on {one_of(known)}{_others(key)}"
         yield document.problem("not-of-collector", (*at, "key"), message)
         return
-    operator = told.get("operator")
+    operator = given.get("operator")
     if operator in CONDITIONS["fail_rate"].operators and operator not in condition.operators:
         message = f"{key} cannot be compared by {operator}; it must be {one_of(condition.operators)}"
         yield document.problem("wrong-operator", (*at, "operator"), message)
-    if told.get("value") is not None:
-        yield from check_value(document, (*at, "value"), f"the value of {key}", told["value"], condition.value)
+    if given.get("value") is not None:
+        yield from check_value(document, (*at, "value"), f"the value of {key}", given["value"], condition.value)
 
 
-def _check_action(document: Document, at: Path, told: Any, kind: Any, collector: Collector | None) -> Iterator[Problem]:
-    name = told.get("type")
+def _check_action(
+    document: Document, at: Path, action: Any, kind: Any, collector: Collector | None
+) -> Iterator[Problem]:
+    name = action.get("type")
     fitting = (*collector.actions, *UNDOCUMENTED_ACTIONS) if collector else tuple(ACTIONS)
     yield from _check_name(document, (*at, "type"), "the type of an action", name, ACTIONS, fitting)
     if not isinstance(name, str) or name not in ACTIONS:
@@ -98,7 +102,7 @@ def _check_action(document: Document, at: Path, told: Any, kind: Any, collector:
     if specs is None:
         return
     path = (*at, "parameters")
-    parameters = told.get("parameters", {})
+    parameters = _or_none(action.get("parameters"))
     yield from check_fields(document, path, parameters, specs, f"the action {name}", _ACTION_HOMES)
     if name == "RESTRICTION_V2" and is_object(parameters):
         yield from _check_duration(document, path, parameters)
@@ -107,6 +111,10 @@ def _check_action(document: Document, at: Path, told: Any, kind: Any, collector:
         if isinstance(source, str):
             spec = Spec("text", choices=collector.output_fields)
             yield from check_value(document, (*path, "from_field"), "from_field", source, spec)
+
+
+def _or_none(parameters: Any) -> Any:
+    return {} if parameters is None else parameters
 
 
 def _check_duration(document: Document, at: Path, parameters: Any) -> Iterator[Problem]:
@@ -121,14 +129,21 @@ def _misspelt(name: str, value: Any) -> bool:
 
 
 def _check_balance(document: Document) -> Iterator[Problem]:
-    balance = part(document.value, "speed_quality_balance")
-    kind = part(balance, "type")
-    if not isinstance(kind, str) or kind not in _BALANCES:
-        return
-    wanted = _BALANCES[kind]
-    if wanted not in balance and not any(nearest(key, (wanted,)) for key in balance):
-        message = f"{wanted} is missing, which a balance by {kind} must have"
-        yield document.problem("missing-key", ("speed_quality_balance", wanted), message)
+    kind = part(document.value, "speed_quality_balance", "type")
+    if isinstance(kind, str) and kind in _BALANCES:
+        yield from _check_needed(document, ("speed_quality_balance",), _BALANCES[kind], f"a balance by {kind}")
+
+
+def _check_interface(document: Document) -> Iterator[Problem]:
+    if part(document.value, *_INTERFACE, "type") == "tb":
+        yield from _check_needed(document, _INTERFACE, "config", "an interface of Template Builder")
+
+
+def _check_needed(document: Document, at: tuple[str, ...], name: str, owner: str) -> Iterator[Problem]:
+    """Return that a key is missing which goes with another one's value, unless it is only misspelt."""
+    having = part(document.value, *at)
+    if having.get(name) is None and not any(nearest(key, (name,)) for key in having if key != name):
+        yield document.problem("missing-key", (*at, name), f"{name} is missing, which {owner} must have")
 
 
 def _check_name(

@@ -4,7 +4,7 @@ The rules of quality control: collectors, what their conditions are about, and a
 From the API reference (types of collectors, actions and operators), the pages of its documentation on each rule
 (toloka.ai/docs/api: accept_ban, captcha, completed, earn_limit, fast, goldenset, mv, restore-task-overlap, skipped),
 which have the keys, types, units and what is required, and the reference of the official Python client
-(toloka.client.collectors, .conditions, .actions), which tells what goes with what. Where the pages say that conditions
+(toloka.client.collectors, .conditions, .actions), which has what goes with what. Where the pages say that conditions
 are joined by OR, they mean rules: the reference says AND.
 """
 

@@ -138,16 +138,16 @@ def _check_collector(document: Document, path: Path, collector: str, settings: S
         yield document.problem("never-met", (*path, "collector_config", "type"), reason, "warning")
         return
     parameters = document.mapping(*path, "collector_config", "parameters")
-    place = (*path, "collector_config", "parameters")
+    at = (*path, "collector_config", "parameters")
     threshold, seconds = number(parameters.get("fast_submit_threshold_seconds")), settings.page_seconds
     if collector == "ASSIGNMENT_SUBMIT_TIME" and threshold is not None and seconds and threshold >= seconds:
         message = f"a page must be done within {seconds:g} seconds, so every page is faster than {threshold:g}"
-        yield document.problem("fast-threshold", (*place, "fast_submit_threshold_seconds"), message, "warning")
+        yield document.problem("fast-threshold", (*at, "fast_submit_threshold_seconds"), message, "warning")
     votes, overlap = number(parameters.get("answer_threshold")), settings.highest_overlap
     if collector == "MAJORITY_VOTE" and votes is not None and overlap is not None:
         problem = _majority(votes, overlap)
         if problem:
-            yield document.problem(problem[0], (*place, "answer_threshold"), problem[1], "warning")
+            yield document.problem(problem[0], (*at, "answer_threshold"), problem[1], "warning")
         if problem and problem[0] == "never-met":
             return
     for index in document.indexes(*path, "rules"):
@@ -246,7 +246,7 @@ def _ruled_out(key: str, span: possible.Span, collector: str, history: Any, sett
     pages, reward = settings.most_pages, settings.highest_reward
     if pages is None:
         return None
-    if key in ("assignments_accepted_count", "skipped_in_row_count", "total_submitted_count") and history is None:
+    if key in ("assignments_accepted_count", "total_submitted_count") and history is None:
         return f"with these tasks, a person can do at most {pages} pages" if span.low > pages else None
     if key in possible.AMOUNTS and reward is not None and round(span.low, 6) > round(reward * pages, 6):
         return f"with these tasks, a person can earn at most {reward * pages:g} dollars ({pages} pages)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from toloka_airflow.checks.values import is_id, is_integer, is_number, is_object, is_unknown_yet
-from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
+from toloka_airflow.checks.wording import NULL, did_you_mean, nearest, one_of, shown
 
 if TYPE_CHECKING:
     from toloka_airflow.checks.documents import Document
@@ -47,7 +47,7 @@ class Spec:
     is_open: bool = False
 
     def complaint(self, value: Any) -> Complaint | None:
-        """Return what is wrong with a value, to go on after the words ``... is 5``; None if nothing is."""
+        """Return what is wrong with a value, to stand behind the words ``... is 5``; None if nothing is."""
         fits, words = _KINDS[self.kind]
         if not fits(value):
             rule = "wrong-form" if self.kind == "id" and isinstance(value, str) else "wrong-type"
@@ -101,7 +101,9 @@ def check_fields(
         return  # that it is none is said by its schema
     meant: set[str | None] = set()
     for key in value:
-        if key in specs:
+        if key in specs and value[key] is None and not specs[key].required:
+            yield document.problem("null-value", (*path, key), NULL.format(key), "warning")
+        elif key in specs:
             yield from check_value(document, (*path, key), key, value[key], specs[key])
         elif near := _meant(key, specs.keys() - value.keys(), specs, homes):
             meant.add(near)

@@ -23,7 +23,7 @@ from toloka_airflow.checks.values import (
     is_object,
     is_unknown_yet,
 )
-from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
+from toloka_airflow.checks.wording import NULL, did_you_mean, nearest, one_of, shown
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 WARNINGS = {
     "unknown-key": "a key that is not in the API's documentation, and near to none that is",
     "given-later": "a key that is missing, and that the operator can give",
+    "null-value": "a key that need not be there, and is null, as an empty one of YAML is",
 }
 
 _FILE = FilePath(__file__).with_name("schemas.json")
@@ -73,10 +74,13 @@ def check_structure(document: Document, given: Collection[str] | None = None) ->
     """
     missing: dict[Path, None] = {}  # in their order
     meant: set[Path] = set()
-    for error in _validator(document.kind).iter_errors(document.value):
-        path: Path = tuple(error.absolute_path)
-        if not document.file and is_unknown_yet(error.instance):
-            continue
+    errors = [
+        (tuple(error.absolute_path), error)
+        for error in _validator(document.kind).iter_errors(document.value)
+        if document.file or not is_unknown_yet(error.instance)
+    ]
+    of_wrong_type = {path for path, error in errors if error.validator == "type"}
+    for path, error in errors:
         if error.validator == "required":
             missing |= {(*path, name): None for name in error.validator_value if name not in error.instance}
         elif error.validator == "additionalProperties":
@@ -86,11 +90,22 @@ def check_structure(document: Document, given: Collection[str] | None = None) ->
                     near = nearest(key, known.keys() - error.instance.keys())
                     meant.add((*path, near or ""))
                     yield _unknown_key(document, (*path, key), near, known)
-        else:
+        elif error.validator == "type" and error.instance is None and not _is_required(document.kind, path):
+            yield document.problem("null-value", path, NULL.format(_named(path)), "warning")
+        elif error.validator == "type" or path not in of_wrong_type:
             yield document.problem(_rule(error), path, _message(error, path))
     for path in missing:
         if path not in meant and (problem := _missing(document, path, given)):
             yield problem
+
+
+def _is_required(kind: str, path: Path) -> bool:
+    """Return whether a value must be there, as those of lists and of names that the requester chose must."""
+    schema = _schema(kind)
+    for step in path[:-1]:
+        properties = schema.get("properties", {})
+        schema = properties[step] if step in properties else schema.get("items") or schema["additionalProperties"]
+    return path[-1] not in schema.get("properties", {}) or path[-1] in schema.get("required", ())
 
 
 def _missing(document: Document, path: Path, given: Collection[str] | None) -> Problem | None:

@@ -117,6 +117,8 @@ def _read(source: TaskSource, documents: Documents, report: _Report) -> Iterator
         elif text.startswith(": "):
             # What is wrong with a table as a whole is wrong with its header.
             text, line = text[2:], 1
+        elif text.startswith(" "):
+            text = f"it{text}"
         report.add_wrong(source, line, (), "error", Wrong("task-file", text))
 
 

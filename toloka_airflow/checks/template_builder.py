@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.checks.task_values import TYPES, value_check
-from toloka_airflow.checks.values import is_unknown_yet
+from toloka_airflow.checks.values import is_unknown_yet, items
 from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
 
 if TYPE_CHECKING:
@@ -174,7 +174,9 @@ class _Template:
             return None
         name, rest = _field_of(data)
         spec = self._specs["output"].get(name or "")
-        if name is None or rest or spec is None or any(map(self._is_unknown_yet, spec.get("allowed_values") or ())):
+        if name is None or rest or spec is None:
+            return None
+        if any(self._is_unknown_yet(value) for _, value in items(spec.get("allowed_values"))):
             return None
         return name, spec
 
@@ -294,11 +296,7 @@ def _bare(kind: Any) -> str | None:
     """Return the name of a component; ``None`` for another ``type``, such as that of a schema in a condition."""
     if not isinstance(kind, str):
         return None
-    kind = kind.removeprefix("@yandex-toloka/")
-    return kind if kind.partition(".")[0] in _CATEGORIES and "." in kind else None
-
-
-_CATEGORIES = ("action", "condition", "data", "field", "helper", "layout", "plugin", "view")
+    return kind.removeprefix("@yandex-toloka/") if "." in kind else None
 
 
 def _field_of(data: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z?)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _ID = re.compile("[0-9]+", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 
@@ -50,11 +50,15 @@ def is_id(value: Any) -> bool:
 
 
 def is_date(value: Any) -> bool:
-    """Return whether a text is a date as the API has it: ``YYYY-MM-DDThh:mm:ss[.sss]`` in UTC, or a part of it."""
+    """
+    Return whether a text is a date: ``YYYY-MM-DDThh:mm:ss[.sss]``, as the API has it in UTC, or a part of it.
+
+    With a zone, it is one as well: the operators send it in UTC.
+    """
     if not isinstance(value, str) or not _DATE.fullmatch(value):
         return False
     try:
-        datetime.fromisoformat(value[:19].rstrip("Z"))
+        datetime.fromisoformat(value)
     except ValueError:
         return False
     return True

@@ -9,6 +9,9 @@ from typing import Any
 
 MAX_SHOWN = 60
 MAX_NAMES = 12
+NULL = "{} is null, which is as if it was not there; give it a value, or take it away"
+"""What is said of null where a value need not be there."""
+
 _CUTOFF = 0.8
 _SHORT, _LONG = 3, 8
 

@@ -16,7 +16,6 @@ import json
 import os
 import sys
 from collections.abc import Collection, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from toloka_airflow.cli.progress import shown_progress
@@ -51,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for kind in KINDS:
         add(f"--{kind}", metavar="FILE", help=f"the {kind}, if its content does not show that")
     add("--off", action="append", default=[], metavar="NAME", help="leave out a warning, or several with commas")
-    add("--min-pay-per-hour", type=_money, metavar="USD", help="warn if people earn less in an hour")
+    add("--min-pay-per-hour", type=_above_zero, metavar="USD", help="warn if people earn less in an hour")
+    add("--seconds-per-page", type=_above_zero, metavar="N", help="how long people take (default: as long as they may)")
     add("--strict", action="store_true", help="fail for warnings too")
     add("--json", action="store_true", help="print one JSON object with `errors`, `warnings` and `problems`")
     add("--list", action="store_true", help="print the warnings that can be left out, each with its reason, and end")
@@ -80,17 +80,19 @@ def _problems(arguments: argparse.Namespace) -> list[Problem]:
     for file in files:
         if "://" not in file and not os.path.exists(file):
             raise ValueError(f"{file}: there is no such file")
-    with shown_progress(f"Checking {', '.join(files)}"):
+    with shown_progress(f"Checking {', '.join(files)}") as on_progress:
         return check_files(
             arguments.files,
             **named,
             off=[name for names in arguments.off for name in names.split(",") if name],
             min_pay_per_hour=arguments.min_pay_per_hour,
+            seconds_per_page=arguments.seconds_per_page,
+            on_progress=on_progress,
         )
 
 
 def _print_rules(*, as_json: bool) -> int:
-    from toloka_airflow.checks.checking import WARNINGS
+    from toloka_airflow.checks.rule_names import WARNINGS
 
     if as_json:
         print(json.dumps(WARNINGS, indent=2, sort_keys=True))
@@ -117,11 +119,11 @@ def _counted(problems: Collection[Problem], level: str) -> str:
     return f"{count or 'no'} {level}{'' if count == 1 else 's'}"
 
 
-def _money(text: str) -> Decimal:
+def _above_zero(text: str) -> float:
     try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not (amount.is_finite() and amount > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars, such as 3.50")
-    return amount
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number

@@ -123,10 +123,10 @@ def _check_json(text: str) -> None:
 def _json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
     """Yield the line of each value in valid JSON."""
     path: list[str | int] = []
-    line, end = 1, 0
+    line, counted = 1, 0
     in_list: list[bool] = []
     for token in _TOKENS.finditer(text):
-        line, end = line + text.count("\n", end, token.start()), token.start()
+        line, counted = line + text.count("\n", counted, token.start()), token.start()
         if token["key"]:
             path[-1] = json.loads(token["text"])
             yield tuple(path), line
@@ -206,19 +206,19 @@ def _yaml_1_2() -> Any:
 
     def construct(loader: Any, node: Any) -> Any:
         """Return a scalar or an object; what is wrong with it, with its line."""
-        place = node.start_mark
+        mark = node.start_mark
         try:
             if isinstance(node, yaml.MappingNode):
                 # Before those that are merged in, as a key may replace one of them.
                 keys: set[Any] = set()
                 for key, _ in node.value:
                     if key.tag != f"{_TAGS}merge":
-                        place = key.start_mark
+                        mark = key.start_mark
                         _add_key(keys, loader.construct_object(key, deep=True))
                 return loader.construct_mapping(node, deep=True)
             return _NUMBERS[node.tag](node.value)
         except (ValueError, TypeError) as exc:
-            raise yaml.constructor.ConstructorError(None, None, str(exc), place) from None
+            raise yaml.constructor.ConstructorError(None, None, str(exc), mark) from None
 
     known: dict[str | None, Any] = yaml.SafeLoader.yaml_constructors
     # Without those of dates, sets and bytes; the one for ``None`` refuses whatever is not here.

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.documented_configurations import documented, examples
 from tests.mutants import get, paths_of, with_value
 from toloka_airflow.checks import Document, check, check_config, check_files
-from toloka_airflow.checks.checking import WARNINGS, kind_of
+from toloka_airflow.checks.checking import kind_of
+from toloka_airflow.checks.rule_names import WARNINGS
 
 PROJECT = documented("projects.create.request.quickstart")
 POOL = documented("pools.create.request.pool_long")
@@ -31,6 +32,11 @@ def test_all_ways_to_give_a_configuration_are_the_same(tmp_path: Path) -> None:
     for training in (wrong, file, str(file), document):
         assert [problem.rule for problem in check(training=training) if problem.level == "error"] == ["unknown-key"]
     assert check(training=file) == check(training=document) == check_files([file])
+
+
+def test_the_document_of_something_else_is_refused() -> None:
+    with pytest.raises(ValueError, match="pool is the Document of a training"):
+        check(pool=Document("training", TRAINING))
 
 
 def test_problems_are_in_the_order_of_their_lines(tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ def test_what_is_not_found_is_really_not_found() -> None:
     every = [
         (mutant, example) for example in distinct() for mutant in mutants(example.kind, example.value, example.inside)
     ]
+    print(f"{len(every)} mutants")
     assert len(every) > 10_000
     listed = {mutant.named for mutant, example in every if mutant.named in NOT_FOUND and not found(mutant, example)}
     assert listed == set(NOT_FOUND)

@@ -128,6 +128,8 @@ def test_a_condition_on_something_else_than_a_number(
         ("REJECT_ALL_ASSIGNMENTS", {}, [("missing-key", "public_comment")]),
         ("APPROVE_ALL_ASSIGNMENTS", {"scope": "POOL"}, [("misplaced-key", "scope")]),
         ("CLEAN_COLLECTOR", {"whatever": 1}, []),
+        ("RESTRICTION_V2", {**BAN, "private_comment": None}, [("null-value", "private_comment")]),
+        ("RESTRICTION_V2", {**BAN, "scope": None}, [("wrong-type", "scope")]),
     ],
 )
 def test_the_parameters_of_an_action(action: str, parameters: object, expected: list[tuple[str, str]]) -> None:
@@ -210,3 +212,17 @@ def test_the_balance_of_speed_and_quality(balance: object, missing: str | None) 
     pool = {**documented("pools.create.request.pool_minimal"), "speed_quality_balance": balance}
     found = [(problem.rule, problem.path) for problem in check_names(Document("pool", pool))]
     assert found == ([("missing-key", ("speed_quality_balance", missing))] if missing else [])
+
+
+def test_an_interface_of_template_builder_has_its_components() -> None:
+    project = documented("projects.create.request.template_builder")
+    view = project["task_spec"]["view_spec"]
+    config = view.pop("config")
+    assert [(problem.rule, problem.path[-1]) for problem in check_names(Document("project", project))] == [
+        ("missing-key", "config")
+    ]
+    view["confg"] = config  # that is said of the misspelt key
+    assert list(check_names(Document("project", project))) == []
+    del view["confg"]
+    view["type"] = "classic"
+    assert list(check_names(Document("project", project))) == []

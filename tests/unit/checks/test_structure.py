@@ -63,7 +63,9 @@ def told(kind: str, config: Mapping[str, Any], **options: Any) -> list[tuple[str
         ("assignment_max_duration_seconds", 4, "out-of-range"),
         ("auto_accept_period_day", 22, "out-of-range"),
         ("auto_accept_solutions", "true", "wrong-type"),
-        ("quality_control", None, "wrong-type"),
+        ("quality_control.training_requirement.training_pool_id", None, "wrong-type"),
+        ("dynamic_overlap_config.fields.0", None, "wrong-type"),
+        ("quality_control.captcha_frequency", 7, "wrong-type"),
         ("quality_control.captcha_frequency", "ALWAYS", "unknown-value"),
         ("quality_control.training_requirement.training_passing_skill_value", 101, "out-of-range"),
         ("quality_control.training_requirement.training_pool_id", "", "wrong-form"),
@@ -82,7 +84,8 @@ def told(kind: str, config: Mapping[str, Any], **options: Any) -> list[tuple[str
         ("metadata", {"purpose": "test"}, "wrong-type"),
         ("will_expire", "2030-13-01T00:00:00", "wrong-form"),
         ("will_expire", "2030-02-30", "wrong-form"),
-        ("will_expire", "2030-01-01T00:00:00+03:00", "wrong-form"),
+        ("will_expire", "2030-01-01 00:00:00", "wrong-form"),
+        ("will_expire", "2030-W01-1", "wrong-form"),
         ("will_expire", "tomorrow", "wrong-form"),
         ("will_expire", 1900000000, "wrong-type"),
     ],
@@ -105,6 +108,7 @@ def test_a_value_that_cannot_be(path: str, value: object, rule: str) -> None:
         ("metadata", {"purpose": ["test"], "none": []}),
         ("will_expire", "2030-01-01"),
         ("will_expire", "2030-01-01T13:00"),
+        ("will_expire", "2030-01-01T00:00:00+03:00"),
         ("will_expire", "2030-01-01T13:00:00.123456Z"),
         ("quality_control.configs", ()),
         ("defaults", MappingProxyType({"default_overlap_for_new_task_suites": 3})),
@@ -150,6 +154,21 @@ def test_a_key_of_another_object_says_where_it_belongs() -> None:
 
 def test_a_key_that_is_near_to_none_is_a_warning_as_the_api_may_be_newer() -> None:
     assert told("pool", {**POOL, "favourite_colour": "red"}) == [("warning", "unknown-key", "favourite_colour")]
+
+
+def test_null_is_a_warning_where_nothing_need_be() -> None:
+    """An empty key of YAML is null: what was meant to be in it may have slipped out of it."""
+    for path in (
+        "quality_control",
+        "quality_control.captcha_frequency",
+        "filter",
+        "mixer_config.force_last_assignment",
+    ):
+        assert told("pool", changed(POOL, path, None)) == [("warning", "null-value", path)]
+    config = changed(PROJECT, "task_spec.input_spec.image.hidden", None)
+    assert told("project", config) == [("warning", "null-value", "task_spec.input_spec.image.hidden")]
+    config = changed(PROJECT, "task_spec.input_spec.image", None)
+    assert told("project", config) == [("error", "wrong-type", "task_spec.input_spec.image")]
 
 
 def test_names_that_the_requester_chooses_are_free() -> None:

@@ -133,6 +133,13 @@ class TestMoney:
         assert json.loads(done.stdout)["total"]["most"] == 0.312
 
 
+def test_the_documentation_shows_what_is_printed_for_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[3]
+    files = [f"{root}/dags_examples/reviews/{name}" for name in ("project.yaml", "pool.yaml", "tasks.csv")]
+    assert run(*files) == 0
+    assert f"```text\n{capsys.readouterr().out}```" in (root / "docs" / "estimates.md").read_text()
+
+
 @pytest.mark.usefixtures("folder")
 class TestWhatCannotBeEstimated:
     def test_nobody_knows(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
