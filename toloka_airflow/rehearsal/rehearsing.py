@@ -23,6 +23,7 @@ def rehearse(
     tasks: Any = None,
     *,
     training_tasks: Any = None,
+    training_passing_skill_value: int | None = None,
     crowd: Crowd | None = None,
     runs: int = 20,
     seed: int = 0,
@@ -43,6 +44,7 @@ def rehearse(
         as having passed.
     :param tasks: Tasks as they are uploaded: a path, or a list.
     :param training_tasks: Those of the training; tasks of the pool stand for them if there are none.
+    :param training_passing_skill_value: How well people must do in it, from 0 to 100, if the pool does not say so.
     :param crowd: The people.
     :param runs: How many runs.
     :param seed: Chooses the people, their answers and what is right, in each run other ones.
@@ -61,6 +63,7 @@ def rehearse(
         training,
         tasks,
         training_tasks=training_tasks,
+        passing=training_passing_skill_value,
         crowd=crowd or Crowd(),
         start=start,
         limit=timedelta(days=max_days),
