@@ -13,6 +13,7 @@ from importlib import import_module
 
 COMMANDS = {
     "check": "find the mistakes in configurations and files of tasks",
+    "doctor": "find what is wrong with an Airflow and its Toloka accounts",
 }
 """The commands, each in the module of its name, and what they do."""
 
