@@ -11,17 +11,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.identity import Creator, creators, namespace
 from toloka_airflow.doctor import metadata_database as database
-from toloka_airflow.doctor.metadata_database import UNDER_WAY, Fields, Task, Wait
+from toloka_airflow.doctor.metadata_database import UNDER_WAY, Fields, RunState, Task, Wait
 
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Training
 
 ID_FIELDS = "pool_id", "training_id"
+OPENED_LATE = timedelta(minutes=1)
+"""How long after the end of a run an opening may still be that run's, which need not have waited for it."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,11 @@ class Claims:
     What runs say of pools and trainings, read from the database when it is first needed.
 
     :param is_same_account: Whether a connection, by its id, is of the account whose pools they are.
+    :param skew: How far Toloka's clock is ahead of this machine's.
     """
 
     is_same_account: Callable[[str], bool]
+    skew: timedelta
 
     @cached_property
     def _waits(self) -> dict[str, Wait]:
@@ -89,17 +94,28 @@ class Claims:
         for creator in _own(training):
             name = f"{creator.dag_id} / {creator.run_id}"
             if (run := database.run_of(creator.dag_id, creator.run_id)) is not None:
-                ended = f" at {run.ended:%Y-%m-%d %H:%M} UTC" if run.ended else ""
-                return Claim(f"the run {name}, which created it, ended as {run.state}{ended}", False)
+                return self._of_ended(training, f"the run {name}, which created it,", run)
             return Claim(f"the run {name} created it, which this Airflow does not know: it was deleted, or is of "
                          "another Airflow without a namespace of its own", None)  # fmt: skip
         if other := next(iter(creators(training.raw)), None):
             of = f"the namespace {other.namespace!r}" if other.namespace else "no namespace"
             return Claim(f"it is of another Airflow, with {of} ([toloka] namespace)", None)
         for fields in database.rendered_by_ended(training.id):
-            if training.id in self._ids(fields):
-                return Claim(f"the run of {fields.task} named it, and has ended", False)
+            run = database.run_of(fields.task.dag_id, fields.task.run_id)
+            if run is not None and training.id in self._ids(fields):
+                return self._of_ended(training, f"the run of {fields.task}, which named it,", run)
         return Claim("no run that this Airflow still knows names it: it was opened by hand or by another program", None)
+
+    def _of_ended(self, training: Training, whose: str, run: RunState) -> Claim:
+        """Return what an ended run means for a pool: it has left it open, unless that was opened afterwards."""
+        text = f"{whose} ended as {run.state}"
+        if run.ended is None:
+            return Claim(text, False)
+        text += f" at {run.ended:%Y-%m-%d %H:%M:%S} UTC"
+        opened = training.last_started
+        if opened is not None and opened > run.ended + self.skew + OPENED_LATE:
+            return Claim(f"{text}, but it was opened again at {opened:%Y-%m-%d %H:%M:%S} UTC, by somebody else", None)
+        return Claim(text, False)
 
     def _ids(self, fields: Fields) -> Iterator[str]:
         """Give the ids in the fields of a task, if they are of the account."""

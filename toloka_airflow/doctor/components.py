@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import conf
 
 from toloka_airflow.doctor import metadata_database as database
-from toloka_airflow.doctor.findings import Finding, fail, ok, warn
+from toloka_airflow.doctor.findings import Finding, fail, ok, unknown, warn
 
 if TYPE_CHECKING:
     from toloka_airflow.doctor.metadata_database import Component, Wait
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 SMALL_CAPACITY = 10
 """How many triggers a triggerer must be able to run at least, lest a few waits keep all others from being watched."""
 NEARLY_FULL = 0.8
-OVERDUE = 60.0
-"""Seconds after its deadline at which a wait must have ended; it ends by itself within one poll."""
+OVERDUE = 20.0
+"""Seconds after its deadline at which a wait must have ended: within one poll. After 60 the scheduler fails it."""
 _SHOWN = 5
 
 
 def probe_metadata_database() -> Iterator[Finding]:
     """Read something from the database."""
     if file := database.missing_file():
-        yield fail(
+        yield unknown(
             "metadata-database",
             f"There is no {file}",
             "Run this with the AIRFLOW_HOME and the configuration of the deployment; a new one needs "
@@ -172,7 +172,7 @@ def probe_overdue() -> Iterator[Finding]:
     waits = database.waits()
     overdue = [wait for wait in waits if wait.task is not None and _deadline(wait) + OVERDUE < now]
     if any(wait.arguments is None for wait in waits):
-        yield warn(
+        yield unknown(
             "overdue-waits",
             "The arguments of some triggers cannot be read, so nothing is known of these waits",
             "Run this with the [core] fernet_key of the deployment",

@@ -30,6 +30,7 @@ _INSTALL = (
     f"Install the distribution {PACKAGE} (`pip install {PACKAGE}`) into the environment of every component of Airflow: "
     "a copy of the folder, or PYTHONPATH, brings neither plugin nor provider"
 )
+_FOUND_TWICE = f"Plugin {PLUGIN!r} already registered"
 _LAST_LINES = 3
 _SHOWN = 5
 
@@ -61,6 +62,9 @@ def probe_plugin() -> Iterator[Finding]:
     """Load the plugins, as each component does."""
     loaded = loaded_plugins()
     errors = {source: error for source, error in plugin_errors().items() if "toloka" in f"{source}{error}".lower()}
+    if PLUGIN in loaded:
+        # The metadata of one installation may be found twice: beside the package, and where it is installed.
+        errors = {source: error for source, error in errors.items() if _FOUND_TWICE not in error}
     for source, error in errors.items():
         what = f"{source}: {error}"
         if PLUGIN in loaded:

@@ -23,7 +23,7 @@ MAX_SHOWN = 20
 
 def probe_pools(account: Account, *, timeout: float, max_open: timedelta) -> Iterator[Finding]:
     """Compare the account's open pools with what Airflow's database knows, and look at their expiry."""
-    client, claims = account.in_time(timeout), Claims(_is_same_account(account))
+    client, claims = account.in_time(timeout), Claims(_is_same_account(account), account.skew)
     try:
         pools = list(client.list_pools(status=PoolStatus.OPEN))
     except TolokaError as exc:
@@ -36,7 +36,7 @@ def probe_pools(account: Account, *, timeout: float, max_open: timedelta) -> Ite
 
 def probe_trainings(account: Account, *, timeout: float) -> Iterator[Finding]:
     """Compare the account's open trainings with what Airflow's database knows."""
-    client, claims = account.in_time(timeout), Claims(_is_same_account(account))
+    client, claims = account.in_time(timeout), Claims(_is_same_account(account), account.skew)
     try:
         trainings = list(client.list_trainings(status=PoolStatus.OPEN))
         pools = list(client.list_pools(status=PoolStatus.OPEN)) if trainings else []
