@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -226,8 +227,8 @@ class TestConnections:
             ("slow", "fail", "connection", "no complete answer in", "firewall and proxy"),
             ("misspelt", "fail", "connection", "unknown fields: enviroment", "Edit this field"),
             ("wrong_type", "warn", "connection-type", "'http'", "Make it `toloka`"),
-            ("clock", "fail", "clock", "600 s ahead of", "NTP"),
-            ("poor", "warn", "balance", "3, which is less than 10", "Top up"),
+            ("clock", "fail", "clock", "s ahead of that of Toloka", "NTP"),
+            ("poor", "warn", "balance", "which is less than 10", "Top up"),
             ("broke", "fail", "balance", "The balance is 0", "Top up"),
             ("quota", "fail", "quota", "it returns by", "Wait until it returns"),
             ("quota", "unknown", "connection", "Whether the token is accepted is not known", ""),
@@ -237,6 +238,11 @@ class TestConnections:
         self, of_connections: Report, conn_id: str, status: str, check: str, message: str, remedy: str
     ) -> None:
         assert of_connections.has(status, check, message, remedy, conn_id), of_connections.checks
+
+    def test_the_clocks_are_measured(self, of_connections: Report) -> None:
+        [line] = [line for line in of_connections.lines("clock") if line["conn_id"] == "clock"]
+        [seconds] = re.findall(r"(\d+) s ahead", line["message"])
+        assert abs(int(seconds) - ADVANCE.total_seconds()) <= 60
 
     def test_the_others_go_on(self, of_connections: Report) -> None:
         assert of_connections.code == 1
@@ -317,14 +323,14 @@ class TestPools:
         run_id = insist(partial(airflow.api.trigger, "left_open", {"pool_id": pools["opened_again"]}))
         airflow.api.wait_for_run("left_open", run_id)
         with toloka.world.lock:
-            toloka.world.pools[pools["opened_again"]].body["last_started"] = will_expire(1)
+            toloka.world.pools[pools["opened_again"]].last_started += 3_600_000
         report = run(airflow)
         assert report.has("warn", "open-pools", "but it was opened again", "If nobody needs it"), report.checks
 
 
 def new_training(client: TolokaClient) -> str:
     """Create a training that can be opened."""
-    training = {"private_name": "School", "training_tasks_in_task_suite_count": 1}
+    training = {"private_name": "School", "inherited_instructions": True, "training_tasks_in_task_suite_count": 1}
     training_id = client.create_training({**training, "project_id": client.create_project(PROJECT).id}).id
     task = {"pool_id": training_id, "input_values": {"text": "Is it?"}, "infinite_overlap": True}
     known = {"known_solutions": [{"output_values": {"answer": "yes"}}], "message_on_unknown_solution": "It is."}

@@ -39,6 +39,10 @@ OF_DATABASE: dict[str, Probe] = {
 """What is in Airflow's metadata database."""
 
 
+OF_REQUESTS = 0.7
+"""The share of the time of a probe that its requests to Toloka may take."""
+
+
 @dataclass(frozen=True)
 class Options:
     """
@@ -84,12 +88,14 @@ def _findings(options: Options, secrets: set[str]) -> Iterator[Finding]:
 
 def _of_accounts(options: Options, secrets: set[str], *, has_database: bool) -> Iterator[Finding]:
     timeout = options.timeout
+    # So that the error of a request is what is said, and not that its probe takes too long.
+    of_requests = OF_REQUESTS * timeout
     for conn_id in options.conn_ids or _connection_ids(has_database=has_database):
         account = Account(conn_id, secrets)
-        probe = partial(accounts.probe_account, account, timeout=timeout, min_balance=options.min_balance)
+        probe = partial(accounts.probe_account, account, timeout=of_requests, min_balance=options.min_balance)
         yield from run_probe("connection", probe, timeout, conn_id=conn_id)
-        of_pools = partial(pools.probe_pools, account, timeout=timeout, max_open=options.max_open)
-        of_trainings = partial(pools.probe_trainings, account, timeout=timeout)
+        of_pools = partial(pools.probe_pools, account, timeout=of_requests, max_open=options.max_open)
+        of_trainings = partial(pools.probe_trainings, account, timeout=of_requests)
         for check, probe in {"open-pools": of_pools, "open-trainings": of_trainings}.items():
             if account.is_open and has_database:
                 yield from run_probe(check, probe, timeout, conn_id=conn_id)
