@@ -207,6 +207,7 @@ def of_connections(airflow: LocalAirflow, toloka: EmulatorServer) -> Iterator[Re
             "slow": as_connection(slow),
             "misspelt": as_connection(toloka, extra={"enviroment": "production"}),
             "wrong_type": as_connection(toloka, conn_type="http"),
+            "unreadable": f"toloka://:{TOKEN}@[::1",
         }
         env = {f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()}
         options = [part for name in [*connections, "nowhere"] for part in ("--conn-id", name)]
@@ -226,6 +227,7 @@ class TestConnections:
             ("http", "fail", "connection", "unencrypted; use https://", "Edit this field"),
             ("slow", "fail", "connection", "no complete answer in", "firewall and proxy"),
             ("misspelt", "fail", "connection", "unknown fields: enviroment", "Edit this field"),
+            ("unreadable", "fail", "connection", "cannot read the connection", "AIRFLOW_CONN_UNREADABLE"),
             ("wrong_type", "warn", "connection-type", "'http'", "Make it `toloka`"),
             ("clock", "fail", "clock", "s ahead of that of Toloka", "NTP"),
             ("poor", "warn", "balance", "which is less than 10", "Top up"),
@@ -341,7 +343,11 @@ def new_training(client: TolokaClient) -> str:
 def test_what_does_not_live(airflow: LocalAirflow, toloka: EmulatorServer) -> None:
     """Nobody runs a wait, whose deadline passes; then neither scheduler nor DAG processor live either."""
     airflow.kill("triggerer")
-    defer(airflow, "waited_for_briefly", toloka.add_pool(open=True, will_expire=will_expire(2)))
+    pool_id = toloka.add_pool(open=True, will_expire=will_expire(2))
+    defer(airflow, "waited_for_briefly", pool_id)
+    TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).close_pool(pool_id)
+    with toloka.world.lock:
+        toloka.world.pools[pool_id].body["will_expire"] = will_expire(-1)
     airflow.kill("scheduler")
     airflow.kill("dag-processor")
     wanted = ("triggerer", "scheduler", "dag-processor", "overdue-waits", "unassigned-waits")
@@ -352,6 +358,9 @@ def test_what_does_not_live(airflow: LocalAirflow, toloka: EmulatorServer) -> No
     assert report.has("fail", "dag-processor", "No dag processor is alive", "Start `airflow dag-processor`")
     assert report.has("fail", "overdue-waits", "waited_for_briefly", "Start `airflow triggerer`")
     assert report.has("fail", "unassigned-waits", "waited_for_briefly", "Start `airflow triggerer`")
+    assert report.has(
+        "warn", "pool-expiry", f"Pool {pool_id} (Sample) is closed, a run under way names it", "expires_in"
+    )
 
 
 def test_a_triggerer_that_is_full(airflow: LocalAirflow, toloka: EmulatorServer) -> None:

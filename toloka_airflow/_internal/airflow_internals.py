@@ -223,9 +223,10 @@ def provider_version(package: str, conn_type: str) -> str | None:
     """Return the version of a provider, as Airflow finds it; ``None`` if it does not, or not its type of connection."""
     from airflow.providers_manager import ProvidersManager
 
-    manager = ProvidersManager()
-    info = manager.providers.get(package)
-    return None if info is None or conn_type not in manager.hooks else str(info.version)
+    info = ProvidersManager().providers.get(package)
+    if info is None or conn_type not in [each["connection-type"] for each in info.data.get("connection-types", [])]:
+        return None
+    return str(info.version)
 
 
 def is_celery_executor(executor: type[BaseExecutor]) -> bool:

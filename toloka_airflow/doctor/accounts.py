@@ -101,6 +101,15 @@ def probe_account(account: Account, *, timeout: float, min_balance: Decimal) -> 
             conn_id=conn_id,
         )
         return
+    except Exception as exc:  # its text may quote what it could not read, such as a part of the password
+        yield fail(
+            "connection",
+            f"Airflow cannot read the connection {conn_id!r}: {type(exc).__name__}",
+            f"Check how it is written: AIRFLOW_CONN_{conn_id.upper()} as JSON or with its parts quoted, "
+            "[core] fernet_key, and the secrets backend",
+            conn_id=conn_id,
+        )
+        return
     account.secrets |= _secrets(found)
     if found.conn_type != "toloka":
         yield warn(
@@ -132,6 +141,13 @@ def probe_account(account: Account, *, timeout: float, min_balance: Decimal) -> 
 
 def _never() -> None:
     raise TolokaNotSentError("The doctor changes nothing at Toloka")
+
+
+def secrets_of(conn_id: str) -> set[str]:
+    """Return what a connection holds that must not be shown; nothing if it cannot be read."""
+    with suppress(Exception):
+        return _secrets(connection(conn_id))
+    return set()
 
 
 def _secrets(found: Connection) -> set[str]:
@@ -183,7 +199,7 @@ def _money(account: Account, requester: Requester, least: Decimal) -> Iterator[F
     conn_id, amount = account.conn_id, requester.balance
     text = f"The balance is {balance(account.client, requester)}"
     if amount is None:
-        remedy = "Look at it on Toloka's site; `min_balance` of OpenPoolOperator cannot work with this account"
+        remedy = "Check it on Toloka's site; `min_balance` of OpenPoolOperator cannot work with this account"
         yield warn("balance", text, remedy, conn_id=conn_id)
     elif amount <= 0:
         remedy = "Top up the account: Toloka opens no pool without money, and closes those that are open"

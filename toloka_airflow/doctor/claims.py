@@ -53,10 +53,18 @@ class Claims:
     skew: timedelta
 
     @cached_property
+    def _all_waits(self) -> list[Wait]:
+        return database.waits()
+
+    @property
+    def _some_are_unreadable(self) -> bool:
+        return any(wait.arguments is None for wait in self._all_waits)
+
+    @cached_property
     def _waits(self) -> dict[str, Wait]:
         """The waits of the account by the ids they name; tasks win over watchers of assets."""
         found: dict[str, Wait] = {}
-        for wait in sorted(database.waits(), key=lambda wait: wait.task is not None):
+        for wait in sorted(self._all_waits, key=lambda wait: wait.task is not None):
             arguments = wait.arguments or {}
             if self.is_same_account(str(arguments.get("toloka_conn_id"))):
                 found |= {str(arguments[name]): wait for name in ID_FIELDS if arguments.get(name)}
@@ -73,7 +81,10 @@ class Claims:
 
     def of(self, training: Training) -> Claim:
         """Return what Airflow knows of an open pool or training."""
-        return self._current(training) or self._former(training)
+        claim = self._current(training) or self._former(training)
+        if claim.is_needed is False and self._some_are_unreadable:
+            return Claim(f"{claim.reason}; but the arguments of some triggers cannot be read here", None)
+        return claim
 
     def _current(self, training: Training) -> Claim | None:
         if wait := self._waits.get(training.id):

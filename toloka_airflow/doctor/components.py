@@ -1,4 +1,4 @@
-"""The processes of Airflow: whether they live, and whether triggerers have room for all waits."""
+"""The processes of Airflow: whether they live, and whether triggerers can run all waits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def probe_metadata_database() -> Iterator[Finding]:
 
 
 def probe_scheduler() -> Iterator[Finding]:
-    """Look for a scheduler that lives."""
+    """Find a scheduler that lives."""
     yield _alive(
         "scheduler",
         database.SCHEDULER,
@@ -47,16 +47,16 @@ def probe_scheduler() -> Iterator[Finding]:
 
 
 def probe_dag_processor() -> Iterator[Finding]:
-    """Look for a DAG processor that lives."""
+    """Find a DAG processor that lives."""
     yield _alive(
         "dag-processor",
         database.DAG_PROCESSOR,
-        "Start `airflow dag-processor`: without one changes of DAG files are not seen",
+        "Start `airflow dag-processor`: without one changes of DAG files are not noticed",
     )
 
 
 def probe_triggerer() -> Iterator[Finding]:
-    """Look for a triggerer that lives."""
+    """Find a triggerer that lives."""
     yield _alive(
         "triggerer",
         database.TRIGGERER,
@@ -88,25 +88,25 @@ def probe_capacity() -> Iterator[Finding]:
     capacity = conf.getint("triggerer", "capacity")
     alive = [each for each in database.components(database.TRIGGERER) if each.is_alive]
     counts = database.count_triggers()
-    total, room = sum(counts.values()), capacity * len(alive)
+    total, possible = sum(counts.values()), capacity * len(alive)
     used = sum(counts.get(each.id, 0) for each in alive)
-    text = f"[triggerer] capacity is {capacity}; {used} of {room} are in use by {len(alive)} that are alive"
+    text = f"[triggerer] capacity is {capacity}; {used} of {possible} are in use by {len(alive)} that are alive"
     remedy = (
         "Raise [triggerer] capacity (1000 by default) in the configuration of the triggerers, or their option "
         "--capacity, and start them again; or start more of them"
     )
     if capacity == 1:
         yield fail("triggerer-capacity", f"{text}. A single wait keeps all others from being watched", remedy)
-    elif alive and total > room:
+    elif alive and total > possible:
         yield fail("triggerer-capacity", f"{text}, but there are {total} triggers", remedy)
-    elif capacity < SMALL_CAPACITY or total > NEARLY_FULL * room > 0:
+    elif capacity < SMALL_CAPACITY or total > NEARLY_FULL * possible > 0:
         yield warn("triggerer-capacity", text, remedy)
     else:
         yield ok("triggerer-capacity", text)
 
 
 def probe_unassigned() -> Iterator[Finding]:
-    """Look for waits that no living triggerer has taken."""
+    """Find waits that no living triggerer has taken."""
     seconds = conf.getfloat("triggerer", "triggerer_health_check_threshold")
     alive = [each for each in database.components(database.TRIGGERER) if each.is_alive]
     waits = database.waits()
@@ -167,7 +167,7 @@ def _unassigned(waits: Sequence[Wait], alive: Sequence[Component], seconds: floa
 
 
 def probe_overdue() -> Iterator[Finding]:
-    """Look for deferred tasks whose deadline is over."""
+    """Find deferred tasks whose deadline is over."""
     now = datetime.now(UTC).timestamp()
     waits = database.waits()
     overdue = [wait for wait in waits if wait.task is not None and _deadline(wait) + OVERDUE < now]
@@ -181,7 +181,7 @@ def probe_overdue() -> Iterator[Finding]:
         yield fail(
             "overdue-waits",
             f"The deadline of {len(overdue)} deferred tasks is over, so no triggerer runs them: {_names(overdue)}",
-            "Start `airflow triggerer`, or give it more capacity; then they end by themselves. If one goes on, mark it "
+            "Start `airflow triggerer`, or give it more capacity; then they end by themselves. If one does not, mark it "
             "as failed, which runs the teardown that closes its pool",
         )
     else:
@@ -189,7 +189,7 @@ def probe_overdue() -> Iterator[Finding]:
 
 
 def probe_paused() -> Iterator[Finding]:
-    """Look for waits whose DAG is paused, so that nothing happens when they end."""
+    """Find waits whose DAG is paused, so that nothing happens when they end."""
     paused = [wait for wait in database.waits() if wait.is_paused and wait.task]
     if paused:
         yield warn(

@@ -10,7 +10,7 @@ from functools import partial
 
 from toloka_airflow.doctor import accounts, components, installation, pools
 from toloka_airflow.doctor import metadata_database as database
-from toloka_airflow.doctor.accounts import Account
+from toloka_airflow.doctor.accounts import Account, secrets_of
 from toloka_airflow.doctor.findings import Finding, Status, unknown
 from toloka_airflow.doctor.probes import Probe, run_probe
 from toloka_airflow.get_provider_info import get_provider_info
@@ -74,8 +74,9 @@ def _findings(options: Options, secrets: set[str]) -> Iterator[Finding]:
     for finding in run_probe("metadata-database", components.probe_metadata_database, options.timeout):
         has_database = has_database and finding.status is Status.OK
         yield finding
-    # Before all that may quote it: the probes of accounts know the tokens, of which tracebacks of DAGs may have some.
-    of_accounts = list(_of_accounts(options, secrets, has_database=has_database))
+    # Before anything may quote a token, such as the traceback of a DAG.
+    found = list(_connection_ids(has_database=has_database, timeout=options.timeout, secrets=secrets))
+    of_accounts = list(_of_accounts(options, found, secrets, has_database=has_database))
     for check, probe in OF_PROCESS.items():
         yield from run_probe(check, probe, options.timeout)
     for check, probe in OF_DATABASE.items():
@@ -86,11 +87,11 @@ def _findings(options: Options, secrets: set[str]) -> Iterator[Finding]:
     yield from of_accounts
 
 
-def _of_accounts(options: Options, secrets: set[str], *, has_database: bool) -> Iterator[Finding]:
+def _of_accounts(options: Options, found: list[str], secrets: set[str], *, has_database: bool) -> Iterator[Finding]:
     timeout = options.timeout
     # So that the error of a request is what is said, and not that its probe takes too long.
     of_requests = OF_REQUESTS * timeout
-    for conn_id in options.conn_ids or _connection_ids(has_database=has_database):
+    for conn_id in options.conn_ids or found or [TolokaHook.default_conn_name]:
         account = Account(conn_id, secrets)
         probe = partial(accounts.probe_account, account, timeout=of_requests, min_balance=options.min_balance)
         yield from run_probe("connection", probe, timeout, conn_id=conn_id)
@@ -106,10 +107,20 @@ def _of_accounts(options: Options, secrets: set[str], *, has_database: bool) -> 
                 yield _without_database(check, conn_id)
 
 
-def _connection_ids(*, has_database: bool) -> list[str]:
+def _connection_ids(*, has_database: bool, timeout: float, secrets: set[str]) -> list[str]:
+    """Return the connections to Toloka that Airflow lists, and add to the secrets what they hold."""
     conn_type = get_provider_info()["connection-types"][0]["connection-type"]
-    found = database.connection_ids(conn_type, has_database=has_database)
-    return found or [TolokaHook.default_conn_name]
+    found: list[str] = []
+
+    def probe() -> Iterator[Finding]:
+        for conn_id in database.connection_ids(conn_type, has_database=has_database):
+            found.append(conn_id)
+            secrets.update(secrets_of(conn_id))
+        yield from ()
+
+    for _ in run_probe("connection", probe, timeout):
+        pass  # what keeps it from being listed is found for each connection
+    return found
 
 
 def _without_database(check: str, conn_id: str | None = None) -> Finding:

@@ -79,7 +79,7 @@ def probe_plugin() -> Iterator[Finding]:
 
 
 def probe_provider() -> Iterator[Finding]:
-    """Look for the provider and its type of connection."""
+    """Find the provider and its type of connection."""
     conn_type = get_provider_info()["connection-types"][0]["connection-type"]
     found = provider_version(PACKAGE, conn_type)
     if found is None:
@@ -128,7 +128,7 @@ def probe_celery() -> Iterator[Finding]:
 
 
 def probe_import_errors() -> Iterator[Finding]:
-    """Look for DAG files that could not be imported and have to do with Toloka."""
+    """Find DAG files that could not be imported and have to do with Toloka."""
     errors = database.import_errors()
     ours = [(file, trace) for file, trace in errors if "toloka" in f"{file}\n{trace}".lower()]
     for file, trace in ours[:_SHOWN]:

@@ -22,7 +22,7 @@ MAX_SHOWN = 20
 
 
 def probe_pools(account: Account, *, timeout: float, max_open: timedelta) -> Iterator[Finding]:
-    """Compare the account's open pools with what Airflow's database knows, and look at their expiry."""
+    """Compare the account's open pools with what Airflow's database knows, and check their expiry."""
     client, claims = account.in_time(timeout), Claims(_is_same_account(account), account.skew)
     try:
         pools = list(client.list_pools(status=PoolStatus.OPEN))
@@ -43,7 +43,7 @@ def probe_trainings(account: Account, *, timeout: float) -> Iterator[Finding]:
     except TolokaError as exc:
         yield from _not_listed(account, "open-trainings", exc)
         return
-    needed = {pool.training_id for pool in pools if claims.of(pool).is_needed}
+    needed = {pool.training_id for pool in pools if claims.of(pool).is_needed or is_of_other_airflow(pool)}
     yield from _orphans(account, claims, "training", [each for each in trainings if each.id not in needed])
 
 
@@ -88,7 +88,7 @@ def _orphans(account: Account, claims: Claims, noun: str, found: list[Training] 
                 yield fail(check, text, f"Unless you left it open on purpose, {_close(account, noun, each)}",
                            conn_id=conn_id)  # fmt: skip
     if shown > MAX_SHOWN:
-        remedy = f"Look through the open {noun}s on Toloka's site"
+        remedy = f"Go through the open {noun}s on Toloka's site"
         yield fail(check, f"So are {shown - MAX_SHOWN} more {noun}s", remedy, conn_id=conn_id)
     elif not shown:
         of_others = f"; {others} more are of other Airflows, by their namespace" if others else ""
@@ -114,7 +114,7 @@ def _expiry(account: Account, pools: list[Pool], max_open: timedelta) -> Iterato
             yield fail(
                 "pool-expiry",
                 f"{text} although it expired at {expires:%Y-%m-%d %H:%M} UTC",
-                f"{_close(account, 'pool', pool).capitalize()}, and look at the line `clock`",
+                f"{_close(account, 'pool', pool).capitalize()}, and check the line `clock`",
                 conn_id=conn_id,
             )
         else:
@@ -122,7 +122,7 @@ def _expiry(account: Account, pools: list[Pool], max_open: timedelta) -> Iterato
             yield warn("pool-expiry", f"{text} and expires only in {days} days, at {expires:%Y-%m-%d}", remedy,
                        conn_id=conn_id)  # fmt: skip
     if problems > MAX_SHOWN:
-        remedy = "Look through the open pools on Toloka's site"
+        remedy = "Go through the open pools on Toloka's site"
         yield warn("pool-expiry", f"So it is with {problems - MAX_SHOWN} more pools", remedy, conn_id=conn_id)
     elif not problems:
         yield ok("pool-expiry", f"Each of {len(pools)} open pools expires within {max_open.days} days",
@@ -130,7 +130,7 @@ def _expiry(account: Account, pools: list[Pool], max_open: timedelta) -> Iterato
 
 
 def _expired_before_opening(account: Account, claims: Claims, opened: set[str], timeout: float) -> Iterator[Finding]:
-    """Look for pools that a run under way is about to open, but whose expiry is over."""
+    """Find pools that a run under way is about to open, but whose expiry is over."""
     client = account.in_time(timeout)
     for pool_id in sorted(claims.under_way() - opened)[:MAX_CLOSED]:
         try:

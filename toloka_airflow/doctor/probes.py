@@ -39,9 +39,9 @@ def run_probe(check: str, probe: Probe, timeout: float, *, conn_id: str | None =
     elif raised:
         [exc] = raised
         text = f"This could not be tried: {type(exc).__name__}: {first_line(exc)}"
-        yield unknown(check, text, "Look into what it says, and try again", conn_id=conn_id)
+        yield unknown(check, text, "Mend what it says, and try again", conn_id=conn_id)
 
 
 def first_line(exc: BaseException) -> str:
-    """Return the beginning of what an exception says; those of databases go on with statements and parameters."""
+    """Return the beginning of what an exception says; those of databases have statements and parameters behind it."""
     return next(iter(str(exc).strip().splitlines()), "")[:500]
