@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaApiError, TolokaConnectionError, TolokaError, TolokaNotSentError
 from toloka_airflow.doctor.findings import Finding, fail, ok, unknown, warn
-from toloka_airflow.doctor.metadata_database import connection
+from toloka_airflow.doctor.metadata_database import connection, is_in_environment, variable_of
 from toloka_airflow.hooks import balance, connected, settings_from_connection
 
 if TYPE_CHECKING:
@@ -93,22 +93,10 @@ def probe_account(account: Account, *, timeout: float, min_balance: Decimal) -> 
     try:
         found = connection(conn_id)
     except AirflowNotFoundException:
-        yield fail(
-            "connection",
-            f"Airflow has no connection {conn_id!r}",
-            f"Add it: `airflow connections add {conn_id} --conn-type toloka --conn-password TOKEN`, or set "
-            f"AIRFLOW_CONN_{conn_id.upper()}",
-            conn_id=conn_id,
-        )
+        yield _unreadable(conn_id) if is_in_environment(conn_id) else _missing(conn_id)
         return
-    except Exception as exc:  # its text may quote what it could not read, such as a part of the password
-        yield fail(
-            "connection",
-            f"Airflow cannot read the connection {conn_id!r}: {type(exc).__name__}",
-            f"Check how it is written: AIRFLOW_CONN_{conn_id.upper()} as JSON or with its parts quoted, "
-            "[core] fernet_key, and the secrets backend",
-            conn_id=conn_id,
-        )
+    except Exception:  # its text may quote what it could not read, such as a part of the password
+        yield _unreadable(conn_id)
         return
     account.secrets |= _secrets(found)
     if found.conn_type != "toloka":
@@ -137,6 +125,27 @@ def probe_account(account: Account, *, timeout: float, min_balance: Decimal) -> 
         yield ok("quota", "Not spent; Toloka does not say how much of it is left", conn_id=conn_id)
     yield from _encryption(account)
     yield from _clock(account, client, began)
+
+
+def _missing(conn_id: str) -> Finding:
+    return fail(
+        "connection",
+        f"Airflow has no connection {conn_id!r}",
+        f"Add it: `airflow connections add {conn_id} --conn-type toloka --conn-password TOKEN`, or set "
+        f"{variable_of(conn_id)}",
+        conn_id=conn_id,
+    )
+
+
+def _unreadable(conn_id: str) -> Finding:
+    """Return that there is a connection, but what it is written in is broken; Airflow itself says that there is none."""
+    return fail(
+        "connection",
+        f"Airflow cannot read the connection {conn_id!r}",
+        f"Check how it is written: {variable_of(conn_id)} as JSON, or as an address whose parts are quoted; else "
+        "[core] fernet_key and the secrets backend",
+        conn_id=conn_id,
+    )
 
 
 def _never() -> None:

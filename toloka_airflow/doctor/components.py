@@ -181,8 +181,8 @@ def probe_overdue() -> Iterator[Finding]:
         yield fail(
             "overdue-waits",
             f"The deadline of {len(overdue)} deferred tasks is over, so no triggerer runs them: {_names(overdue)}",
-            "Start `airflow triggerer`, or give it more capacity; then they end by themselves. If one does not, mark it "
-            "as failed, which runs the teardown that closes its pool",
+            "Start `airflow triggerer`, or give it more capacity; then they end by themselves. If one does not, mark "
+            "it as failed, which runs the teardown that closes its pool",
         )
     else:
         yield ok("overdue-waits", f"The deadline of none of {len(waits)} waits is over")

@@ -313,6 +313,16 @@ def _stored_connections(conn_type: str) -> set[str]:
         return set(session.scalars(select(Connection.conn_id).where(Connection.conn_type == conn_type)))
 
 
+def variable_of(conn_id: str) -> str:
+    """Return the name of the environment variable that may have a connection."""
+    return _CONNECTION_VARIABLE + conn_id.upper()
+
+
+def is_in_environment(conn_id: str) -> bool:
+    """Return whether a connection is in the environment, whether or not it can be read."""
+    return bool(os.environ.get(variable_of(conn_id)))
+
+
 def connection(conn_id: str) -> Connection:
     """
     Return a connection from secrets backends, the environment or the database, as a task would get it.
