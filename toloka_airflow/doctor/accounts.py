@@ -138,7 +138,7 @@ def _missing(conn_id: str) -> Finding:
 
 
 def _unreadable(conn_id: str) -> Finding:
-    """Return that there is a connection, but what it is written in is broken; Airflow itself says that there is none."""
+    """Return that a connection is written in a way that cannot be read; Airflow itself says that there is none."""
     return fail(
         "connection",
         f"Airflow cannot read the connection {conn_id!r}",

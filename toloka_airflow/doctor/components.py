@@ -90,7 +90,8 @@ def probe_capacity() -> Iterator[Finding]:
     counts = database.count_triggers()
     total, possible = sum(counts.values()), capacity * len(alive)
     used = sum(counts.get(each.id, 0) for each in alive)
-    text = f"[triggerer] capacity is {capacity}; {used} of {possible} are in use by {len(alive)} that are alive"
+    in_use = f"{used} of {possible} are in use by {len(alive)} that are alive" if alive else "none is alive to use it"
+    text = f"[triggerer] capacity is {capacity}; {in_use}"
     remedy = (
         "Raise [triggerer] capacity (1000 by default) in the configuration of the triggerers, or their option "
         "--capacity, and start them again; or start more of them"
@@ -112,7 +113,7 @@ def probe_unassigned() -> Iterator[Finding]:
     waits = database.waits()
     unassigned = _unassigned(waits, alive, seconds)
     if not unassigned:
-        yield ok("unassigned-waits", f"All {len(waits)} waits of Toloka have a triggerer, or are only just made")
+        yield ok("unassigned-waits", f"Of {len(waits)} waits of Toloka each has a triggerer, or was only just made")
         return
     if alive:
         queues = sorted({wait.queue for wait in unassigned if wait.queue})
@@ -125,7 +126,7 @@ def probe_unassigned() -> Iterator[Finding]:
         remedy = "Start `airflow triggerer`"
     yield fail(
         "unassigned-waits",
-        f"{len(unassigned)} of {len(waits)} waits of Toloka are watched by no triggerer: {_names(unassigned)}",
+        f"No triggerer runs {len(unassigned)} of {len(waits)} waits of Toloka: {_names(unassigned)}",
         remedy,
     )
 
@@ -185,7 +186,7 @@ def probe_overdue() -> Iterator[Finding]:
             "it as failed, which runs the teardown that closes its pool",
         )
     else:
-        yield ok("overdue-waits", f"The deadline of none of {len(waits)} waits is over")
+        yield ok("overdue-waits", f"No wait of {len(waits)} is past its deadline")
 
 
 def probe_paused() -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def probe_plugin() -> Iterator[Finding]:
         else:
             yield fail("plugin", f"The plugin cannot be loaded: {what}", f"Mend what it says; else {_INSTALL}")
     if PLUGIN in loaded and not errors:
-        yield ok("plugin", f"It is loaded, from {loaded[PLUGIN]}")
+        yield ok("plugin", f"It is loaded, from {loaded[PLUGIN].partition(': ')[0]}")
     elif not errors:
         text = "Airflow does not load the plugin, so it knows no timetables of windows and no links to Toloka"
         yield fail("plugin", text, _INSTALL)

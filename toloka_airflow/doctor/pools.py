@@ -92,7 +92,8 @@ def _orphans(account: Account, claims: Claims, noun: str, found: list[Training] 
         yield fail(check, f"So are {shown - MAX_SHOWN} more {noun}s", remedy, conn_id=conn_id)
     elif not shown:
         of_others = f"; {others} more are of other Airflows, by their namespace" if others else ""
-        yield ok(check, f"{needed} open, each needed by a run under way or a watcher{of_others}", conn_id=conn_id)
+        text = f"{needed} open, each needed by a run under way or a watcher" if needed else "None is open that is ours"
+        yield ok(check, f"{text}{of_others}", conn_id=conn_id)
 
 
 def _expiry(account: Account, pools: list[Pool], max_open: timedelta) -> Iterator[Finding]:
@@ -125,8 +126,8 @@ def _expiry(account: Account, pools: list[Pool], max_open: timedelta) -> Iterato
         remedy = "Go through the open pools on Toloka's site"
         yield warn("pool-expiry", f"So it is with {problems - MAX_SHOWN} more pools", remedy, conn_id=conn_id)
     elif not problems:
-        yield ok("pool-expiry", f"Each of {len(pools)} open pools expires within {max_open.days} days",
-                 conn_id=conn_id)  # fmt: skip
+        text = f"Each of {len(pools)} open pools expires within {max_open.days} days" if pools else "No pool is open"
+        yield ok("pool-expiry", text, conn_id=conn_id)
 
 
 def _expired_before_opening(account: Account, claims: Claims, opened: set[str], timeout: float) -> Iterator[Finding]:
