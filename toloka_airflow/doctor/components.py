@@ -186,7 +186,7 @@ def probe_overdue() -> Iterator[Finding]:
             "it as failed, which runs the teardown that closes its pool",
         )
     else:
-        yield ok("overdue-waits", f"No wait of {len(waits)} is past its deadline")
+        yield ok("overdue-waits", f"Of {len(waits)} waits of Toloka none is past its deadline")
 
 
 def probe_paused() -> Iterator[Finding]:
