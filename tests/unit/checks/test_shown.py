@@ -17,7 +17,16 @@ from toloka_airflow.checks.checking import kind_of
 ROOT = Path(__file__).resolve().parents[3]
 SUPPLIED = ("project_id", "will_expire", "training_pool_id", "training_passing_skill_value")
 BLOCK = re.compile(r"^( *)```(python|yaml|json)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-NOT_KNOWN = object()
+
+
+class NotKnown:
+    """What is known when a DAG runs; in the names of tests, which must be the same in every process."""
+
+    def __str__(self) -> str:
+        return "..."
+
+
+NOT_KNOWN = NotKnown()
 """What stands for the value of an expression."""
 
 
@@ -73,7 +82,8 @@ def shown() -> Iterator[tuple[str, Document]]:
     for file in sorted(
         [
             *ROOT.glob("*.md"),
-            *(ROOT / "docs").glob("*.md"),
+            # What docs/checks.md shows has mistakes on purpose.
+            *(file for file in (ROOT / "docs").glob("*.md") if file.name != "checks.md"),
             *(file for folder in ("dags_examples", "demo") for file in (ROOT / folder).rglob("*") if file.is_file()),
         ]
     ):
