@@ -19,7 +19,7 @@ from toloka_airflow import __version__
 
 COMMANDS = {
     "check": "find the mistakes in configurations and files of tasks",
-    "estimate": "estimate what a pool will cost and how long it takes, and rehearse it",
+    "estimate": "estimate what a pool will cost, and rehearse it",
 }
 """The commands, each in the module of its name, and what they do."""
 EPILOG = """\
