@@ -29,7 +29,7 @@ FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-attempts bench-emulator bench-fleet bench-rehearsal bench-transfer bench-wait bench-worker docs schemas constraints wheel clean
+    bench-attempts bench-checks bench-emulator bench-fleet bench-rehearsal bench-transfer bench-wait bench-worker docs schemas constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -124,6 +124,10 @@ test-matrix:  ## all tests on Airflow 3.1, 3.2 and 3.3, and make test on every o
 bench: $(READY)  ## what importing costs
 	$(VENV)/bin/python -m benchmarks.imports
 
+bench-checks: $(READY)  ## what checking takes: 100,000 tasks beside jsonschema, and a DAG that is parsed
+	$(VENV)/bin/python -m benchmarks.checks
+	$(VENV)/bin/python -m benchmarks.check_parsing
+
 bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it takes
 	$(VENV)/bin/python -m benchmarks.emulator_start
 	$(VENV)/bin/python -m benchmarks.emulator
@@ -162,6 +166,7 @@ $(WAITING)/.ready: constraints/waiting.txt
 
 docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code
 	$(VENV)/bin/python docs/coverage.py
+	$(VENV)/bin/python docs/checks.py
 	$(VENV)/bin/python -m docs.week
 
 # make schemas API=toloka-openapi.json

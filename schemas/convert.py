@@ -2,8 +2,10 @@
 Convert schemas of OpenAPI 3.0 to JSON Schema (draft 2020-12).
 
 The two look alike and are not: OpenAPI 3.0 says `nullable` and `exclusiveMinimum: true`, ignores what stands beside a
-`$ref`, and its formats of integers are ranges. A schema that is composed of parts by `allOf` is merged to one, as an
-object that may have no other keys (`additionalProperties: false`) has to know them all.
+`$ref`, and its formats of integers are ranges. Its `date-time` would refuse nearly every date of the API, which have no
+zone; what is one is said by checks/values.py (`format: date`), as what is an id (`format: id`). A schema that is
+composed of parts by `allOf` is merged to one, as an object that may have no other keys (`additionalProperties: false`)
+has to know them all.
 """
 
 from __future__ import annotations

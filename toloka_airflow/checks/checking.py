@@ -191,11 +191,13 @@ def _read(kind: Kind, source: Source, problems: list[Problem]) -> Document | Non
 
 
 def _unreadable(file: str, exc: ValueError) -> Problem:
-    message = str(exc)
-    line = _AT_LINE.search(message)
-    if not line:
-        return Problem("error", "unreadable", (), message, file)
-    return Problem("error", "unreadable", (), message[line.end() :], file, int(line[1]))
+    """Return what is wrong with a file, which `Problem` names itself."""
+    _, _, message = str(exc).partition(file)
+    line = _AT_LINE.match(message)
+    if line:
+        return Problem("error", "unreadable", (), message[line.end() :], file, int(line[1]))
+    message = message.removeprefix("': ") if message.startswith("': ") else f"it{message}"
+    return Problem("error", "unreadable", (), message, file)
 
 
 def _check_off(off: Collection[str]) -> None:

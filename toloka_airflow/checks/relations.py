@@ -75,7 +75,10 @@ def check_alone(document: Document) -> Iterator[Problem]:
 def _check_expiry(pool: Document, now: datetime) -> Iterator[Problem]:
     expiry = parse_time(pool.at("will_expire"))
     if expiry is not None and expiry <= now:
-        message = f"the pool expired at {expiry:%Y-%m-%d %H:%M} UTC: Toloka would close it as soon as it is open"
+        message = (
+            f"the pool expired at {expiry:%Y-%m-%d %H:%M} UTC: Toloka would close it as soon as it is open. Take a "
+            "later date, or none if CreatePoolOperator is given one"
+        )
         yield pool.problem("expired", ("will_expire",), message)
 
 

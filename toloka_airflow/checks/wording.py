@@ -12,6 +12,7 @@ MAX_NAMES = 12
 NULL = "{} is null, which is as if it was not there; give it a value, or take it away"
 """What is said of null where a value need not be there."""
 
+_SIGNS = {">": "GT", ">=": "GTE", "<": "LT", "<=": "LTE", "=": "EQ", "==": "EQ", "!=": "NE", "<>": "NE"}
 _CUTOFF = 0.8
 _SHORT, _LONG = 3, 8
 
@@ -45,10 +46,13 @@ def nearest(name: Any, known: Collection[str]) -> str | None:
     Return the known name that a misspelt one stands for, or None if it is near to none.
 
     Near is what differs by its case and its separators only, by a letter or two in a long word and by one in a short
-    one, two letters that changed places counting as one; and what lacks a part of a long name, or has one too many.
+    one, two letters that changed places counting as one; what lacks a part of a long name, or has one too many; and the
+    sign of an operator that is a word.
     """
     if not isinstance(name, str):
         return None
+    if _SIGNS.get(name) in known:
+        return _SIGNS[name]
     plain = {_plain(other): other for other in known}
     wanted = _plain(name)
     if wanted in plain:

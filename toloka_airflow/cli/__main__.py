@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import sys
+import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -50,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        # Not 1, by which the interpreter ends: nobody has found a mistake.
+        traceback.print_exc()
+        return 2
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _print_rules(as_json=arguments.json)
     try:
         problems = _problems(arguments)
-    except ValueError as exc:
+    except (ImportError, OSError, ValueError) as exc:
         print(f"airflow-toloka check: {exc}", file=sys.stderr)
         return 2
     (_print_json if arguments.json else _print_lines)(problems)

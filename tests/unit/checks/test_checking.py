@@ -93,6 +93,21 @@ def test_what_a_file_is(tmp_path: Path, value: dict[str, Any], kind: str | None)
     assert ("unknown-file" in rules) == (kind is None)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tasks.json", '[{"input_values": {"image": "https://example.com/1.jpg"}}]'),
+        ("tasks.jsonl", '{"input_values": {"image": "https://example.com/1.jpg"}}'),
+        ("tasks.csv", "INPUT:image\nhttps://example.com/1.jpg\n"),
+    ],
+)
+def test_files_that_are_no_configurations_are_tasks(tmp_path: Path, name: str, content: str) -> None:
+    files = [write(tmp_path / "project.json", PROJECT), write(tmp_path / name, content)]
+    assert check_files(files) == []
+    write(tmp_path / name, content.replace("image", "imag"))
+    assert {(problem.level, Path(problem.file).name) for problem in check_files(files)} == {("error", name)}
+
+
 def test_two_files_of_a_kind_are_refused(tmp_path: Path) -> None:
     one, other = write(tmp_path / "one.json", POOL), write(tmp_path / "other.json", POOL)
     with pytest.raises(ValueError, match=r"other\.json and another file both are of the kind pool"):

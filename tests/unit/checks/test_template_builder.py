@@ -231,6 +231,11 @@ def test_a_template_that_is_not_rendered_yet() -> None:
     assert [problem.rule for problem in check_template(in_a_file)] == ["template-config"]
 
 
+def test_a_specification_that_is_wrong_itself() -> None:
+    assert found(INTERFACE, kind={"type": "string", "allowed_values": 1}) == []
+    assert found(INTERFACE, kind={"type": 1, "allowed_values": ["{{ params.kind }}"]}) == []
+
+
 def test_another_editor() -> None:
     config = changed(project("no JSON"), {"task_spec.view_spec.type": "classic"})
     assert list(check_template(Document("project", config))) == []

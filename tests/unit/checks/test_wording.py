@@ -51,6 +51,11 @@ def test_nearest(name: object, near: str | None) -> None:
     assert nearest(name, KNOWN) == near
 
 
+def test_the_sign_of_an_operator() -> None:
+    assert nearest(">=", ("EQ", "GT", "GTE")) == "GTE"
+    assert nearest(">=", ("IN", "NOT_IN")) is None
+
+
 def test_nothing_is_near_to_nothing() -> None:
     assert nearest("from", ()) is None
 

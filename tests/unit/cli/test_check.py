@@ -182,15 +182,26 @@ def test_list(check: Check) -> None:
     [
         ("a: 1\nb: [", "pool.yaml:2: error: no YAML: "),
         ("a: 1\na: 2", "pool.yaml:2: error: no YAML: 'a' is there twice"),
-        ("- 1", "pool.yaml: error: "),
+        ("- 1", "pool.yaml: error: it holds a list, not an object with fields [unreadable]"),
+        ("", "pool.yaml: error: it holds a NoneType, not an object with fields [unreadable]"),
+        ("\udcff", "pool.yaml: error: it is not UTF-8: "),
         ("some: thing", "pool.yaml:1: error: nothing says whether"),
     ],
 )
 def test_what_is_no_configuration_is_a_mistake(check: Check, content: str, message: str) -> None:
-    Path("pool.yaml").write_text(content)
+    Path("pool.yaml").write_text(content, encoding="utf-8", errors="surrogateescape")
     code, out, _ = check("pool.yaml")
     assert code == 1
     assert out.startswith(message)
+
+
+def test_a_folder_is_no_file(check: Check) -> None:
+    Path("folder.yaml").mkdir()
+    assert check("folder.yaml") == (
+        1,
+        "folder.yaml: error: there is no such file [unreadable]\n1 error, no warnings\n",
+        "",
+    )
 
 
 @pytest.mark.parametrize(

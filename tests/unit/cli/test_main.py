@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import toloka_airflow.cli
 from toloka_airflow import __version__
 from toloka_airflow.cli.__main__ import COMMANDS, main
 
@@ -90,3 +91,15 @@ def test_who_has_read_enough_may_close_the_pipe() -> None:
             command, env=env, text=True, stdout=pipe, stderr=subprocess.PIPE, timeout=120, check=False
         )
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_what_nobody_has_foreseen_is_no_mistake_that_was_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nor is it hidden: a module of a later Python, a library of a store, or this package may err."""
+    broken = tmp_path / "broken.py"
+    broken.write_text("def add_arguments(parser): pass\ndef run(arguments): raise LookupError('lost')\n")
+    monkeypatch.setattr(toloka_airflow.cli, "__path__", [*toloka_airflow.cli.__path__, str(tmp_path)])
+    monkeypatch.setitem(COMMANDS, "broken", "break")
+    assert main(["broken"]) == 2
+    assert "LookupError: lost" in capsys.readouterr().err
