@@ -51,7 +51,7 @@ transfer                          | api storage                                 
 rehearsal                         | checks emulator.calls emulator.forms              |                  |
                                   | emulator.people emulator.quality                  |                  |
                                   | emulator.resources emulator.simulation            |                  |
-                                  | emulator.world storage transfer.upload            |                  |
+                                  | emulator.world storage transfer transfer.upload   |                  |
 cli.rehearsal                     | rehearsal                                         |                  |
 quality                           | storage transfer.row_sources                      |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow

@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"after how many virtual days a run ends if the pool is still open (default: {MAX_DAYS:g})",
     )
     add("--training-tasks", metavar="FILE", help="tasks of the training; else tasks of the pool stand for them")
+    add(
+        "--passing-value",
+        type=int,
+        metavar="N",
+        help="how well people must do in the training, 0 to 100, if the pool does not say so",
+    )
     add("--svg", metavar="FILE", help="write a picture of the runs")
 
 
@@ -83,6 +89,7 @@ def rehearse(
             training,
             tasks,
             training_tasks=arguments.training_tasks,
+            training_passing_skill_value=arguments.passing_value,
             crowd=Crowd(arguments.people, arguments.pace, arguments.accuracy),
             runs=arguments.runs,
             seed=arguments.seed,

@@ -85,6 +85,7 @@ def make_plan(
     tasks: Any,
     *,
     training_tasks: Any,
+    passing: int | None,
     crowd: Crowd,
     start: datetime | None,
     limit: timedelta,
@@ -100,6 +101,7 @@ def make_plan(
     if pool_body.get("will_expire") is None:
         pool_body["will_expire"] = format_date(begin + round(limit.total_seconds() * 1000) + DAY)
     pool_body["project_id"] = "0"
+    _complete_requirement(pool_body, training_body, passing)
     checked_project = _checked("project", project_body, projects.FORM)
     checked_pool = _checked("pool", pool_body, POOL)
     notes = _Notes()
@@ -203,13 +205,26 @@ def _can_be_listed(spec: Mapping[str, Any]) -> bool:
     return kind == "boolean" or bool(spec.get("allowed_values") and not kind.startswith("array_"))
 
 
+def _complete_requirement(pool: Json, training: Json | None, passing: int | None) -> None:
+    """Write into the body of the pool what the operators take as arguments: the training, and how well to pass it."""
+    quality = pool.get("quality_control") or {}
+    requirement = quality.get("training_requirement") or {}
+    if passing is not None and training is not None:
+        requirement = {"training_passing_skill_value": passing, **requirement}
+    if requirement:
+        pool["quality_control"] = {**quality, "training_requirement": {"training_pool_id": "0", **requirement}}
+
+
 def _settle_training(notes: _Notes, pool: Json, body: Json, training: Json | None) -> None:
     """Take a requirement that cannot be rehearsed out of the body of the pool."""
     required = trainings.required_id(pool)
     if required is not None and training is None:
         del body["quality_control"]["training_requirement"]
-        notes.add(f"Everybody has passed training {required} before: its configuration was not given.")
-    notes.add("The training is not rehearsed: the pool does not require it.", when=required is None and training)
+        notes.add("Everybody has passed the training before: its configuration was not given.")
+    notes.add(
+        "The training is not rehearsed: the pool does not require it, and training_passing_skill_value is not given.",
+        when=required is None and training,
+    )
 
 
 def _lessons(notes: _Notes, tasks: Any, training: Json, rows: list[Json], specs: tuple[Json, Json]) -> list[Json]:

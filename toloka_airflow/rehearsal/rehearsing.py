@@ -11,6 +11,7 @@ from toloka_airflow.rehearsal.crowds import Crowd
 from toloka_airflow.rehearsal.plans import Config, make_plan
 from toloka_airflow.rehearsal.results import Rehearsal
 from toloka_airflow.rehearsal.running import run_once
+from toloka_airflow.transfer.heap import frozen_heap
 
 MAX_DAYS = 30.0
 
@@ -22,6 +23,7 @@ def rehearse(
     tasks: Any = None,
     *,
     training_tasks: Any = None,
+    training_passing_skill_value: int | None = None,
     crowd: Crowd | None = None,
     runs: int = 20,
     seed: int = 0,
@@ -42,6 +44,7 @@ def rehearse(
         as having passed.
     :param tasks: Tasks as they are uploaded: a path, or a list.
     :param training_tasks: Those of the training; tasks of the pool stand for them if there are none.
+    :param training_passing_skill_value: How well people must do in it, from 0 to 100, if the pool does not say so.
     :param crowd: The people.
     :param runs: How many runs.
     :param seed: Chooses the people, their answers and what is right, in each run other ones.
@@ -60,15 +63,17 @@ def rehearse(
         training,
         tasks,
         training_tasks=training_tasks,
+        passing=training_passing_skill_value,
         crowd=crowd or Crowd(),
         start=start,
         limit=timedelta(days=max_days),
     )
     done = []
-    for number in range(1, runs + 1):
-        if on_run is not None:
-            on_run(number)
-        done.append(run_once(plan, _seed(seed, number)))
+    with frozen_heap():
+        for number in range(1, runs + 1):
+            if on_run is not None:
+                on_run(number)
+            done.append(run_once(plan, _seed(seed, number)))
     return Rehearsal(tuple(done), tuple(plan.ungraded), plan.notes, max_days)
 
 

@@ -151,7 +151,7 @@ def _work(world: Simulation, pool: Pool, history: _History, limit: int) -> None:
         world.clock.advance((until - now) / SECOND)
         now = until
         with world.up_to_date():
-            if history.opened is not None and pool.status is PoolStatus.CLOSED and not pool.active:
+            if pool.status is PoolStatus.CLOSED and not pool.active:
                 return
     history.closed = world.now
 
