@@ -23,6 +23,7 @@ def get_provider_info() -> dict[str, Any]:
                     "toloka_airflow.operators.attachments",
                     "toloka_airflow.operators.bonuses",
                     "toloka_airflow.operators.calls",
+                    "toloka_airflow.operators.estimates",
                     "toloka_airflow.operators.lifecycle",
                     "toloka_airflow.operators.overlap",
                     "toloka_airflow.operators.pools",

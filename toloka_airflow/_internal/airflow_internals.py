@@ -17,6 +17,8 @@ Called, by the functions of this module only:
 - ``airflow.sdk.execution_time.context.TaskStateStoreAccessor.get``,
   ``airflow.sdk.execution_time.context.TaskStateStoreAccessor.set``: since Airflow 3.3; what a task instance keeps from
   one attempt to the next (`task_state_store`)
+- ``airflow.sdk.BaseOperator._BaseOperator__from_mapped``: private; whether a worker made the operator from a mapped one
+  (`is_unmapped`)
 - ``airflow.sdk.bases.operator.TRIGGER_FAIL_REPR``: private, and stored in Airflow's database (`TRIGGER_FAILED`)
 - ``airflow.jobs.scheduler_job_runner``, ``airflow.jobs.triggerer_job_runner``: private; a process that has imported one
   of them is a scheduler or a triggerer (`is_scheduler`, `is_triggerer`)
@@ -166,6 +168,11 @@ def shares_streams() -> bool:
     from airflow.triggers.base import BaseEventTrigger
 
     return hasattr(BaseEventTrigger, "shared_stream_key")
+
+
+def is_unmapped(task: Any) -> bool:
+    """Return whether an operator was made from a mapped one, by the worker that runs it."""
+    return bool(getattr(task, "_BaseOperator__from_mapped", False))
 
 
 def notifies_triggers() -> bool:

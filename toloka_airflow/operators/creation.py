@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -15,6 +15,7 @@ from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, store_link
+from toloka_airflow.operators.checked_configs import ConfigCheckMixin
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Calls = tuple[Callable[..., Iterator[Made]], Callable[[Mapping[str, Any]], Made]]
 
 
-class CreateOperator(LineageMixin, BaseOperator):
+class CreateOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
     """
     Create an object and return its id; every further attempt of the task returns the same id.
 
@@ -35,14 +36,18 @@ class CreateOperator(LineageMixin, BaseOperator):
     request for every 300 projects, or for every 300 pools of the project.
 
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    :param check_config: Whether to check the configuration: when the DAG is parsed, as far as it is known then, so that
+        a mistake is an import error of the DAG; and when the task runs, before anything is sent.
     """
 
     operator_extra_links = (TolokaLink(),)
-    noun: ClassVar[str]
 
-    def __init__(self, *, toloka_conn_id: str = TolokaHook.default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self, *, toloka_conn_id: str = TolokaHook.default_conn_name, check_config: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.toloka_conn_id = toloka_conn_id
+        self.check_config = check_config
 
     def execute(self, context: Context) -> str:
         """Find what a previous attempt created, or create it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.lineage import report_read
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import local_path, storage_path
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +33,9 @@ def read_config(name: str, source: Mapping[str, Any] | str | os.PathLike[str] | 
         return dict(source)
     if source is None or not str(source):
         raise ValueError(f"{name} is {source!r}; it must be a dict, or the path of a JSON or YAML file")
-    return _read(name, source)[0]
+    config, _, _ = _read(name, source)
+    report_read(storage_path(name, source))
+    return config
 
 
 def read_config_with_lines(
@@ -43,8 +45,9 @@ def read_config_with_lines(
     Return the configuration of a file, and the line, from 1, of each value in it, by the keys that lead to it.
 
     The line is that of the key, or of the value in a list. What YAML merges in (``<<``) has the line where it is
-    written; a value in a list that is an alias has the
-    line of the anchor.
+    written; a value in a list that is an alias has the line of the anchor.
+
+    Unlike `read_config`, it does not report to Airflow's lineage that the file is read.
 
     :param name: The argument to name in an error.
     :raises ValueError: As by `read_config`.
@@ -66,11 +69,10 @@ def _read(name: str, source: Any) -> tuple[dict[str, Any], str, bool]:
 
 
 def _text(name: str, source: Any) -> str:
-    path = storage_path(name, source)
+    # Without Airflow, whose import takes a second, where it is not needed.
+    path = local_path(source) or storage_path(name, source)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        report_read(path)
-        return text
+        return path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"{name} is {str(source)!r}: there is no such file") from None
     except UnicodeDecodeError as exc:
@@ -121,10 +123,10 @@ def _check_json(text: str) -> None:
 def _json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
     """Yield the line of each value in valid JSON."""
     path: list[str | int] = []
-    line, seen = 1, 0
+    line, counted = 1, 0
     in_list: list[bool] = []
     for token in _TOKENS.finditer(text):
-        line, seen = line + text.count("\n", seen, token.start()), token.start()
+        line, counted = line + text.count("\n", counted, token.start()), token.start()
         if token["key"]:
             path[-1] = json.loads(token["text"])
             yield tuple(path), line
@@ -204,17 +206,19 @@ def _yaml_1_2() -> Any:
 
     def construct(loader: Any, node: Any) -> Any:
         """Return a scalar or an object; what is wrong with it, with its line."""
+        mark = node.start_mark
         try:
             if isinstance(node, yaml.MappingNode):
                 # Before those that are merged in, as a key may replace one of them.
                 keys: set[Any] = set()
                 for key, _ in node.value:
                     if key.tag != f"{_TAGS}merge":
+                        mark = key.start_mark
                         _add_key(keys, loader.construct_object(key, deep=True))
                 return loader.construct_mapping(node, deep=True)
             return _NUMBERS[node.tag](node.value)
         except (ValueError, TypeError) as exc:
-            raise yaml.constructor.ConstructorError(None, None, str(exc), node.start_mark) from None
+            raise yaml.constructor.ConstructorError(None, None, str(exc), mark) from None
 
     known: dict[str | None, Any] = yaml.SafeLoader.yaml_constructors
     # Without those of dates, sets and bytes; the one for ``None`` refuses whatever is not here.

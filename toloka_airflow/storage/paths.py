@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ def refuse_rows_as_text(name: str, value: object) -> None:
             f"{name} is the text {text!r:.100}, and no path. A template makes text of what a task returned: "
             "give the output of that task instead (`task.output`)"
         )
+
+
+def local_path(value: Any) -> Path | None:
+    """Return the path of a local file, or ``None`` for one in another storage and for what is no path."""
+    if isinstance(value, Path):
+        return value
+    return Path(value) if isinstance(value, str) and value not in ("", "None") and "://" not in value else None
 
 
 def storage_path(name: str, value: Any) -> ObjectStoragePath:

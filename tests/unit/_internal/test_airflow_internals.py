@@ -74,6 +74,14 @@ def is_the_method_of_failed_triggers(name: str) -> None:
     assert resolve(name) == internals.TRIGGER_FAILED
 
 
+def is_true_of_what_is_unmapped(name: str) -> None:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+
+    assert resolve(name) is False
+    assert internals.is_unmapped(EmptyOperator(task_id="a", _airflow_from_mapped=True))
+    assert not internals.is_unmapped(EmptyOperator(task_id="b"))
+
+
 def is_an_attribute_of_triggers(name: str) -> None:
     """Check that a trigger has it from the beginning, whoever made it."""
     from toloka_airflow.triggers import PoolClosedTrigger
@@ -145,6 +153,7 @@ CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
         takes("self", "key", "value", "retention"),
         (3, 3),
     ),
+    "airflow.sdk.BaseOperator._BaseOperator__from_mapped": (is_true_of_what_is_unmapped, (3, 0)),
     "airflow.sdk.bases.operator.TRIGGER_FAIL_REPR": (is_the_method_of_failed_triggers, (3, 0)),
     internals.SCHEDULER_MODULE: (has_module, (3, 0)),
     internals.TRIGGERER_MODULE: (has_module, (3, 0)),

@@ -82,7 +82,7 @@ def test_a_mapping_is_copied() -> None:
         ("pool.json", b'{"a": %s}' % (b"1" * 5000), r"pool\.json, line 1: no JSON: Exceeds the limit"),
         ("pool.json", b"[" * 100_000, r"pool\.json: no JSON that can be read: it is nested too deep"),
         ("pool.yaml", b"[" * 2_000, r"pool\.yaml: no YAML that can be read: it is nested too deep"),
-        ("pool.yaml", b"a: 1\nb: 2\na: 3", r"pool\.yaml, line 1: no YAML: 'a' is there twice"),
+        ("pool.yaml", b"a: 1\nb: 2\na: 3", r"pool\.yaml, line 3: no YAML: 'a' is there twice"),
         ("pool.yaml", b"a: {}\nb:\n  c: 1e999", r"pool\.yaml, line 3: no YAML: 1e999 is no number"),
         ("pool.yaml", b"a: %s" % (b"1" * 5000), r"pool\.yaml, line 1: no YAML: Exceeds the limit"),
         ("pool.yaml", b"a: !!binary YQ==", r"line 1: no YAML: could not determine a constructor"),
