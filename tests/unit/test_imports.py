@@ -70,6 +70,11 @@ triggers.shared_polling           | triggers (api)                              
 triggers                          | _internal api hooks                               | airflow          |
 lineage                           | assets hooks storage                              |                  | airflow attrs
                                   |                                                   |                  | openlineage
+cli.doctor                        | doctor doctor.__init__                            |                  |
+doctor.diagnosis                  | doctor get_provider_info hooks                    |                  |
+doctor.__init__                   | doctor doctor.diagnosis                           |                  |
+doctor                            | _internal _internal.startup api get_provider_info | airflow          | sqlalchemy
+                                  | hooks                                             |                  |
 retries                           | _internal api                                     |                  | airflow
 assets                            | api                                               |                  | airflow
 hooks                             | _internal api get_provider_info                   | airflow          | wtforms

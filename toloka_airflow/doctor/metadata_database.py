@@ -1,0 +1,335 @@
+"""
+Airflow's metadata database, read as Airflow's own commands read it, and never written.
+
+It is private: a new Airflow may change any of it without notice. Each name has a test in
+``tests/unit/doctor/test_metadata_database.py``. What is read, by the functions of this module only:
+
+- ``airflow.utils.session.create_session``, ``airflow.settings.SQL_ALCHEMY_CONN``: the database (`reading`,
+  `missing_file`)
+- ``airflow.jobs.job.Job``: heartbeats of schedulers, triggerers and DAG processors, and when they are too old
+  (`components`)
+- ``airflow.models.trigger.Trigger``: what triggerers run, and the arguments of triggers (`waits`, `count_triggers`)
+- ``airflow.models.taskinstance.TaskInstance``, ``airflow.models.dag.DagModel``: which task a trigger is for, and
+  whether its DAG is paused (`waits`)
+- ``airflow.models.dagrun.DagRun``, ``airflow.models.renderedtifields.RenderedTaskInstanceFields``,
+  ``airflow.models.xcom.XComModel``: what tasks were given, and what they gave (`rendered_under_way`,
+  `rendered_by_ended`, `xcoms_under_way`, `run_of`)
+- ``airflow.models.errors.ParseImportError``: files of DAGs that could not be imported (`import_errors`)
+- ``airflow.models.connection.Connection.get_connection_from_secrets``: a connection, from wherever Airflow has it
+  (`connection`, `connection_ids`)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
+
+SCHEDULER, TRIGGERER, DAG_PROCESSOR = "SchedulerJob", "TriggererJob", "DagProcessorJob"
+UNDER_WAY = ("queued", "running")
+"""States of runs that have not ended."""
+OURS = "toloka_airflow."
+"""How the class paths of this package's triggers begin."""
+_MAX_JOBS = 200
+_MAX_ENDED = 20
+"""How many tasks of ended runs are read for one pool; the newest are enough to know whose it is."""
+_CONNECTION_VARIABLE = "AIRFLOW_CONN_"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A process of Airflow's that was started once and has not ended in an orderly way."""
+
+    id: int
+    hostname: str
+    heartbeat: datetime
+    is_alive: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task instance, or one that may have been deleted."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    state: str | None = None
+
+    def __str__(self) -> str:
+        index = "" if self.map_index < 0 else f"[{self.map_index}]"
+        return f"{self.dag_id} / {self.run_id} / {self.task_id}{index}"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """
+    A trigger of this package.
+
+    :param kind: Its class, without the module.
+    :param arguments: What it was stored with; ``None`` if this process cannot decrypt it.
+    :param task: The deferred task; ``None`` for one that watches an asset.
+    """
+
+    kind: str
+    arguments: Mapping[str, Any] | None
+    created: datetime
+    triggerer_id: int | None
+    queue: str | None
+    task: Task | None
+    is_paused: bool
+
+    @property
+    def name(self) -> str:
+        """Whose it is, in words."""
+        return str(self.task) if self.task else f"the asset watcher {self.kind} of {dict(self.arguments or {})}"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The rendered fields of a task instance."""
+
+    task: Task
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How a run is; ``ended`` is ``None`` while it is under way."""
+
+    state: str
+    ended: datetime | None
+
+
+def missing_file() -> Path | None:
+    """Return the file of an SQLite database that does not exist: to connect to it would create it."""
+    from airflow import settings
+
+    _, is_sqlite, path = str(settings.SQL_ALCHEMY_CONN).partition("sqlite:///")
+    return Path(path) if is_sqlite and path and not Path(path).exists() else None
+
+
+def database_secrets() -> set[str]:
+    """Return the password with which Airflow's database is reached."""
+    from airflow import settings
+    from sqlalchemy.engine import make_url
+
+    return {password for password in [make_url(str(settings.SQL_ALCHEMY_CONN)).password] if password}
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Give a session whose transaction is rolled back."""
+    from airflow.utils.session import create_session  # noqa: TID251, as only there is one
+
+    with create_session() as session:
+        try:
+            yield session
+        finally:
+            session.rollback()
+
+
+def ping() -> None:
+    """Read something that each Airflow has."""
+    components(SCHEDULER)
+
+
+def components(kind: str) -> list[Component]:
+    """
+    Return the processes of a kind that have not ended in an orderly way, that with the newest heartbeat first.
+
+    Airflow keeps the rows of those that were killed, so there are many that are not alive.
+    """
+    from airflow.jobs.job import Job
+    from sqlalchemy import select
+
+    newest = select(Job).where(Job.job_type == kind).order_by(Job.latest_heartbeat.desc()).limit(_MAX_JOBS)
+    with reading() as session:
+        return [
+            Component(job.id, job.hostname or "an unknown host", job.latest_heartbeat, job.is_alive())
+            for job in session.scalars(newest)
+            if job.latest_heartbeat is not None
+        ]
+
+
+def count_triggers() -> dict[int | None, int]:
+    """Return how many triggers each triggerer has, whosever they are; under ``None`` those that nobody has."""
+    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
+    from sqlalchemy import func, select
+
+    counted = select(Trigger.triggerer_id, func.count()).group_by(Trigger.triggerer_id)
+    with reading() as session:
+        rows = session.execute(counted).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def waits() -> list[Wait]:
+    """Return all triggers of this package, the oldest first."""
+    from airflow.models.dag import DagModel  # noqa: TID251, as only there is one
+    from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
+    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
+    from sqlalchemy import select
+
+    ti = TaskInstance
+    # Airflow before 3.2 has no queues of triggers.
+    queue: Any = getattr(Trigger, "queue", None)
+    columns = (Trigger.classpath, Trigger.encrypted_kwargs, Trigger.created_date, Trigger.triggerer_id)
+    task = (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.state, DagModel.is_paused)
+    found = (
+        select(*columns, *task, *([] if queue is None else [queue]))
+        .outerjoin(ti, ti.trigger_id == Trigger.id)
+        .outerjoin(DagModel, DagModel.dag_id == ti.dag_id)
+        .where(Trigger.classpath.like(f"{OURS}%"))
+        .order_by(Trigger.created_date)
+    )
+    with reading() as session:
+        rows: Sequence[Any] = session.execute(found).all()
+    return [
+        Wait(
+            kind=row[0].rpartition(".")[2],
+            arguments=_decrypted(row[1]),
+            created=row[2],
+            triggerer_id=row[3],
+            queue=row[10] if queue is not None else None,
+            task=None if row[4] is None else Task(*row[4:9]),
+            is_paused=bool(row[9]),
+        )
+        for row in rows
+    ]
+
+
+def _decrypted(kwargs: str) -> Mapping[str, Any] | None:
+    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
+
+    try:
+        return dict(Trigger._decrypt_kwargs(kwargs))
+    except Exception:  # another fernet key, or written by another Airflow
+        return None
+
+
+def rendered_under_way() -> list[Fields]:
+    """Return the fields of tasks of this package in runs that have not ended, as far as Airflow keeps them."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+
+    with reading() as session:
+        return _rendered(session, "toloka_conn_id", DagRun.state.in_(UNDER_WAY))
+
+
+def rendered_by_ended(object_id: str) -> list[Fields]:
+    """Return the fields of tasks of this package that name an id, in runs that have ended; the newest first."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+
+    with reading() as session:
+        return _rendered(session, object_id, DagRun.state.not_in(UNDER_WAY), limit=_MAX_ENDED)
+
+
+def _rendered(session: Session, text: str, runs: ColumnElement[bool], limit: int | None = None) -> list[Fields]:
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields  # noqa: TID251, as only there is one
+    from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, and_, cast, select
+
+    fields, ti = RenderedTaskInstanceFields, TaskInstance
+    keys = ("dag_id", "run_id", "task_id", "map_index")
+    same_task = and_(*(getattr(fields, key) == getattr(ti, key) for key in keys))
+    found = (
+        select(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.state, fields.rendered_fields)
+        .join(ti, same_task)
+        .join(DagRun, and_(DagRun.dag_id == ti.dag_id, DagRun.run_id == ti.run_id))
+        .where(runs, cast(fields.rendered_fields, Text).contains(text, autoescape=True))
+        .order_by(ti.start_date.desc())
+        .limit(limit)
+    )
+    rows = session.execute(found).all()
+    return [
+        Fields(Task(*row[:5]), row[5]) for row in rows if isinstance(row[5], Mapping) and "toloka_conn_id" in row[5]
+    ]
+
+
+def xcoms_under_way(text: str) -> Iterator[tuple[Task, Any]]:
+    """Give the tasks of runs that have not ended which left an XCom that has a text in it, and its value."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from airflow.models.xcom import XComModel  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, and_, cast, select
+
+    xcom = XComModel
+    found = (
+        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, xcom.value)
+        .join(DagRun, and_(DagRun.dag_id == xcom.dag_id, DagRun.run_id == xcom.run_id))
+        .where(DagRun.state.in_(UNDER_WAY), cast(xcom.value, Text).contains(text, autoescape=True))
+    )
+    with reading() as session:
+        rows = session.execute(found).all()
+    for dag_id, run_id, task_id, map_index, value in rows:
+        yield Task(dag_id, run_id, task_id, map_index), value
+
+
+def run_of(dag_id: str, run_id: str) -> RunState | None:
+    """Return how a run is; ``None`` if Airflow does not know it, or no longer."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from sqlalchemy import select
+
+    with reading() as session:
+        row = session.execute(
+            select(DagRun.state, DagRun.end_date).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+        ).first()
+    return None if row is None else RunState(str(row[0]), row[1])
+
+
+def import_errors() -> list[tuple[str, str]]:
+    """Return the DAG files that could not be imported, each with its traceback."""
+    from airflow.models.errors import ParseImportError  # noqa: TID251, as only there is one
+    from sqlalchemy import select
+
+    with reading() as session:
+        rows = session.execute(select(ParseImportError.filename, ParseImportError.stacktrace)).all()
+    return [(row[0] or "", row[1] or "") for row in rows]
+
+
+def connection_ids(conn_type: str, *, has_database: bool) -> list[str]:
+    """Return the ids of connections of a type, in the database and the environment; secrets backends list none."""
+    found = _stored_connections(conn_type) if has_database else set()
+    for name, value in os.environ.items():
+        is_of_type = value.startswith(f"{conn_type}:") or f'"{conn_type}"' in value
+        if name.startswith(_CONNECTION_VARIABLE) and is_of_type:
+            found.add(name.removeprefix(_CONNECTION_VARIABLE).lower())
+    return sorted(found)
+
+
+def _stored_connections(conn_type: str) -> set[str]:
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's has no table
+    from sqlalchemy import select
+
+    with reading() as session:
+        return set(session.scalars(select(Connection.conn_id).where(Connection.conn_type == conn_type)))
+
+
+def variable_of(conn_id: str) -> str:
+    """Return the name of the environment variable that may have a connection."""
+    return _CONNECTION_VARIABLE + conn_id.upper()
+
+
+def is_in_environment(conn_id: str) -> bool:
+    """Return whether a connection is in the environment, whether or not it can be read."""
+    return bool(os.environ.get(variable_of(conn_id)))
+
+
+def connection(conn_id: str) -> Connection:
+    """
+    Return a connection from secrets backends, the environment or the database, as a task would get it.
+
+    :raises AirflowNotFoundException: If there is none.
+    """
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's asks a supervisor
+
+    found: Any = Connection.get_connection_from_secrets(conn_id)
+    return found  # type: ignore[no-any-return]
