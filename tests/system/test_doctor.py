@@ -211,7 +211,7 @@ def of_connections(airflow: LocalAirflow, toloka: EmulatorServer) -> Iterator[Re
         }
         env = {f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()}
         options = [part for name in [*connections, "nowhere"] for part in ("--conn-id", name)]
-        yield run(airflow, "--timeout", "6", *options, env=env)
+        yield run(airflow, "--timeout", "12", *options, env=env)
         slow.faults.clear()
 
 

@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         try:
             findings = _diagnose(arguments, out)
+        except BrokenPipeError:
+            raise
         except Exception as exc:
             what = f"Airflow cannot be used here: {type(exc).__name__}"
             print(json.dumps({"status": "unknown", "error": what}) if arguments.json else what, file=out)
