@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import TolokaError
-from toloka_airflow.api.models import PoolStatus, read_date
+from toloka_airflow.api.models import read_date
+from toloka_airflow.api.pool_rules import is_idle
 from toloka_airflow.checks.duration import HOUR, Pace
 
 if TYPE_CHECKING:
@@ -38,10 +39,7 @@ def fetch_paces(client: TolokaClient, project_id: str, log: Any, *, besides: str
     pools = [
         pool
         for pool in client.list_pools(project_id=project_id)
-        if pool.status in (PoolStatus.CLOSED, PoolStatus.ARCHIVED)
-        and pool.last_started
-        and pool.last_stopped
-        and pool.id != besides
+        if is_idle(pool) and pool.last_started and pool.last_stopped and pool.id != besides
     ]
     paces = []
     for pool in sorted(pools, key=lambda pool: pool.last_started or NEVER, reverse=True)[:POOLS]:
