@@ -141,6 +141,7 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "ClonePoolOperator": of(pool_id=Place.pool),
     "CloneTrainingOperator": of(training_id=Place.training),
     "UpdatePoolOperator": of(pool_id=lambda place: place.pool(open=True), changes=const({"reward_per_assignment": 1})),
+    "EstimateOperator": of(pool_id=Place.pool),
     "CreateTasksOperator": of(
         pool_id=Place.pool, tasks=const(TASKS), chunk_size=const(2), ids_path=a_file("ids.jsonl")
     ),
