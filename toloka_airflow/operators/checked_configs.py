@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import get_parsing_context, literal
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import get_current_context, get_parsing_context, literal
 
 from toloka_airflow._internal.airflow_internals import is_unmapped
 from toloka_airflow._internal.literals import argument_lines
@@ -38,8 +39,8 @@ class ConfigCheckMixin:
     """
     For an operator that has a configuration among its arguments.
 
-    Its constructor takes ``check_config`` and calls `_check_when_parsed` in the end; its task reads the configuration
-    by `_read_checked`.
+    Its constructor takes ``check_config``, by `is_wanted`, and calls `_check_when_parsed` in the end; its task reads
+    the configuration by `_read_checked`, or by `_read`, and checks it by `_check` before it sends it.
     """
 
     noun: ClassVar[Kind]
@@ -67,15 +68,15 @@ class ConfigCheckMixin:
 
         :raises ValueError: If there is a mistake in it, with file, line and path.
         """
-        if not self.check_config or get_parsing_context().task_id is not None or is_unmapped(self):
+        if not self.check_config or _is_in_task_process() or is_unmapped(self):
             return
         config = getattr(self, self.config_name)
         config = config.value if isinstance(config, _LITERAL) else config
         if isinstance(config, Mapping):
-            if problems := self._errors_in(self._document(config)):
+            if problems := self._known_errors_in(self._document(config)):
                 self._refuse(self._placed(problems))
         elif (path := self._present_file(config)) is not None:
-            self._refuse(self._errors_in(self._document(path)))
+            self._refuse(self._known_errors_in(self._document(path)))
 
     def _read_checked(self) -> dict[str, Any]:
         """
@@ -83,14 +84,33 @@ class ConfigCheckMixin:
 
         :raises ValueError: If there is no such file or no such content in it, or a mistake.
         """
-        config = getattr(self, self.config_name)
-        if not self.check_config or not config:
-            return read_config(self.config_name, config)
-        document = self._document(config)
-        if document.file:
-            report_read(storage_path(self.config_name, config))
-        self._refuse(self._errors_in(document))
+        document = self._read()
+        self._check(document)
         return dict(document.value)
+
+    def _read(self) -> Document:
+        """
+        Return the configuration when the task runs, not checked yet.
+
+        :raises ValueError: If there is no such file or no such content in it.
+        """
+        from toloka_airflow.checks import Document
+
+        config = getattr(self, self.config_name)
+        if not self.check_config or not config or isinstance(config, Mapping):
+            return Document(self.noun, read_config(self.config_name, config))
+        document = self._document(config)
+        report_read(storage_path(self.config_name, config))
+        return document
+
+    def _check(self, document: Document) -> None:
+        """
+        Check what is about to be sent.
+
+        :raises ValueError: If there is a mistake in it.
+        """
+        if self.check_config:
+            self._refuse(self._errors_in(document))
 
     def _present_file(self, config: Any) -> Path | None:
         path = local_path(config)
@@ -111,6 +131,13 @@ class ConfigCheckMixin:
             return Document(self.noun, config)
         value, lines = read_config_with_lines(self.config_name, config)
         return Document(self.noun, value, str(config), lines)
+
+    def _known_errors_in(self, document: Document) -> list[Problem]:
+        """Return the errors that are certain already: a class of the author's may still add what is missing."""
+        problems = self._errors_in(document)
+        if _is_ours(type(self).__module__):
+            return problems
+        return [problem for problem in problems if problem.rule != "missing-key"]
 
     def _errors_in(self, document: Document) -> list[Problem]:
         from toloka_airflow.checks import check_config
@@ -148,8 +175,29 @@ class ConfigCheckMixin:
         return [document.problem(problem.rule, problem.path, problem.message, problem.level) for problem in problems]
 
 
+def is_wanted(check_config: bool | None) -> bool:
+    """Return whether to check, by the argument of an operator; ``None`` for the option of that name in ``[toloka]``."""
+    return conf.getboolean("toloka", "check_config", fallback=True) if check_config is None else check_config
+
+
+def _is_in_task_process() -> bool:
+    """Return whether a task is about to run here, or runs, and makes the operator itself."""
+    if get_parsing_context().task_id is not None:
+        return True
+    try:
+        get_current_context()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _is_not_the_authors(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).split(".")[0] in ("airflow", "toloka_airflow")
+    module = str(frame.f_globals.get("__name__"))
+    return _is_ours(module) or module.partition(".")[0] == "airflow"
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "toloka_airflow"
 
 
 def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Training
+    from toloka_airflow.checks import Document
     from toloka_airflow.operators.creation import Calls
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
@@ -47,8 +48,12 @@ class _Cloner(CreateOperator):
     config_name = "changes"
     changes: Config | None
 
-    def _changes(self) -> dict[str, Any]:
-        return {} if self.changes is None else self._read_checked()
+    def _read(self) -> Document:
+        if self.changes is not None:
+            return super()._read()
+        from toloka_airflow.checks import Document
+
+        return Document(self.noun, {})
 
 
 class CreatePoolOperator(_PoolCreator):
@@ -111,8 +116,8 @@ class CreatePoolOperator(_PoolCreator):
         }
         return {key for key, value in arguments.items() if value is not None}
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        pool = _with_project(self._read_checked(), self.project_id)
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        pool = _with_project(config, self.project_id)
         return _with_requirement(pool, self.training_id, self.training_passing_skill_value)
 
     def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -140,8 +145,8 @@ class CreateTrainingOperator(_TrainingCreator):
     def _given(self) -> set[str]:
         return set() if self.project_id is None else {"project_id"}
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        return _with_project(self._read_checked(), self.project_id)
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        return _with_project(config, self.project_id)
 
 
 class ClonePoolOperator(_Cloner, _PoolCreator):
@@ -181,14 +186,13 @@ class ClonePoolOperator(_Cloner, _PoolCreator):
         self.will_expire = will_expire
         self._check_when_parsed()
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        changes = self._changes()
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
         original = client.get_pool(checked_id("pool_id", self.pool_id))
         if original.raw.get("type") == "TRAINING":
             raise ValueError(f"pool_id is {self.pool_id!r}, which is a training: use CloneTrainingOperator")
-        if changes.get("will_expire") is None and (self.expires_in, self.will_expire) != (None, None):
-            changes["will_expire"] = None
-        return _copy(without_limit(original), changes)
+        if config.get("will_expire") is None and (self.expires_in, self.will_expire) != (None, None):
+            config["will_expire"] = None
+        return _copy(without_limit(original), config)
 
     def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
         return _expiring(f"pool {self.pool_id}", body, expires_in=self.expires_in, will_expire=self.will_expire)
@@ -214,9 +218,8 @@ class CloneTrainingOperator(_Cloner, _TrainingCreator):
         self.changes = changes
         self._check_when_parsed()
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        changes = self._changes()
-        return _copy(client.get_training(checked_id("training_id", self.training_id)), changes)
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        return _copy(client.get_training(checked_id("training_id", self.training_id)), config)
 
 
 def _copy(original: Training, changes: Mapping[str, Any]) -> dict[str, Any]:

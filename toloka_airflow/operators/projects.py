@@ -16,7 +16,7 @@ from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link
-from toloka_airflow.operators.checked_configs import ConfigCheckMixin
+from toloka_airflow.operators.checked_configs import ConfigCheckMixin, is_wanted
 from toloka_airflow.operators.creation import CreateOperator, differing_keys, part
 from toloka_airflow.operators.lifecycle import ArchiveOperator
 
@@ -52,8 +52,8 @@ class CreateProjectOperator(CreateOperator):
         self.config = config
         self._check_when_parsed()
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        return self._read_checked()
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        return config
 
     def _calls(self, client: TolokaClient) -> Calls:
         return client.list_projects, client.create_project
@@ -84,14 +84,14 @@ class UpdateProjectOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
         project_id: str,
         config: Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath,
         toloka_conn_id: str = TolokaHook.default_conn_name,
-        check_config: bool = True,
+        check_config: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.project_id = project_id
         self.config = config
         self.toloka_conn_id = toloka_conn_id
-        self.check_config = check_config
+        self.check_config = is_wanted(check_config)
         self._check_when_parsed()
 
     def execute(self, context: Context) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.api.errors import TolokaTimeoutError
 from toloka_airflow.api.models import SET_BY_TOLOKA, read_date
 from toloka_airflow.api.pool_rules import is_closed_for_update, is_open
-from toloka_airflow.operators.checked_configs import ConfigCheckMixin
+from toloka_airflow.operators.checked_configs import ConfigCheckMixin, is_wanted
 from toloka_airflow.operators.creation import merged
 from toloka_airflow.operators.lifecycle import FirstStep, PoolOperator
 from toloka_airflow.storage.lineage import report_read
@@ -48,11 +48,11 @@ class UpdatePoolOperator(ConfigCheckMixin, PoolOperator):
     config_name = "changes"
 
     def __init__(
-        self, *, changes: Mapping[str, Any] | str | ObjectStoragePath, check_config: bool = True, **kwargs: Any
+        self, *, changes: Mapping[str, Any] | str | ObjectStoragePath, check_config: bool | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.changes = changes
-        self.check_config = check_config
+        self.check_config = is_wanted(check_config)
         self._check_when_parsed()
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:

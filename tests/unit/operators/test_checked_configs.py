@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, ObjectStoragePath, literal
+from airflow.sdk.execution_time.context import set_current_context
 
 from tests.forked_airflow import ForkedAirflow
-from tests.support import ScriptedServer, run_task
+from tests.support import ScriptedServer, TaskInstance, run_task
 from tests.worlds import POOL, PROJECT
 from toloka_airflow.operators.pools import (
     ClonePoolOperator,
@@ -51,6 +52,15 @@ def rendered(task: Any) -> Any:
     """Return a task with its templates rendered; its DAG has native types."""
     task.render_template_fields({"ds": "2030-01-01", "name": TYPO, "none": None})
     return task
+
+
+def nothing_is_made(server: ScriptedServer) -> None:
+    """Answer to what reads only."""
+    for noun in ("projects", "pools", "trainings"):
+        server.default("GET", f"/{noun}", {"items": [], "has_more": False})
+    stored = {"project_id": "10", "status": "CLOSED"}
+    server.default("GET", "/pools/21", {**POOL, **stored, "id": "21"})
+    server.default("GET", "/trainings/22", {**TRAINING, **stored, "id": "22"})
 
 
 @pytest.fixture
@@ -103,6 +113,28 @@ class TestParsing:
         with pytest.raises(ValueError, match=SAID) as caught:
             Own(task_id="own", config={**POOL, "mixer_config": {"real_tasks_count": 2, TYPO: 0}})
         assert "Own(task_id=" in Path(__file__).read_text().splitlines()[_line(caught) - 1]
+
+    def test_a_subclass_may_add_what_is_missing(self) -> None:
+        class Later(CreatePoolOperator):
+            def __init__(self, *, reward: float, **kwargs: Any) -> None:
+                super().__init__(config={}, project_id="10", **kwargs)
+                self.config = {**POOL, "reward_per_assignment": reward}
+
+        class WhenItRuns(CreatePoolOperator):
+            def execute(self, context: Any) -> str:
+                self.config = {**POOL, "private_name": "Cats", "priority": 5}
+                return super().execute(context)
+
+        Later(task_id="later", reward=0.05)
+        WhenItRuns(task_id="runs", config={"private_name": "Cats"}, project_id="10")
+        with pytest.raises(ValueError, match=r"has a mistake .*\n.*'private_name'"):
+            WhenItRuns(task_id="wrong", config={"private_nam": "Cats"}, project_id="10")
+
+    def test_it_can_be_left_out_everywhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW__TOLOKA__CHECK_CONFIG", "False")
+        assert not create_pool(WRONG_POOL).check_config
+        with pytest.raises(ValueError, match=SAID):
+            create_pool(WRONG_POOL, check_config=True)
 
     def test_every_mistake_is_told(self) -> None:
         with pytest.raises(ValueError, match="has 2 mistakes") as caught:
@@ -209,32 +241,59 @@ def _line(caught: pytest.ExceptionInfo[ValueError]) -> int:
 
 @pytest.mark.usefixtures("connection")
 class TestRunning:
-    """Nothing is sent: the scripted server would refuse it, and say so in the end."""
+    """Nothing is changed: the scripted server would refuse it, and say so in the end."""
 
     @every_operator
     def test_what_a_template_makes_of_it(self, operator: Any, native: DAG, server: ScriptedServer) -> None:
+        nothing_is_made(server)
         name = "config" if "config" in WRONG[operator] else "changes"
         wrong = json.loads(json.dumps(WRONG[operator][name]).replace(TYPO, "{{ name }}"))
         task = rendered(operator(task_id="make", **{**WRONG[operator], name: wrong}))
         with pytest.raises(AirflowFailException, match=rf"^{name} of task make has a mistake"):
             run_task(task)
-        assert server.calls() == []
+        assert server.calls() == server.calls("GET")
 
     def test_a_file_that_was_not_there(self, tmp_path: Path, server: ScriptedServer) -> None:
+        nothing_is_made(server)
         task = create_pool(f"{tmp_path}/{{{{ ds }}}}.json", expires_in=5)
         (tmp_path / "2030-01-01.json").write_text(json.dumps(WRONG_POOL, indent=1))
         with pytest.raises(AirflowFailException, match=rf"\n{tmp_path}/2030-01-01.json:\d+: {SAID}"):
             run_task(rendered(task))
-        assert server.calls() == []
+        assert server.calls() == ["GET /pools"]
 
     def test_a_mapped_one(self, server: ScriptedServer) -> None:
         """It is made in the worker, where the DAG cannot fail any more."""
+        nothing_is_made(server)
         with DAG("mapped", schedule=None):
             mapped = CreatePoolOperator.partial(task_id="make", project_id="10").expand(config=[WRONG_POOL])
         task = mapped.unmap({"config": WRONG_POOL})
         with pytest.raises(AirflowFailException, match=SAID):
             run_task(task)
-        assert server.calls() == []
+        assert server.calls() == ["GET /pools"]
+
+    @pytest.mark.parametrize("mistake", [{}, {"mixer_config": MIXER}, {"priority": "high"}], ids=str)
+    def test_what_was_created_is_found_though_its_file_has_a_mistake_now(
+        self, mistake: dict[str, Any], tmp_path: Path, server: ScriptedServer
+    ) -> None:
+        """The answer of the first attempt was lost, and somebody edited the file before the second."""
+        path = tmp_path / "pool.json"
+        path.write_text(json.dumps({**POOL, **mistake}))
+        task = create_pool(POOL)
+        task.config = path
+        metadata = {"airflow_task": ["/dag/manual__1/make/-1"]}
+        made = {**POOL, "id": "21", "project_id": "10", "status": "CLOSED", "metadata": metadata}
+        server.default("GET", "/pools", {"items": [made], "has_more": False})
+        assert run_task(task).result == "21"
+        assert server.calls() == ["GET /pools"]
+
+    def test_an_operator_that_a_task_makes(self, server: ScriptedServer) -> None:
+        """It fails as the task of an operator does, after the search for what a previous attempt has made."""
+        nothing_is_made(server)
+        with set_current_context({"ti": TaskInstance(task_id="make")}):  # type: ignore[typeddict-item]
+            task = create_pool(WRONG_POOL)
+        with pytest.raises(AirflowFailException, match=SAID):
+            run_task(task)
+        assert server.calls() == ["GET /pools"]
 
     def test_without_the_check_it_is_sent(self, server: ScriptedServer) -> None:
         server.default("GET", "/projects", {"items": [], "has_more": False})
