@@ -15,9 +15,6 @@ KINDS = {"golden": "control", "training": "training"}
 """What the mixer's settings call the tasks that ride along, and what people do."""
 
 
-IN_ORDER = "mix_tasks_in_creation_order"
-
-
 @dataclass(frozen=True)
 class PagePlan:
     """
@@ -147,13 +144,13 @@ class _Mixed:
         Nobody gets a task twice. If everybody takes tasks in the same order, those that are wanted from n people are n
         times shared out over pages, each time with a rest. In any other order, the rests may come together.
 
-        With different overlaps, other orders may be worse. But whoever gets a page that is not full has had all tasks then
-        that are still wanted; so a task on the last of such pages was given to all who got one before. So there are no
-        more of them than its overlap.
+        With different overlaps, other orders may be worse. But whoever gets a page that is not full has then had all
+        tasks that are still wanted; so a task on the last of such pages was given to all who got one before. So there
+        are no more of them than its overlap.
         """
         highest, answers = max(overlaps, default=0), sum(overlap * number for overlap, number in overlaps.items())
         least, most = (
-            [self._in_same_order(overlaps, shortest), self._together(answers, highest, shortest)]
+            [self._one_after_another(overlaps, shortest), self._together(answers, highest, shortest)]
             for shortest in (self._surely, self._possibly)
         )
         if len(overlaps) > 1:
@@ -163,7 +160,7 @@ class _Mixed:
             most.append(self._worst(answers, highest))
         return Range(min(least), max(most))
 
-    def _in_same_order(self, overlaps: Mapping[int, int], shortest: int) -> int:
+    def _one_after_another(self, overlaps: Mapping[int, int], shortest: int) -> int:
         pages = done = 0
         for overlap in sorted(overlaps):
             full, rest = divmod(sum(number for other, number in overlaps.items() if other >= overlap), self._per_page)
@@ -193,7 +190,9 @@ class _Mixed:
                 "How full pages are depends on who takes which tasks when: the least is if as few as possible are not "
                 "full, the most if as many as possible are not."
             )
-        elif (worst := self._worst(answers, max(real))) > pages.most and not self._mixer.get(IN_ORDER):
+        elif (worst := self._worst(answers, max(real))) > pages.most and not self._mixer.get(
+            "mix_tasks_in_creation_order"
+        ):
             self._assumptions.append(
                 f"Everybody gets the tasks in the same order. If not, there may be up to {worst} answers, as more "
                 "pages are not full."

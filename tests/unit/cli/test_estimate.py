@@ -152,12 +152,14 @@ class TestWhatCannotBeEstimated:
     @pytest.mark.parametrize(
         ("arguments", "why"),
         [
-            ([], "--pool and --tasks is missing"),
-            (["pool.json"], "--tasks is missing"),
-            (["tasks.json"], "--pool is missing"),
+            ([], "give the file of the pool and that of the tasks, too"),
+            (["pool.json"], "give the file of the tasks, too"),
+            (["tasks.json"], "give the file of the pool, too"),
             (["pool.json", "pool.json", "tasks.json"], "pool.json and pool.json are both a pool"),
             (["pool.json", "tasks.json", "--pool", "pool.json"], "are both a pool"),
-            (["pool.json", "tasks.csv"], "tasks.csv is a table, whose columns are fields of the project"),
+            (["pool.json", "tasks.csv"], "tasks.csv: it is a table, whose columns are fields of the project"),
+            (["pool.json", "tasks.json", "tasks.csv"], "by --training-tasks FILE, and only a rehearsal needs them"),
+            (["pool.json", "tasks.json", "--svg", "a.svg"], "--svg is the picture of a rehearsal; give --rehearse"),
             (["pool.json", "gone.csv", "project.json"], "gone.csv"),
             (["pool.json", "gone.json"], "gone.json"),
             (["pool.json", "tasks.txt"], "tasks.txt"),
