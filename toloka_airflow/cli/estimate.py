@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import statistics
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -108,6 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
     answer = estimated.as_json() | {"duration": duration and duration.as_json()}
     if not arguments.json:
         print("\n".join(table(estimated, duration)))
+    if arguments.pace is None and (measured := [pace.seconds_per_answer for pace in paces if pace.seconds_per_answer]):
+        arguments.pace = statistics.median(measured)
     status = _rehearse(arguments, files, estimated, answer) if arguments.rehearse else 0
     if arguments.json:
         print(json.dumps(answer, indent=2, ensure_ascii=False))

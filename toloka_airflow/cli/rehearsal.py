@@ -27,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = group.add_argument
     add("--people", type=int, default=PEOPLE, metavar="N", help=f"how many people work (default: {PEOPLE})")
-    add("--pace", type=float, metavar="SECONDS", help="median seconds for a page (default: 12 for each task on it)")
+    add(
+        "--pace",
+        type=float,
+        metavar="SECONDS",
+        help="median seconds for a page (default: as in previous pools with --conn-id, else 12 for each task on it)",
+    )
     add(
         "--accuracy",
         type=float,

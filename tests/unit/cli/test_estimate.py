@@ -221,6 +221,22 @@ class TestPreviousPools:
         assert (duration["source"], duration["pools"]) == ("previous_pools", [pool_id])
         assert 12 * 6 / 3600 <= duration["work_hours"]["most"] <= 12 * 14 / 3600
 
+    def test_a_rehearsal_has_their_pace(
+        self, folder: Path, toloka: EmulatorServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pool_id = toloka.add_pool(40, open=True, project=PROJECT)
+        toloka.clock.advance(3600)
+        project_id = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).get_pool(pool_id).project_id
+        measured = ["--conn-id", "toloka_default", "--project-id", project_id]
+
+        def hours(*options: str) -> dict[str, float]:
+            files = ("pool.json", "tasks.json", "project.json", "--rehearse", "--runs", "1", *options)
+            rehearsed: dict[str, float] = printed(capsys, *files)["rehearsal"]["hours"]
+            return rehearsed
+
+        assert hours(*measured) != hours()
+        assert hours(*measured, "--pace", "100") == hours("--pace", "100")
+
     def test_a_connection_that_is_not_there(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("pool.json", "tasks.json", "--conn-id", "gone", "--project-id", "7") == 2
         assert "gone" in capsys.readouterr().err
