@@ -79,7 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conn-id", metavar="ID", help="the Airflow connection to Toloka; measure the project's previous pools with it"
     )
     add("--project-id", metavar="ID", help="the project of the previous pools, if the pool does not name it")
-    add("--at-once", type=_people, metavar="N-N", help="how many people work at a time (default: 10-100)")
+    add(
+        "--at-once", type=_people, metavar="N-N", help="for the hours: how many people work at a time (default: 10-100)"
+    )
     add("--rehearse", action="store_true", help="let a simulated crowd answer the tasks, too")
     add("--json", action="store_true", help="print one JSON object")
     rehearsal.add_arguments(parser)
