@@ -20,7 +20,7 @@ from toloka_airflow import __version__
 
 COMMANDS = {
     "check": "find the mistakes in configurations and files of tasks",
-    "estimate": "estimate what a pool will cost and how long it takes, and rehearse it",
+    "estimate": "estimate what a pool will cost, and rehearse it",
     "doctor": "find what is wrong with an Airflow and its Toloka accounts",
 }
 """The commands, each in the module of its name, and what they do."""
