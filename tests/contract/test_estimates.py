@@ -110,13 +110,36 @@ CASES = {
         is_completed=False,
         total="0.312",
     ),
+    "control tasks of which a page may have fewer": Case(
+        {"mixer_config": MIXER | {"real_tasks_count": 1, "golden_tasks_count": 2, "min_golden_tasks_count": 1}},
+        [*tasks(5), *tasks(1, **KNOWN | {"infinite_overlap": False, "overlap": 3})],
+        is_completed=False,
+        total="0.078",
+    ),
+    "control tasks of which not all are for everybody": Case(
+        {"mixer_config": MIXER | {"real_tasks_count": 1, "golden_tasks_count": 2}},
+        [*tasks(5), *tasks(1, **KNOWN), *tasks(1, **KNOWN | {"infinite_overlap": False, "overlap": 4})],
+        is_completed=False,
+        total="0.104",
+    ),
+    "a last page that has too few control tasks": Case(
+        {"mixer_config": MIXER | {"golden_tasks_count": 2, "min_golden_tasks_count": 0}},
+        [*tasks(12), *tasks(1, **KNOWN)],
+        is_completed=False,
+        takes=lambda told: told.total.least,
+        total="0.156",
+    ),
     "training tasks in the mixer": Case(
         {"mixer_config": MIXER | {"golden_tasks_count": 1, "training_tasks_count": 1}},
         [*tasks(20), *tasks(4, **KNOWN), *tasks(5, **HINT)],
         total="0.312",
     ),
     "own overlaps, pages that are full": Case(
-        {"mixer_config": MIXER}, [*tasks(5, overlap=6), *tasks(10, overlap=3), *tasks(5, overlap=1)], total="0.338"
+        {"mixer_config": MIXER},
+        [*tasks(5, overlap=6), *tasks(10, overlap=3), *tasks(5, overlap=1)],
+        # Uploaded in another order, pages are not full: see below.
+        takes=lambda told: told.total.least,
+        total="0.338",
     ),
     "own overlaps, one task on a page": Case(
         {"mixer_config": MIXER | {"real_tasks_count": 1}},
@@ -261,19 +284,45 @@ def test_what_was_uploaded_costs_what_was_to_be_uploaded(case: Case) -> None:
         assert estimate(client.get_pool(pool_id).raw, there) == estimate(body, [*case.tasks, *case.suites])
 
 
-def test_the_emulator_is_within_the_range_where_pages_may_be_more_or_less_full() -> None:
-    uneven = [*tasks(4, overlap=6), *tasks(7, overlap=3), *tasks(9, overlap=1)]
-    case = Case({"mixer_config": MIXER}, uneven)
+@pytest.mark.parametrize(
+    ("size", "overlaps", "answers"),
+    [
+        (5, [*[6] * 4, *[3] * 7, *[1] * 9], Range(11, 15)),
+        # Of the next, the emulator takes the most.
+        (2, [5, 2, 2, 2, 2, 1, 5], Range(10, 12)),
+        (2, [2, 5, 2, 2, 1, 1, 5], Range(9, 11)),
+        (2, [5, 1, 2, 5, 5, 2, 5], Range(13, 15)),
+    ],
+)
+def test_the_emulator_is_within_the_range_where_pages_may_be_more_or_less_full(
+    size: int, overlaps: list[int], answers: Range[int]
+) -> None:
+    uneven = [task for overlap in overlaps for task in tasks(1, overlap=overlap)]
+    case = Case({"mixer_config": MIXER | {"real_tasks_count": size}}, uneven)
     with toloka(case.crowd) as (server, client, project_id):
         body = pool_of(case, project_id)
         told = estimate(body, case.tasks)
-        assert told.answers == Range(11, 13)
+        assert told.answers == answers
         pool_id = client.create_pool(body).id
         upload(client, pool_id, case)
         client.open_pool(pool_id)
         server.clock.advance(DAY)
         assert client.get_pool(pool_id).status is PoolStatus.CLOSED
         assert told.total.least <= 1000 - balance(client) <= told.total.most
+
+
+def test_pages_of_control_tasks_alone_have_no_end() -> None:
+    mixer = MIXER | {"real_tasks_count": 1, "golden_tasks_count": 1, "min_real_tasks_count": 0}
+    case = Case({"mixer_config": mixer}, [*tasks(1, overlap=1), *tasks(3, **KNOWN)])
+    with toloka(case.crowd) as (server, client, project_id):
+        body = pool_of(case, project_id)
+        with pytest.raises(CannotEstimateError, match=r"min_real_tasks_count is 0.*control tasks alone.*Set it to 1"):
+            estimate(body, case.tasks)
+        pool_id = client.create_pool(body).id
+        upload(client, pool_id, case)
+        client.open_pool(pool_id)
+        server.clock.advance(DAY)
+        assert len(list(client.list_assignments(pool_id=pool_id))) == 60
 
 
 ENDLESS = Case({"mixer_config": MIXER}, tasks(5, infinite_overlap=True))

@@ -52,7 +52,7 @@ rehearsal                         | checks emulator.calls emulator.forms        
                                   | emulator.people emulator.quality                  |                  |
                                   | emulator.resources emulator.simulation            |                  |
                                   | emulator.world storage transfer transfer.upload   |                  |
-cli.rehearsal                     | rehearsal                                         |                  |
+cli.rehearsal                     | checks rehearsal                                  |                  |
 quality                           | storage transfer.row_sources                      |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |

@@ -101,8 +101,8 @@ def estimate(
     most = cost_of(paid.most if paid else 0, rewards.most, fee)
     return Estimate(
         tasks=sum((*counts.real.values(), *counts.suites.values(), counts.endless)),
-        control_tasks=counts.golden,
-        training_tasks=counts.training,
+        control_tasks=sum(counts.golden.values()),
+        training_tasks=sum(counts.training.values()),
         pages=plan.pages,
         answers=plan.answers,
         paid_answers=paid,

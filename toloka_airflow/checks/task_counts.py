@@ -21,25 +21,22 @@ class TaskCounts:
 
     :param real: How many single tasks there are of each overlap; an overlap of 0 is none.
     :param suites: How many task suites there are of each overlap.
-    :param golden: How many control tasks among the single ones.
-    :param golden_answers: How many answers they can get together; ``None`` for endless ones.
-    :param training: How many training tasks among the single ones.
-    :param training_answers: The same of them.
+    :param golden: How many control tasks of each overlap among the single ones; ``None`` is an infinite one.
+    :param training: How many training tasks, in the same way.
     :param endless: How many tasks and suites with an infinite overlap, without control and training tasks.
     """
 
     real: Mapping[int, int] = field(default_factory=dict)
     suites: Mapping[int, int] = field(default_factory=dict)
-    golden: int = 0
-    golden_answers: int | None = None
-    training: int = 0
-    training_answers: int | None = None
+    golden: Mapping[int | None, int] = field(default_factory=dict)
+    training: Mapping[int | None, int] = field(default_factory=dict)
     endless: int = 0
 
     @property
     def total(self) -> int:
         """Return how many single tasks and suites there are."""
-        return sum((*self.real.values(), *self.suites.values(), self.golden, self.training, self.endless))
+        kinds = (self.real, self.suites, self.golden, self.training)
+        return sum(sum(kind.values()) for kind in kinds) + self.endless
 
     @property
     def highest_overlap(self) -> int:
@@ -63,7 +60,8 @@ def count_tasks(
     """
     real: Counter[int] = Counter()
     suites: Counter[int] = Counter()
-    others: dict[str, list[int | None]] = {"golden": [], "training": []}
+    golden: Counter[int | None] = Counter()
+    training: Counter[int | None] = Counter()
     endless = 0
     defaults = pool.get("defaults") if allow_defaults else None
     for number, task in enumerate(tasks, start=1):
@@ -72,28 +70,16 @@ def count_tasks(
             endless += overlap is None
             suites.update(() if overlap is None else (overlap,))
         elif task.get("known_solutions") and not is_training(pool):
-            others["training" if "message_on_unknown_solution" in task else "golden"].append(overlap)
+            (training if "message_on_unknown_solution" in task else golden)[overlap] += 1
         else:
             endless += overlap is None
             real.update(() if overlap is None else (overlap,))
-    return TaskCounts(
-        real=real,
-        suites=suites,
-        golden=len(others["golden"]),
-        golden_answers=_sum(others["golden"]),
-        training=len(others["training"]),
-        training_answers=_sum(others["training"]),
-        endless=endless,
-    )
+    return TaskCounts(real, suites, golden, training, endless)
 
 
 def is_training(pool: Mapping[str, Any]) -> bool:
     """Say whether something is a training, whose tasks are not paid: by itself, or fetched as a pool."""
     return "training_tasks_in_task_suite_count" in pool or pool.get("type") == "TRAINING"
-
-
-def _sum(overlaps: list[int | None]) -> int | None:
-    return None if None in overlaps or not overlaps else sum(overlap or 0 for overlap in overlaps)
 
 
 def _overlap(task: Mapping[str, Any], defaults: object, number: int) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import statistics
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -78,7 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conn-id", metavar="ID", help="the Airflow connection to Toloka; measure the project's previous pools with it"
     )
     add("--project-id", metavar="ID", help="the project of the previous pools, if the pool does not name it")
-    add("--at-once", type=_people, metavar="N-N", help="how many people work at a time (default: 10-100)")
+    add(
+        "--at-once", type=_people, metavar="N-N", help="for the hours: how many people work at a time (default: 10-100)"
+    )
     add("--rehearse", action="store_true", help="let a simulated crowd answer the tasks, too")
     add("--json", action="store_true", help="print one JSON object")
     rehearsal.add_arguments(parser)
@@ -86,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Estimate, print what came of it, and return the exit code."""
+    if arguments.svg and not arguments.rehearse:
+        print("airflow-toloka estimate: --svg is the picture of a rehearsal; give --rehearse, too", file=sys.stderr)
+        return 2
     try:
         # Airflow, where it is needed, may write its log on standard output, which is for the answer.
         with redirect_stdout(sys.stderr):
@@ -105,6 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
     answer = estimated.as_json() | {"duration": duration and duration.as_json()}
     if not arguments.json:
         print("\n".join(table(estimated, duration)))
+    if arguments.pace is None and (measured := [pace.seconds_per_answer for pace in paces if pace.seconds_per_answer]):
+        arguments.pace = statistics.median(measured)
     status = _rehearse(arguments, files, estimated, answer) if arguments.rehearse else 0
     if arguments.json:
         print(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -119,7 +127,9 @@ def _rehearse(arguments: argparse.Namespace, files: Files, estimated: Estimate, 
         return 2
     try:
         with redirect_stdout(sys.stderr):
-            rehearsed = rehearsal.rehearse(arguments, files.project, files.pool, files.training, files.tasks)
+            rehearsed = rehearsal.rehearse(
+                arguments, files.project, files.pool, files.training, files.tasks, _fee(arguments)
+            )
     except (OSError, ValueError) as exc:
         print(f"airflow-toloka estimate: cannot rehearse: {exc}", file=sys.stderr)
         return 2
@@ -147,12 +157,21 @@ def _files(arguments: argparse.Namespace) -> Files:
     for file in arguments.files:
         kind = _kind(file)
         if kind in found:
-            raise ValueError(f"{found[kind]} and {file} are both a {kind}; name one of each, such as --{kind} {file}")
+            raise ValueError(_said_of_two(kind, found[kind], file))
         found[kind] = file
-    missing = [f"--{kind}" for kind in ("pool", "tasks") if kind not in found]
+    missing = [f"the {kind}" for kind in ("pool", "tasks") if kind not in found]
     if missing:
-        raise ValueError(f"{' and '.join(missing)} is missing: give the file; try --help")
+        raise ValueError(f"give the file of {' and that of '.join(missing)}, too; try --help")
     return Files(**found)
+
+
+def _said_of_two(kind: str, first: str, second: str) -> str:
+    if kind != "tasks":
+        return f"{first} and {second} are both a {kind}; name one of each, such as --{kind} {second}"
+    return (
+        f"{first} and {second} are both tables or lists of tasks; give one. Those of a training are given by "
+        "--training-tasks FILE, and only a rehearsal needs them"
+    )
 
 
 def _kind(file: str) -> str:
@@ -184,13 +203,17 @@ def _estimate(arguments: argparse.Namespace, files: Files, pool: Mapping[str, An
     with shown_progress(f"Reading {files.tasks}"):
         rows = task_source(files.tasks).rows(lambda: _specs(files))
         counts = count_tasks((row.fields for row in rows), pool)
-    return estimate(pool, counts, fee=Fee(arguments.fee, arguments.min_fee), rejected_share=arguments.rejected)
+    return estimate(pool, counts, fee=_fee(arguments), rejected_share=arguments.rejected)
+
+
+def _fee(arguments: argparse.Namespace) -> Fee:
+    return Fee(arguments.fee, arguments.min_fee)
 
 
 def _specs(files: Files) -> Specs:
     if files.project is None:
         if any(suffix in files.tasks.lower() for suffix in TABLES):
-            raise ValueError(f"{files.tasks} is a table, whose columns are fields of the project; give its file, too")
+            raise ValueError("it is a table, whose columns are fields of the project; give the project's file, too")
         return {}, {}
     spec = read_config("project", files.project).get("task_spec")
     specs = spec if isinstance(spec, Mapping) else {}

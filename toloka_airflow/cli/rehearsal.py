@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toloka_airflow.checks.money import Fee
     from toloka_airflow.rehearsal import Rehearsal
     from toloka_airflow.rehearsal.plans import Config
 
@@ -26,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = group.add_argument
     add("--people", type=int, default=PEOPLE, metavar="N", help=f"how many people work (default: {PEOPLE})")
-    add("--pace", type=float, metavar="SECONDS", help="median seconds for a page (default: 12 for each task on it)")
+    add(
+        "--pace",
+        type=float,
+        metavar="SECONDS",
+        help="median seconds for a page (default: as in previous pools with --conn-id, else 12 for each task on it)",
+    )
     add(
         "--accuracy",
         type=float,
@@ -71,6 +77,7 @@ def rehearse(
     pool: Config,
     training: Config | None,
     tasks: Any,
+    fee: Fee,
 ) -> Rehearsal:
     """
     Rehearse as the options say, with the progress on standard error, and write the picture.
@@ -82,6 +89,9 @@ def rehearse(
     from toloka_airflow.rehearsal import rehearse as rehearse_config
     from toloka_airflow.rehearsal.chart import draw
 
+    # Before minutes of work whose picture cannot be written.
+    if arguments.svg:
+        _check_writable(Path(arguments.svg))
     with _shown_runs(arguments.runs) as show:
         rehearsal = rehearse_config(
             project,
@@ -95,12 +105,21 @@ def rehearse(
             seed=arguments.seed,
             start=arguments.start,
             max_days=arguments.max_days,
+            fee=fee,
             on_run=show,
         )
     if arguments.svg:
         title = f"Rehearsal: {arguments.people} people, {arguments.accuracy:.0%} right on average"
         Path(arguments.svg).write_text("\n".join(draw(rehearsal, title)) + "\n", encoding="utf-8")
     return rehearsal
+
+
+def _check_writable(path: Path) -> None:
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as exc:
+        raise ValueError(f"--svg is {path}, which cannot be written: {exc.strerror}") from None
 
 
 @contextmanager

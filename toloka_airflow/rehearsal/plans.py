@@ -16,7 +16,6 @@ from toloka_airflow.emulator.quality.statistics import COUNTED_AFTER
 from toloka_airflow.emulator.resources import projects
 from toloka_airflow.emulator.resources.pools import trainings
 from toloka_airflow.emulator.resources.pools.form import POOL, TRAINING
-from toloka_airflow.emulator.world.account import FEE, LEAST_FEE
 from toloka_airflow.emulator.world.clock import DAY, format_date, parse_date
 from toloka_airflow.emulator.world.errors import Refusal
 from toloka_airflow.rehearsal.crowds import Crowd, given_skills, named_skills, shown_pace
@@ -24,6 +23,7 @@ from toloka_airflow.storage.config_files import read_config
 from toloka_airflow.transfer.upload.task_files import task_source
 
 if TYPE_CHECKING:
+    from toloka_airflow.checks.money import Fee
     from toloka_airflow.emulator.people.crowd import CrowdSettings
 
 Json = dict[str, Any]
@@ -50,6 +50,7 @@ class Plan:
     :param limit: After how many milliseconds a run ends if the pool is still open.
     :param graded: Output fields whose labels are compared with what is right.
     :param ungraded: Output fields whose values cannot be listed.
+    :param fee: What Toloka takes for an answer.
     :param notes: What is assumed, a sentence each.
     """
 
@@ -65,6 +66,7 @@ class Plan:
     limit: int
     graded: list[str]
     ungraded: list[str]
+    fee: Fee
     notes: tuple[str, ...]
 
 
@@ -89,6 +91,7 @@ def make_plan(
     crowd: Crowd,
     start: datetime | None,
     limit: timedelta,
+    fee: Fee,
 ) -> Plan:
     """
     Read configurations and tasks, and settle what they leave open.
@@ -121,7 +124,7 @@ def make_plan(
         lessons = _lessons(notes, training_tasks, training_body, rows, specs)
     graded = [name for name, spec in specs[1].items() if _can_be_listed(spec)]
     given = given_skills(checked_pool, checked_project)
-    _describe_rest(notes, checked_project, checked_pool, given, graded, begin)
+    _describe_rest(notes, checked_project, checked_pool, given, graded, begin, fee)
     return Plan(
         project=project_body,
         pool=pool_body,
@@ -135,6 +138,7 @@ def make_plan(
         limit=round(limit.total_seconds() * 1000),
         graded=graded,
         ungraded=[name for name in specs[1] if name not in graded],
+        fee=fee,
         notes=tuple(notes.sentences),
     )
 
@@ -267,13 +271,14 @@ def _describe_crowd(notes: _Notes, crowd: Crowd, page: int, limit: float) -> Non
 
 
 def _describe_rest(
-    notes: _Notes, project: Json, pool: Json, given: dict[str, float | None], graded: list[str], begin: int
+    notes: _Notes, project: Json, pool: Json, given: dict[str, float | None], graded: list[str], begin: int, fee: Fee
 ) -> None:
     notes.add(
         "One page in fifty is skipped, and one in a hundred is forgotten: somebody else gets its tasks when "
         f"assignment_max_duration_seconds, {pool['assignment_max_duration_seconds']}, are over."
     )
-    notes.add(f"Money is the reward of each page and a fee of {FEE:.0%}, but at least ${LEAST_FEE}.")
+    least = f", but at least ${fee.least}" if fee.least else ""
+    notes.add(f"Money is the reward of each page and a fee of {fee}{least}." if fee.share else "Toloka takes no fee.")
     notes.add(
         "Which answer is right is drawn for each task, evenly among the allowed values; a label is the answer that "
         "most people gave, the earlier one of two that are even. Control tasks do not count.",

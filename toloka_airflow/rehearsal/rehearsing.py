@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
+from toloka_airflow.checks.money import Fee
 from toloka_airflow.rehearsal.crowds import Crowd
 from toloka_airflow.rehearsal.plans import Config, make_plan
 from toloka_airflow.rehearsal.results import Rehearsal
@@ -29,6 +30,7 @@ def rehearse(
     seed: int = 0,
     start: datetime | None = None,
     max_days: float = MAX_DAYS,
+    fee: Fee | None = None,
     on_run: Callable[[int], None] | None = None,
 ) -> Rehearsal:
     """
@@ -50,6 +52,7 @@ def rehearse(
     :param seed: Chooses the people, their answers and what is right, in each run other ones.
     :param start: When the pool is opened; now by default. It matters for will_expire only.
     :param max_days: After how many days of virtual time a run ends if the pool is still open.
+    :param fee: What Toloka takes for an answer; by default what its guide says.
     :param on_run: Called with the number of each run, from 1, before it begins.
     :raises ValueError: If anything cannot be read, or would be refused; says what.
     """
@@ -67,6 +70,7 @@ def rehearse(
         crowd=crowd or Crowd(),
         start=start,
         limit=timedelta(days=max_days),
+        fee=fee or Fee(),
     )
     done = []
     with frozen_heap():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from toloka_airflow.checks.money import cost_of
 from toloka_airflow.emulator.calls.handling import Answer, Call
 from toloka_airflow.emulator.quality import audience
 from toloka_airflow.emulator.resources import user_skills
@@ -22,6 +24,8 @@ from toloka_airflow.rehearsal.results import Run
 
 # More than any pool takes: whether the account can pay is no question of a rehearsal.
 BALANCE = 10**12
+# Now, or when they are reviewed.
+PAID = (AssignmentStatus.ACCEPTED, AssignmentStatus.SUBMITTED)
 # How long the clock runs until the pool is polled again; what happens in between happens at its own moment.
 STEP = 10 * MINUTE
 
@@ -54,7 +58,10 @@ def run_once(plan: Plan, seed: int) -> Run:
         close_reason=pool.close_reason if pool.status is PoolStatus.CLOSED else None,
         idle=pool.status is PoolStatus.OPEN and not pool.active,
         seconds=history.seconds,
-        money=pool.spent + sum(had.price for had in pool.assignments if had.status is AssignmentStatus.SUBMITTED),
+        money=sum(
+            (cost_of(1, Decimal(str(had.reward)), plan.fee).total for had in pool.assignments if had.status in PAID),
+            Decimal(0),
+        ),
         pages=sum(had.submitted is not None for had in pool.assignments),
         eligible=len(eligible),
         people=len(people),
@@ -167,7 +174,7 @@ class _Labels:
         real = [task for task in pool.tasks if task.is_real]
         votes: defaultdict[str, list[Json]] = defaultdict(list)
         for assignment in sorted(pool.assignments, key=lambda had: (had.submitted or 0, had.id)):
-            if assignment.status in (AssignmentStatus.SUBMITTED, AssignmentStatus.ACCEPTED):
+            if assignment.status in PAID:
                 for task, values in zip(assignment.tasks, assignment.solutions or [], strict=True):
                     votes[task.id].append(values)
         spec = world.projects[pool.body["project_id"]].body["task_spec"]["output_spec"]

@@ -79,7 +79,7 @@ class TestMoney:
 class TestCounting:
     def test_kinds_and_overlaps(self) -> None:
         rows = [TASK, TASK | {"overlap": 7}, CONTROL, CONTROL, LESSON, SUITE, SUITE | {"overlap": 4}]
-        assert count_tasks(rows, POOL) == TaskCounts({3: 1, 7: 1}, {2: 1, 4: 1}, golden=2, training=1)
+        assert count_tasks(rows, POOL) == TaskCounts({3: 1, 7: 1}, {2: 1, 4: 1}, golden={None: 2}, training={None: 1})
 
     def test_without_an_end(self) -> None:
         rows = [TASK | {"infinite_overlap": True}, SUITE | {"infinite_overlap": True}, TASK]
@@ -87,7 +87,7 @@ class TestCounting:
 
     def test_control_tasks_with_an_end(self) -> None:
         rows = [CONTROL | {"infinite_overlap": False, "overlap": 4}, CONTROL | {"infinite_overlap": False}]
-        assert count_tasks(rows, POOL) == TaskCounts(golden=2, golden_answers=7)
+        assert count_tasks(rows, POOL) == TaskCounts(golden={4: 1, 3: 1})
 
     def test_what_is_answered_already_does_not_count(self) -> None:
         assert count_tasks([TASK | {"overlap": 5, "remaining_overlap": 2}], POOL) == TaskCounts({2: 1})
@@ -192,6 +192,18 @@ class TestAssumptions:
     def test_control_tasks_that_run_out(self) -> None:
         rows = [TASK] * 50 + [CONTROL | {"infinite_overlap": False, "overlap": 2}] * 4
         assert "enough for 8 pages" in said(with_mixer(golden_tasks_count=1), rows)
+
+    def test_tasks_in_another_order(self) -> None:
+        sentence = "Everybody gets the tasks in the same order. If not, there may be up to 14 answers"
+        assert sentence in said(POOL, [TASK] * 20)
+        assert "same order" not in said(with_mixer(mix_tasks_in_creation_order=True), [TASK] * 20)
+        assert "same order" not in said(with_mixer(real_tasks_count=1), [TASK] * 20)
+        assert "same order" not in said(POOL, [TASK | {"overlap": 1}] * 20)
+
+    def test_control_tasks_that_take_the_place_of_others(self) -> None:
+        function = {"scope": "PROJECT", "distribution": "UNIFORM", "window_days": 7, "intervals": []}
+        pool = with_mixer(golden_task_distribution_function=function)
+        assert "golden_task_distribution_function is not reckoned with" in said(pool, [TASK])
 
     @pytest.mark.parametrize(
         ("changes", "text"),

@@ -152,12 +152,14 @@ class TestWhatCannotBeEstimated:
     @pytest.mark.parametrize(
         ("arguments", "why"),
         [
-            ([], "--pool and --tasks is missing"),
-            (["pool.json"], "--tasks is missing"),
-            (["tasks.json"], "--pool is missing"),
+            ([], "give the file of the pool and that of the tasks, too"),
+            (["pool.json"], "give the file of the tasks, too"),
+            (["tasks.json"], "give the file of the pool, too"),
             (["pool.json", "pool.json", "tasks.json"], "pool.json and pool.json are both a pool"),
             (["pool.json", "tasks.json", "--pool", "pool.json"], "are both a pool"),
-            (["pool.json", "tasks.csv"], "tasks.csv is a table, whose columns are fields of the project"),
+            (["pool.json", "tasks.csv"], "tasks.csv: it is a table, whose columns are fields of the project"),
+            (["pool.json", "tasks.json", "tasks.csv"], "by --training-tasks FILE, and only a rehearsal needs them"),
+            (["pool.json", "tasks.json", "--svg", "a.svg"], "--svg is the picture of a rehearsal; give --rehearse"),
             (["pool.json", "gone.csv", "project.json"], "gone.csv"),
             (["pool.json", "gone.json"], "gone.json"),
             (["pool.json", "tasks.txt"], "tasks.txt"),
@@ -218,6 +220,22 @@ class TestPreviousPools:
         duration = printed(capsys, "pool.json", "tasks.json", *options)["duration"]
         assert (duration["source"], duration["pools"]) == ("previous_pools", [pool_id])
         assert 12 * 6 / 3600 <= duration["work_hours"]["most"] <= 12 * 14 / 3600
+
+    def test_a_rehearsal_has_their_pace(
+        self, folder: Path, toloka: EmulatorServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pool_id = toloka.add_pool(40, open=True, project=PROJECT)
+        toloka.clock.advance(3600)
+        project_id = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).get_pool(pool_id).project_id
+        measured = ["--conn-id", "toloka_default", "--project-id", project_id]
+
+        def hours(*options: str) -> dict[str, float]:
+            files = ("pool.json", "tasks.json", "project.json", "--rehearse", "--runs", "1", *options)
+            rehearsed: dict[str, float] = printed(capsys, *files)["rehearsal"]["hours"]
+            return rehearsed
+
+        assert hours(*measured) != hours()
+        assert hours(*measured, "--pace", "100") == hours("--pace", "100")
 
     def test_a_connection_that_is_not_there(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("pool.json", "tasks.json", "--conn-id", "gone", "--project-id", "7") == 2

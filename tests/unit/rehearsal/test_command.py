@@ -93,3 +93,25 @@ def test_a_wrong_date_is_refused(files, capsys):
     with pytest.raises(SystemExit):
         run(*files, "--start", "soon")
     assert "'soon' is no date" in capsys.readouterr().err
+
+
+def test_the_fee_is_that_of_the_estimate(files, capsys):
+    assert run(*files, "--fee", "0.5", "--min-fee", "0.03") == 0
+    output = capsys.readouterr().out
+    # 60 answers, at 2 cents and a fee of 3, for the estimate and in the runs.
+    assert "$3.00   $3.00" in output
+    assert "$3.00   as runs took" in output
+    assert "a fee of 50%, but at least $0.03." in output
+    assert run(*files, "--fee", "0") == 0
+    output = capsys.readouterr().out
+    assert "$1.20   as runs took" in output
+    assert output.count("Toloka takes no fee.") == 2
+
+
+def test_a_picture_that_cannot_be_written_is_said_before_the_first_run(files, capsys):
+    assert run(*files, "--svg", "gone/rehearsal.svg") == 2
+    error = capsys.readouterr().err
+    assert error == (
+        "airflow-toloka estimate: cannot rehearse: --svg is gone/rehearsal.svg, which cannot be written: "
+        "No such file or directory\n"
+    )
