@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection
 
+    from toloka_airflow.api.models import Pool
     from toloka_airflow.api.models.account import Requester
     from toloka_airflow.api.settings import ClientSettings
 
@@ -63,12 +64,14 @@ class Account:
     :param settings: What the connection describes; ``None`` until it is known to be usable.
     :param is_open: Whether Toloka answered it.
     :param skew: How far Toloka's clock is ahead of this machine's.
+    :param open_pools: The pools that are open; ``None`` until they are listed.
     """
 
     conn_id: str
     secrets: set[str]
     settings: ClientSettings | None = None
     is_open: bool = False
+    open_pools: list[Pool] | None = None
     skew: timedelta = field(default_factory=timedelta)
 
     @cached_property

@@ -39,6 +39,7 @@ def is_a_trigger(name: str) -> None:
     has_columns("id", "classpath", "encrypted_kwargs", "created_date", "triggerer_id")(name)
     assert hasattr(resolve(name), "queue") == (VERSION >= (3, 2))
     kwargs = {"pool_id": "21", "deadline": 1.5, "until": None}
+    assert hasattr(resolve(name), "assets")
     assert resolve(name)._decrypt_kwargs(resolve(name).encrypt_kwargs(kwargs)) == kwargs
 
 
@@ -61,6 +62,11 @@ def gives_a_session(name: str) -> None:
         assert callable(session.rollback)
 
 
+def gives_serialized_dags(name: str) -> None:
+    assert {"dag_ids", "session"} <= set(inspect.signature(resolve(name).get_latest_serialized_dags).parameters)
+    assert isinstance(resolve(name).data, property)
+
+
 def is_an_address(name: str) -> None:
     assert "://" in str(resolve(name))
 
@@ -77,9 +83,13 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "airflow.models.trigger.Trigger": is_a_trigger,
     "airflow.models.taskinstance.TaskInstance": has_columns(*TASK, "state", "trigger_id", "start_date"),
     "airflow.models.dag.DagModel": has_columns("dag_id", "is_paused"),
-    "airflow.models.dagrun.DagRun": has_columns("dag_id", "run_id", "state", "end_date"),
+    "airflow.models.dagrun.DagRun": has_columns(
+        "dag_id", "run_id", "state", "start_date", "end_date", "conf", "consumed_asset_events"
+    ),
     "airflow.models.renderedtifields.RenderedTaskInstanceFields": has_columns(*TASK, "rendered_fields"),
     "airflow.models.xcom.XComModel": has_columns(*TASK, "value"),
+    "airflow.models.asset.AssetEvent": has_columns("extra"),
+    "airflow.models.serialized_dag.SerializedDagModel": gives_serialized_dags,
     "airflow.models.errors.ParseImportError": has_columns("filename", "stacktrace"),
     "airflow.models.connection.Connection.get_connection_from_secrets": finds_a_connection,
 }
