@@ -18,15 +18,17 @@ It is private: a new Airflow may change any of it without notice. Each name has 
   (`given_under_way`), and what is written in their DAGs (`dags_under_way`)
 - ``airflow.models.errors.ParseImportError``: files of DAGs that could not be imported (`import_errors`)
 - ``airflow.models.connection.Connection.get_connection_from_secrets``: a connection, from wherever Airflow has it
-  (`connection`, `connection_ids`)
+  (`connection`, `connection_ids`, `stored_secrets`)
+- ``airflow.configuration.ensure_secrets_loaded``: the same without the database
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,6 +52,10 @@ _MAX_LIKE = 20
 _MAX_IN = 500
 _ROWS = 1000
 _CONNECTION_VARIABLE = "AIRFLOW_CONN_"
+_USERINFO = re.compile(r"://[^:@/]*:(.*)@")
+_SECRET = re.compile(r"token|secret|passw|key", re.IGNORECASE)
+_SHORTEST = 4
+"""Letters of the shortest secret that is crossed out of a text of others."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +136,16 @@ def missing_file() -> Path | None:
 
 
 def database_secrets() -> set[str]:
-    """Return the password with which Airflow's database is reached."""
+    """Return the password with which Airflow's database is reached, unless it is also the name of user or database."""
     from airflow import settings
     from sqlalchemy.engine import make_url
 
-    return {password for password in [make_url(str(settings.SQL_ALCHEMY_CONN)).password] if password}
+    address = str(settings.SQL_ALCHEMY_CONN)
+    url = make_url(address)
+    # As it is, and as it is written there, where an unquoted @ or / ends it for SQLAlchemy, but not for who wrote it.
+    found = {str(url.password or ""), *_USERINFO.findall(address)}
+    # A word that is in the address anyway is no secret, and would be crossed out of `airflow` in everything.
+    return found - {"", url.username, url.host, url.database}
 
 
 @contextmanager
@@ -377,6 +388,32 @@ def _stored_connections(conn_type: str) -> set[str]:
         return set(session.scalars(select(Connection.conn_id).where(Connection.conn_type == conn_type)))
 
 
+def stored_secrets() -> set[str]:
+    """Return passwords and the like of all connections, of any type, in the database and the environment."""
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's has no table
+    from sqlalchemy import select
+
+    with reading() as session:
+        names = set(session.scalars(select(Connection.conn_id)))
+    names |= {name.removeprefix(_CONNECTION_VARIABLE).lower() for name in os.environ if _CONNECTION_VARIABLE in name}
+    found: set[str] = set()
+    for conn_id in names:
+        with suppress(Exception):  # one that cannot be read has no secret that others could quote
+            each = connection(conn_id)
+            found |= {each.password or ""}
+            found |= {str(value) for key, value in each.extra_dejson.items() if _SECRET.search(key)}
+    return {secret for secret in found if len(secret) >= _SHORTEST}
+
+
+def is_stored(conn_id: str) -> bool:
+    """Return whether a connection is in the database, whether or not it can be decrypted."""
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's has no table
+    from sqlalchemy import select
+
+    with reading() as session:
+        return session.scalar(select(Connection.conn_id).where(Connection.conn_id == conn_id)) is not None
+
+
 def variable_of(conn_id: str) -> str:
     """Return the name of the environment variable that may have a connection."""
     return _CONNECTION_VARIABLE + conn_id.upper()
@@ -387,13 +424,27 @@ def is_in_environment(conn_id: str) -> bool:
     return bool(os.environ.get(variable_of(conn_id)))
 
 
-def connection(conn_id: str) -> Connection:
+def connection(conn_id: str, *, has_database: bool = True) -> Connection:
     """
     Return a connection from secrets backends, the environment or the database, as a task would get it.
 
+    :param has_database: Whether to try the database; the file of SQLite would be created by that.
     :raises AirflowNotFoundException: If there is none.
     """
+    if not has_database:
+        return _connection_elsewhere(conn_id)
     from airflow.models.connection import Connection  # noqa: TID251, as the SDK's asks a supervisor
 
     found: Any = Connection.get_connection_from_secrets(conn_id)
     return found  # type: ignore[no-any-return]
+
+
+def _connection_elsewhere(conn_id: str) -> Connection:
+    from airflow.configuration import ensure_secrets_loaded  # noqa: TID251, as only there is one
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    for backend in ensure_secrets_loaded():
+        found: Any = None if type(backend).__name__ == "MetastoreBackend" else backend.get_connection(conn_id=conn_id)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")

@@ -8,16 +8,16 @@ default, or else, where it must have something, what is the least of its type.
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from airflow.models import import_all_models  # noqa: TID251, as only there is one
-from airflow.models.base import Base  # noqa: TID251, as only there is one
-from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
-from airflow.utils.session import create_session  # noqa: TID251, as only there is one
+from tests.airflow_home import clean_environment
 
+ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime.now(UTC)
 LEAST: dict[type, Any] = {bool: False, int: 0, str: "", dict: {}, datetime: NOW}
 
@@ -41,8 +41,27 @@ def has_default(column: Any) -> bool:
     return bool(column.server_default or (column.default and column.default.is_scalar))
 
 
+def insert(home: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Insert rows by table into the database of a home; each table before those that refer to it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.doctor.records"],
+        input=json.dumps(rows),
+        env=clean_environment(AIRFLOW_HOME=str(home), PYTHONPATH=str(ROOT)),
+        text=True,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def main() -> None:
-    """Insert the rows of standard input; each table before those that refer to it."""
+    """Insert the rows of standard input."""
+    from airflow.models import import_all_models  # noqa: TID251, as only there is one
+    from airflow.models.base import Base  # noqa: TID251, as only there is one
+    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
+    from airflow.utils.session import create_session  # noqa: TID251, as only there is one
+
     import_all_models()
     given = json.load(sys.stdin)
     for row in given.get("trigger", ()):

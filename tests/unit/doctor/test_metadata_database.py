@@ -75,6 +75,10 @@ def finds_a_connection(name: str) -> None:
     assert next(iter(inspect.signature(resolve(name)).parameters)) == "conn_id"
 
 
+def gives_backends(name: str) -> None:
+    assert all(callable(backend.get_connection) for backend in resolve(name)())
+
+
 TASK = "dag_id", "run_id", "task_id", "map_index"
 CHECKS: dict[str, Callable[[str], None]] = {
     "airflow.utils.session.create_session": gives_a_session,
@@ -91,8 +95,23 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "airflow.models.asset.AssetEvent": has_columns("extra"),
     "airflow.models.serialized_dag.SerializedDagModel": gives_serialized_dags,
     "airflow.models.errors.ParseImportError": has_columns("filename", "stacktrace"),
+    "airflow.configuration.ensure_secrets_loaded": gives_backends,
     "airflow.models.connection.Connection.get_connection_from_secrets": finds_a_connection,
 }
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets"),
+    [
+        ("postgresql+psycopg2://airflow:airflow@postgres/airflow", set()),
+        ("postgresql://user:pass%40word@host:5432/db", {"pass@word", "pass%40word"}),
+        ("postgresql://user:pass@word@host/db", {"pass", "pass@word"}),
+        ("sqlite:////tmp/airflow.db", set()),
+    ],
+)
+def test_what_is_secret_of_the_address(address: str, secrets: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow.settings.SQL_ALCHEMY_CONN", address)
+    assert secrets <= database.database_secrets() <= secrets | {"pass@word", "word"}
 
 
 @pytest.mark.parametrize("name", CHECKS)

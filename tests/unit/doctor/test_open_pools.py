@@ -8,8 +8,6 @@ way, or about to begin, could need it. The rows are those that Airflow writes; n
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.airflow_home import airflow_home, clean_environment
+from tests.airflow_home import airflow_home
 from tests.support import TOKEN
-from tests.unit.doctor.test_command import ROOT, run
+from tests.unit.doctor.records import insert
+from tests.unit.doctor.test_command import run
 from toloka_airflow.emulator.server import EmulatorServer
 
 NOW = datetime.now(UTC)
@@ -178,16 +177,7 @@ def rows(pools: dict[str, str]) -> Rows:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, rows: Rows) -> Path:
     home = airflow_home(tmp_path_factory)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.doctor.records"],
-        input=json.dumps(rows.tables),
-        env=clean_environment(AIRFLOW_HOME=str(home), PYTHONPATH=str(ROOT)),
-        text=True,
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    insert(home, rows.tables)
     return home
 
 
