@@ -66,8 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
         except BrokenPipeError:
             raise
         except Exception as exc:
-            what = f"Airflow cannot be used here: {type(exc).__name__}"
-            print(json.dumps({"status": "unknown", "error": what}) if arguments.json else what, file=out)
+            # Its text may quote the address of the database with the password.
+            what = f"Airflow cannot be used here: {type(exc).__name__}. `airflow db check` says more"
+            report = {"status": "unknown", "exit_code": 2, "checks": [], "error": what}
+            print(json.dumps(report, indent=2) if arguments.json else what, file=out)
             return 2
     from toloka_airflow.doctor.findings import exit_code
 
@@ -128,7 +130,10 @@ def _summary(findings: Iterable[Finding]) -> str:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no number") from None
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} must be a positive number")
     return value

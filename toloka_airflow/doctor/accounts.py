@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaApiError, TolokaConnectionError, TolokaError, TolokaNotSentError
 from toloka_airflow.doctor.findings import Finding, fail, ok, unknown, warn
-from toloka_airflow.doctor.metadata_database import connection, is_in_environment, variable_of
+from toloka_airflow.doctor.metadata_database import connection, is_in_environment, is_stored, variable_of
 from toloka_airflow.hooks import balance, connected, settings_from_connection
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection
 
+    from toloka_airflow.api.models import Pool
     from toloka_airflow.api.models.account import Requester
     from toloka_airflow.api.settings import ClientSettings
 
@@ -32,7 +33,12 @@ CLOCK_WARNING, CLOCK_FAILURE = 15.0, 60.0
 """Seconds by which the clocks of this machine and Toloka may differ; the header that says so has whole seconds."""
 _TOKEN = re.compile(r"token", re.IGNORECASE)
 _NETWORK = (
-    # What the error of `requests` says, and what it means to whoever has to do something.
+    # What the error of `requests` says, and what it means to whoever has to do something. That of a proxy has
+    # one of the others in it, too.
+    (
+        ("ProxyError", "Tunnel connection failed"),
+        "The proxy refuses, or is not there: check extra.proxies, HTTPS_PROXY and NO_PROXY",
+    ),
     (
         ("NameResolutionError", "getaddrinfo", "Name or service not known", "Temporary failure in name resolution"),
         "The name of the host cannot be resolved: check the host of the connection, and the DNS of this machine",
@@ -45,7 +51,6 @@ _NETWORK = (
         ("CERTIFICATE_VERIFY_FAILED", "SSLError", "SSL:"),
         "Its certificate is not trusted here: set extra.verify to the CA bundle of your proxy or company",
     ),
-    (("ProxyError", "Tunnel connection failed"), "The proxy refuses: check extra.proxies, HTTPS_PROXY and NO_PROXY"),
     (
         ("timed out", "no complete answer", "the time is up"),
         "Packets may be dropped on the way: check firewall and proxy (extra.proxies, HTTPS_PROXY), or raise --timeout",
@@ -63,12 +68,18 @@ class Account:
     :param settings: What the connection describes; ``None`` until it is known to be usable.
     :param is_open: Whether Toloka answered it.
     :param skew: How far Toloka's clock is ahead of this machine's.
+    :param has_database: Whether Airflow's database answers, so that connections may be in it.
+    :param requester_id: Whose account it is; ``None`` until Toloka has answered.
+    :param open_pools: The pools that are open; ``None`` until they are listed.
     """
 
     conn_id: str
     secrets: set[str]
     settings: ClientSettings | None = None
     is_open: bool = False
+    has_database: bool = True
+    requester_id: str | None = None
+    open_pools: list[Pool] | None = None
     skew: timedelta = field(default_factory=timedelta)
 
     @cached_property
@@ -77,6 +88,11 @@ class Account:
         if self.settings is None:
             raise RuntimeError(f"The connection {self.conn_id} cannot be used")
         return TolokaClient(self.settings, before_change=_never)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Equal for connections to one account, whatever their tokens are."""
+        return self.client.base_url, str(self.requester_id)
 
     def now(self) -> datetime:
         """Return what Toloka's clock shows, as far as that is known; it decides when a pool expires."""
@@ -91,14 +107,22 @@ def probe_account(account: Account, *, timeout: float, min_balance: Decimal) -> 
     """Try the connection, and say what the answer says of clock, money and quotas."""
     conn_id = account.conn_id
     try:
-        found = connection(conn_id)
+        found = connection(conn_id, has_database=account.has_database)
+        account.secrets |= _secrets(found)
     except AirflowNotFoundException:
-        yield _unreadable(conn_id) if is_in_environment(conn_id) else _missing(conn_id)
+        if is_in_environment(conn_id) or (account.has_database and is_stored(conn_id)):
+            yield _unreadable(conn_id)
+        elif account.has_database:
+            yield _missing(conn_id)
+        else:
+            why = (
+                "It is not in the environment; whether Airflow's database has it is not known, as that does not answer"
+            )
+            yield unknown("connection", why, "Mend `metadata-database` first", conn_id=conn_id)
         return
     except Exception:  # its text may quote what it could not read, such as a part of the password
         yield _unreadable(conn_id)
         return
-    account.secrets |= _secrets(found)
     if found.conn_type != "toloka":
         yield warn(
             "connection-type",
@@ -119,7 +143,7 @@ def probe_account(account: Account, *, timeout: float, min_balance: Decimal) -> 
     except TolokaError as exc:
         yield from _refusal(account, exc)
     else:
-        account.is_open = True
+        account.is_open, account.requester_id = True, requester.id
         yield ok("connection", connected(client, requester), conn_id=conn_id)
         yield from _money(account, requester, min_balance)
         yield ok("quota", "Not spent; Toloka does not say how much of it is left", conn_id=conn_id)
@@ -142,8 +166,9 @@ def _unreadable(conn_id: str) -> Finding:
     return fail(
         "connection",
         f"Airflow cannot read the connection {conn_id!r}",
-        f"Check how it is written: {variable_of(conn_id)} as JSON, or as an address whose parts are quoted; else "
-        "[core] fernet_key and the secrets backend",
+        f"If it is in the environment, check how it is written: {variable_of(conn_id)} as JSON, or as an address whose "
+        "parts are quoted. If it is in the database, run this with the [core] fernet_key of the deployment. Else check "
+        "the secrets backend",
         conn_id=conn_id,
     )
 
@@ -152,10 +177,10 @@ def _never() -> None:
     raise TolokaNotSentError("The doctor changes nothing at Toloka")
 
 
-def secrets_of(conn_id: str) -> set[str]:
+def secrets_of(conn_id: str, *, has_database: bool) -> set[str]:
     """Return what a connection holds that must not be shown; nothing if it cannot be read."""
     with suppress(Exception):
-        return _secrets(connection(conn_id))
+        return _secrets(connection(conn_id, has_database=has_database))
     return set()
 
 

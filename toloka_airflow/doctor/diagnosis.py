@@ -11,7 +11,7 @@ from functools import partial
 from toloka_airflow.doctor import accounts, components, installation, pools
 from toloka_airflow.doctor import metadata_database as database
 from toloka_airflow.doctor.accounts import Account, secrets_of
-from toloka_airflow.doctor.findings import Finding, Status, unknown
+from toloka_airflow.doctor.findings import Finding, Status, ok, unknown
 from toloka_airflow.doctor.probes import Probe, run_probe
 from toloka_airflow.get_provider_info import get_provider_info
 from toloka_airflow.hooks import TolokaHook
@@ -75,8 +75,7 @@ def _findings(options: Options, secrets: set[str]) -> Iterator[Finding]:
         has_database = has_database and finding.status is Status.OK
         yield finding
     # Before anything may quote a token, such as the traceback of a DAG.
-    found = list(_connection_ids(has_database=has_database, timeout=options.timeout, secrets=secrets))
-    of_accounts = list(_of_accounts(options, found, secrets, has_database=has_database))
+    conn_ids = _connection_ids(options, secrets, has_database=has_database)
     for check, probe in OF_PROCESS.items():
         yield from run_probe(check, probe, options.timeout)
     for check, probe in OF_DATABASE.items():
@@ -84,21 +83,25 @@ def _findings(options: Options, secrets: set[str]) -> Iterator[Finding]:
             yield from run_probe(check, probe, options.timeout)
         else:
             yield _without_database(check)
-    yield from of_accounts
+    yield from _of_accounts(options, conn_ids, secrets, has_database=has_database)
 
 
-def _of_accounts(options: Options, found: list[str], secrets: set[str], *, has_database: bool) -> Iterator[Finding]:
+def _of_accounts(options: Options, conn_ids: list[str], secrets: set[str], *, has_database: bool) -> Iterator[Finding]:
     timeout = options.timeout
+    known: dict[tuple[str, str], str] = {}
     # So that the error of a request is what is said, and not that its probe takes too long.
     of_requests = OF_REQUESTS * timeout
-    for conn_id in options.conn_ids or found or [TolokaHook.default_conn_name]:
-        account = Account(conn_id, secrets)
+    for conn_id in conn_ids:
+        account = Account(conn_id, secrets, has_database=has_database)
         probe = partial(accounts.probe_account, account, timeout=of_requests, min_balance=options.min_balance)
         yield from run_probe("connection", probe, timeout, conn_id=conn_id)
+        first = known.setdefault(account.key, conn_id) if account.is_open else conn_id
         of_pools = partial(pools.probe_pools, account, timeout=of_requests, max_open=options.max_open)
         of_trainings = partial(pools.probe_trainings, account, timeout=of_requests)
         for check, probe in {"open-pools": of_pools, "open-trainings": of_trainings}.items():
-            if account.is_open and has_database:
+            if first != conn_id:
+                yield ok(check, f"It is the account of {first}, whose line says it", conn_id=conn_id)
+            elif account.is_open and has_database:
                 yield from run_probe(check, probe, timeout, conn_id=conn_id)
             elif has_database:
                 why = "They were not listed, as Toloka does not answer this connection; see `connection`"
@@ -107,20 +110,20 @@ def _of_accounts(options: Options, found: list[str], secrets: set[str], *, has_d
                 yield _without_database(check, conn_id)
 
 
-def _connection_ids(*, has_database: bool, timeout: float, secrets: set[str]) -> list[str]:
-    """Return the connections to Toloka that Airflow lists, and add to the secrets what they hold."""
+def _connection_ids(options: Options, secrets: set[str], *, has_database: bool) -> list[str]:
+    """Return the connections to try, and add to the secrets what they and all that Airflow lists hold."""
     conn_type = get_provider_info()["connection-types"][0]["connection-type"]
     found: list[str] = []
 
     def probe() -> Iterator[Finding]:
-        for conn_id in database.connection_ids(conn_type, has_database=has_database):
-            found.append(conn_id)
-            secrets.update(secrets_of(conn_id))
+        found.extend(database.connection_ids(conn_type, has_database=has_database))
+        for conn_id in dict.fromkeys([*found, *options.conn_ids, TolokaHook.default_conn_name]):
+            secrets.update(secrets_of(conn_id, has_database=has_database))
         yield from ()
 
-    for _ in run_probe("connection", probe, timeout):
+    for _ in run_probe("connection", probe, options.timeout):
         pass  # what keeps it from being listed is found for each connection
-    return found
+    return list(options.conn_ids) or found or [TolokaHook.default_conn_name]
 
 
 def _without_database(check: str, conn_id: str | None = None) -> Finding:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+_USERINFO = re.compile(r"://[^\s/]*@")
 
 
 class Status(StrEnum):
@@ -87,7 +90,7 @@ def exit_code(findings: Iterable[Finding], *, strict: bool = False) -> int:
 
 
 def cross_out(text: str, secrets: Collection[str]) -> str:
-    """Return a text without secrets; longer ones first, as one may be a part of another."""
+    """Return a text without secrets, longer ones first, as one may be a part of another, and without who is in URLs."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text
+    return _USERINFO.sub("://***@", text)

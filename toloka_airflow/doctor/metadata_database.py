@@ -13,17 +13,22 @@ It is private: a new Airflow may change any of it without notice. Each name has 
   whether its DAG is paused (`waits`)
 - ``airflow.models.dagrun.DagRun``, ``airflow.models.renderedtifields.RenderedTaskInstanceFields``,
   ``airflow.models.xcom.XComModel``: what tasks were given, and what they gave (`rendered_under_way`,
-  `rendered_by_ended`, `xcoms_under_way`, `run_of`)
+  `rendered_by_ended`, `xcoms_under_way`, `runs_of`)
+- ``airflow.models.asset.AssetEvent``, ``airflow.models.serialized_dag.SerializedDagModel``: what runs were started with
+  (`given_under_way`), and what is written in their DAGs (`dags_under_way`)
 - ``airflow.models.errors.ParseImportError``: files of DAGs that could not be imported (`import_errors`)
 - ``airflow.models.connection.Connection.get_connection_from_secrets``: a connection, from wherever Airflow has it
-  (`connection`, `connection_ids`)
+  (`connection`, `connection_ids`, `stored_secrets`)
+- ``airflow.configuration.ensure_secrets_loaded``: the same without the database
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Executable
     from sqlalchemy.orm import Session
 
 SCHEDULER, TRIGGERER, DAG_PROCESSOR = "SchedulerJob", "TriggererJob", "DagProcessorJob"
@@ -40,9 +45,17 @@ UNDER_WAY = ("queued", "running")
 OURS = "toloka_airflow."
 """How the class paths of this package's triggers begin."""
 _MAX_JOBS = 200
-_MAX_ENDED = 20
-"""How many tasks of ended runs are read for one pool; the newest are enough to know whose it is."""
+CONN_ID = "toloka_conn_id"
+"""The field that each task of this package has."""
+_MAX_LIKE = 20
+"""For how many ids at most the database is given a condition each."""
+_MAX_IN = 500
+_ROWS = 1000
 _CONNECTION_VARIABLE = "AIRFLOW_CONN_"
+_USERINFO = re.compile(r"://[^:@/]*:(.*)@")
+_SECRET = re.compile(r"token|secret|passw|key", re.IGNORECASE)
+_SHORTEST = 4
+"""Letters of the shortest secret that is crossed out of a text of others."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +108,23 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Fields:
-    """The rendered fields of a task instance."""
-
-    task: Task
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class RunState:
-    """How a run is; ``ended`` is ``None`` while it is under way."""
+    """
+    How a run is.
+
+    :param ended: ``None`` while it is under way.
+    :param conf: What it was started with, as JSON.
+    """
 
     state: str
+    started: datetime | None
     ended: datetime | None
+    conf: str | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in UNDER_WAY
 
 
 def missing_file() -> Path | None:
@@ -119,11 +136,16 @@ def missing_file() -> Path | None:
 
 
 def database_secrets() -> set[str]:
-    """Return the password with which Airflow's database is reached."""
+    """Return the password with which Airflow's database is reached, unless it is also the name of user or database."""
     from airflow import settings
     from sqlalchemy.engine import make_url
 
-    return {password for password in [make_url(str(settings.SQL_ALCHEMY_CONN)).password] if password}
+    address = str(settings.SQL_ALCHEMY_CONN)
+    url = make_url(address)
+    # As it is, and as it is written there, where an unquoted @ or / ends it for SQLAlchemy, but not for who wrote it.
+    found = {str(url.password or ""), *_USERINFO.findall(address)}
+    # A word that is in the address anyway is no secret, and would be crossed out of `airflow` in everything.
+    return found - {"", url.username, url.host, url.database}
 
 
 @contextmanager
@@ -173,13 +195,15 @@ def count_triggers() -> dict[int | None, int]:
 
 
 def waits() -> list[Wait]:
-    """Return all triggers of this package, the oldest first."""
+    """Return all triggers of this package that a task waits for or an asset is watched by, the oldest first."""
     from airflow.models.dag import DagModel  # noqa: TID251, as only there is one
     from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
     from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
-    from sqlalchemy import select
+    from sqlalchemy import or_, select
 
     ti = TaskInstance
+    # A task that was marked keeps its trigger until a triggerer deletes that, so both stay while none lives.
+    is_waited_for = or_(ti.state == "deferred", Trigger.assets.any())
     # Airflow before 3.2 has no queues of triggers.
     queue: Any = getattr(Trigger, "queue", None)
     columns = (Trigger.classpath, Trigger.encrypted_kwargs, Trigger.created_date, Trigger.triggerer_id)
@@ -188,7 +212,7 @@ def waits() -> list[Wait]:
         select(*columns, *task, *([] if queue is None else [queue]))
         .outerjoin(ti, ti.trigger_id == Trigger.id)
         .outerjoin(DagModel, DagModel.dag_id == ti.dag_id)
-        .where(Trigger.classpath.like(f"{OURS}%"))
+        .where(Trigger.classpath.like(f"{OURS}%"), is_waited_for)
         .order_by(Trigger.created_date)
     )
     with reading() as session:
@@ -216,73 +240,124 @@ def _decrypted(kwargs: str) -> Mapping[str, Any] | None:
         return None
 
 
-def rendered_under_way() -> list[Fields]:
-    """Return the fields of tasks of this package in runs that have not ended, as far as Airflow keeps them."""
-    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
-
-    with reading() as session:
-        return _rendered(session, "toloka_conn_id", DagRun.state.in_(UNDER_WAY))
-
-
-def rendered_by_ended(object_id: str) -> list[Fields]:
-    """Return the fields of tasks of this package that name an id, in runs that have ended; the newest first."""
-    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
-
-    with reading() as session:
-        return _rendered(session, object_id, DagRun.state.not_in(UNDER_WAY), limit=_MAX_ENDED)
-
-
-def _rendered(session: Session, text: str, runs: ColumnElement[bool], limit: int | None = None) -> list[Fields]:
+def rendered_under_way() -> Iterator[tuple[Task, str]]:
+    """Give the tasks of runs that have not ended, each with its rendered fields as JSON, if Airflow still has them."""
     from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
     from airflow.models.renderedtifields import RenderedTaskInstanceFields  # noqa: TID251, as only there is one
-    from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
     from sqlalchemy import Text, and_, cast, select
 
-    fields, ti = RenderedTaskInstanceFields, TaskInstance
-    keys = ("dag_id", "run_id", "task_id", "map_index")
-    same_task = and_(*(getattr(fields, key) == getattr(ti, key) for key in keys))
+    fields = RenderedTaskInstanceFields
     found = (
-        select(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.state, fields.rendered_fields)
-        .join(ti, same_task)
-        .join(DagRun, and_(DagRun.dag_id == ti.dag_id, DagRun.run_id == ti.run_id))
-        .where(runs, cast(fields.rendered_fields, Text).contains(text, autoescape=True))
-        .order_by(ti.start_date.desc())
-        .limit(limit)
+        select(fields.dag_id, fields.run_id, fields.task_id, fields.map_index, cast(fields.rendered_fields, Text))
+        .join(DagRun, and_(DagRun.dag_id == fields.dag_id, DagRun.run_id == fields.run_id))
+        .where(DagRun.state.in_(UNDER_WAY))
     )
-    rows = session.execute(found).all()
-    return [
-        Fields(Task(*row[:5]), row[5]) for row in rows if isinstance(row[5], Mapping) and "toloka_conn_id" in row[5]
-    ]
+    for row in _rows(found):
+        yield Task(*row[:4]), row[4]
 
 
-def xcoms_under_way(text: str) -> Iterator[tuple[Task, Any]]:
-    """Give the tasks of runs that have not ended which left an XCom that has a text in it, and its value."""
+def rendered_by_ended(ids: Collection[str]) -> Iterator[tuple[Task, str, RunState]]:
+    """Give the tasks of this package in runs that have ended, the newest first; see `rendered_under_way`."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, and_, cast, select
+
+    fields = RenderedTaskInstanceFields
+    text = cast(fields.rendered_fields, Text)
+    found = (
+        select(fields.dag_id, fields.run_id, fields.task_id, fields.map_index, text, *_run_columns())
+        .join(DagRun, and_(DagRun.dag_id == fields.dag_id, DagRun.run_id == fields.run_id))
+        .where(DagRun.state.not_in(UNDER_WAY), text.contains(CONN_ID), _names_some(text, ids))
+        .order_by(DagRun.end_date.desc())
+    )
+    for row in _rows(found):
+        yield Task(*row[:4]), row[4], RunState(*row[5:])
+
+
+def xcoms_under_way(ids: Collection[str]) -> Iterator[tuple[Task, str]]:
+    """Give the tasks of runs that have not ended, each with an XCom that it left, as JSON."""
     from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
     from airflow.models.xcom import XComModel  # noqa: TID251, as only there is one
     from sqlalchemy import Text, and_, cast, select
 
     xcom = XComModel
+    text = cast(xcom.value, Text)
     found = (
-        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, xcom.value)
+        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, text)
         .join(DagRun, and_(DagRun.dag_id == xcom.dag_id, DagRun.run_id == xcom.run_id))
-        .where(DagRun.state.in_(UNDER_WAY), cast(xcom.value, Text).contains(text, autoescape=True))
+        .where(DagRun.state.in_(UNDER_WAY), _names_some(text, ids))
     )
-    with reading() as session:
-        rows = session.execute(found).all()
-    for dag_id, run_id, task_id, map_index, value in rows:
-        yield Task(dag_id, run_id, task_id, map_index), value
+    for row in _rows(found):
+        if row[4] is not None:
+            yield Task(*row[:4]), row[4]
 
 
-def run_of(dag_id: str, run_id: str) -> RunState | None:
-    """Return how a run is; ``None`` if Airflow does not know it, or no longer."""
+def given_under_way() -> Iterator[tuple[str, str]]:
+    """Give what runs that have not ended were started with, as JSON: their configuration, and the events of assets."""
+    from airflow.models.asset import AssetEvent  # noqa: TID251, as only there is one
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, cast, select
+
+    confs = select(DagRun.dag_id, DagRun.run_id, cast(DagRun.conf, Text)).where(DagRun.state.in_(UNDER_WAY))
+    events = (
+        select(DagRun.dag_id, DagRun.run_id, cast(AssetEvent.extra, Text))
+        .join(DagRun.consumed_asset_events)
+        .where(DagRun.state.in_(UNDER_WAY))
+    )
+    for dag_id, run_id, text in [*_rows(confs), *_rows(events)]:
+        if text:
+            yield f"{dag_id} / {run_id}", text
+
+
+def dags_under_way() -> Iterator[tuple[str, str]]:
+    """Give the DAGs that have runs which have not ended, each as it was serialized last, as JSON."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from airflow.models.serialized_dag import SerializedDagModel  # noqa: TID251, as only there is one
+    from sqlalchemy import select
+
+    dag_ids = [row[0] for row in _rows(select(DagRun.dag_id).where(DagRun.state.in_(UNDER_WAY)).distinct())]
+    for dag_id in dag_ids:  # one after the other, as one may have megabytes
+        with reading() as session:
+            found = SerializedDagModel.get_latest_serialized_dags(dag_ids=[dag_id], session=session)
+            data = found[0].data if found else None
+        yield dag_id, json.dumps(data)
+
+
+def runs_of(names: Collection[tuple[str, str]]) -> dict[tuple[str, str], RunState]:
+    """Return how runs are, by DAG and run; without those that Airflow does not know, or no longer."""
     from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
     from sqlalchemy import select
 
+    run_ids, found = sorted({run_id for _, run_id in names}), {}
+    for first in range(0, len(run_ids), _MAX_IN):
+        some = run_ids[first : first + _MAX_IN]
+        for row in _rows(select(DagRun.dag_id, DagRun.run_id, *_run_columns()).where(DagRun.run_id.in_(some))):
+            found[row[0], row[1]] = RunState(*row[2:])
+    return {name: found[name] for name in names if name in found}
+
+
+def _run_columns() -> tuple[Any, ...]:
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, cast
+
+    return DagRun.state, DagRun.start_date, DagRun.end_date, cast(DagRun.conf, Text)
+
+
+def _names_some(text: ColumnElement[str], ids: Collection[str]) -> ColumnElement[bool]:
+    """Return whether a text has one of a few ids in it; of more ids, the caller finds out for each row."""
+    from sqlalchemy import or_, true
+
+    return or_(*(text.contains(each, autoescape=True) for each in ids)) if len(ids) <= _MAX_LIKE else true()
+
+
+def _rows(found: Executable) -> Iterator[Any]:
+    """Give the rows of a query, some at a time; all at once of SQLite, which nobody can write while it is read."""
     with reading() as session:
-        row = session.execute(
-            select(DagRun.state, DagRun.end_date).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
-        ).first()
-    return None if row is None else RunState(str(row[0]), row[1])
+        if session.get_bind().dialect.name != "sqlite":
+            yield from session.execute(found, execution_options={"yield_per": _ROWS})
+            return
+        rows = session.execute(found).all()
+    yield from rows
 
 
 def import_errors() -> list[tuple[str, str]]:
@@ -313,6 +388,32 @@ def _stored_connections(conn_type: str) -> set[str]:
         return set(session.scalars(select(Connection.conn_id).where(Connection.conn_type == conn_type)))
 
 
+def stored_secrets() -> set[str]:
+    """Return passwords and the like of all connections, of any type, in the database and the environment."""
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's has no table
+    from sqlalchemy import select
+
+    with reading() as session:
+        names = set(session.scalars(select(Connection.conn_id)))
+    names |= {name.removeprefix(_CONNECTION_VARIABLE).lower() for name in os.environ if _CONNECTION_VARIABLE in name}
+    found: set[str] = set()
+    for conn_id in names:
+        with suppress(Exception):  # one that cannot be read has no secret that others could quote
+            each = connection(conn_id)
+            found |= {each.password or ""}
+            found |= {str(value) for key, value in each.extra_dejson.items() if _SECRET.search(key)}
+    return {secret for secret in found if len(secret) >= _SHORTEST}
+
+
+def is_stored(conn_id: str) -> bool:
+    """Return whether a connection is in the database, whether or not it can be decrypted."""
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's has no table
+    from sqlalchemy import select
+
+    with reading() as session:
+        return session.scalar(select(Connection.conn_id).where(Connection.conn_id == conn_id)) is not None
+
+
 def variable_of(conn_id: str) -> str:
     """Return the name of the environment variable that may have a connection."""
     return _CONNECTION_VARIABLE + conn_id.upper()
@@ -323,13 +424,27 @@ def is_in_environment(conn_id: str) -> bool:
     return bool(os.environ.get(variable_of(conn_id)))
 
 
-def connection(conn_id: str) -> Connection:
+def connection(conn_id: str, *, has_database: bool = True) -> Connection:
     """
     Return a connection from secrets backends, the environment or the database, as a task would get it.
 
+    :param has_database: Whether to try the database; the file of SQLite would be created by that.
     :raises AirflowNotFoundException: If there is none.
     """
+    if not has_database:
+        return _connection_elsewhere(conn_id)
     from airflow.models.connection import Connection  # noqa: TID251, as the SDK's asks a supervisor
 
     found: Any = Connection.get_connection_from_secrets(conn_id)
     return found  # type: ignore[no-any-return]
+
+
+def _connection_elsewhere(conn_id: str) -> Connection:
+    from airflow.configuration import ensure_secrets_loaded  # noqa: TID251, as only there is one
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    for backend in ensure_secrets_loaded():
+        found: Any = None if type(backend).__name__ == "MetastoreBackend" else backend.get_connection(conn_id=conn_id)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")

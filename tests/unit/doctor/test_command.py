@@ -13,6 +13,7 @@ import pytest
 
 from tests.airflow_home import airflow_home, clean_environment
 from tests.support import TOKEN, ScriptedServer
+from tests.unit.doctor.records import insert
 
 ROOT = Path(__file__).resolve().parents[3]
 EXTRA_TOKEN = "another-secret-9876543210"
@@ -86,3 +87,46 @@ def test_an_airflow_that_cannot_be_imported_is_not_tried(home: Path) -> None:
     )
     assert done.returncode == 2
     assert TOKEN not in done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert (report["status"], report["exit_code"], report["checks"]) == ("unknown", 2, [])
+    assert "airflow db check" in report["error"]
+
+
+def test_what_others_connect_to_is_not_quoted(home: Path, server: ScriptedServer) -> None:
+    """Nor do two connections to one account give each pool twice; and one that cannot be decrypted is not missing."""
+    for _ in range(2):
+        server.answer("GET", "/requester", json={"id": "r-1", "balance": 121.3})
+    pool = {"id": "21", "project_id": "1", "private_name": "P", "status": "OPEN", "will_expire": "2030-01-01T00:00:00"}
+    server.default("GET", "/pools", {"items": [pool], "has_more": False})
+    server.default("GET", "/trainings", {"items": [], "has_more": False})
+    trace = "ValueError: toloka: postgresql://me:secret-in-a-url@host/db does not take secret-of-another"
+    another = {"id": 1, "conn_id": "another", "conn_type": "postgres", "password": "secret-of-another"}
+    encrypted = {"id": 2, "conn_id": "encrypted", "conn_type": "toloka", "password": "by-another-key"}
+    of_dag = {"id": 1, "filename": "/dags/a.py", "bundle_name": "dags", "stacktrace": trace}
+    stored = [{**another, "is_encrypted": False}, {**encrypted, "is_encrypted": True}]
+    insert(home, {"connection": stored, "dag_bundle": [{"name": "dags"}], "import_error": [of_dag]})
+    connections = {
+        f"AIRFLOW_CONN_{name.upper()}": json.dumps(
+            {"conn_type": "toloka", "host": server.url, "password": TOKEN + name}
+        )
+        for name in ("one", "two")
+    }
+    _, checks, output = run(home, **connections)
+    [error] = [line["message"] for line in checks if line["check"] == "import-errors"]
+    assert "://***@host/db does not take ***" in error
+    assert not any(secret in output for secret in ("secret-in-a-url", "secret-of-another", TOKEN))
+    said = {line["conn_id"]: line["message"] for line in checks if line["check"] == "open-pools"}
+    assert "Pool 21 (P) is open" in said["one"]
+    assert said["two"] == "It is the account of one, whose line says it"
+    [line] = [line for line in checks if (line["check"], line["conn_id"]) == ("connection", "encrypted")]
+    assert line["message"] == "Airflow cannot read the connection 'encrypted'"
+    assert "fernet_key" in line["remedy"]
+
+
+def test_without_a_database_nothing_is_said_of_what_it_may_have(home: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "no.db"
+    code, checks, _ = run(home, "--conn-id", "stored", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{nowhere}")
+    assert code == 2
+    [line] = [line for line in checks if line["check"] == "connection"]
+    assert (line["status"], "not in the environment" in line["message"]) == ("unknown", True)
+    assert list(tmp_path.iterdir()) == []

@@ -76,10 +76,19 @@ def test_json_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--timeout", "0"], ["--timeout", "nan"], ["--min-balance", "-1"], ["--min-balance", "much"]]
+    "arguments",
+    [
+        ["--timeout", "0"],
+        ["--timeout", "nan"],
+        ["--min-balance", "-1"],
+        ["--timeout", "abc"],
+        ["--min-balance", "much"],
+    ],
 )
 def test_arguments_that_cannot_be_used(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["doctor", *arguments])
     assert ended.value.code == 2
-    assert arguments[0] in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert arguments[0] in error
+    assert "_positive" not in error

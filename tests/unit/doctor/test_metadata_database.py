@@ -39,6 +39,7 @@ def is_a_trigger(name: str) -> None:
     has_columns("id", "classpath", "encrypted_kwargs", "created_date", "triggerer_id")(name)
     assert hasattr(resolve(name), "queue") == (VERSION >= (3, 2))
     kwargs = {"pool_id": "21", "deadline": 1.5, "until": None}
+    assert hasattr(resolve(name), "assets")
     assert resolve(name)._decrypt_kwargs(resolve(name).encrypt_kwargs(kwargs)) == kwargs
 
 
@@ -61,12 +62,21 @@ def gives_a_session(name: str) -> None:
         assert callable(session.rollback)
 
 
+def gives_serialized_dags(name: str) -> None:
+    assert {"dag_ids", "session"} <= set(inspect.signature(resolve(name).get_latest_serialized_dags).parameters)
+    assert isinstance(resolve(name).data, property)
+
+
 def is_an_address(name: str) -> None:
     assert "://" in str(resolve(name))
 
 
 def finds_a_connection(name: str) -> None:
     assert next(iter(inspect.signature(resolve(name)).parameters)) == "conn_id"
+
+
+def gives_backends(name: str) -> None:
+    assert all(callable(backend.get_connection) for backend in resolve(name)())
 
 
 TASK = "dag_id", "run_id", "task_id", "map_index"
@@ -77,12 +87,31 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "airflow.models.trigger.Trigger": is_a_trigger,
     "airflow.models.taskinstance.TaskInstance": has_columns(*TASK, "state", "trigger_id", "start_date"),
     "airflow.models.dag.DagModel": has_columns("dag_id", "is_paused"),
-    "airflow.models.dagrun.DagRun": has_columns("dag_id", "run_id", "state", "end_date"),
+    "airflow.models.dagrun.DagRun": has_columns(
+        "dag_id", "run_id", "state", "start_date", "end_date", "conf", "consumed_asset_events"
+    ),
     "airflow.models.renderedtifields.RenderedTaskInstanceFields": has_columns(*TASK, "rendered_fields"),
     "airflow.models.xcom.XComModel": has_columns(*TASK, "value"),
+    "airflow.models.asset.AssetEvent": has_columns("extra"),
+    "airflow.models.serialized_dag.SerializedDagModel": gives_serialized_dags,
     "airflow.models.errors.ParseImportError": has_columns("filename", "stacktrace"),
+    "airflow.configuration.ensure_secrets_loaded": gives_backends,
     "airflow.models.connection.Connection.get_connection_from_secrets": finds_a_connection,
 }
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets"),
+    [
+        ("postgresql+psycopg2://airflow:airflow@postgres/airflow", set()),
+        ("postgresql://user:pass%40word@host:5432/db", {"pass@word", "pass%40word"}),
+        ("postgresql://user:pass@word@host/db", {"pass", "pass@word"}),
+        ("sqlite:////tmp/airflow.db", set()),
+    ],
+)
+def test_what_is_secret_of_the_address(address: str, secrets: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow.settings.SQL_ALCHEMY_CONN", address)
+    assert secrets <= database.database_secrets() <= secrets | {"pass@word", "word"}
 
 
 @pytest.mark.parametrize("name", CHECKS)
