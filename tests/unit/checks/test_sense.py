@@ -47,7 +47,6 @@ GOLDEN_0 = {"mixer_config.golden_tasks_count": 0}
 CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"quality_control": ...}, "no-quality-rule", "quality_control"),
     ({"quality_control.configs": []}, "no-quality-rule", "quality_control"),
-    ({"quality_control.captcha_frequency": "LOW"}, "captcha", "quality_control.captcha_frequency"),
     ({**MANUAL, "auto_accept_period_day": 15}, "long-review", "auto_accept_period_day"),
     (
         {**GOLDEN_0, "defaults.default_overlap_for_new_tasks": 1},
@@ -288,6 +287,22 @@ def test_a_pool_and_its_tasks(changes: dict[str, Any], there: TaskCounts, expect
 
 
 # With the project
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"quality_control": ...}, "no-quality-rule"),
+        ({"auto_accept_solutions": False}, "manual-review"),
+        (MANUAL, "manual-review"),
+    ],
+    ids=str,
+)
+def test_a_pool_by_itself_is_not_judged_as_a_round(changes: dict[str, Any], rule: str) -> None:
+    """The project may have the rules; and a file says nothing of who reviews, and when."""
+    pool = changed(POOL, changes)
+    assert check(pool=pool, now=NOW) == []
+    assert [problem.rule for problem in check(PROJECT, pool, now=NOW)] == [rule]
 
 
 def test_rules_of_the_project_are_enough() -> None:

@@ -139,11 +139,12 @@ def test_json_for_machines(check: Check) -> None:
 
 def test_warnings_do_not_fail_unless_they_shall(check: Check) -> None:
     write("pool.json", {key: value for key, value in GOOD_POOL.items() if key != "quality_control"})
-    code, out, _ = check("pool.json")
+    files = ("pool.json", "project.json")
+    code, out, _ = check(*files)
     assert code == 0
     assert re.fullmatch(r"pool.json:1: quality_control: warning: .* \[no-quality-rule\]\nno errors, 1 warning\n", out)
-    assert check("pool.json", "--strict")[0] == 1
-    assert check("pool.json", "--strict", "--off", "no-quality-rule") == (0, "no errors, no warnings\n", "")
+    assert check(*files, "--strict")[0] == 1
+    assert check(*files, "--strict", "--off", "no-quality-rule") == (0, "no errors, no warnings\n", "")
 
 
 @pytest.mark.parametrize(
@@ -152,8 +153,9 @@ def test_warnings_do_not_fail_unless_they_shall(check: Check) -> None:
 def test_several_warnings_are_left_out(check: Check, off: list[str]) -> None:
     left = {key: value for key, value in GOOD_POOL.items() if key not in ("quality_control", "project_id")}
     write("pool.json", left)
-    assert check("pool.json")[1].endswith("\nno errors, 2 warnings\n")
-    assert check("pool.json", *off) == (0, "no errors, no warnings\n", "")
+    files = ("pool.json", "project.json")
+    assert check(*files)[1].endswith("\nno errors, 2 warnings\n")
+    assert check(*files, *off) == (0, "no errors, no warnings\n", "")
 
 
 def test_the_pay_for_an_hour(check: Check) -> None:
