@@ -79,7 +79,8 @@ def settings_of(documents: Documents, counts: TaskCounts | None) -> Settings:
         auto_accept=pool.at("auto_accept_solutions") in (None, True),
         has_golden=is_shown(pool, "golden"),
         has_training_tasks=is_shown(pool, "training"),
-        has_training=bool(training_id) or documents.training is not None,
+        # In a training as pools have it, these are the answers of the pool itself.
+        has_training=bool(training_id) or documents.training is not None or pool.at("type") == "TRAINING",
         has_captcha=pool.at("quality_control", "captcha_frequency") is not None,
         can_skip=None if project is None else project.at("task_spec", "view_spec", "settings", "showSkip") is not False,
         highest_overlap=_highest_overlap(pool, counts),

@@ -203,6 +203,7 @@ def test_a_pool_without_sense(tmp_path: Path, changes: dict[str, Any], rule: str
             **collector("TRAINING", ("correct_answers_rate", "LT", 50)),
             "quality_control.training_requirement": {"training_pool_id": "1", "training_passing_skill_value": 1},
         },
+        {"type": "TRAINING", **collector("TRAINING", ("submitted_assignments_count", "EQ", 5))},
         {**MANUAL, **collector("ASSIGNMENTS_ASSESSMENT", ("assessment_event", "EQ", "REJECT"))},
         collector("ASSIGNMENTS_ASSESSMENT", ("assessment_event", "EQ", "ACCEPT")),
         collector("ASSIGNMENTS_ASSESSMENT", ("rejected_assignments_count", "LTE", 1)),
