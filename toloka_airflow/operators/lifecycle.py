@@ -329,7 +329,7 @@ class OpenOperator(LifecycleOperator):
         """Return what is to be opened."""
 
     def _fetch_settled(self, client: TolokaClient) -> Training:
-        """Return it as LOCKED while an operation that opens it is under way, where that can be asked for."""
+        """Return it as LOCKED while an operation that opens it is under way, where the API says so."""
         return self._fetch(client)
 
 

@@ -38,7 +38,7 @@ def last_started_before(
     attempt that is not the first takes the start of its run for it, by Toloka's clock of today.
 
     :param retries: Those of the task.
-    :param fetch: Asks Toloka for the pool or training.
+    :param fetch: Fetches the pool or training.
     """
     ti = context["ti"]
     if (store := task_state_store(context)) is None:

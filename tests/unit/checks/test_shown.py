@@ -88,10 +88,8 @@ def shown() -> Iterator[tuple[str, Document]]:
         for value in configurations(file):
             kind = kind_of(value)
             if kind and len(value) > 2:  # a dict with one of the keys is an answer, or what is changed of one
-                yield (
-                    f"{file.relative_to(ROOT)}: {value.get('private_name', value.get('public_name'))}",
-                    Document(kind, value),
-                )
+                name = value.get("private_name", value.get("public_name"))
+                yield f"{file.relative_to(ROOT)}: {kind if name is NOT_KNOWN else name}", Document(kind, value)
 
 
 SHOWN = list(shown())
