@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WARNINGS = {
     "always-met": "a rule that bans or rejects everybody",
     "empty-audience": "a filter that nobody passes",
+    "empty-rule": "a rule without conditions, or a collector without rules",
     "fast-threshold": "a time within which every page is done",
     "majority-threshold": "a majority that the guide advises against",
     "never-met": "a rule whose conditions can never be met",
@@ -151,6 +152,9 @@ def _check_collector(document: Document, path: Path, collector: str, settings: S
             yield document.problem(problem[0], (*at, "answer_threshold"), problem[1], "warning")
         if problem and problem[0] == "never-met":
             return
+    if document.at(*path, "rules") in ([], ()):
+        message = f"{collector} has no rules: it counts, and nothing is done about it"
+        yield document.problem("empty-rule", (*path, "rules"), message, "warning")
     for index in document.indexes(*path, "rules"):
         yield from _check_rule(document, (*path, "rules", index), collector, parameters, settings)
 
@@ -189,6 +193,9 @@ def _check_rule(
 ) -> Iterator[Problem]:
     conditions = document.at(*path, "conditions")
     action = document.at(*path, "action", "type")
+    if conditions in ([], ()):
+        message = "the rule has no conditions: it acts on everybody, or Toloka refuses it"
+        yield document.problem("empty-rule", (*path, "conditions"), message, "warning")
     numbers = possible.numbers_of(conditions)
     never = possible.impossible(conditions) or _never(conditions, numbers, collector, parameters, settings)
     if never is not None:

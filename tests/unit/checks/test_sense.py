@@ -127,6 +127,8 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         f"{RULE}.conditions.0",
     ),
     # Other rules without sense
+    ({f"{RULE}.conditions": []}, "empty-rule", f"{RULE}.conditions"),
+    ({f"{CONFIG}.rules": []}, "empty-rule", f"{CONFIG}.rules"),
     (
         collector("GOLDEN_SET", ("correct_answers_rate", "LT", 0.6)),
         "rate-as-fraction",

@@ -185,7 +185,7 @@ def test_list(check: Check) -> None:
         ("a: 1\nb: [", "pool.yaml:2: error: no YAML: "),
         ("a: 1\na: 2", "pool.yaml:2: error: no YAML: 'a' is there twice"),
         ("- 1", "pool.yaml: error: it holds a list, not an object with fields [unreadable]"),
-        ("", "pool.yaml: error: it holds a NoneType, not an object with fields [unreadable]"),
+        ("", "pool.yaml: error: it is empty; it must hold an object with fields [unreadable]"),
         ("\udcff", "pool.yaml: error: it is not UTF-8: "),
         ("some: thing", "pool.yaml:1: error: nothing says whether"),
     ],
@@ -197,13 +197,19 @@ def test_what_is_no_configuration_is_a_mistake(check: Check, content: str, messa
     assert out.startswith(message)
 
 
-def test_a_folder_is_no_file(check: Check) -> None:
-    Path("folder.yaml").mkdir()
-    assert check("folder.yaml") == (
-        1,
-        "folder.yaml: error: there is no such file [unreadable]\n1 error, no warnings\n",
-        "",
-    )
+@pytest.mark.parametrize("name", ["folder", "folder.yaml"])
+def test_a_folder_is_no_file(check: Check, name: str) -> None:
+    """A folder without a suffix was said to be tasks of an unknown format."""
+    Path(name).mkdir()
+    message = f"airflow-toloka check: {name} is a folder; give the files in it, such as {name}/*.yaml\n"
+    assert check(name) == (2, "", message)
+
+
+def test_one_task_is_no_list_of_tasks(check: Check) -> None:
+    write("tasks.json", {"input_values": {"text": "Is it so?"}})
+    code, out, _ = check("project.json", "tasks.json")
+    assert code == 1
+    assert "tasks.json:1: error: this is one object; tasks in JSON are a list" in out
 
 
 @pytest.mark.parametrize(
