@@ -271,7 +271,9 @@ def _skill_not_filtered(conditions: Any, collector: str, settings: Settings) -> 
         key, value = condition.get("key"), condition.get("value")
         if key == "skill_id" and str(value) not in settings.filter_skills:
             return index, f"the skill {value} is not in the filter, so nobody loses access by it"
-        if key == "pool_access_revoked_reason" and value == "SKILL_CHANGE" and not settings.filter_skills:
+        # Who has to repeat a training loses the skill that it gives.
+        has_skills = settings.filter_skills or settings.has_training
+        if key == "pool_access_revoked_reason" and value == "SKILL_CHANGE" and not has_skills:
             return index, "no skill is in the filter, so nobody loses access by one"
     return None
 

@@ -213,6 +213,10 @@ def test_a_pool_without_sense(tmp_path: Path, changes: dict[str, Any], rule: str
         collector("ACCEPTANCE_RATE", ("rejected_assignments_rate", "GT", 30), history_size=10),
         {**on_skills(("GT", 50)), **collector("USERS_ASSESSMENT", ("skill_id", "EQ", 2626))},
         collector("USERS_ASSESSMENT", ("pool_access_revoked_reason", "EQ", "RESTRICTION")),
+        {
+            **collector("USERS_ASSESSMENT", ("pool_access_revoked_reason", "EQ", "SKILL_CHANGE")),
+            "quality_control.training_requirement": {"training_pool_id": "1", "training_passing_skill_value": 60},
+        },
         collector("GOLDEN_SET", ("correct_answers_rate", "LT", 60)),
         collector("GOLDEN_SET", ("correct_answers_rate", "EQ", 0)),
         collector("GOLDEN_SET", ("correct_answers_rate", "LT", 1)),
