@@ -14,6 +14,7 @@ A mutant has one mistake, of the kind of one that people make:
 - ``type``: a value is of another type: text or true instead of a number, text or 1 instead of true and false, a number
   instead of text, an object instead of a list or a list instead of an object, a list of the value, null.
 - ``sign``: a number is negative that counts or pays.
+- ``empty``: a list has no elements that means nothing without, or a text that must be there has no letters.
 
 No mutant is another valid configuration, as far as the documentation says: free text may be any text, "URL" is as good
 as "url" in the examples, EN with its letters changed is NE, the code of Nepali, a skill's value may be text, and an id
@@ -78,6 +79,9 @@ REQUIRED_OF_ACTIONS = {
 }
 """Of the parameters of actions and collectors; those that have none required are not here."""
 
+NEVER_EMPTY = {"conditions", "rules", "and", "or", "fields"}
+"""The lists that mean nothing without elements."""
+
 OF_A_LIST = {
     *("assignments_issuing_type", "captcha_frequency", "default_language", "distribution", "duration_unit"),
     *("category", "operator", "scope", "type", "status", "last_close_reason"),
@@ -128,6 +132,7 @@ def mutants(kind: str, value: dict[str, Any], inside: Path = ()) -> Iterator[Mut
             yield from _missing(kind, value, path)
             yield from _wrong_types(value, path)
             yield from _negative(value, path)
+            yield from _empty(kind, value, path)
 
 
 def paths_of(value: Any, at: Path = ()) -> Iterator[Path]:
@@ -321,3 +326,11 @@ def _negative(value: dict[str, Any], path: Path) -> Iterator[Mutant]:
         return
     if path[-1] != "delta":  # an overlap may be made smaller
         yield Mutant("sign", path, "negative", with_value(value, path, -1 if isinstance(told, int) else -0.01))
+
+
+def _empty(kind: str, value: dict[str, Any], path: Path) -> Iterator[Mutant]:
+    told, key = get(value, path), path[-1]
+    if isinstance(told, list) and key in NEVER_EMPTY:
+        yield Mutant("empty", path, "no elements", with_value(value, path, []))
+    if isinstance(told, str) and len(path) == 1 and key in REQUIRED[kind] and not _is_of_a_list(value, path):
+        yield Mutant("empty", path, "no letters", with_value(value, path, " "))

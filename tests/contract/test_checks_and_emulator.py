@@ -35,7 +35,7 @@ def reported(example: Example, config: dict[str, Any]) -> bool:
     return bool(check(**{example.kind: config}, now=example.day_before, off=OFF))
 
 
-OFF = ("no-quality-rule", "manual-review", "captcha", "rate-as-fraction", "never-met")
+OFF = ("rate-as-fraction", "never-met")
 """What is no more than advice, and would be said whether or not the emulator refuses anything."""
 
 

@@ -114,7 +114,8 @@ def check_files(
                 continue
             kind = kind_of(document.value)
             if kind is None:
-                problems.append(document.problem("unknown-file", (), _NOT_KNOWN))
+                is_task = "input_values" in document.value or "tasks" in document.value
+                problems.append(document.problem("unknown-file", (), _TASKS_ARE_A_LIST if is_task else _NOT_KNOWN))
                 continue
             source = Document(kind, document.value, document.file, document.lines)
         if not isinstance(source, Document):
@@ -134,6 +135,7 @@ def check_files(
     return _wanted([*problems, *checked], off)
 
 
+_TASKS_ARE_A_LIST = 'this is one object; tasks in JSON are a list of objects like {"input_values": {"image": "..."}}'
 _NOT_KNOWN = "nothing says whether this is a project, a pool or a training: it has no key that only one of them has"
 
 

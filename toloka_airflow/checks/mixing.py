@@ -93,7 +93,7 @@ def _check_counts(pool: Document, counts: TaskCounts) -> Iterator[Problem]:
         per_page, least = count(mixer.get(key)) or 0, count(mixer.get(f"min_{key}"))
         least = per_page if least is None else least
         if shown is False and there:
-            message = f"there are {there} {word} tasks, but a page has none: nobody gets them"
+            message = f"a page has no {word} tasks, but the files do ({there}): nobody gets them"
             yield pool.problem("mixer-unused", path, message, "warning")
         elif not shown or there > least or (there == least and there):
             continue

@@ -49,7 +49,9 @@ def check_relations(
     now = now or datetime.now(UTC)
     if documents.pool is not None:
         yield from _check_expiry(documents.pool, now)
-        yield from _check_review(documents.pool, now)
+        # It judges the round, not the file: a pool by itself does not say how its answers are reviewed.
+        if documents.project is not None:
+            yield from _check_review(documents.pool, now)
         yield from _check_dynamic_overlap_fields(documents.pool, documents.specs)
         yield from _check_training_requirement(documents)
     yield from mixing.check_mixing(documents, counts)

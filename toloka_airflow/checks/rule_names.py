@@ -32,6 +32,7 @@ ERRORS: dict[str, str] = {
     "input-file": "a field of the input that is a file: only people upload files",
     "allowed-value": "an allowed value that is none of the field's type",
     "template-config": "an interface of Template Builder that is no JSON, or has no view",
+    "template-ref": "a reference in the interface that leads nowhere",
     "template-type": "a component of Template Builder that does not exist, near to one that does",
     # files together
     "expired": "a date of expiry that is in the past",

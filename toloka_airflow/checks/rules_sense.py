@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WARNINGS = {
     "always-met": "a rule that bans or rejects everybody",
     "empty-audience": "a filter that nobody passes",
+    "empty-rule": "a rule without conditions, or a collector without rules",
     "fast-threshold": "a time within which every page is done",
     "majority-threshold": "a majority that the guide advises against",
     "never-met": "a rule whose conditions can never be met",
@@ -79,7 +80,8 @@ def settings_of(documents: Documents, counts: TaskCounts | None) -> Settings:
         auto_accept=pool.at("auto_accept_solutions") in (None, True),
         has_golden=is_shown(pool, "golden"),
         has_training_tasks=is_shown(pool, "training"),
-        has_training=bool(training_id) or documents.training is not None,
+        # In a training as pools have it, these are the answers of the pool itself.
+        has_training=bool(training_id) or documents.training is not None or pool.at("type") == "TRAINING",
         has_captcha=pool.at("quality_control", "captcha_frequency") is not None,
         can_skip=None if project is None else project.at("task_spec", "view_spec", "settings", "showSkip") is not False,
         highest_overlap=_highest_overlap(pool, counts),
@@ -150,6 +152,9 @@ def _check_collector(document: Document, path: Path, collector: str, settings: S
             yield document.problem(problem[0], (*at, "answer_threshold"), problem[1], "warning")
         if problem and problem[0] == "never-met":
             return
+    if document.at(*path, "rules") in ([], ()):
+        message = f"{collector} has no rules: it counts, and nothing is done about it"
+        yield document.problem("empty-rule", (*path, "rules"), message, "warning")
     for index in document.indexes(*path, "rules"):
         yield from _check_rule(document, (*path, "rules", index), collector, parameters, settings)
 
@@ -188,6 +193,9 @@ def _check_rule(
 ) -> Iterator[Problem]:
     conditions = document.at(*path, "conditions")
     action = document.at(*path, "action", "type")
+    if conditions in ([], ()):
+        message = "the rule has no conditions: it acts on everybody, or Toloka refuses it"
+        yield document.problem("empty-rule", (*path, "conditions"), message, "warning")
     numbers = possible.numbers_of(conditions)
     never = possible.impossible(conditions) or _never(conditions, numbers, collector, parameters, settings)
     if never is not None:
@@ -263,7 +271,9 @@ def _skill_not_filtered(conditions: Any, collector: str, settings: Settings) -> 
         key, value = condition.get("key"), condition.get("value")
         if key == "skill_id" and str(value) not in settings.filter_skills:
             return index, f"the skill {value} is not in the filter, so nobody loses access by it"
-        if key == "pool_access_revoked_reason" and value == "SKILL_CHANGE" and not settings.filter_skills:
+        # Who has to repeat a training loses the skill that it gives.
+        has_skills = settings.filter_skills or settings.has_training
+        if key == "pool_access_revoked_reason" and value == "SKILL_CHANGE" and not has_skills:
             return index, "no skill is in the filter, so nobody loses access by one"
     return None
 

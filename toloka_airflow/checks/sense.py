@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from toloka_airflow.checks.tasks import TaskCounts
 
 WARNINGS = {
-    "captcha": "captchas, which the reference calls deprecated",
     "long-review": "a review that takes longer than people like to wait",
-    "no-quality-rule": "a pool without any rule of quality control",
+    "no-quality-rule": "a pool and its project without any rule of quality control",
     "pay-per-hour": "less pay for an hour than was stated",
     "single-overlap": "one answer a task, and nothing to hold it against",
     **rules_sense.WARNINGS,
@@ -55,7 +54,8 @@ def check_sense(
         seconds = None if seconds_per_page is None else positive("seconds_per_page", seconds_per_page)
         yield from _check_pay(pool, least, seconds)
     yield from _check_overlap(pool, counts)
-    yield from _check_quality_control(pool, project)
+    if project is not None:
+        yield from _check_quality_control(pool, project)
     days = count(pool.at("auto_accept_period_day"))
     if pool.at("auto_accept_solutions") is False and days is not None and days > _LONG_REVIEW_DAYS:
         message = f"people wait {days} days for their money; the guide advises at most {_LONG_REVIEW_DAYS}"
@@ -124,13 +124,11 @@ def _check_overlap(pool: Document, counts: TaskCounts | None) -> Iterator[Proble
         yield pool.problem("single-overlap", path, message, "warning")
 
 
-def _check_quality_control(pool: Document, project: Document | None) -> Iterator[Problem]:
-    if not _has_rules(pool) and not (project is not None and _has_rules(project)):
+def _check_quality_control(pool: Document, project: Document) -> Iterator[Problem]:
+    """Check that there is a rule: in the pool, or in the project, whose rules are those of all its pools."""
+    if not _has_rules(pool) and not _has_rules(project):
         message = "there is no rule of quality control: whoever answers carelessly gets one page after the other"
         yield pool.problem("no-quality-rule", ("quality_control",), message, "warning")
-    if pool.at("quality_control", "captcha_frequency") is not None:
-        message = "captchas are deprecated in the reference"
-        yield pool.problem("captcha", ("quality_control", "captcha_frequency"), message, "warning")
 
 
 def _has_rules(document: Document) -> bool:

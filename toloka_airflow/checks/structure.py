@@ -97,6 +97,17 @@ def check_structure(document: Document, given: Collection[str] | None = None) ->
     for path in missing:
         if path not in meant and (problem := _missing(document, path, given)):
             yield problem
+    yield from _empty_names(document)
+
+
+def _empty_names(document: Document) -> Iterator[Problem]:
+    """Return which texts are empty that must be there: the API says that they are required."""
+    schema = _schema(document.kind)
+    for name in schema["required"]:
+        value = document.value.get(name)
+        if schema["properties"][name] == {"type": "string"} and isinstance(value, str) and not value.strip():
+            message = f"{name} is {shown(value)}; {_LIMITS['minLength']}"
+            yield document.problem("out-of-range", (name,), message)
 
 
 def _is_required(kind: str, path: Path) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from toloka_airflow.checks.documents import Documents, count, number
 from toloka_airflow.checks.problems import Path, Problem
 from toloka_airflow.checks.task_values import ValuesCheck, Wrong
+from toloka_airflow.checks.values import is_id
 from toloka_airflow.checks.wording import did_you_mean, nearest, shown
 from toloka_airflow.transfer.row_sources import BadRow, Row
 from toloka_airflow.transfer.upload.task_files import SourceError, TaskSource, task_source
@@ -40,6 +41,15 @@ _KEYS = frozenset(
         *("traits_all_of", "traits_any_of", "traits_none_of_any"),
     }
 )
+_PEOPLE = "a list of the ids of people"
+_TRAITS = "a list of traits"
+# What keys of a task are in the reference; those of solutions and the overlap are checked with what they mean.
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "message_on_unknown_solution": (lambda value: isinstance(value, str), "text"),
+    "pool_id": (is_id, "an id, which is digits"),
+    **{key: (lambda value: _is_texts(value), _PEOPLE) for key in ("reserved_for", "unavailable_for")},
+    **{key: (lambda value: _is_texts(value), _TRAITS) for key in _KEYS if key.startswith("traits_")},
+}
 # What tasks have that were fetched; Toloka passes over it in new ones.
 _READ_ONLY = frozenset({"id", "created", "origin_task_id", "remaining_overlap"})
 
@@ -115,8 +125,8 @@ def _read(source: TaskSource, documents: Documents, report: _Report) -> Iterator
         if rest and where.isdecimal():
             text, line = rest, int(where)
         elif text.startswith(": "):
-            # What is wrong with a table as a whole is wrong with its header.
-            text, line = text[2:], 1
+            # What is wrong with a table as a whole is wrong with its header, which is no row of Parquet.
+            text, line = text[2:], 1 if source.unit == "line" else None
         elif text.startswith(" "):
             text = f"it{text}"
         report.add_wrong(source, line, (), "error", Wrong("task-file", text))
@@ -150,8 +160,8 @@ class _TaskCheck:
         if row.text is not None and len(row.text) > MAX_INPUT_BYTES:
             message = f"has {len(row.text)} bytes; Toloka takes at most {MAX_INPUT_BYTES} of input in a request"
             yield ("input_values",), "error", Wrong("task-size", message)
-        if not task.keys() <= _KEYS:
-            yield from _unknown_keys(task)
+        if len(task) > 1:
+            yield from _wrong_keys(task)
         if "known_solutions" in task or "baseline_solutions" in task:
             yield from self._wrong_solutions(task)
         yield from self._count(task)
@@ -190,6 +200,9 @@ class _TaskCheck:
         has_hint, is_known = bool(task.get("message_on_unknown_solution")), bool(task.get("known_solutions"))
         if overlap is not None and (not count(overlap) or overlap > MAX_OVERLAP):
             yield ("overlap",), "error", Wrong("task-overlap", f"is {shown(overlap)}; it is 1 to {MAX_OVERLAP}")
+        elif infinite is not None and not isinstance(infinite, bool):
+            message = f"is {shown(infinite)}; it must be true or false"
+            yield ("infinite_overlap",), "error", Wrong("task-overlap", message)
         elif overlap is not None and infinite:
             yield ("overlap",), "error", Wrong("task-overlap", f"is {overlap}, though infinite_overlap is true")
         elif overlap is None and not infinite and self._needs_overlap:
@@ -208,7 +221,7 @@ class _TaskCheck:
         if self._is_training:
             message = "are missing: a task of a training without them teaches nothing"
             yield ("known_solutions",), "warning", Wrong("training-without-solution", message)
-        elif infinite:
+        elif infinite is True:
             message = "is true without known_solutions: everybody gets the task, and is paid, until the pool is closed"
             yield ("infinite_overlap",), "warning", Wrong("infinite-overlap", message)
 
@@ -222,8 +235,17 @@ class _TaskCheck:
         return None if first == (source, number_of_task) else first
 
 
-def _unknown_keys(task: Mapping[str, Any]) -> Iterator[tuple[Path, Any, Wrong]]:
-    for key in task.keys() - _KEYS - _READ_ONLY:
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _wrong_keys(task: Mapping[str, Any]) -> Iterator[tuple[Path, Any, Wrong]]:
+    for key, value in task.items():
+        is_kind, words = _KINDS.get(key, (None, ""))
+        if is_kind and value is not None and not is_kind(value):
+            yield (key,), "error", Wrong("task-key", f"is {shown(value)}; it must be {words}")
+        if key in _KEYS or key in _READ_ONLY:
+            continue
         near = nearest(key, _KEYS - task.keys())
         if near:
             yield (key,), "error", Wrong("task-key", f"is no key of a task{did_you_mean(near)}")

@@ -4,6 +4,7 @@ The interface of a project that is made with Template Builder, held against the 
 Facts are those of Template Builder's own pages: "Working with data" (paths have dots; ``data.relative`` belongs to
 ``field.list``), "Creating specifications" (a path of several parts makes a field of JSON or a list), "Reuse code"
 (``$ref``) and the page of each component. Where a component's page does not say what it writes, nothing is said of it.
+That a reference that leads nowhere stops the interface is of its published source (``core/compileConfig``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.checks.task_values import TYPES, value_check
+from toloka_airflow.checks.template_components import COMPONENTS
 from toloka_airflow.checks.values import is_unknown_yet, items
 from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
 
@@ -31,24 +33,6 @@ WARNINGS = {
 }
 
 CONFIG: Path = ("task_spec", "view_spec", "config")
-_COMPONENTS = frozenset(
-    f"{category}.{name}"
-    for category, names in {
-        "action": "bulk notify open-close open-link play-pause rotate set toggle",
-        "condition": "all any distance empty equals link-opened not played played-fully required same-domain schema "
-        "sub-array",
-        "data": "input output internal local relative location assignment-id",
-        "field": "audio button-radio button-radio-group checkbox checkbox-group date email file image-annotation list "
-        "map media-file number phone-number quiz radio-group select text text-annotation textarea",
-        "helper": "concat-arrays entries2object if join object2entries proxy replace search-query switch "
-        "text-transform transform translate",
-        "layout": "bars columns compare side-by-side sidebar",
-        "plugin": "field.image-annotation.hotkeys field.text-annotation.hotkeys hotkeys toloka trigger",
-        "view": "action-button alert audio collapse device-frame divider group iframe image labeled-list link "
-        "link-group list map markdown text video",
-    }.items()
-    for name in names.split()
-)
 _TEXT = ("string", "url", "coordinates", "json")
 _FILE = ("file", "json")
 _FILES = ("array_file", "json", "array_json")
@@ -124,12 +108,13 @@ class _Template:
     def problems(self) -> Iterator[Problem]:
         """Iterate over what is wrong."""
         for component in self._components:
-            if component.type not in _COMPONENTS:
+            if component.type not in COMPONENTS:
                 yield from self._unknown(component)
             elif component.type in ("data.input", "data.output"):
                 yield from self._check_path(component, component.type.removeprefix("data."))
             elif component.type.startswith(("field.", "action.")):
                 yield from self._check_writer(component)
+        yield from self._check_references(self._config, ())
         yield from self._check_unwritten()
         yield from self._check_missing_options()
 
@@ -140,9 +125,24 @@ class _Template:
         return not self._project.file and is_unknown_yet(value)
 
     def _unknown(self, component: _Component) -> Iterator[Problem]:
-        near = nearest(component.type, _COMPONENTS)
+        near = nearest(component.type, COMPONENTS)
         message = f"{shown(component.type)} is no component of Template Builder that is known{did_you_mean(near)}"
         yield self._problem("template-component", (*component.path, "type"), message, "error" if near else "warning")
+
+    def _check_references(self, value: Any, path: Path) -> Iterator[Problem]:
+        """Check that what is referred to is there; one that is not stops the whole interface."""
+        if isinstance(value, list):
+            for index, part in enumerate(value):
+                yield from self._check_references(part, (*path, index))
+        elif isinstance(value, Mapping):
+            reference = value.get("$ref")
+            if isinstance(reference, str) and "type" not in value and not self._is_unknown_yet(reference):
+                if self._resolved(value) is None:
+                    message = f"{shown(reference)} leads nowhere; it is keys and indexes from the top, with dots"
+                    yield self._problem("template-ref", (*path, "$ref"), message)
+                return
+            for key, part in value.items():
+                yield from self._check_references(part, (*path, key))
 
     def _check_path(self, component: _Component, side: str) -> Iterator[Problem]:
         """Check that what is read or written is a field."""
@@ -157,7 +157,9 @@ class _Template:
             near = nearest(name, specs)
             fields = f"its fields are {one_of(specs)}" if specs else "it has none"
             message = f"{name!r} is no field of {side}_spec, {fields}{did_you_mean(near)}"
-            yield self._problem("template-field", path, message, "error" if near else "warning")
+            # What has a default is there without the field.
+            is_certain = near and not (side == "input" and "default" in component.value)
+            yield self._problem("template-field", path, message, "error" if is_certain else "warning")
             return
         kind = _type_of(specs[name])
         if rest and kind in ("boolean", "coordinates", "file", "float", "integer", "string", "url"):
@@ -225,6 +227,8 @@ class _Template:
                 for data in _components(self._resolved(component.value.get("data")), ()):
                     if data.type == "data.output":
                         written.add(_field_of(data.value)[0])
+        if None in written:
+            return  # as the whole output, or by a path that is only known in the interface
         for name, spec in self._specs["output"].items():
             if spec.get("required", True) is True and spec.get("current_location") is not True and name not in written:
                 message = f"{name!r} is required in output_spec, but nothing in the interface writes it"
@@ -256,9 +260,16 @@ class _Template:
                 yield self._project.problem("template-option", path, message, "warning")
 
     def _resolved(self, value: Any) -> Any:
-        """Return what a reference leads to; anything else as it is."""
-        if not isinstance(value, Mapping) or not isinstance(reference := value.get("$ref"), str):
-            return value
+        """Return what a reference leads to, if need be over others; anything else as it is; None if it is nowhere."""
+        followed: set[str] = set()
+        while isinstance(value, Mapping) and isinstance(reference := value.get("$ref"), str):
+            if reference in followed:
+                return None
+            followed.add(reference)
+            value = self._at(reference)
+        return value
+
+    def _at(self, reference: str) -> Any:
         found: Any = self._config
         for part in reference.split("."):
             if isinstance(found, list) and part.isdecimal() and int(part) < len(found):

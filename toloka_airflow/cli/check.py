@@ -80,6 +80,8 @@ def _problems(arguments: argparse.Namespace) -> list[Problem]:
     for file in files:
         if "://" not in file and not os.path.exists(file):
             raise ValueError(f"{file}: there is no such file")
+        if os.path.isdir(file):
+            raise ValueError(f"{file} is a folder; give the files in it, such as {os.path.join(file, '*.yaml')}")
     with shown_progress(f"Checking {', '.join(files)}") as on_progress:
         return check_files(
             arguments.files,

@@ -63,6 +63,8 @@ def _read(name: str, source: Any) -> tuple[dict[str, Any], str, bool]:
         raise ValueError(f"{name} is {str(source)!r}; the name of the file must end in {', '.join(SUFFIXES)}")
     text, is_json = _text(name, source), suffix == ".json"
     config = _parsed(f"{name}: {source}", text, is_json=is_json)
+    if config is None:
+        raise ValueError(f"{name}: {source} is empty; it must hold an object with fields")
     if not isinstance(config, dict):
         raise ValueError(f"{name}: {source} holds a {type(config).__name__}, not an object with fields")
     return config, text, is_json
@@ -195,7 +197,9 @@ def _from_yaml(what: str, text: str) -> Any:
         return yaml.load(text, _yaml_1_2())  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as exc:
         line = f", line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
-        raise ValueError(f"{what}{line}: no YAML: {exc.problem}") from None
+        # There are two marks and two texts where one does not say enough by itself.
+        problem = f"{exc.context}, {exc.problem}" if str(exc.problem).startswith("but ") else exc.problem
+        raise ValueError(f"{what}{line}: no YAML: {problem}") from None
     except yaml.YAMLError as exc:
         raise ValueError(f"{what}: no YAML: {exc}") from None
 
@@ -214,6 +218,8 @@ def _yaml_1_2() -> Any:
                 for key, _ in node.value:
                     if key.tag != f"{_TAGS}merge":
                         mark = key.start_mark
+                        if isinstance(key, yaml.ScalarNode):
+                            key.tag = f"{_TAGS}str"  # as in JSON, also of 1 and true, which Python takes for the same
                         _add_key(keys, loader.construct_object(key, deep=True))
                 return loader.construct_mapping(node, deep=True)
             return _NUMBERS[node.tag](node.value)

@@ -30,7 +30,7 @@ PROJECT = Document("project", documented("projects.create.request.quickstart"))
 LEAST_SHARE = 0.95
 EVERY = 40
 
-ADVICE = ("captcha", "manual-review", "no-quality-rule", "rate-as-fraction", "template-field", "template-unwritten")
+ADVICE = ("rate-as-fraction", "template-field", "template-unwritten")
 """What is said of some examples as they are; said of a mutant, it is no sign that the mistake is found."""
 
 NOT_FOUND: dict[str, str] = {}

@@ -47,7 +47,6 @@ GOLDEN_0 = {"mixer_config.golden_tasks_count": 0}
 CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"quality_control": ...}, "no-quality-rule", "quality_control"),
     ({"quality_control.configs": []}, "no-quality-rule", "quality_control"),
-    ({"quality_control.captcha_frequency": "LOW"}, "captcha", "quality_control.captcha_frequency"),
     ({**MANUAL, "auto_accept_period_day": 15}, "long-review", "auto_accept_period_day"),
     (
         {**GOLDEN_0, "defaults.default_overlap_for_new_tasks": 1},
@@ -128,6 +127,8 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         f"{RULE}.conditions.0",
     ),
     # Other rules without sense
+    ({f"{RULE}.conditions": []}, "empty-rule", f"{RULE}.conditions"),
+    ({f"{CONFIG}.rules": []}, "empty-rule", f"{CONFIG}.rules"),
     (
         collector("GOLDEN_SET", ("correct_answers_rate", "LT", 0.6)),
         "rate-as-fraction",
@@ -204,6 +205,7 @@ def test_a_pool_without_sense(tmp_path: Path, changes: dict[str, Any], rule: str
             **collector("TRAINING", ("correct_answers_rate", "LT", 50)),
             "quality_control.training_requirement": {"training_pool_id": "1", "training_passing_skill_value": 1},
         },
+        {"type": "TRAINING", **collector("TRAINING", ("submitted_assignments_count", "EQ", 5))},
         {**MANUAL, **collector("ASSIGNMENTS_ASSESSMENT", ("assessment_event", "EQ", "REJECT"))},
         collector("ASSIGNMENTS_ASSESSMENT", ("assessment_event", "EQ", "ACCEPT")),
         collector("ASSIGNMENTS_ASSESSMENT", ("rejected_assignments_count", "LTE", 1)),
@@ -211,6 +213,10 @@ def test_a_pool_without_sense(tmp_path: Path, changes: dict[str, Any], rule: str
         collector("ACCEPTANCE_RATE", ("rejected_assignments_rate", "GT", 30), history_size=10),
         {**on_skills(("GT", 50)), **collector("USERS_ASSESSMENT", ("skill_id", "EQ", 2626))},
         collector("USERS_ASSESSMENT", ("pool_access_revoked_reason", "EQ", "RESTRICTION")),
+        {
+            **collector("USERS_ASSESSMENT", ("pool_access_revoked_reason", "EQ", "SKILL_CHANGE")),
+            "quality_control.training_requirement": {"training_pool_id": "1", "training_passing_skill_value": 60},
+        },
         collector("GOLDEN_SET", ("correct_answers_rate", "LT", 60)),
         collector("GOLDEN_SET", ("correct_answers_rate", "EQ", 0)),
         collector("GOLDEN_SET", ("correct_answers_rate", "LT", 1)),
@@ -288,6 +294,22 @@ def test_a_pool_and_its_tasks(changes: dict[str, Any], there: TaskCounts, expect
 
 
 # With the project
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"quality_control": ...}, "no-quality-rule"),
+        ({"auto_accept_solutions": False}, "manual-review"),
+        (MANUAL, "manual-review"),
+    ],
+    ids=str,
+)
+def test_a_pool_by_itself_is_not_judged_as_a_round(changes: dict[str, Any], rule: str) -> None:
+    """The project may have the rules; and a file says nothing of who reviews, and when."""
+    pool = changed(POOL, changes)
+    assert check(pool=pool, now=NOW) == []
+    assert [problem.rule for problem in check(PROJECT, pool, now=NOW)] == [rule]
 
 
 def test_rules_of_the_project_are_enough() -> None:

@@ -118,6 +118,12 @@ def test_a_value_that_can_be(path: str, value: object) -> None:
     assert told("pool", changed(POOL, path, value)) == []
 
 
+@pytest.mark.parametrize("value", ["", " "])
+def test_a_name_that_must_be_there_is_not_empty(value: str) -> None:
+    assert told("pool", changed(POOL, "private_name", value)) == [("error", "out-of-range", "private_name")]
+    assert told("project", changed(PROJECT, "public_name", value)) == [("error", "out-of-range", "public_name")]
+
+
 def test_a_message_names_the_value_and_what_it_must_be() -> None:
     config = changed(PROJECT, "assignments_issuing_type", "AUTOMATD")
     assert [problem.message for problem in problems("project", config)] == [

@@ -56,6 +56,10 @@ def test_nothing_is_wrong_with_it(given: Any) -> None:
     ("item", "expected"),
     [
         (view("imgae"), ("error", "template-field", "content.path")),
+        (
+            {"type": "view.text", "content": {"type": "data.input", "path": "imgae", "default": "a.jpg"}},
+            ("warning", "template-field", "content.path"),
+        ),
         (view("author"), ("warning", "template-field", "content.path")),
         (view("image.url"), ("error", "template-type", "content.path")),
         ({"type": "field.text", "data": output("coment")}, ("error", "template-field", "data.path")),
@@ -75,6 +79,9 @@ def test_nothing_is_wrong_with_it(given: Any) -> None:
             ("error", "template-option", "options.0.value"),
         ),
         ({"type": "field.texst", "data": output("comment")}, ("error", "template-component", "type")),
+        ({"type": "field.text", "data": {"$ref": "vars.nowhere"}}, ("error", "template-ref", "data.$ref")),
+        ({"$ref": "view.items.4"}, ("error", "template-ref", "$ref")),
+        ({"$ref": "view.items.2"}, ("error", "template-ref", "$ref")),  # to itself
         ({"type": "view.hologram"}, ("warning", "template-component", "type")),
         ({"type": "@yandex-toloka/data.locatoin"}, ("error", "template-component", "type")),
     ],
@@ -97,11 +104,17 @@ def test_an_item(tmp_path: Path, item: dict[str, Any], expected: tuple[str, str,
         {"type": "view.text", "content": {"type": "data.internal", "path": "anything"}},
         view("{{ params.field }}"),
         {"type": "field.text", "data": output("comment")},
-        {"type": "field.textarea", "data": {"$ref": "vars.nowhere"}},
+        {"type": "field.textarea", "data": {"$ref": "{{ params.where }}"}},
+        # Not on the pages, but in the source; some names are near to others.
+        {"type": "field.button-checkbox", "data": output("boxes.a")},
+        {"type": "field.multi-select", "data": output("list")},
+        {"type": "field.tumbler", "data": output("boxes.a")},
+        {"type": "view.with-label", "validation": {"type": "condition.less"}},
+        {"type": "view.hint", "validation": {"type": "condition.more"}},
         {"type": "field.map", "data": output("comment"), "center": {"type": "@yandex-toloka/data.location"}},
         {"type": "action.set", "data": output("kind"), "payload": None},
         {"type": "action.set", "data": output("kind"), "payload": {"type": "data.input", "path": "image"}},
-        {"type": "field.select", "data": output("kind"), "options": {"$ref": "vars.options"}},
+        {"type": "field.select", "data": output("kind"), "options": {"$ref": "view.items.1.options"}},
         {"type": "field.list", "data": output("list"), "render": {"type": "field.text", "data": RELATIVE}},
         {"type": "condition.schema", "data": output("comment"), "schema": {"type": "string", "minLength": 3}},
         {"type": "field.checkbox-group", "data": output("boxes"), "options": [{"label": "A", "value": "a"}]},
@@ -147,7 +160,7 @@ def test_several_files() -> None:
     interface = with_items({"type": "field.file", "data": output(), "multiple": True})
     assert found(interface, extra={"type": "array_file"}) == []
     assert found(interface, extra={"type": "file"}) == [("error", "template-type", "view.items.2.type")]
-    unknown = with_items({"type": "field.file", "data": output(), "multiple": {"$ref": "vars.multiple"}})
+    unknown = with_items({"type": "field.file", "data": output(), "multiple": {"$ref": "view.items.1.options"}})
     assert found(unknown, extra={"type": "file"}) == []
 
 
@@ -168,6 +181,11 @@ def test_a_required_field_that_nothing_writes(tmp_path: Path) -> None:
     assert found(with_items({"type": "action.set", "data": output(), "payload": "a"}), extra={"type": "string"}) == []
     assert found(with_items({"type": "field.text", "data": output("extra.0")}), extra={"type": "array_string"}) == []
     assert found(INTERFACE, extra={"type": "coordinates", "current_location": True}) == []
+    # Or what refers to a reference to it does, or what writes the output as a whole.
+    through = with_items({"type": "field.text", "data": {"$ref": "vars.one"}})
+    through["vars"] = {"one": {"$ref": "vars.two"}, "two": output(), "kind": output("kind")}
+    assert found(through, extra={"type": "string"}) == []
+    assert found(with_items({"type": "field.map", "data": {"type": "data.output"}}), extra={"type": "string"}) == []
     # Reading it is not writing it.
     reads = with_items({"type": "view.text", "content": output()})
     assert [rule for _, rule, _ in found(reads, extra={"type": "string"})] == ["template-unwritten"]
@@ -246,7 +264,7 @@ def references(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
     if isinstance(value, dict):
         for key, part in value.items():
             is_component = key == "type" and str(part).split(".")[0] in ("field", "view", "action", "condition", "data")
-            if isinstance(part, str) and (is_component or key == "path"):
+            if isinstance(part, str) and (is_component or key in ("path", "$ref")):
                 yield (*path, key)
             yield from references(part, (*path, key))
     elif isinstance(value, list):

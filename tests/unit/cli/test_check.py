@@ -139,11 +139,12 @@ def test_json_for_machines(check: Check) -> None:
 
 def test_warnings_do_not_fail_unless_they_shall(check: Check) -> None:
     write("pool.json", {key: value for key, value in GOOD_POOL.items() if key != "quality_control"})
-    code, out, _ = check("pool.json")
+    files = ("pool.json", "project.json")
+    code, out, _ = check(*files)
     assert code == 0
     assert re.fullmatch(r"pool.json:1: quality_control: warning: .* \[no-quality-rule\]\nno errors, 1 warning\n", out)
-    assert check("pool.json", "--strict")[0] == 1
-    assert check("pool.json", "--strict", "--off", "no-quality-rule") == (0, "no errors, no warnings\n", "")
+    assert check(*files, "--strict")[0] == 1
+    assert check(*files, "--strict", "--off", "no-quality-rule") == (0, "no errors, no warnings\n", "")
 
 
 @pytest.mark.parametrize(
@@ -152,8 +153,9 @@ def test_warnings_do_not_fail_unless_they_shall(check: Check) -> None:
 def test_several_warnings_are_left_out(check: Check, off: list[str]) -> None:
     left = {key: value for key, value in GOOD_POOL.items() if key not in ("quality_control", "project_id")}
     write("pool.json", left)
-    assert check("pool.json")[1].endswith("\nno errors, 2 warnings\n")
-    assert check("pool.json", *off) == (0, "no errors, no warnings\n", "")
+    files = ("pool.json", "project.json")
+    assert check(*files)[1].endswith("\nno errors, 2 warnings\n")
+    assert check(*files, *off) == (0, "no errors, no warnings\n", "")
 
 
 def test_the_pay_for_an_hour(check: Check) -> None:
@@ -183,7 +185,7 @@ def test_list(check: Check) -> None:
         ("a: 1\nb: [", "pool.yaml:2: error: no YAML: "),
         ("a: 1\na: 2", "pool.yaml:2: error: no YAML: 'a' is there twice"),
         ("- 1", "pool.yaml: error: it holds a list, not an object with fields [unreadable]"),
-        ("", "pool.yaml: error: it holds a NoneType, not an object with fields [unreadable]"),
+        ("", "pool.yaml: error: it is empty; it must hold an object with fields [unreadable]"),
         ("\udcff", "pool.yaml: error: it is not UTF-8: "),
         ("some: thing", "pool.yaml:1: error: nothing says whether"),
     ],
@@ -195,13 +197,19 @@ def test_what_is_no_configuration_is_a_mistake(check: Check, content: str, messa
     assert out.startswith(message)
 
 
-def test_a_folder_is_no_file(check: Check) -> None:
-    Path("folder.yaml").mkdir()
-    assert check("folder.yaml") == (
-        1,
-        "folder.yaml: error: there is no such file [unreadable]\n1 error, no warnings\n",
-        "",
-    )
+@pytest.mark.parametrize("name", ["folder", "folder.yaml"])
+def test_a_folder_is_no_file(check: Check, name: str) -> None:
+    """A folder without a suffix was said to be tasks of an unknown format."""
+    Path(name).mkdir()
+    message = f"airflow-toloka check: {name} is a folder; give the files in it, such as {name}/*.yaml\n"
+    assert check(name) == (2, "", message)
+
+
+def test_one_task_is_no_list_of_tasks(check: Check) -> None:
+    write("tasks.json", {"input_values": {"text": "Is it so?"}})
+    code, out, _ = check("project.json", "tasks.json")
+    assert code == 1
+    assert "tasks.json:1: error: this is one object; tasks in JSON are a list" in out
 
 
 @pytest.mark.parametrize(
