@@ -186,13 +186,13 @@ class Claims:
 
     @cached_property
     def _dags_under_way(self) -> set[str]:
-        return {dag_id for dag_id, _ in database.dags_under_way()}
+        return database.dags_under_way()
 
     def _doubts(self, ids: Collection[str]) -> Iterator[tuple[str, str]]:
         """Give why it is not certain that nobody needs what no run under way has named yet."""
         if ids and any(wait.arguments is None for wait in self._waits):
             yield from ((id_, "the arguments of some triggers cannot be read here") for id_ in ids)
-        for dag_id, text in database.dags_under_way() if ids else ():
+        for dag_id, text in database.serialized_dags(sorted(self._dags_under_way)) if ids else ():
             for id_, _ in _named(ids, text):
                 yield id_, f"the DAG {dag_id} names it, and a run of that is under way, which may need it later"
 

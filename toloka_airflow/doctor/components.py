@@ -183,7 +183,7 @@ def probe_overdue() -> Iterator[Finding]:
             "overdue-waits",
             f"The deadline of {len(overdue)} deferred tasks is over, so no triggerer runs them: {_names(overdue)}",
             "Start `airflow triggerer`, or give it more capacity; then they end by themselves. If one does not, mark "
-            "it as failed, which runs the teardown that closes its pool",
+            "it as failed, which runs the teardown of its run; if it has none, close its pool by hand",
         )
     else:
         yield ok("overdue-waits", f"Of {len(waits)} waits of Toloka none is past its deadline")
@@ -196,7 +196,8 @@ def probe_paused() -> Iterator[Finding]:
         yield warn(
             "paused-dags",
             f"{len(paused)} deferred tasks are of paused DAGs, so what closes pools does not run: {_names(paused)}",
-            "Unpause the DAG (`airflow dags unpause`) until its run has ended, or close the pools by hand",
+            "Unpause the DAG (`airflow dags unpause`) until its run has ended; close the pools by hand only if nobody "
+            "needs their answers any more",
         )
     else:
         yield ok("paused-dags", "No deferred task of Toloka is of a paused DAG")

@@ -15,7 +15,7 @@ It is private: a new Airflow may change any of it without notice. Each name has 
   ``airflow.models.xcom.XComModel``: what tasks were given, and what they gave (`rendered_under_way`,
   `rendered_by_ended`, `xcoms_under_way`, `runs_of`)
 - ``airflow.models.asset.AssetEvent``, ``airflow.models.serialized_dag.SerializedDagModel``: what runs were started with
-  (`given_under_way`), and what is written in their DAGs (`dags_under_way`)
+  (`given_under_way`), and what is written in their DAGs (`serialized_dags`)
 - ``airflow.models.errors.ParseImportError``: files of DAGs that could not be imported (`import_errors`)
 - ``airflow.models.connection.Connection.get_connection_from_secrets``: a connection, from wherever Airflow has it
   (`connection`, `connection_ids`, `stored_secrets`)
@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -150,10 +150,15 @@ def database_secrets() -> set[str]:
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """Give a session whose transaction is rolled back."""
+    """
+    Give a session whose transaction is rolled back.
+
+    It is one of its own: Airflow's usual one is shared by a thread, so that reading a connection between two rows of a
+    query would end that query in PostgreSQL.
+    """
     from airflow.utils.session import create_session  # noqa: TID251, as only there is one
 
-    with create_session() as session:
+    with create_session(scoped=False) as session:
         try:
             yield session
         finally:
@@ -309,13 +314,18 @@ def given_under_way() -> Iterator[tuple[str, str]]:
             yield f"{dag_id} / {run_id}", text
 
 
-def dags_under_way() -> Iterator[tuple[str, str]]:
-    """Give the DAGs that have runs which have not ended, each as it was serialized last, as JSON."""
+def dags_under_way() -> set[str]:
+    """Return the DAGs that have runs which have not ended."""
     from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
-    from airflow.models.serialized_dag import SerializedDagModel  # noqa: TID251, as only there is one
     from sqlalchemy import select
 
-    dag_ids = [row[0] for row in _rows(select(DagRun.dag_id).where(DagRun.state.in_(UNDER_WAY)).distinct())]
+    return {row[0] for row in _rows(select(DagRun.dag_id).where(DagRun.state.in_(UNDER_WAY)).distinct())}
+
+
+def serialized_dags(dag_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give DAGs as they were serialized last, as JSON."""
+    from airflow.models.serialized_dag import SerializedDagModel  # noqa: TID251, as only there is one
+
     for dag_id in dag_ids:  # one after the other, as one may have megabytes
         with reading() as session:
             found = SerializedDagModel.get_latest_serialized_dags(dag_ids=[dag_id], session=session)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_CLOSED = 50
 """How many pools that runs under way name, but which are not open, are requested by id."""
+LATE = timedelta(minutes=1)
+"""How long after its expiry a pool may still be open, as Toloka has to notice it."""
 MAX_SHOWN = 20
 """How many pools are named one by one for each kind of finding."""
 
@@ -140,7 +142,7 @@ def _expiry(account: Account, pools: list[Pool], max_open: timedelta) -> Iterato
             "Give OpenPoolOperator an expires_in (or a window its grace), which Toloka keeps to when all of Airflow is "
             f"gone; for this opening, edit will_expire at {_page(account, pool)}"
         )
-        if expires is not None and now < expires <= now + max_open:
+        if expires is not None and now - LATE < expires <= now + max_open:
             continue
         if (problems := problems + 1) > MAX_SHOWN:
             continue

@@ -123,10 +123,20 @@ def test_what_others_connect_to_is_not_quoted(home: Path, server: ScriptedServer
     assert "fernet_key" in line["remedy"]
 
 
-def test_without_a_database_nothing_is_said_of_what_it_may_have(home: Path, tmp_path: Path) -> None:
+def test_without_the_database(home: Path, tmp_path: Path, server: ScriptedServer) -> None:
+    """What needs none is tried, nothing is said of what it may have, and nothing is created where it should be."""
+    server.answer("GET", "/requester", json={"id": "r-1", "balance": 121.3})
     nowhere = tmp_path / "no.db"
-    code, checks, _ = run(home, "--conn-id", "stored", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{nowhere}")
+    given = json.dumps({"conn_type": "toloka", "host": server.url, "password": TOKEN})
+    env = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{nowhere}", "AIRFLOW_CONN_GIVEN": given}
+    code, checks, _ = run(home, "--conn-id", "stored", "--conn-id", "given", **env)
     assert code == 2
-    [line] = [line for line in checks if line["check"] == "connection"]
-    assert (line["status"], "not in the environment" in line["message"]) == ("unknown", True)
+    said = {(line["check"], line["conn_id"]): line for line in checks}
+    assert said["metadata-database", None]["status"] == "unknown"
+    assert said["metadata-database", None]["message"] == f"There is no {nowhere}"
+    assert "AIRFLOW_HOME" in said["metadata-database", None]["remedy"]
+    assert said["triggerer", None]["status"] == "unknown"
+    assert said["connection", "given"]["status"] == "ok"
+    assert said["connection", "stored"]["status"] == "unknown"
+    assert "not in the environment" in said["connection", "stored"]["message"]
     assert list(tmp_path.iterdir()) == []

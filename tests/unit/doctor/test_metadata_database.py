@@ -57,7 +57,8 @@ def is_a_job(name: str) -> None:
 
 
 def gives_a_session(name: str) -> None:
-    with resolve(name)() as session:
+    with resolve(name)(scoped=False) as session, resolve(name)(scoped=False) as other:
+        assert session is not other
         assert callable(session.execute)
         assert callable(session.rollback)
 
