@@ -18,6 +18,7 @@ from toloka_airflow.checks.money import Fee, Range
 from toloka_airflow.checks.task_counts import count_tasks
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
+from toloka_airflow.links import TolokaLink, store_link
 from toloka_airflow.operators.paces import fetch_paces
 from toloka_airflow.operators.pool_contents import read_contents
 from toloka_airflow.storage.config_files import read_config
@@ -80,6 +81,7 @@ class EstimateOperator(LineageMixin, BaseOperator):
         "toloka_conn_id",
     )
     template_fields_renderers = {"config": "json", "project_config": "json"}
+    operator_extra_links = (TolokaLink(),)
 
     def __init__(
         self,
@@ -129,7 +131,7 @@ class EstimateOperator(LineageMixin, BaseOperator):
         """Estimate, and fail if it is too much."""
         with task_errors():
             limit = parse_money("max_total", self.max_total)
-            pool = self._read_pool()
+            pool = self._read_pool(context)
             estimated = estimate(
                 pool,
                 count_tasks(self._read_tasks(pool), pool, allow_defaults=self.allow_defaults),
@@ -151,12 +153,13 @@ class EstimateOperator(LineageMixin, BaseOperator):
     def _client(self) -> TolokaClient:
         return TolokaHook(self.toloka_conn_id).get_conn()
 
-    def _read_pool(self) -> Mapping[str, Any]:
+    def _read_pool(self, context: Context) -> Mapping[str, Any]:
         if self.config is not None:
             return read_config("config", self.config)
-        pool_id = checked_id("pool_id", self.pool_id)
-        self._report_pool_read(pool_id)
-        return self._client.get_pool(pool_id).raw
+        pool = self._client.get_pool(checked_id("pool_id", self.pool_id))
+        store_link(context, self._client, pool)
+        self._report_pool_read(pool.id)
+        return pool.raw
 
     def _read_tasks(self, pool: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         if self.tasks is None:
