@@ -90,6 +90,10 @@ def storage_path(name: str, value: Any) -> ObjectStoragePath:
     if not isinstance(value, str | os.PathLike):
         raise ValueError(f"{name} is {value!r:.100}; it must be the path of a file")
     try:
-        return ObjectStoragePath(value)
+        path = ObjectStoragePath(value)
+        local = local_path(os.fspath(value))
+        # The universal-pathlib of Airflow 3.1 takes a relative path for one below the root.
+        is_rooted = local is not None and not local.is_absolute() and path.path.startswith("/")
+        return ObjectStoragePath(Path(value).absolute()) if is_rooted else path
     except (TypeError, ValueError) as exc:
         raise ValueError(f"{name} is {str(value)!r}, which cannot be opened: {exc}") from exc

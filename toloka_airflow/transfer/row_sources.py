@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.lines import not_utf8
-from toloka_airflow.storage.paths import LocalFile, is_path, local_file, refuse_rows_as_text
+from toloka_airflow.storage.paths import LocalFile, is_path, local_file, refuse_rows_as_text, storage_path
 from toloka_airflow.storage.tables import DELIMITERS, TableError, check_delimiter, read_records
 from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
@@ -239,13 +239,12 @@ def _file_source(argument: str, path: str | os.PathLike[str] | ObjectStoragePath
         raise SourceError(str(exc)) from None
     source = _source_class(argument, name)
     if (local := local_file(path)) is not None:
-        return source(argument, local)
-    from airflow.sdk import ObjectStoragePath
-
+        return source(argument, local, name)
     try:
-        return source(argument, path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(name))
+        opened = storage_path(argument, path)
     except ValueError as exc:
-        raise SourceError(f"{argument} is {name!r}, which cannot be opened: {exc}") from exc
+        raise SourceError(str(exc)) from exc
+    return source(argument, opened, name)
 
 
 def _source_class(argument: str, name: str) -> type[FileSource]:
@@ -292,8 +291,8 @@ class FileSource(RowSource):
     unit = "line"
     is_file = True
 
-    def __init__(self, argument: str, path: ObjectStoragePath | LocalFile) -> None:
-        super().__init__(argument, str(path))
+    def __init__(self, argument: str, path: ObjectStoragePath | LocalFile, name: str) -> None:
+        super().__init__(argument, name)
         self._path = path
         self._file: Any = None
 
