@@ -17,7 +17,7 @@ MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-CODE := toloka_airflow airflow_toloka.py dags_examples demo fleet tests benchmarks constraints docs
+CODE := toloka_airflow airflow_toloka.py dags_examples demo fleet tests benchmarks constraints docs schemas
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13),$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
@@ -29,7 +29,8 @@ FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-attempts bench-emulator bench-fleet bench-transfer bench-wait bench-worker docs constraints wheel clean
+    bench-attempts bench-checks bench-emulator bench-fleet bench-rehearsal bench-transfer bench-wait bench-worker docs schemas \
+    constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -124,9 +125,16 @@ test-matrix:  ## all tests on Airflow 3.1, 3.2 and 3.3, and make test on every o
 bench: $(READY)  ## what importing costs
 	$(VENV)/bin/python -m benchmarks.imports
 
+bench-checks: $(READY)  ## what checking takes: 100,000 tasks beside jsonschema, and a DAG that is parsed
+	$(VENV)/bin/python -m benchmarks.checks
+	$(VENV)/bin/python -m benchmarks.check_parsing
+
 bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it takes
 	$(VENV)/bin/python -m benchmarks.emulator_start
 	$(VENV)/bin/python -m benchmarks.emulator
+
+bench-rehearsal: $(READY)  ## how long 20 runs of 1,000 tasks take; writes the figures of docs/estimates.md
+	$(VENV)/bin/python -m benchmarks.rehearsal --write
 
 bench-transfer: $(READY) $(FIDELITY)/.ready  ## upload and download beside others (BEFORE=another checkout, OPTIONS='--write ...')
 	$(VENV)/bin/python -m benchmarks.transfer --kit-python $(FIDELITY)/bin/python \
@@ -159,7 +167,13 @@ $(WAITING)/.ready: constraints/waiting.txt
 
 docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code
 	$(VENV)/bin/python docs/coverage.py
+	$(VENV)/bin/python docs/checks.py
 	$(VENV)/bin/python -m docs.week
+
+# make schemas API=toloka-openapi.json
+schemas: $(READY)  ## write the schemas of configurations anew from API, the public API document
+	@test -f '$(API)' || { echo 'make schemas API=...: the public API document, OpenAPI 3.0 in JSON'; exit 2; }
+	$(VENV)/bin/python -m schemas.make '$(API)'
 
 constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/python constraints/compile.py

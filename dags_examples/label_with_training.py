@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, Param
 
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
+from toloka_airflow.operators.estimates import EstimateOperator
 from toloka_airflow.operators.lifecycle import (
     ClosePoolOperator,
     CloseTrainingOperator,
@@ -56,7 +57,16 @@ with DAG(
     tags=["toloka"],
     doc_md=__doc__,
 ) as dag:
-    project_id = CreateProjectOperator(task_id="create_project", config=REVIEWS / "project.yaml").output
+    # Nothing is created if the pool may cost more than a dollar, Toloka's fee included.
+    estimate = EstimateOperator(
+        task_id="estimate",
+        config=REVIEWS / "pool.yaml",
+        project_config=REVIEWS / "project.yaml",
+        tasks=REVIEWS / "tasks.csv",
+        max_total=1,
+    )
+    create_project = CreateProjectOperator(task_id="create_project", config=REVIEWS / "project.yaml")
+    project_id = create_project.output
     training_id = CreateTrainingOperator(
         task_id="create_training", config=REVIEWS / "training.yaml", project_id=project_id
     ).output
@@ -97,6 +107,7 @@ with DAG(
         task_id="download", pool_id=pool_id, path=f"{FOLDER}/answers.jsonl.gz", status="ACCEPTED"
     )
 
+    estimate >> create_project
     [upload_training, upload_tasks] >> open_training >> open_pool >> wait_for_people >> close_pool >> close_training
     # Not archived: answers can be reviewed until the pool is, and Toloka allows it nine days after the last rejection.
     [wait_for_people, close_pool] >> review >> download

@@ -45,7 +45,8 @@ def project(name: str, *, photo: bool) -> dict[str, Any]:
     ]
     if photo:
         output_spec["photo"] = {"type": "file"}
-        items.append({"type": "field.image-file", "data": {"type": "data.output", "path": "photo"}})
+        accept = ["image/jpeg", "image/png"]
+        items.append({"type": "field.file", "data": {"type": "data.output", "path": "photo"}, "accept": accept})
     return {
         "public_name": name,
         "public_description": "Say whether a sum is right",

@@ -23,6 +23,7 @@ def get_provider_info() -> dict[str, Any]:
                     "toloka_airflow.operators.attachments",
                     "toloka_airflow.operators.bonuses",
                     "toloka_airflow.operators.calls",
+                    "toloka_airflow.operators.estimates",
                     "toloka_airflow.operators.lifecycle",
                     "toloka_airflow.operators.overlap",
                     "toloka_airflow.operators.pools",
@@ -112,6 +113,16 @@ def get_provider_info() -> dict[str, Any]:
             "toloka": {
                 "description": "Options of the Toloka provider.",
                 "options": {
+                    "check_config": {
+                        "description": (
+                            "Whether operators check their configuration when the DAG is parsed, where a mistake is an "
+                            "import error of the DAG, and before it is sent, unless they say so themselves."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
+                    },
                     "defer_after": {
                         "description": (
                             "Seconds for which a deferrable task waits for an operation of Toloka in the worker before "

@@ -20,6 +20,8 @@ from toloka_airflow.get_provider_info import get_provider_info
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+    from toloka_airflow.api.models.account import Requester
+
 ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX, "yandex_tasks": YANDEX_TASKS}
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a TCP connection; the connection's own `timeout` is for the answer."""
@@ -65,9 +67,7 @@ class TolokaHook(BaseHook):
             requester = client.get_requester()
         except (TolokaError, ValueError, AirflowException) as exc:
             return False, str(exc)
-        who = f"{requester.name} ({requester.id})" if requester.name else requester.id
-        balance = "unknown" if requester.balance is None else client.in_currency(requester.balance)
-        return True, f"Connected to {client.base_url} as {who}, balance {balance}"
+        return True, f"{connected(client, requester)}, balance {balance(client, requester)}"
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -134,6 +134,17 @@ def client_from_connection(conn: Connection, *, before_change: Callable[[], None
     :raises ValueError: If a field of the connection cannot be used.
     """
     return TolokaClient(settings_from_connection(conn), before_change=before_change)
+
+
+def connected(client: TolokaClient, requester: Requester) -> str:
+    """Return to which address a client is connected, and as whom."""
+    who = f"{requester.name} ({requester.id})" if requester.name else requester.id
+    return f"Connected to {client.base_url} as {who}"
+
+
+def balance(client: TolokaClient, requester: Requester) -> str:
+    """Return the money on an account, in words."""
+    return "unknown" if requester.balance is None else client.in_currency(requester.balance)
 
 
 @contextmanager

@@ -138,3 +138,18 @@ class TestScheduler:
     def test_it_says_nothing_where_they_are(self, env: dict[str, str]) -> None:
         done = run(SCHEDULER, env | advised())
         assert "toloka_airflow.preload" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("is_set", [False, True])
+def test_the_doctor_says_what_is_not_set(env: dict[str, str], is_set: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "toloka_airflow.cli", "doctor", "--json"],
+        env=env | (advised() if is_set else {}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    [line] = [line for line in json.loads(done.stdout)["checks"] if line["check"] == "celery"]
+    assert line["status"] == ("ok" if is_set else "warn"), line
+    assert is_set or "extra_celery_config" in line["remedy"]

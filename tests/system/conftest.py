@@ -22,6 +22,7 @@ SHORT = [
     "test_live.py::test_an_opening_of_a_second_is_not_deferred",
     "test_live.py::test_a_refusal_is_told_and_linked",
     "test_live.py::test_the_token_is_in_no_file_of_airflow",
+    "test_doctor_short.py::test_it_finds_what_is_wrong_with_an_account",
     "test_live_waiting.py::test_marking_a_wait_closes_its_pool",
     "test_live_windows.py::test_it_closes_when_the_time_is_up",
     "test_live_windows.py::test_one_that_comes_too_late_is_skipped",

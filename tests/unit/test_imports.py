@@ -30,8 +30,8 @@ RULES = """
 module or package                 | of ours                                           | at import        | later
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
-operators                         | _internal api assets hooks lineage links storage  | airflow pendulum |
-                                  | transfer.attachments transfer.bonuses             |                  |
+operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
+                                  | storage transfer.attachments transfer.bonuses     |                  |
                                   | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
@@ -48,6 +48,11 @@ transfer.changes                  | api transfer transfer.row_sources           
 transfer.row_sources              | storage transfer                                  |                  | airflow
                                   |                                                   |                  | pyarrow
 transfer                          | api storage                                       | msgspec          |
+rehearsal                         | checks emulator.calls emulator.forms              |                  |
+                                  | emulator.people emulator.quality                  |                  |
+                                  | emulator.resources emulator.simulation            |                  |
+                                  | emulator.world storage transfer transfer.upload   |                  |
+cli.rehearsal                     | checks rehearsal                                  |                  |
 quality                           | storage transfer.row_sources                      |                  | airflow
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
@@ -65,6 +70,11 @@ triggers.shared_polling           | triggers (api)                              
 triggers                          | _internal api hooks                               | airflow          |
 lineage                           | assets hooks storage                              |                  | airflow attrs
                                   |                                                   |                  | openlineage
+cli.doctor                        | doctor doctor.__init__                            |                  |
+doctor.diagnosis                  | doctor get_provider_info hooks                    |                  |
+doctor.__init__                   | doctor doctor.diagnosis                           |                  |
+doctor                            | _internal _internal.startup api get_provider_info | airflow          | sqlalchemy
+                                  | hooks                                             |                  |
 retries                           | _internal api                                     |                  | airflow
 assets                            | api                                               |                  | airflow
 hooks                             | _internal api get_provider_info                   | airflow          | wtforms
@@ -74,6 +84,10 @@ links                             | api                                         
 _internal.startup                 | _internal api.timed_session operators             |                  | requests
                                   | triggers.__init__ windows                         |                  |
 _internal                         | api                                               | airflow          |
+cli                               | api checks cli.rehearsal hooks operators          |                  | airflow
+                                  | rehearsal storage transfer.upload                 |                  |
+checks                            | storage transfer.row_sources transfer.upload      |                  | airflow
+                                  |                                                   |                  | jsonschema
 timetables                        |                                                   | airflow pendulum |
 storage                           |                                                   |                  | airflow
                                   |                                                   |                  | asyncssh

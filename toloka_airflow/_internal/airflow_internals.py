@@ -17,12 +17,17 @@ Called, by the functions of this module only:
 - ``airflow.sdk.execution_time.context.TaskStateStoreAccessor.get``,
   ``airflow.sdk.execution_time.context.TaskStateStoreAccessor.set``: since Airflow 3.3; what a task instance keeps from
   one attempt to the next (`task_state_store`)
+- ``airflow.sdk.BaseOperator._BaseOperator__from_mapped``: private; whether a worker made the operator from a mapped one
+  (`is_unmapped`)
 - ``airflow.sdk.bases.operator.TRIGGER_FAIL_REPR``: private, and stored in Airflow's database (`TRIGGER_FAILED`)
 - ``airflow.jobs.scheduler_job_runner``, ``airflow.jobs.triggerer_job_runner``: private; a process that has imported one
   of them is a scheduler or a triggerer (`is_scheduler`, `is_triggerer`)
 - ``airflow.executors.executor_loader.ExecutorLoader.get_executor_names``,
   ``airflow.executors.executor_loader.ExecutorLoader.import_executor_cls``: private; which executors a scheduler has
   (`configured_executors`)
+- ``airflow.plugins_manager.get_plugin_info``, ``airflow.plugins_manager.get_import_errors``: private, the latter since
+  Airflow 3.2; which plugins this process has loaded (`loaded_plugins`, `plugin_errors`)
+- ``airflow.providers_manager.ProvidersManager``: private; which providers this process finds (`provider_version`)
 - ``airflow.executors.base_executor.ExecutorConf``: young, since Airflow 3.2; the options of a team
   (`celery_settings`)
 
@@ -158,6 +163,18 @@ def task_state_store(context: Any) -> Any | None:
     return context.get("task_state_store")
 
 
+def is_unmapped(task: Any) -> bool:
+    """Return whether an operator was made from a mapped one, by the worker that runs it."""
+    return bool(getattr(task, "_BaseOperator__from_mapped", False))
+
+
+def shares_streams() -> bool:
+    """Return whether in this Airflow triggers can share one poll, as they do since 3.3."""
+    from airflow.triggers.base import BaseEventTrigger
+
+    return hasattr(BaseEventTrigger, "shared_stream_key")
+
+
 def notifies_triggers() -> bool:
     """Return whether this Airflow notifies a trigger when its task is killed, as it does since 3.3."""
     from airflow.triggers.base import BaseTrigger
@@ -192,6 +209,31 @@ def configured_executors() -> list[tuple[type[BaseExecutor], str | None]]:
 
     names = ExecutorLoader.get_executor_names()
     return [(ExecutorLoader.import_executor_cls(name)[0], name.team_name) for name in names]
+
+
+def loaded_plugins() -> dict[str, str]:
+    """Load the plugins in this process, and return where each comes from."""
+    from airflow.plugins_manager import get_plugin_info
+
+    return {str(plugin["name"]): str(plugin["source"]) for plugin in get_plugin_info(["name", "source"])}
+
+
+def plugin_errors() -> dict[str, str]:
+    """Return what went wrong with the plugins that `loaded_plugins` could not load, by where they come from."""
+    from airflow import plugins_manager
+
+    young = getattr(plugins_manager, "get_import_errors", None)
+    return dict(young() if young else vars(plugins_manager)["import_errors"])
+
+
+def provider_version(package: str, conn_type: str) -> str | None:
+    """Return the version of a provider, as Airflow finds it; ``None`` if it does not, or not its type of connection."""
+    from airflow.providers_manager import ProvidersManager
+
+    info = ProvidersManager().providers.get(package)
+    if info is None or conn_type not in [each["connection-type"] for each in info.data.get("connection-types", [])]:
+        return None
+    return str(info.version)
 
 
 def is_celery_executor(executor: type[BaseExecutor]) -> bool:

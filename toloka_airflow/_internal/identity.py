@@ -98,10 +98,37 @@ class CommentTag:
         return str(self) in str(comment)
 
 
+@dataclass(frozen=True)
+class Creator:
+    """The task that created an object of the API, as the tag names it."""
+
+    namespace: str
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+
+def creators(raw: Mapping[str, Any]) -> list[Creator]:
+    """Return the tasks that the tag of an object of the API names, mostly one; what is no such name is left out."""
+    found = []
+    for name in _names(raw):
+        parts = name.rsplit("/", 4)  # only a namespace may have a slash
+        if len(parts) == 5 and parts[4].removeprefix("-").isdecimal():
+            space, dag_id, run_id, task_id, map_index = parts
+            found.append(Creator(space, dag_id, run_id, task_id, int(map_index)))
+    return found
+
+
+def namespace() -> str:
+    """Return what distinguishes this Airflow from another with the same DAGs and Toloka account."""
+    return str(conf.get("toloka", "namespace", fallback=""))
+
+
 def _run(context: Context) -> str:
     """Return how the names of all tasks of a run begin."""
     ti = context["ti"]
-    return f"{conf.get('toloka', 'namespace', fallback='')}/{ti.dag_id}/{ti.run_id}/"
+    return f"{namespace()}/{ti.dag_id}/{ti.run_id}/"
 
 
 def _names(raw: Mapping[str, Any]) -> list[str]:

@@ -63,7 +63,7 @@ def _prepare_scheduler() -> None:
     executors = configured_executors()
     if any(executor.is_local for executor, _ in executors) and multiprocessing.get_start_method() == "fork":
         _import_for_tasks()
-    if any(is_celery_executor(executor) and not _is_configured(team) for executor, team in executors):
+    if any(is_celery_executor(executor) and not imports_preload(team) for executor, team in executors):
         log.info(
             "Each task of Toloka in a worker of Celery spends about 0.1 s of CPU on imports, unless its worker did "
             'them: set [celery] extra_celery_config = {"imports": ["%s"]} for workers and schedulers. If the workers '
@@ -72,7 +72,8 @@ def _prepare_scheduler() -> None:
         )
 
 
-def _is_configured(team: str | None) -> bool:
+def imports_preload(team: str | None) -> bool:
+    """Return whether the workers of Celery import what they need before their processes fork, as far as is known."""
     return PRELOAD in celery_settings(team) or PRELOAD in sys.modules
 
 

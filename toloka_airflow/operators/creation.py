@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -15,6 +15,7 @@ from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, store_link
+from toloka_airflow.operators.checked_configs import ConfigCheckMixin, is_wanted
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Calls = tuple[Callable[..., Iterator[Made]], Callable[[Mapping[str, Any]], Made]]
 
 
-class CreateOperator(LineageMixin, BaseOperator):
+class CreateOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
     """
     Create an object and return its id; every further attempt of the task returns the same id.
 
@@ -35,23 +36,31 @@ class CreateOperator(LineageMixin, BaseOperator):
     request for every 300 projects, or for every 300 pools of the project.
 
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    :param check_config: Whether to check the configuration: when the DAG is parsed, as far as it is known then, so that
+        a mistake is an import error of the DAG; and when the task runs, before anything is created. By default, the
+        option ``check_config`` in the section ``[toloka]`` of the Airflow configuration, ``True``.
     """
 
     operator_extra_links = (TolokaLink(),)
-    noun: ClassVar[str]
 
-    def __init__(self, *, toloka_conn_id: str = TolokaHook.default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self, *, toloka_conn_id: str = TolokaHook.default_conn_name, check_config: bool | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.toloka_conn_id = toloka_conn_id
+        self.check_config = is_wanted(check_config)
 
     def execute(self, context: Context) -> str:
         """Find what a previous attempt created, or create it."""
         identity = TaskIdentity.of(context)
         with task_errors():
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            body = self._body(client)
+            document = self._read()
+            body = self._body(client, dict(document.value))
             made = self._find(client, identity, body)
             if made is None:
+                # Not before: what was created is found, whatever mistake its file has got since.
+                self._check(document)
                 made = self._create(client, identity, self._completed(body))
             else:
                 self.log.info("%s %s was created by a previous attempt of this task", self.noun.capitalize(), made.id)
@@ -112,8 +121,8 @@ class CreateOperator(LineageMixin, BaseOperator):
         """Return the call that lists such objects and the call that creates one."""
 
     @abstractmethod
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        """Return what to create, as far as it is the same in every attempt."""
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        """Return what to create by a configuration, or by changes, as far as it is the same in every attempt."""
 
     def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return what to create, with what depends on the time."""

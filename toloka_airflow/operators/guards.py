@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from toloka_airflow.api.models import SET_BY_TOLOKA, read_date
 from toloka_airflow.api.pool_rules import is_open
+from toloka_airflow.checks.money import Fee, cost_of, rewards_of
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -33,13 +34,13 @@ class Money:
 
     :param least: In the currency of the account, whatever the pool may cost.
     :param check_budget: Whether there must be, besides, what the pool still may cost.
-    :param fee: What Toloka adds to a reward, as a share of it.
+    :param fee: What Toloka takes for an answer, besides its reward.
     :param skip: Whether to skip the task instead of failing.
     """
 
     least: Decimal | None
     check_budget: bool
-    fee: Decimal
+    fee: Fee
     skip: bool
 
     def ensure(self, client: TolokaClient, pool: Pool, log: Any) -> None:
@@ -67,16 +68,16 @@ class Money:
 
     def _cost(self, client: TolokaClient, pool: Pool, log: Any) -> tuple[Decimal, str] | None:
         """Return what the answers still wanted cost, and how that was found; ``None`` if it is nothing, or unknown."""
-        reward = pool.highest_reward
+        reward = rewards_of(pool.raw).most
         if not reward:
             return None
         answers = _answers_to_pay(client, pool.id)
         if answers is None:
             log.warning("Nobody knows how many answers pool %s still wants, so check_budget checks nothing", pool.id)
             return None
-        cost = reward * answers * (1 + self.fee)
+        cost = cost_of(answers, reward, self.fee).total
         price, amount = client.in_currency(reward), client.in_currency(cost)
-        return cost, f"about {answers} more answers for {price} and a fee of {self.fee:.0%} are {amount}"
+        return cost, f"about {answers} more answers for {price} and a fee of {self.fee.of_reward(reward)} are {amount}"
 
 
 def _answers_to_pay(client: TolokaClient, pool_id: str) -> int | None:

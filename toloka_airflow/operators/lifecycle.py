@@ -25,6 +25,7 @@ from toloka_airflow.api.pool_rules import (
     why_unknown,
     would_be_opened,
 )
+from toloka_airflow.checks.money import Fee
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink, find_link
 from toloka_airflow.operators.duplicates import Created, find_duplicates, is_stray
@@ -350,9 +351,11 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
         error if it is over. See `toloka_airflow.operators.expiry`.
     :param min_balance: Money that must be on the account (templated).
     :param check_budget: Whether there must be, besides, what the pool still may cost: the answers that are not paid
-        yet, as Toloka estimates their number, times the highest reward, and the fee. It is a minimum for a pool with
-        dynamic overlap. For infinite overlap there is no such number; then a warning is logged, and nothing checked.
-    :param fee: What Toloka adds to a reward, as a share of it. It depends on the account; 0.3 was usual.
+        yet, as Toloka estimates their number, times the highest reward, and the fee, as `EstimateOperator` reckons.
+        It is a minimum for a pool with dynamic overlap. For infinite overlap there is no such number; then a warning
+        is logged, and nothing checked.
+    :param fee: What Toloka adds to a reward, as a share of it. It depends on the account; 0.3 was usual. Of what is
+        paid, it is at least 0.005 for an answer, unless the share is 0.
     :param on_low_balance: What to do without the money: ``fail``, so that Airflow tries again, or ``skip``.
 
     Further arguments are those of `LifecycleOperator`.
@@ -414,7 +417,7 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
         not_after = parse_optional_datetime("not_after", self.not_after)
         will_expire = parse_optional_datetime("will_expire", self.will_expire)
         expires_in = None if self.expires_in is None else parse_seconds("expires_in", self.expires_in)
-        fee = parse_money("fee", self.fee) or Decimal(0)
+        fee = Fee(parse_money("fee", self.fee) or Decimal(0))
         skip = self.on_low_balance == "skip"
         money = Money(parse_money("min_balance", self.min_balance), self.check_budget, fee, skip)
         if not_after or will_expire or expires_in or money.least is not None or money.check_budget:

@@ -12,7 +12,6 @@ from toloka_airflow.api.models import SET_BY_TOLOKA
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.creation import CreateOperator, merged, part, with_value
 from toloka_airflow.operators.expiry import without_limit
-from toloka_airflow.storage.config_files import read_config
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Training
+    from toloka_airflow.checks import Document
     from toloka_airflow.operators.creation import Calls
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
@@ -42,6 +42,18 @@ class _TrainingCreator(CreateOperator):
 
     def _calls(self, client: TolokaClient) -> Calls:
         return client.list_trainings, client.create_training
+
+
+class _Cloner(CreateOperator):
+    config_name = "changes"
+    changes: Config | None
+
+    def _read(self) -> Document:
+        if self.changes is not None:
+            return super()._read()
+        from toloka_airflow.checks import Document
+
+        return Document(self.noun, {})
 
 
 class CreatePoolOperator(_PoolCreator):
@@ -93,9 +105,19 @@ class CreatePoolOperator(_PoolCreator):
         self.training_passing_skill_value = training_passing_skill_value
         self.expires_in = expires_in
         self.will_expire = will_expire
+        self._check_when_parsed()
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        pool = _with_project(read_config("config", self.config), self.project_id)
+    def _given(self) -> set[str]:
+        arguments = {
+            "project_id": self.project_id,
+            "training_pool_id": self.training_id,
+            "training_passing_skill_value": self.training_passing_skill_value,
+            "will_expire": self.will_expire if self.expires_in is None else self.expires_in,
+        }
+        return {key for key, value in arguments.items() if value is not None}
+
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        pool = _with_project(config, self.project_id)
         return _with_requirement(pool, self.training_id, self.training_passing_skill_value)
 
     def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -118,12 +140,16 @@ class CreateTrainingOperator(_TrainingCreator):
         super().__init__(**kwargs)
         self.config = config
         self.project_id = project_id
+        self._check_when_parsed()
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        return _with_project(read_config("config", self.config), self.project_id)
+    def _given(self) -> set[str]:
+        return set() if self.project_id is None else {"project_id"}
+
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        return _with_project(config, self.project_id)
 
 
-class ClonePoolOperator(_PoolCreator):
+class ClonePoolOperator(_Cloner, _PoolCreator):
     """
     Create a pool like another one, once however often the task is tried, and return its id. Tasks are not copied.
 
@@ -158,21 +184,21 @@ class ClonePoolOperator(_PoolCreator):
         self.changes = changes
         self.expires_in = expires_in
         self.will_expire = will_expire
+        self._check_when_parsed()
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
         original = client.get_pool(checked_id("pool_id", self.pool_id))
         if original.raw.get("type") == "TRAINING":
             raise ValueError(f"pool_id is {self.pool_id!r}, which is a training: use CloneTrainingOperator")
-        changes = _changes(self.changes)
-        if changes.get("will_expire") is None and (self.expires_in, self.will_expire) != (None, None):
-            changes["will_expire"] = None
-        return _copy(without_limit(original), changes)
+        if config.get("will_expire") is None and (self.expires_in, self.will_expire) != (None, None):
+            config["will_expire"] = None
+        return _copy(without_limit(original), config)
 
     def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
         return _expiring(f"pool {self.pool_id}", body, expires_in=self.expires_in, will_expire=self.will_expire)
 
 
-class CloneTrainingOperator(_TrainingCreator):
+class CloneTrainingOperator(_Cloner, _TrainingCreator):
     """
     Create a training like another one, once however often the task is tried, and return its id, without its tasks.
 
@@ -190,13 +216,10 @@ class CloneTrainingOperator(_TrainingCreator):
         super().__init__(**kwargs)
         self.training_id = training_id
         self.changes = changes
+        self._check_when_parsed()
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        return _copy(client.get_training(checked_id("training_id", self.training_id)), _changes(self.changes))
-
-
-def _changes(changes: Config | None) -> dict[str, Any]:
-    return {} if changes is None else read_config("changes", changes)
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        return _copy(client.get_training(checked_id("training_id", self.training_id)), config)
 
 
 def _copy(original: Training, changes: Mapping[str, Any]) -> dict[str, Any]:

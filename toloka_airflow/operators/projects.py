@@ -16,9 +16,9 @@ from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link
+from toloka_airflow.operators.checked_configs import ConfigCheckMixin, is_wanted
 from toloka_airflow.operators.creation import CreateOperator, differing_keys, part
 from toloka_airflow.operators.lifecycle import ArchiveOperator
-from toloka_airflow.storage.config_files import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,15 +50,16 @@ class CreateProjectOperator(CreateOperator):
     def __init__(self, *, config: Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config = config
+        self._check_when_parsed()
 
-    def _body(self, client: TolokaClient) -> dict[str, Any]:
-        return read_config("config", self.config)
+    def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
+        return config
 
     def _calls(self, client: TolokaClient) -> Calls:
         return client.list_projects, client.create_project
 
 
-class UpdateProjectOperator(LineageMixin, BaseOperator):
+class UpdateProjectOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
     """
     Replace all parameters of a project, and return its id.
 
@@ -69,10 +70,13 @@ class UpdateProjectOperator(LineageMixin, BaseOperator):
     :param project_id: The project (templated).
     :param config: All of the project, as for `CreateProjectOperator`; what the API answers of a project will do.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    :param check_config: Whether to check the configuration, as for `CreateOperator`.
     """
 
     template_fields: Sequence[str] = ("project_id", "config", "toloka_conn_id")
     operator_extra_links = (TolokaLink(),)
+    noun = "project"
+    config_ignored = SET_BY_TOLOKA
 
     def __init__(
         self,
@@ -80,18 +84,21 @@ class UpdateProjectOperator(LineageMixin, BaseOperator):
         project_id: str,
         config: Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath,
         toloka_conn_id: str = TolokaHook.default_conn_name,
+        check_config: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.project_id = project_id
         self.config = config
         self.toloka_conn_id = toloka_conn_id
+        self.check_config = is_wanted(check_config)
+        self._check_when_parsed()
 
     def execute(self, context: Context) -> str:
         """Change what is not as wanted."""
         with task_errors():
             project_id = checked_id("project_id", self.project_id)
-            config = read_config("config", self.config)
+            config = self._read_checked()
             if "id" in config and str(config["id"]) != project_id:
                 raise ValueError(f"project_id is {project_id!r}, but config is that of project {config['id']!r}")
             client = TolokaHook(self.toloka_conn_id).get_conn()

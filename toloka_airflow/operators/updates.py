@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.api.errors import TolokaTimeoutError
 from toloka_airflow.api.models import SET_BY_TOLOKA, read_date
 from toloka_airflow.api.pool_rules import is_closed_for_update, is_open
+from toloka_airflow.operators.checked_configs import ConfigCheckMixin, is_wanted
 from toloka_airflow.operators.creation import merged
 from toloka_airflow.operators.lifecycle import FirstStep, PoolOperator
-from toloka_airflow.storage.config_files import read_config
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.paths import storage_path
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from toloka_airflow.api.models import Operation
 
 
-class UpdatePoolOperator(PoolOperator):
+class UpdatePoolOperator(ConfigCheckMixin, PoolOperator):
     """
     Change the parameters of a pool. One that is open is closed for update meanwhile, and then opened again.
 
@@ -37,16 +37,23 @@ class UpdatePoolOperator(PoolOperator):
     :param changes: What shall be different: a dict (templated, deeply), or the path of a JSON or YAML file with it.
         Objects are merged key by key, ``None`` removes a parameter, everything else, lists too, is replaced. Toloka
         takes ten changes of the overlap in an hour.
+    :param check_config: Whether to check the changes, as for `CreateOperator`.
 
     Further arguments are those of `LifecycleOperator`.
     """
 
     template_fields: Sequence[str] = ("pool_id", "changes", "toloka_conn_id")
     operation_type = "POOL.OPEN"
+    noun = "pool"
+    config_name = "changes"
 
-    def __init__(self, *, changes: Mapping[str, Any] | str | ObjectStoragePath, **kwargs: Any) -> None:
+    def __init__(
+        self, *, changes: Mapping[str, Any] | str | ObjectStoragePath, check_config: bool | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.changes = changes
+        self.check_config = is_wanted(check_config)
+        self._check_when_parsed()
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Resume after the triggerer waited for the pool to be open again."""
@@ -57,7 +64,7 @@ class UpdatePoolOperator(PoolOperator):
         return operation_id
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | FirstStep | None:
-        changes = read_config("changes", self.changes)
+        changes = self._read_checked()
         if fixed := sorted(set(changes) & set(SET_BY_TOLOKA)):
             raise ValueError(f"changes has {', '.join(fixed)}, which cannot be changed")
         pool = client.get_settled_pool(object_id)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.lineage import report_read
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import local_path, storage_path
 
 if TYPE_CHECKING:
     import os
@@ -33,21 +33,48 @@ def read_config(name: str, source: Mapping[str, Any] | str | os.PathLike[str] | 
         return dict(source)
     if source is None or not str(source):
         raise ValueError(f"{name} is {source!r}; it must be a dict, or the path of a JSON or YAML file")
-    suffix = str(source)[str(source).rfind(".") :].lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{name} is {str(source)!r}; the name of the file must end in {', '.join(SUFFIXES)}")
-    config = _parsed(f"{name}: {source}", _text(name, source), is_json=suffix == ".json")
-    if not isinstance(config, dict):
-        raise ValueError(f"{name}: {source} holds a {type(config).__name__}, not an object with fields")
+    config, _, _ = _read(name, source)
+    report_read(storage_path(name, source))
     return config
 
 
+def read_config_with_lines(
+    name: str, source: str | os.PathLike[str] | ObjectStoragePath
+) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int]]:
+    """
+    Return the configuration of a file, and the line, from 1, of each value in it, by the keys that lead to it.
+
+    The line is that of the key, or of the value in a list. What YAML merges in (``<<``) has the line where it is
+    written; a value in a list that is an alias has the line of the anchor.
+
+    Unlike `read_config`, it does not report to Airflow's lineage that the file is read.
+
+    :param name: The argument to name in an error.
+    :raises ValueError: As by `read_config`.
+    """
+    config, text, is_json = _read(name, source)
+    return config, dict(_json_lines(text) if is_json else _yaml_lines(text))
+
+
+def _read(name: str, source: Any) -> tuple[dict[str, Any], str, bool]:
+    """Return the configuration of a file, its text, and whether it is JSON."""
+    suffix = str(source)[str(source).rfind(".") :].lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{name} is {str(source)!r}; the name of the file must end in {', '.join(SUFFIXES)}")
+    text, is_json = _text(name, source), suffix == ".json"
+    config = _parsed(f"{name}: {source}", text, is_json=is_json)
+    if config is None:
+        raise ValueError(f"{name}: {source} is empty; it must hold an object with fields")
+    if not isinstance(config, dict):
+        raise ValueError(f"{name}: {source} holds a {type(config).__name__}, not an object with fields")
+    return config, text, is_json
+
+
 def _text(name: str, source: Any) -> str:
-    path = storage_path(name, source)
+    # Without Airflow, whose import takes a second, where it is not needed.
+    path = local_path(source) or storage_path(name, source)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        report_read(path)
-        return text
+        return path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise ValueError(f"{name} is {str(source)!r}: there is no such file") from None
     except UnicodeDecodeError as exc:
@@ -95,6 +122,57 @@ def _check_json(text: str) -> None:
             raise json.JSONDecodeError(str(exc), text, token.start()) from None
 
 
+def _json_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Yield the line of each value in valid JSON."""
+    path: list[str | int] = []
+    line, counted = 1, 0
+    in_list: list[bool] = []
+    for token in _TOKENS.finditer(text):
+        line, counted = line + text.count("\n", counted, token.start()), token.start()
+        if token["key"]:
+            path[-1] = json.loads(token["text"])
+            yield tuple(path), line
+            continue
+        if token["bracket"] in ("]", "}"):
+            path.pop()
+            in_list.pop()
+            continue
+        if in_list and in_list[-1]:
+            path[-1] = int(path[-1]) + 1
+            yield tuple(path), line
+        if token["bracket"]:
+            in_list.append(token["bracket"] == "[")
+            path.append(-1)
+
+
+def _yaml_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Yield the line of each value in valid YAML."""
+    import yaml
+
+    loader = _yaml_1_2()(text)
+    try:
+        root = loader.get_single_node()
+    finally:
+        loader.dispose()
+
+    def lines(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                yield (*path, index), item.start_mark.line + 1
+                yield from lines(item, (*path, index))
+        elif isinstance(node, yaml.MappingNode):
+            # What is merged in comes first, as a key may replace one of them.
+            for key, value in sorted(node.value, key=lambda pair: pair[0].tag != f"{_TAGS}merge"):
+                if key.tag == f"{_TAGS}merge":
+                    for part in reversed(value.value) if isinstance(value, yaml.SequenceNode) else (value,):
+                        yield from lines(part, path)
+                else:
+                    yield (*path, key.value), key.start_mark.line + 1
+                    yield from lines(value, (*path, key.value))
+
+    yield from lines(root, ())
+
+
 def _add_key(keys: set[Any], key: Any) -> None:
     if key in keys:
         raise ValueError(f"{key!r} is there twice in one object")
@@ -119,7 +197,9 @@ def _from_yaml(what: str, text: str) -> Any:
         return yaml.load(text, _yaml_1_2())  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as exc:
         line = f", line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
-        raise ValueError(f"{what}{line}: no YAML: {exc.problem}") from None
+        # There are two marks and two texts where one does not say enough by itself.
+        problem = f"{exc.context}, {exc.problem}" if str(exc.problem).startswith("but ") else exc.problem
+        raise ValueError(f"{what}{line}: no YAML: {problem}") from None
     except yaml.YAMLError as exc:
         raise ValueError(f"{what}: no YAML: {exc}") from None
 
@@ -130,17 +210,21 @@ def _yaml_1_2() -> Any:
 
     def construct(loader: Any, node: Any) -> Any:
         """Return a scalar or an object; what is wrong with it, with its line."""
+        mark = node.start_mark
         try:
             if isinstance(node, yaml.MappingNode):
                 # Before those that are merged in, as a key may replace one of them.
                 keys: set[Any] = set()
                 for key, _ in node.value:
                     if key.tag != f"{_TAGS}merge":
+                        mark = key.start_mark
+                        if isinstance(key, yaml.ScalarNode):
+                            key.tag = f"{_TAGS}str"  # as in JSON, also of 1 and true, which Python takes for the same
                         _add_key(keys, loader.construct_object(key, deep=True))
                 return loader.construct_mapping(node, deep=True)
             return _NUMBERS[node.tag](node.value)
         except (ValueError, TypeError) as exc:
-            raise yaml.constructor.ConstructorError(None, None, str(exc), node.start_mark) from None
+            raise yaml.constructor.ConstructorError(None, None, str(exc), mark) from None
 
     known: dict[str | None, Any] = yaml.SafeLoader.yaml_constructors
     # Without those of dates, sets and bytes; the one for ``None`` refuses whatever is not here.

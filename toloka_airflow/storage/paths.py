@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +26,54 @@ def refuse_rows_as_text(name: str, value: object) -> None:
         )
 
 
+def local_path(value: Any) -> Path | None:
+    """Return the path of a local file, or ``None`` for one in another storage and for what is no path."""
+    if isinstance(value, Path):
+        return value
+    return Path(value) if isinstance(value, str) and value not in ("", "None") and "://" not in value else None
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """
+    A local file in a process without Airflow, which takes a second and more to import.
+
+    It has of `ObjectStoragePath` what reading needs.
+    """
+
+    path: str
+    protocol = "file"
+
+    @property
+    def fs(self) -> Any:
+        """Return the file system, the same that `ObjectStoragePath` uses."""
+        from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+
+        return LocalFileSystem()
+
+    def read_bytes(self) -> bytes:
+        """Return what is in the file."""
+        return Path(self.path).read_bytes()
+
+    def __str__(self) -> str:
+        return self.path
+
+
+def local_file(value: Any) -> LocalFile | None:
+    """Return a local file if nothing has imported Airflow yet; else ``None``, as for one in another storage."""
+    path = None if "airflow" in sys.modules else local_path(value)
+    return None if path is None else LocalFile(str(path))
+
+
+def is_path(value: Any) -> bool:
+    """Return whether a value is the path of a file on any object storage, also as text."""
+    if isinstance(value, (str, os.PathLike)) or "airflow" not in sys.modules:
+        return isinstance(value, (str, os.PathLike))
+    from airflow.sdk import ObjectStoragePath
+
+    return isinstance(value, ObjectStoragePath)
+
+
 def storage_path(name: str, value: Any) -> ObjectStoragePath:
     """
     Return the path of a file on any object storage.
@@ -39,6 +90,10 @@ def storage_path(name: str, value: Any) -> ObjectStoragePath:
     if not isinstance(value, str | os.PathLike):
         raise ValueError(f"{name} is {value!r:.100}; it must be the path of a file")
     try:
-        return ObjectStoragePath(value)
+        path = ObjectStoragePath(value)
+        local = local_path(os.fspath(value))
+        # The universal-pathlib of Airflow 3.1 takes a relative path for one below the root.
+        is_rooted = local is not None and not local.is_absolute() and path.path.startswith("/")
+        return ObjectStoragePath(Path(value).absolute()) if is_rooted else path
     except (TypeError, ValueError) as exc:
         raise ValueError(f"{name} is {str(value)!r}, which cannot be opened: {exc}") from exc

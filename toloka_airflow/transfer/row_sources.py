@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.lines import not_utf8
-from toloka_airflow.storage.paths import refuse_rows_as_text
+from toloka_airflow.storage.paths import LocalFile, is_path, local_file, refuse_rows_as_text, storage_path
 from toloka_airflow.storage.tables import DELIMITERS, TableError, check_delimiter, read_records
 from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
@@ -220,9 +220,7 @@ def row_source(argument: str, value: Any) -> RowSource:
 
     :raises SourceError: If it is neither, or a file of an unknown format.
     """
-    from airflow.sdk import ObjectStoragePath
-
-    if isinstance(value, (str, os.PathLike, ObjectStoragePath)):
+    if is_path(value):
         return _file_source(argument, value)
     if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
         raise SourceError(
@@ -232,8 +230,6 @@ def row_source(argument: str, value: Any) -> RowSource:
 
 
 def _file_source(argument: str, path: str | os.PathLike[str] | ObjectStoragePath) -> RowSource:
-    from airflow.sdk import ObjectStoragePath
-
     name = str(path)
     if not name.strip():
         raise SourceError(f"{argument} is {name!r}: a template or an upstream task gave no path")
@@ -242,10 +238,13 @@ def _file_source(argument: str, path: str | os.PathLike[str] | ObjectStoragePath
     except ValueError as exc:
         raise SourceError(str(exc)) from None
     source = _source_class(argument, name)
+    if (local := local_file(path)) is not None:
+        return source(argument, local, name)
     try:
-        return source(argument, path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(name))
+        opened = storage_path(argument, path)
     except ValueError as exc:
-        raise SourceError(f"{argument} is {name!r}, which cannot be opened: {exc}") from exc
+        raise SourceError(str(exc)) from exc
+    return source(argument, opened, name)
 
 
 def _source_class(argument: str, name: str) -> type[FileSource]:
@@ -292,8 +291,8 @@ class FileSource(RowSource):
     unit = "line"
     is_file = True
 
-    def __init__(self, argument: str, path: ObjectStoragePath) -> None:
-        super().__init__(argument, str(path))
+    def __init__(self, argument: str, path: ObjectStoragePath | LocalFile, name: str) -> None:
+        super().__init__(argument, name)
         self._path = path
         self._file: Any = None
 

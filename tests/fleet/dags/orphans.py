@@ -49,7 +49,7 @@ PROJECT = {
     "task_spec": {
         "input_spec": {"text": {"type": "string"}},
         "output_spec": {"label": {"type": "string"}},
-        "view_spec": {"type": "tb", "config": "{}"},
+        "view_spec": {"type": "tb", "config": '{"view": {"type": "view.text", "content": "?"}}'},
     },
 }
 POOL = {

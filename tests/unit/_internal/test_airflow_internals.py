@@ -74,6 +74,14 @@ def is_the_method_of_failed_triggers(name: str) -> None:
     assert resolve(name) == internals.TRIGGER_FAILED
 
 
+def is_true_of_what_is_unmapped(name: str) -> None:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+
+    assert resolve(name) is False
+    assert internals.is_unmapped(EmptyOperator(task_id="a", _airflow_from_mapped=True))
+    assert not internals.is_unmapped(EmptyOperator(task_id="b"))
+
+
 def is_an_attribute_of_triggers(name: str) -> None:
     """Check that a trigger has it from the beginning, whoever made it."""
     from toloka_airflow.triggers import PoolClosedTrigger
@@ -124,6 +132,12 @@ def names_executors(name: str) -> None:
     assert resolve(executor.module_path).is_local
 
 
+def knows_connection_types(name: str) -> None:
+    info = resolve(name)().providers["apache-airflow-providers-standard"]
+    assert info.version
+    assert "fs" in [each["connection-type"] for each in info.data["connection-types"]]
+
+
 TRIGGER, EVENT_TRIGGER = "airflow.triggers.base.BaseTrigger", "airflow.triggers.base.BaseEventTrigger"
 EXECUTORS = "airflow.executors"
 RUNS = "dag_id", "map_index", "task_ids", "task_group_id", "logical_dates", "run_ids"
@@ -139,12 +153,16 @@ CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
         takes("self", "key", "value", "retention"),
         (3, 3),
     ),
+    "airflow.sdk.BaseOperator._BaseOperator__from_mapped": (is_true_of_what_is_unmapped, (3, 0)),
     "airflow.sdk.bases.operator.TRIGGER_FAIL_REPR": (is_the_method_of_failed_triggers, (3, 0)),
     internals.SCHEDULER_MODULE: (has_module, (3, 0)),
     internals.TRIGGERER_MODULE: (has_module, (3, 0)),
     f"{EXECUTORS}.executor_loader.ExecutorLoader.get_executor_names": (names_executors, (3, 0)),
     f"{EXECUTORS}.executor_loader.ExecutorLoader.import_executor_cls": (takes("executor_name"), (3, 0)),
     f"{EXECUTORS}.base_executor.ExecutorConf": (takes("team_name"), (3, 2)),
+    "airflow.plugins_manager.get_plugin_info": (takes("attrs_to_dump"), (3, 0)),
+    "airflow.plugins_manager.get_import_errors": (takes(), (3, 2)),
+    "airflow.providers_manager.ProvidersManager": (knows_connection_types, (3, 0)),
     "airflow.sdk.RetryPolicy": (is_asked_by_the_worker, (3, 3)),
     "airflow.sdk.RetryDecision": (takes("action", "retry_delay", "reason"), (3, 3)),
     f"{EVENT_TRIGGER}.shared_stream_key": (takes("self"), (3, 3)),

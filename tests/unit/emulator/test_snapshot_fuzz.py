@@ -29,7 +29,12 @@ EXAMPLES = 60
 FORBIDDEN = ("import", "exec", "compile", "open", "marshal.", "pickle.", "os.", "subprocess.", "socket.")
 NAMES = ("os.getcwd", "os:getcwd", "__class__", "__init__", "World", "Pool", "Random", "expire", "move_pool", "")
 POOL = {
-    "mixer_config": {"real_tasks_count": 1, "golden_tasks_count": 1, "training_tasks_count": 0},
+    "mixer_config": {
+        "real_tasks_count": 1,
+        "golden_tasks_count": 1,
+        "min_golden_tasks_count": 0,
+        "training_tasks_count": 0,
+    },
     "dynamic_overlap_config": {
         "type": "BASIC",
         "max_overlap": 5,

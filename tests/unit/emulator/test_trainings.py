@@ -66,3 +66,26 @@ def test_training_without_known_solutions_is_passed_by_doing_it(api):
     api.move(pool_id, "open")
     api.server.clock.advance(DAY)
     assert api.status(pool_id) == ("CLOSED", "COMPLETED")
+
+
+def test_who_passed_works_in_the_main_pool_first(api):
+    api.server.crowd.change(size=1)
+    project_id = api.add_project()
+    training_id = api.add_training(project_id, tasks=20, task_suites_required_to_pass=1)
+    requirement = {"training_pool_id": training_id, "training_passing_skill_value": 100}
+    pool_id = api.add_pool(
+        project_id,
+        tasks=4,
+        defaults={"default_overlap_for_new_task_suites": 1, "default_overlap_for_new_tasks": 1},
+        quality_control={"training_requirement": requirement},
+    )
+    api.move(training_id, "open", kind="trainings")
+    api.move(pool_id, "open")
+    api.server.clock.advance(DAY)
+    taken = api.server.journal.events("assignment.created")
+    first, last = (
+        next(i for i, event in enumerate(taken) if event["pool_id"] == wanted) for wanted in (training_id, pool_id)
+    )
+    assert (first, last) == (0, 1)
+    assert [event["pool_id"] for event in taken[1:3]] == [pool_id, pool_id]
+    assert api.status(pool_id) == ("CLOSED", "COMPLETED")

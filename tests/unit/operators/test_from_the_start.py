@@ -148,6 +148,7 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
         bonuses=lambda place: [{"user_id": user_id, "amount": "0.5"} for user_id in place.toloka.crowd.user_ids[:3]],
         max_total=const(5),
     ),
+    "EstimateOperator": of(pool_id=Place.pool),
     "OpenPoolOperator": of(pool_id=Place.pool, will_expire=const(LATER)),
     "ClosePoolOperator": of(pool_id=lambda place: place.pool(open=True)),
     "ArchivePoolOperator": of(pool_id=Place.pool),

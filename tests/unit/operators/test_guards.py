@@ -21,6 +21,7 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.operators.estimates import EstimateOperator
 from toloka_airflow.operators.lifecycle import (
     ClosePoolOperator,
     CloseTrainingOperator,
@@ -430,6 +431,35 @@ class TestMoney:
                 check_budget=True,
                 fee=0,
             )
+
+    def test_the_fee_has_a_least_amount(self, toloka: EmulatorServer, client: TolokaClient) -> None:
+        cheap = {**self.BUDGET, "reward_per_assignment": 0.01}
+        toloka.set_balance(0.299)
+        with pytest.raises(
+            AirflowException, match=r"needs 0\.300 \(about 20 more answers for 0\.01 and a fee of 0\.005"
+        ):
+            opening(toloka.add_pool(**cheap), check_budget=True)
+        pool_id = toloka.add_pool(**cheap)
+        toloka.set_balance(0.3)
+        opening(pool_id, check_budget=True)
+        assert status(client, pool_id) == "OPEN"
+
+    @pytest.mark.parametrize(
+        ("tasks", "overlap", "real", "reward"),
+        [(10, 2, 1, 1.0), (10, 3, 4, 0.02), (12, 5, 5, 0.01), (7, 1, 10, 0.005)],
+    )
+    def test_it_is_what_an_estimate_says(
+        self, toloka: EmulatorServer, client: TolokaClient, tasks: int, overlap: int, real: int, reward: float
+    ) -> None:
+        mixer = {"real_tasks_count": real, "golden_tasks_count": 0, "training_tasks_count": 0}
+        pool_id = toloka.add_pool(tasks, overlap=overlap, reward_per_assignment=reward, mixer_config=mixer)
+        estimated = run_task(EstimateOperator(task_id="estimate", pool_id=pool_id)).result["total"]["most"]
+        toloka.set_balance(round(estimated - 0.001, 6))
+        with pytest.raises(AirflowException, match=f"needs {estimated}"):
+            opening(pool_id, check_budget=True)
+        toloka.set_balance(estimated)
+        opening(pool_id, check_budget=True)
+        assert status(client, pool_id) == "OPEN"
 
     def test_what_is_paid_already_does_not_count(self, toloka: EmulatorServer, client: TolokaClient) -> None:
         pool_id = toloka.add_pool(**self.BUDGET)

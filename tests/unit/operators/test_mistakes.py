@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowNotFoundException
 
 from tests.support import NO_OPERATIONS, ScriptedServer, connect, pool, run_task
+from tests.worlds import POOL, PROJECT
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
 from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
@@ -42,6 +43,9 @@ pytestmark = pytest.mark.usefixtures("connection")
 
 Make = Callable[..., Any]
 
+ENDLESS = {key: value for key, value in POOL.items() if key != "will_expire"}
+TRAINING = {"private_name": "School", "inherited_instructions": True, "training_tasks_in_task_suite_count": 2}
+
 TASKS: dict[str, tuple[Make, dict[str, Any]]] = {
     "aggregate": (AggregateSolutionsOperator, {"pool_id": "21", "fields": ["result"], "path": "/tmp/labels.jsonl"}),
     "archive pool": (ArchivePoolOperator, {"pool_id": "21"}),
@@ -49,16 +53,16 @@ TASKS: dict[str, tuple[Make, dict[str, Any]]] = {
     "archive training": (ArchiveTrainingOperator, {"training_id": "7"}),
     "clone pool": (ClonePoolOperator, {"pool_id": "21"}),
     "clone training": (CloneTrainingOperator, {"training_id": "7"}),
-    "create pool": (CreatePoolOperator, {"config": {}, "project_id": "10", "expires_in": 60}),
-    "create project": (CreateProjectOperator, {"config": {}}),
+    "create pool": (CreatePoolOperator, {"config": ENDLESS, "project_id": "10", "expires_in": 60}),
+    "create project": (CreateProjectOperator, {"config": PROJECT}),
     "create tasks": (CreateTasksOperator, {"pool_id": "21", "tasks": [{"input_values": {}}]}),
     "change overlap": (ChangeOverlapOperator, {"pool_id": "21", "tasks": ["t-1"], "overlap": 3}),
     "create skill": (CreateSkillOperator, {"name": "careful"}),
     "lift restrictions": (LiftRestrictionsOperator, {}),
     "restrict users": (RestrictUsersOperator, {"users": ["u-1"], "scope": "ALL_PROJECTS"}),
     "set skills": (SetUserSkillsOperator, {"skill_id": "7", "values": {"u-1": 50}}),
-    "update project": (UpdateProjectOperator, {"project_id": "10", "config": {}}),
-    "create training": (CreateTrainingOperator, {"config": {}, "project_id": "10"}),
+    "update project": (UpdateProjectOperator, {"project_id": "10", "config": PROJECT}),
+    "create training": (CreateTrainingOperator, {"config": TRAINING, "project_id": "10"}),
     "download attachments": (DownloadAttachmentsOperator, {"pool_id": "21", "folder": "/tmp/files"}),
     "get assignments": (GetAssignmentsOperator, {"pool_id": "21", "path": "/tmp/answers.jsonl"}),
     "open pool": (OpenPoolOperator, {"pool_id": "21"}),
@@ -106,7 +110,7 @@ MISTAKES = [
         ("restrict users", "users", [None, ["u/1"]]),
         ("restrict users", "will_expire", ["soon", "2001-01-01T00:00:00Z"]),
         ("set skills", "values", [None, {"u-1": 101}, [{"user_id": "u-1"}]]),
-        ("update project", "config", [None, "nothing.json", {"id": "11"}]),
+        ("update project", "config", [None, "nothing.json", {**PROJECT, "id": "11"}]),
         ("update pool", "changes", [{"id": "22"}, "nothing.yaml"]),
     ]
     for value in values
@@ -127,8 +131,12 @@ def a_closed_pool(server: ScriptedServer) -> None:
 
 def refusal(name: str, **arguments: Any) -> AirflowException:
     """Return what a task fails with at once, a ValueError under its public name."""
+    return failure(task(name, **arguments))
+
+
+def failure(made: Any) -> AirflowException:
     with pytest.raises(AirflowFailException) as caught:
-        run_task(task(name, **arguments))
+        run_task(made)
     assert isinstance(caught.value, ValueError)
     assert "\nValueError: " in "".join(traceback.format_exception(caught.value))
     return caught.value
@@ -181,8 +189,10 @@ def test_a_connection_that_airflow_does_not_find_is_tried_again(name: str) -> No
     ],
 )
 def test_a_file_of_configuration(tmp_path: Path, file: str, content: str, place: str) -> None:
+    """That was written after the DAG was parsed."""
+    made = task("create pool", config=str(tmp_path / file))
     (tmp_path / file).write_text(content)
-    error = refusal("create pool", config=str(tmp_path / file))
+    error = failure(made)
     assert str(error).startswith(f"config: {tmp_path / file}, {place}")
 
 

@@ -145,10 +145,9 @@ class TestUpdating:
     @pytest.mark.parametrize(
         ("project_id", "config", "message"),
         [
-            ("10", {"id": "11"}, "project_id is '10', but config is that of project '11'"),
-            ("None", {}, "project_id is 'None'"),
+            ("10", {**PROJECT, "id": "11"}, "project_id is '10', but config is that of project '11'"),
+            ("None", PROJECT, "project_id is 'None'"),
             ("10", "nothing.yaml", "config is 'nothing.yaml': there is no such file"),
-            ("10", {"metadata": "x"}, "config: metadata is 'x'"),
         ],
     )
     @pytest.mark.usefixtures("connection")

@@ -48,8 +48,9 @@ def client(toloka: EmulatorServer) -> TolokaClient:
     return TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
 
 
-def update(pool_id: str, changes: Any = CHANGES) -> Outcome:
-    return run_task(UpdatePoolOperator(task_id="update", pool_id=pool_id, changes=changes, poll_interval=0.01))
+def update(pool_id: str, changes: Any = CHANGES, **arguments: Any) -> Outcome:
+    arguments = {"pool_id": pool_id, "changes": changes, "poll_interval": 0.01, **arguments}
+    return run_task(UpdatePoolOperator(task_id="update", **arguments))
 
 
 def calls(toloka: EmulatorServer) -> list[str]:
@@ -122,7 +123,7 @@ def test_what_toloka_sets_is_refused(toloka: EmulatorServer) -> None:
 
 def test_a_refused_change_names_the_field(toloka: EmulatorServer) -> None:
     with pytest.raises(AirflowFailException, match="reward_per_assignment"):
-        update(toloka.add_pool(), {"reward_per_assignment": -1})
+        update(toloka.add_pool(), {"reward_per_assignment": -1}, check_config=False)
 
 
 def test_every_wait_is_deferred(toloka: EmulatorServer, client: TolokaClient) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from toloka_airflow.storage.config_files import read_config
+from toloka_airflow.storage.config_files import read_config, read_config_with_lines
 
 CONFIG = {
     "private_name": "yes",
@@ -56,6 +56,15 @@ def test_a_mapping_is_copied() -> None:
     assert given == {"a": 1}
 
 
+def test_keys_are_text_as_in_json(tmp_path: Path) -> None:
+    """Python takes 1 and true for the same key, of which one value would be lost."""
+    file = tmp_path / "project.yaml"
+    file.write_text("1: a\ntrue: b\nnull: c\n1.50: d\n")
+    config, lines = read_config_with_lines("config", file)
+    assert config == {"1": "a", "true": "b", "null": "c", "1.50": "d"}
+    assert [lines[(key,)] for key in config] == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
@@ -64,7 +73,11 @@ def test_a_mapping_is_copied() -> None:
         ("pool.json", b"[1]", r"pool\.json holds a list, not an object"),
         ("pool.json", b'{"a": "\xff"}', r"pool\.json is not UTF-8"),
         ("pool.yaml", b"a: 1\nb: [1\nc: 2", r"pool\.yaml, line 3: no YAML: expected"),
-        ("pool.yaml", b"", r"pool\.yaml holds a NoneType"),
+        ("pool.yaml", b"", r"pool\.yaml is empty; it must hold an object"),
+        ("pool.yaml", b"# nothing\n", r"pool\.yaml is empty; it must hold an object"),
+        ("pool.yaml", b"- 1", r"pool\.yaml holds a list, not an object"),
+        ("pool.yaml", b"a: 1\n---\nb: 2", r"line 2: no YAML: expected a single document in the stream, but found"),
+        ("pool.yaml", b"1: 1\n'1': 2", r"line 2: no YAML: '1' is there twice"),
         ("pool.yaml", b"a: !!python/object:os.system x", r"line 1: no YAML: could not determine a constructor"),
         ("pool.yaml", b"a: \x00", r"pool\.yaml: no YAML: unacceptable character"),
         ("pool.json", b'{"a": {"b": 1,\n"c": 2,\n"b": 3}}', r"pool\.json, line 3: no JSON: 'b' is there twice"),
@@ -82,7 +95,7 @@ def test_a_mapping_is_copied() -> None:
         ("pool.json", b'{"a": %s}' % (b"1" * 5000), r"pool\.json, line 1: no JSON: Exceeds the limit"),
         ("pool.json", b"[" * 100_000, r"pool\.json: no JSON that can be read: it is nested too deep"),
         ("pool.yaml", b"[" * 2_000, r"pool\.yaml: no YAML that can be read: it is nested too deep"),
-        ("pool.yaml", b"a: 1\nb: 2\na: 3", r"pool\.yaml, line 1: no YAML: 'a' is there twice"),
+        ("pool.yaml", b"a: 1\nb: 2\na: 3", r"pool\.yaml, line 3: no YAML: 'a' is there twice"),
         ("pool.yaml", b"a: {}\nb:\n  c: 1e999", r"pool\.yaml, line 3: no YAML: 1e999 is no number"),
         ("pool.yaml", b"a: %s" % (b"1" * 5000), r"pool\.yaml, line 1: no YAML: Exceeds the limit"),
         ("pool.yaml", b"a: !!binary YQ==", r"line 1: no YAML: could not determine a constructor"),

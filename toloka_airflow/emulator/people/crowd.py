@@ -11,7 +11,7 @@ from toloka_airflow.emulator.people import files, profiles
 from toloka_airflow.emulator.people.habits import NO_HABITS, Habits
 from toloka_airflow.emulator.people.truth import Truth, wrong
 from toloka_airflow.emulator.quality import audience
-from toloka_airflow.emulator.resources import assignments, overlaps, suites
+from toloka_airflow.emulator.resources import assignments, overlaps, pricing, suites
 from toloka_airflow.emulator.resources.pools import pools
 from toloka_airflow.emulator.world.clock import DAY, MINUTE, SECOND
 from toloka_airflow.emulator.world.items import Part
@@ -248,7 +248,8 @@ class Crowd:
 
     def _open_pools(self) -> list[Pool]:
         open_pools = [pool for pool in self._world.pools.values() if pool.hands_out]
-        return sorted(open_pools, key=lambda pool: -pool.body.get("priority", 0))
+        # Who passed a training has what pays first, and does not finish the training before.
+        return sorted(open_pools, key=lambda pool: (-pool.body.get("priority", 0), pool.is_training))
 
     def _take_suite(self, person: Person, pool: Pool) -> bool:
         if not audience.may_work(self._world, pool, person.user_id):
@@ -257,7 +258,8 @@ class Crowd:
         singles = [] if whole else _compose(person, pool)
         if not whole and not singles:
             return False
-        if not self._world.account.can_pay(pool.price):
+        _, price = pricing.offer(self._world, pool, person.user_id)
+        if not self._world.account.can_pay(price):
             for item in [whole] if whole else singles:
                 overlaps.offer(item)
             pools.close_now(self._world, pool, "NOT_ENOUGH_BALANCE")
@@ -326,22 +328,34 @@ def _between(bounds: tuple[float, float], share: float) -> float:
     return bounds[0] + (bounds[1] - bounds[0]) * share
 
 
+PARTS = ((Part.REAL, "real"), (Part.GOLDEN, "golden"), (Part.HINT, "training"))
+
+
 def _compose(person: Person, pool: Pool) -> list[Task]:
-    real, golden, hints = _mix(pool)
-    tasks = pool.single_tasks.take(Part.REAL, person.user_id, real)
-    if real and not tasks:
-        return []
-    golden_tasks = pool.single_tasks.take(Part.GOLDEN, person.user_id, golden)
-    return [*tasks, *golden_tasks, *pool.single_tasks.take(Part.HINT, person.user_id, hints)]
+    """
+    Take tasks of each kind for a suite, or none of any if too few of a kind are left for this person.
 
-
-def _mix(pool: Pool) -> tuple[int, int, int]:
-    if pool.is_training:
-        return pool.body["training_tasks_in_task_suite_count"], 0, 0
-    mixer = pool.body.get("mixer_config")
+    As the official client and the guide say: fewer real tasks than are wanted at least are only given out as the last
+    suite, and then the number of the others is complete.
+    """
+    mixer = _mixer(pool)
     if mixer is None:
-        return 0, 0, 0
-    return mixer["real_tasks_count"], mixer["golden_tasks_count"], mixer["training_tasks_count"]
+        return []
+    counts: dict[Part, int] = {part: mixer[f"{kind}_tasks_count"] for part, kind in PARTS}
+    picks = {part: pool.single_tasks.find(part, person.user_id, count) for part, count in counts.items()}
+    least: dict[Part, int] = {part: mixer.get(f"min_{kind}_tasks_count", counts[part]) for part, kind in PARTS}
+    if len(picks[Part.REAL].things) < least[Part.REAL]:
+        least = counts | {Part.REAL: 1 if mixer.get("force_last_assignment", True) else least[Part.REAL]}
+    if any(len(pick.things) < least[part] for part, pick in picks.items()):
+        return []
+    return [task for pick in picks.values() for task in pick.take()]
+
+
+def _mixer(pool: Pool) -> Json | None:
+    if pool.is_training:
+        count = pool.body["training_tasks_in_task_suite_count"]
+        return {"real_tasks_count": count, "golden_tasks_count": 0, "training_tasks_count": 0}
+    return pool.body.get("mixer_config")
 
 
 class PeopledWorld(World):

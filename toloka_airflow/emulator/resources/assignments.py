@@ -21,7 +21,7 @@ from toloka_airflow.emulator.calls.handling import Answer, Call, Routes, found, 
 from toloka_airflow.emulator.calls.listing import MANY, Attribute, Listing, moments
 from toloka_airflow.emulator.forms.fields import TEXT
 from toloka_airflow.emulator.forms.schema import Field, Form, checked
-from toloka_airflow.emulator.resources import dynamic_overlap, overlaps
+from toloka_airflow.emulator.resources import dynamic_overlap, overlaps, pricing
 from toloka_airflow.emulator.resources.pools import pools, trainings
 from toloka_airflow.emulator.world.clock import DAY
 from toloka_airflow.emulator.world.entities import AssignmentStatus, Json, PoolStatus
@@ -65,13 +65,14 @@ REVIEW_DAYS = 21
 def hand_out(world: World, suite: Suite, user_id: str) -> Assignment:
     """Give a person a suite; its price is reserved."""
     pool = suite.pool
+    reward, price = pricing.offer(world, pool, user_id)
     assignment = Assignment(
         id=world.ids.in_pool(pool.id, world.now),
         suite=suite,
         user_id=user_id,
         created=world.now,
-        reward=pool.body.get("reward_per_assignment", 0),
-        price=pool.price,
+        reward=reward,
+        price=price,
     )
     for item in suite.items:
         overlaps.take(item)

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from toloka_airflow.emulator.world.entities import Json
 
 
+def named(body: Json) -> Iterator[tuple[str, str]]:
+    """Return the skills that a body names, each with its field path."""
+    return chain(filters.skills(body), quality_control.skills(body), _of_settings(body))
+
+
 def unknown(body: Json, skills: Collection[str]) -> Problems:
     """Return which skills that a body names are not there, by field path."""
-    named = chain(filters.skills(body), quality_control.skills(body), _of_settings(body))
     wrong = problem("ENTITY_DOES_NOT_EXIST", "There is no skill of this id: create it first")
-    return {path: wrong for path, skill_id in named if skill_id not in skills}
+    return {path: wrong for path, skill_id in named(body) if skill_id not in skills}
 
 
 def _of_settings(body: Json) -> Iterator[tuple[str, str]]:

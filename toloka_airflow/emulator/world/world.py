@@ -171,12 +171,18 @@ class World:
             plan(self)
         self.now = until
 
+    @property
+    def upcoming(self) -> int | None:
+        """Return the moment for which something is planned next; None if nothing is."""
+        return self._plans[0][0] if self._plans else None
+
     def pause(self) -> float | None:
         """Return the real seconds until something is planned; None if time does not lead there."""
-        return self.clock.seconds_until(self._plans[0][0]) if self._plans else None
+        upcoming = self.upcoming
+        return None if upcoming is None else self.clock.seconds_until(upcoming)
 
     def _set_alarm(self) -> None:
-        upcoming = self._plans[0][0] if self._plans else None
+        upcoming = self.upcoming
         if upcoming != self._alarm:
             self._alarm = upcoming
             self.clock.alarm.fire()

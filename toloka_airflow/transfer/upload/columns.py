@@ -128,6 +128,15 @@ class Columns:
         return values
 
 
+def any_fields(names: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a specification that has the fields of these columns, with values as they are."""
+    inputs, outputs = (
+        {name.removeprefix(prefix): {"type": "unknown"} for name in names if name.startswith(prefix)}
+        for prefix in (INPUT, GOLDEN)
+    )
+    return inputs, outputs
+
+
 def _part(name: str) -> tuple[str, str]:
     """Return of which part of a task a column is, and the name of the field there."""
     for prefix in (INPUT, GOLDEN):

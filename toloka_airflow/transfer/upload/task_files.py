@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from toloka_airflow.transfer.row_sources import MAX_LINE as MAX_LINE
-from toloka_airflow.transfer.row_sources import BadRow, Row, RowSource, row_source
+from toloka_airflow.transfer.row_sources import BadRow, Entries, Row, RowSource, row_source
 from toloka_airflow.transfer.row_sources import SourceError as SourceError
-from toloka_airflow.transfer.upload.columns import Columns
+from toloka_airflow.transfer.upload.columns import Columns, any_fields
 from toloka_airflow.transfer.values import BadValuesError, read_integers
 from toloka_airflow.transfer.values import Specs as Specs
 
@@ -31,6 +31,15 @@ class TaskSource:
         self._source = source
         self.name, self.unit, self.is_file = source.name, source.unit, source.is_file
         self.share_read, self.where, self.error = source.share_read, source.where, source.error
+
+    def entries(self, specs: Callable[[], Specs] | None) -> Entries:
+        """
+        Iterate over the tasks, also over those that cannot be read, as far as there are others behind them.
+
+        :param specs: As of `rows`; without, tables may have any fields, and their values stay text.
+        :raises SourceError: If the rest cannot be read.
+        """
+        return self._source.entries(_TaskRows(self._source, specs and functools.cache(specs)))
 
     def rows(self, specs: Callable[[], Specs], is_training: Callable[[], bool] = lambda: False) -> Iterator[Row]:
         """
@@ -62,11 +71,11 @@ class _TaskRows:
 
     header = "INPUT:image"
 
-    def __init__(self, source: RowSource, specs: Callable[[], Specs]) -> None:
+    def __init__(self, source: RowSource, specs: Callable[[], Specs] | None) -> None:
         self._source, self._specs = source, specs
 
     def columns(self, names: list[str], *, nested: bool) -> Columns:
-        columns = Columns(names, *self._specs(), nested=nested)
+        columns = Columns(names, *(self._specs() if self._specs else any_fields(names)), nested=nested)
         if columns.left_out:
             self._source.log_once(
                 logging.INFO,
@@ -81,7 +90,7 @@ class _TaskRows:
             what = f"input_values is {values!r:.100}" if isinstance(value, dict) else f"it is {value!r:.100}"
             return BadRow(number, [f"{what}; {_HOW}"])
         try:
-            is_changed = has_floats and read_integers(value, self._specs)
+            is_changed = has_floats and read_integers(value, self._specs or (lambda: ({}, {})))
         except BadValuesError as exc:
             return BadRow(number, exc.problems)
         return Row(number, value, None if is_changed else text)

@@ -1,0 +1,460 @@
+"""
+Airflow's metadata database, read as Airflow's own commands read it, and never written.
+
+It is private: a new Airflow may change any of it without notice. Each name has a test in
+``tests/unit/doctor/test_metadata_database.py``. What is read, by the functions of this module only:
+
+- ``airflow.utils.session.create_session``, ``airflow.settings.SQL_ALCHEMY_CONN``: the database (`reading`,
+  `missing_file`)
+- ``airflow.jobs.job.Job``: heartbeats of schedulers, triggerers and DAG processors, and when they are too old
+  (`components`)
+- ``airflow.models.trigger.Trigger``: what triggerers run, and the arguments of triggers (`waits`, `count_triggers`)
+- ``airflow.models.taskinstance.TaskInstance``, ``airflow.models.dag.DagModel``: which task a trigger is for, and
+  whether its DAG is paused (`waits`)
+- ``airflow.models.dagrun.DagRun``, ``airflow.models.renderedtifields.RenderedTaskInstanceFields``,
+  ``airflow.models.xcom.XComModel``: what tasks were given, and what they gave (`rendered_under_way`,
+  `rendered_by_ended`, `xcoms_under_way`, `runs_of`)
+- ``airflow.models.asset.AssetEvent``, ``airflow.models.serialized_dag.SerializedDagModel``: what runs were started with
+  (`given_under_way`), and what is written in their DAGs (`serialized_dags`)
+- ``airflow.models.errors.ParseImportError``: files of DAGs that could not be imported (`import_errors`)
+- ``airflow.models.connection.Connection.get_connection_from_secrets``: a connection, from wherever Airflow has it
+  (`connection`, `connection_ids`, `stored_secrets`)
+- ``airflow.configuration.ensure_secrets_loaded``: the same without the database
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+    from sqlalchemy import ColumnElement, Executable
+    from sqlalchemy.orm import Session
+
+SCHEDULER, TRIGGERER, DAG_PROCESSOR = "SchedulerJob", "TriggererJob", "DagProcessorJob"
+UNDER_WAY = ("queued", "running")
+"""States of runs that have not ended."""
+OURS = "toloka_airflow."
+"""How the class paths of this package's triggers begin."""
+_MAX_JOBS = 200
+CONN_ID = "toloka_conn_id"
+"""The field that each task of this package has."""
+_MAX_LIKE = 20
+"""For how many ids at most the database is given a condition each."""
+_MAX_IN = 500
+_ROWS = 1000
+_CONNECTION_VARIABLE = "AIRFLOW_CONN_"
+_USERINFO = re.compile(r"://[^:@/]*:(.*)@")
+_SECRET = re.compile(r"token|secret|passw|key", re.IGNORECASE)
+_SHORTEST = 4
+"""Letters of the shortest secret that is crossed out of a text of others."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A process of Airflow's that was started once and has not ended in an orderly way."""
+
+    id: int
+    hostname: str
+    heartbeat: datetime
+    is_alive: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task instance, or one that may have been deleted."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    state: str | None = None
+
+    def __str__(self) -> str:
+        index = "" if self.map_index < 0 else f"[{self.map_index}]"
+        return f"{self.dag_id} / {self.run_id} / {self.task_id}{index}"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """
+    A trigger of this package.
+
+    :param kind: Its class, without the module.
+    :param arguments: What it was stored with; ``None`` if this process cannot decrypt it.
+    :param task: The deferred task; ``None`` for one that watches an asset.
+    """
+
+    kind: str
+    arguments: Mapping[str, Any] | None
+    created: datetime
+    triggerer_id: int | None
+    queue: str | None
+    task: Task | None
+    is_paused: bool
+
+    @property
+    def name(self) -> str:
+        """Whose it is, in words."""
+        return str(self.task) if self.task else f"the asset watcher {self.kind} of {dict(self.arguments or {})}"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """
+    How a run is.
+
+    :param ended: ``None`` while it is under way.
+    :param conf: What it was started with, as JSON.
+    """
+
+    state: str
+    started: datetime | None
+    ended: datetime | None
+    conf: str | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in UNDER_WAY
+
+
+def missing_file() -> Path | None:
+    """Return the file of an SQLite database that does not exist: to connect to it would create it."""
+    from airflow import settings
+
+    _, is_sqlite, path = str(settings.SQL_ALCHEMY_CONN).partition("sqlite:///")
+    return Path(path) if is_sqlite and path and not Path(path).exists() else None
+
+
+def database_secrets() -> set[str]:
+    """Return the password with which Airflow's database is reached, unless it is also the name of user or database."""
+    from airflow import settings
+    from sqlalchemy.engine import make_url
+
+    address = str(settings.SQL_ALCHEMY_CONN)
+    url = make_url(address)
+    # As it is, and as it is written there, where an unquoted @ or / ends it for SQLAlchemy, but not for who wrote it.
+    found = {str(url.password or ""), *_USERINFO.findall(address)}
+    # A word that is in the address anyway is no secret, and would be crossed out of `airflow` in everything.
+    return found - {"", url.username, url.host, url.database}
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """
+    Give a session whose transaction is rolled back.
+
+    It is one of its own: Airflow's usual one is shared by a thread, so that reading a connection between two rows of a
+    query would end that query in PostgreSQL.
+    """
+    from airflow.utils.session import create_session  # noqa: TID251, as only there is one
+
+    with create_session(scoped=False) as session:
+        try:
+            yield session
+        finally:
+            session.rollback()
+
+
+def ping() -> None:
+    """Read something that each Airflow has."""
+    components(SCHEDULER)
+
+
+def components(kind: str) -> list[Component]:
+    """
+    Return the processes of a kind that have not ended in an orderly way, that with the newest heartbeat first.
+
+    Airflow keeps the rows of those that were killed, so there are many that are not alive.
+    """
+    from airflow.jobs.job import Job
+    from sqlalchemy import select
+
+    newest = select(Job).where(Job.job_type == kind).order_by(Job.latest_heartbeat.desc()).limit(_MAX_JOBS)
+    with reading() as session:
+        return [
+            Component(job.id, job.hostname or "an unknown host", job.latest_heartbeat, job.is_alive())
+            for job in session.scalars(newest)
+            if job.latest_heartbeat is not None
+        ]
+
+
+def count_triggers() -> dict[int | None, int]:
+    """Return how many triggers each triggerer has, whosever they are; under ``None`` those that nobody has."""
+    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
+    from sqlalchemy import func, select
+
+    counted = select(Trigger.triggerer_id, func.count()).group_by(Trigger.triggerer_id)
+    with reading() as session:
+        rows = session.execute(counted).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def waits() -> list[Wait]:
+    """Return all triggers of this package that a task waits for or an asset is watched by, the oldest first."""
+    from airflow.models.dag import DagModel  # noqa: TID251, as only there is one
+    from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
+    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
+    from sqlalchemy import or_, select
+
+    ti = TaskInstance
+    # A task that was marked keeps its trigger until a triggerer deletes that, so both stay while none lives.
+    is_waited_for = or_(ti.state == "deferred", Trigger.assets.any())
+    # Airflow before 3.2 has no queues of triggers.
+    queue: Any = getattr(Trigger, "queue", None)
+    columns = (Trigger.classpath, Trigger.encrypted_kwargs, Trigger.created_date, Trigger.triggerer_id)
+    task = (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.state, DagModel.is_paused)
+    found = (
+        select(*columns, *task, *([] if queue is None else [queue]))
+        .outerjoin(ti, ti.trigger_id == Trigger.id)
+        .outerjoin(DagModel, DagModel.dag_id == ti.dag_id)
+        .where(Trigger.classpath.like(f"{OURS}%"), is_waited_for)
+        .order_by(Trigger.created_date)
+    )
+    with reading() as session:
+        rows: Sequence[Any] = session.execute(found).all()
+    return [
+        Wait(
+            kind=row[0].rpartition(".")[2],
+            arguments=_decrypted(row[1]),
+            created=row[2],
+            triggerer_id=row[3],
+            queue=row[10] if queue is not None else None,
+            task=None if row[4] is None else Task(*row[4:9]),
+            is_paused=bool(row[9]),
+        )
+        for row in rows
+    ]
+
+
+def _decrypted(kwargs: str) -> Mapping[str, Any] | None:
+    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
+
+    try:
+        return dict(Trigger._decrypt_kwargs(kwargs))
+    except Exception:  # another fernet key, or written by another Airflow
+        return None
+
+
+def rendered_under_way() -> Iterator[tuple[Task, str]]:
+    """Give the tasks of runs that have not ended, each with its rendered fields as JSON, if Airflow still has them."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, and_, cast, select
+
+    fields = RenderedTaskInstanceFields
+    found = (
+        select(fields.dag_id, fields.run_id, fields.task_id, fields.map_index, cast(fields.rendered_fields, Text))
+        .join(DagRun, and_(DagRun.dag_id == fields.dag_id, DagRun.run_id == fields.run_id))
+        .where(DagRun.state.in_(UNDER_WAY))
+    )
+    for row in _rows(found):
+        yield Task(*row[:4]), row[4]
+
+
+def rendered_by_ended(ids: Collection[str]) -> Iterator[tuple[Task, str, RunState]]:
+    """Give the tasks of this package in runs that have ended, the newest first; see `rendered_under_way`."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, and_, cast, select
+
+    fields = RenderedTaskInstanceFields
+    text = cast(fields.rendered_fields, Text)
+    found = (
+        select(fields.dag_id, fields.run_id, fields.task_id, fields.map_index, text, *_run_columns())
+        .join(DagRun, and_(DagRun.dag_id == fields.dag_id, DagRun.run_id == fields.run_id))
+        .where(DagRun.state.not_in(UNDER_WAY), text.contains(CONN_ID), _names_some(text, ids))
+        .order_by(DagRun.end_date.desc())
+    )
+    for row in _rows(found):
+        yield Task(*row[:4]), row[4], RunState(*row[5:])
+
+
+def xcoms_under_way(ids: Collection[str]) -> Iterator[tuple[Task, str]]:
+    """Give the tasks of runs that have not ended, each with an XCom that it left, as JSON."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from airflow.models.xcom import XComModel  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, and_, cast, select
+
+    xcom = XComModel
+    text = cast(xcom.value, Text)
+    found = (
+        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, text)
+        .join(DagRun, and_(DagRun.dag_id == xcom.dag_id, DagRun.run_id == xcom.run_id))
+        .where(DagRun.state.in_(UNDER_WAY), _names_some(text, ids))
+    )
+    for row in _rows(found):
+        if row[4] is not None:
+            yield Task(*row[:4]), row[4]
+
+
+def given_under_way() -> Iterator[tuple[str, str]]:
+    """Give what runs that have not ended were started with, as JSON: their configuration, and the events of assets."""
+    from airflow.models.asset import AssetEvent  # noqa: TID251, as only there is one
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, cast, select
+
+    confs = select(DagRun.dag_id, DagRun.run_id, cast(DagRun.conf, Text)).where(DagRun.state.in_(UNDER_WAY))
+    events = (
+        select(DagRun.dag_id, DagRun.run_id, cast(AssetEvent.extra, Text))
+        .join(DagRun.consumed_asset_events)
+        .where(DagRun.state.in_(UNDER_WAY))
+    )
+    for dag_id, run_id, text in [*_rows(confs), *_rows(events)]:
+        if text:
+            yield f"{dag_id} / {run_id}", text
+
+
+def dags_under_way() -> set[str]:
+    """Return the DAGs that have runs which have not ended."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from sqlalchemy import select
+
+    return {row[0] for row in _rows(select(DagRun.dag_id).where(DagRun.state.in_(UNDER_WAY)).distinct())}
+
+
+def serialized_dags(dag_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give DAGs as they were serialized last, as JSON."""
+    from airflow.models.serialized_dag import SerializedDagModel  # noqa: TID251, as only there is one
+
+    for dag_id in dag_ids:  # one after the other, as one may have megabytes
+        with reading() as session:
+            found = SerializedDagModel.get_latest_serialized_dags(dag_ids=[dag_id], session=session)
+            data = found[0].data if found else None
+        yield dag_id, json.dumps(data)
+
+
+def runs_of(names: Collection[tuple[str, str]]) -> dict[tuple[str, str], RunState]:
+    """Return how runs are, by DAG and run; without those that Airflow does not know, or no longer."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from sqlalchemy import select
+
+    run_ids, found = sorted({run_id for _, run_id in names}), {}
+    for first in range(0, len(run_ids), _MAX_IN):
+        some = run_ids[first : first + _MAX_IN]
+        for row in _rows(select(DagRun.dag_id, DagRun.run_id, *_run_columns()).where(DagRun.run_id.in_(some))):
+            found[row[0], row[1]] = RunState(*row[2:])
+    return {name: found[name] for name in names if name in found}
+
+
+def _run_columns() -> tuple[Any, ...]:
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from sqlalchemy import Text, cast
+
+    return DagRun.state, DagRun.start_date, DagRun.end_date, cast(DagRun.conf, Text)
+
+
+def _names_some(text: ColumnElement[str], ids: Collection[str]) -> ColumnElement[bool]:
+    """Return whether a text has one of a few ids in it; of more ids, the caller finds out for each row."""
+    from sqlalchemy import or_, true
+
+    return or_(*(text.contains(each, autoescape=True) for each in ids)) if len(ids) <= _MAX_LIKE else true()
+
+
+def _rows(found: Executable) -> Iterator[Any]:
+    """Give the rows of a query, some at a time; all at once of SQLite, which nobody can write while it is read."""
+    with reading() as session:
+        if session.get_bind().dialect.name != "sqlite":
+            yield from session.execute(found, execution_options={"yield_per": _ROWS})
+            return
+        rows = session.execute(found).all()
+    yield from rows
+
+
+def import_errors() -> list[tuple[str, str]]:
+    """Return the DAG files that could not be imported, each with its traceback."""
+    from airflow.models.errors import ParseImportError  # noqa: TID251, as only there is one
+    from sqlalchemy import select
+
+    with reading() as session:
+        rows = session.execute(select(ParseImportError.filename, ParseImportError.stacktrace)).all()
+    return [(row[0] or "", row[1] or "") for row in rows]
+
+
+def connection_ids(conn_type: str, *, has_database: bool) -> list[str]:
+    """Return the ids of connections of a type, in the database and the environment; secrets backends list none."""
+    found = _stored_connections(conn_type) if has_database else set()
+    for name, value in os.environ.items():
+        is_of_type = value.startswith(f"{conn_type}:") or f'"{conn_type}"' in value
+        if name.startswith(_CONNECTION_VARIABLE) and is_of_type:
+            found.add(name.removeprefix(_CONNECTION_VARIABLE).lower())
+    return sorted(found)
+
+
+def _stored_connections(conn_type: str) -> set[str]:
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's has no table
+    from sqlalchemy import select
+
+    with reading() as session:
+        return set(session.scalars(select(Connection.conn_id).where(Connection.conn_type == conn_type)))
+
+
+def stored_secrets() -> set[str]:
+    """Return passwords and the like of all connections, of any type, in the database and the environment."""
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's has no table
+    from sqlalchemy import select
+
+    with reading() as session:
+        names = set(session.scalars(select(Connection.conn_id)))
+    names |= {name.removeprefix(_CONNECTION_VARIABLE).lower() for name in os.environ if _CONNECTION_VARIABLE in name}
+    found: set[str] = set()
+    for conn_id in names:
+        with suppress(Exception):  # one that cannot be read has no secret that others could quote
+            each = connection(conn_id)
+            found |= {each.password or ""}
+            found |= {str(value) for key, value in each.extra_dejson.items() if _SECRET.search(key)}
+    return {secret for secret in found if len(secret) >= _SHORTEST}
+
+
+def is_stored(conn_id: str) -> bool:
+    """Return whether a connection is in the database, whether or not it can be decrypted."""
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's has no table
+    from sqlalchemy import select
+
+    with reading() as session:
+        return session.scalar(select(Connection.conn_id).where(Connection.conn_id == conn_id)) is not None
+
+
+def variable_of(conn_id: str) -> str:
+    """Return the name of the environment variable that may have a connection."""
+    return _CONNECTION_VARIABLE + conn_id.upper()
+
+
+def is_in_environment(conn_id: str) -> bool:
+    """Return whether a connection is in the environment, whether or not it can be read."""
+    return bool(os.environ.get(variable_of(conn_id)))
+
+
+def connection(conn_id: str, *, has_database: bool = True) -> Connection:
+    """
+    Return a connection from secrets backends, the environment or the database, as a task would get it.
+
+    :param has_database: Whether to try the database; the file of SQLite would be created by that.
+    :raises AirflowNotFoundException: If there is none.
+    """
+    if not has_database:
+        return _connection_elsewhere(conn_id)
+    from airflow.models.connection import Connection  # noqa: TID251, as the SDK's asks a supervisor
+
+    found: Any = Connection.get_connection_from_secrets(conn_id)
+    return found  # type: ignore[no-any-return]
+
+
+def _connection_elsewhere(conn_id: str) -> Connection:
+    from airflow.configuration import ensure_secrets_loaded  # noqa: TID251, as only there is one
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    for backend in ensure_secrets_loaded():
+        found: Any = None if type(backend).__name__ == "MetastoreBackend" else backend.get_connection(conn_id=conn_id)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
