@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FIRST_OVERLAP = 2
 """How many answers each task is to have before the first round: with one, nobody knows who is right how often."""
-TARGET, SURE_AT, MAX_ROUNDS, MAX_OVERLAP = 0.95, 0.9, 5, 10
+TARGET, SURE_AT, MAX_ROUNDS, MAX_OVERLAP = 0.95, 0.95, 5, 10
 ENOUGH, OVERLAP, ROUNDS, BUDGET = "target", "overlap", "rounds", "budget"
 """Why there is no further round; the first that is true."""
 
