@@ -41,7 +41,7 @@ LEGEND = {
     "fixed": "the same overlap for all tasks: 3, 5, 7",
     "dynamic": "Toloka's dynamic overlap, 2 to 10, min_confidence 0.8 to 0.99",
     "known": "the same, if everybody's skill were known exactly",
-    "until": "label_until: 2.75 answers per task, 3.25, no budget, and that with 0.99 for 0.95",
+    "until": "label_until: 2.75 answers per task, 3.25, no budget, 0.99 for 0.95",
 }
 ROWS: Mapping[str, Strategy] = {
     "overlap 3": Fixed(3),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 WIDTH, TOP, COLUMNS = 960, 112, 2
 FIELD_WIDTH, FIELD_HEIGHT, LEFT, RIGHT, ABOVE, BELOW = 480, 300, 58, 20, 30, 46
-LEAST, MOST = 2.0, 8.0
+LEAST, MOST = 2.0, 9.0
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
   .title { font-size: 15px; font-weight: 600 } .name { font-weight: 600 } .small { fill: #59636e; font-size: 12px }
