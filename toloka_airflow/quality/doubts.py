@@ -7,6 +7,9 @@ all of them with one answer before any gets two, and no round spends it all: of 
 and the others 4/15, 3/15, 2/15 and 1/15. Early rounds have many doubtful tasks, and late ones should have some money
 left for the few that stay so.
 
+What only one person said is doubtful, too, whatever its score: where all tasks have one answer, nothing shows that any
+is wrong, and the methods are sure of all of them.
+
 The same scores give the same decision, whatever the order of tasks is: of equal scores, the smaller id comes first.
 ``make bench-label`` measures what the rule saves; see "Label until sure" in docs/quality.md.
 """
@@ -68,6 +71,7 @@ def next_overlaps(
     *,
     target: float = TARGET,
     sure_at: float = SURE_AT,
+    min_overlap: int = FIRST_OVERLAP,
     max_overlap: int = MAX_OVERLAP,
     rounds_left: int = MAX_ROUNDS,
     budget: int | None = None,
@@ -83,13 +87,15 @@ def next_overlaps(
         Other tasks do not matter.
     :param target: Which share of the tasks is to be sure, from 0 to 1.
     :param sure_at: From which score on a task is sure.
+    :param min_overlap: How many answers a task must have to be sure.
     :param max_overlap: How many answers a task gets at the most.
     :param rounds_left: How many rounds there may still be, with this one.
     :param budget: How many answers there may still be in all these rounds; ``None`` if money does not matter.
     :raises ValueError: If an argument is outside its range.
     """
     _check(target, sure_at, max_overlap, rounds_left, budget)
-    doubts = {task: score for task in answers if not (score := _known(scores.get(task))) >= sure_at}
+    known = {task: _known(scores.get(task)) for task in answers}
+    doubts = {task: score for task, score in known.items() if score < sure_at or answers[task] < min_overlap}
     sure = len(answers) - len(doubts)
     raisable = sorted((score, task) for task, score in doubts.items() if answers[task] < max_overlap)
     stopped_by = None

@@ -36,6 +36,12 @@ def test_a_score_that_is_the_limit_is_sure():
     assert decide({"a": 0.9, "b": 0.8999}, sure_at=0.9).more == {"b": 1}
 
 
+def test_nothing_is_sure_that_one_person_alone_has_said():
+    assert next_overlaps({"a": 1.0, "b": 1.0}, {"a": 1, "b": 2}, target=1).overlaps == {"a": 2}
+    assert next_overlaps({"a": 1.0}, {"a": 1}, target=1, min_overlap=1).stopped_by == "target"
+    assert next_overlaps({"a": 1.0}, {"a": 1}, target=1, max_overlap=1).stopped_by == "overlap"
+
+
 def test_what_nobody_has_answered_comes_first():
     decided = next_overlaps({"a": 0.0, "b": math.nan}, {"a": 1, "b": 0, "c": 0}, budget=2, rounds_left=1)
     assert decided.overlaps == {"b": 1, "c": 1}
@@ -132,16 +138,18 @@ def test_it_keeps_to_its_limits(
     answers = {task: count for task, (_, count) in tasks.items()}
     options = {"target": target, "sure_at": sure_at, "max_overlap": max_overlap, "rounds_left": rounds_left}
     decided = next_overlaps(scores, answers, budget=budget, **options)  # type: ignore[arg-type]
+    sure = {task for task, score in scores.items() if score >= sure_at and answers[task] >= 2}
+    assert decided.sure == len(sure)
     for task, overlap in decided.overlaps.items():
         assert answers[task] < overlap == answers[task] + decided.more[task] <= min(max_overlap, answers[task] + 2)
-        assert not scores.get(task, math.nan) >= sure_at
+        assert task not in sure
     assert budget is None or decided.answers <= budget
     assert decided.sure + decided.doubtful == len(tasks)
     assert bool(decided.more) is (decided.stopped_by is None)
     # Nobody who stays behind is less sure than somebody who is raised, unless they have all that they may.
     raised = [scores.get(task, math.nan) for task in decided.more]
     for task, count in answers.items():
-        if decided.more and task not in decided.more and count < max_overlap and not scores.get(task, -1) >= sure_at:
+        if decided.more and task not in decided.more and count < max_overlap and task not in sure:
             assert all(math.isnan(score) or score <= scores.get(task, -1) for score in raised)
     # The order of tasks does not matter.
     again = dict(reversed(list(answers.items())))
