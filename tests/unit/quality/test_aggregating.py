@@ -150,7 +150,7 @@ def test_no_answers(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_replaced_when_all_is_written(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_text("before")
-    with pytest.raises(ValueError, match="item 10"):
+    with pytest.raises(ValueError, match="item 12"):
         aggregated(path, [*ANSWERS, {"task_id": "t9"}])
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
