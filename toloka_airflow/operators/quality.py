@@ -173,7 +173,7 @@ class QualityGateOperator(BaseOperator):
             limits = self._limits()
             table = read_answers(self.answers, fields=self.fields, statuses=self.statuses)
             checks = check_quality(table, list(dict.fromkeys(self.fields)), limits, self.labels)
-        figures = {
+        figures: dict[str, Any] = {
             "passed": all(check.is_passed for check in checks),
             "checks": [check.as_json() for check in checks],
         }

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toloka_airflow.quality.answers import AnswerTable
 from toloka_airflow.quality.measures import krippendorff_alpha, label_rows, rejected_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from toloka_airflow.quality.answers import AnswerTable
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toloka_airflow.quality.answers import COUNTED, STATUSES, AnswerTable, plain_value, read_answers
-from toloka_airflow.storage.json_text import compact_json
+from toloka_airflow.quality.answers import COUNTED, STATUSES, AnswerTable, plain_value, read_answers, value_text
 from toloka_airflow.transfer.row_sources import PlainRows, row_source
 
 import numpy as np  # isort: skip  behind what says how to install it
@@ -138,7 +137,8 @@ def vote_agreement(votes: Votes) -> NDArray[np.float64]:
     counts, places = _counts(votes)
     others = np.bincount(votes.tasks, minlength=votes.task_count)[votes.tasks] - 1
     same = counts.numbers[places] - 1
-    return np.divide(same, others, out=np.full(len(others), np.nan), where=others > 0)
+    agreement: NDArray[np.float64] = np.divide(same, others, out=np.full(len(others), np.nan), where=others > 0)
+    return agreement
 
 
 def wilson_interval(right: int, total: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
@@ -195,7 +195,7 @@ def labels_truth(table: AnswerTable, field: str, labels: Rows | ObjectStoragePat
     :raises ValueError: If a row is no label, a task has two different ones, or no row has the field.
     """
     values = list(table.field(field).values)
-    codes = {_key(value): code for code, value in enumerate(values)}
+    codes = {value_text(value): code for code, value in enumerate(values)}
     places = {task: place for place, task in enumerate(table.task_ids)}
     found = np.full(len(table.task_ids), -1, np.int32)
     names: set[str] = set()
@@ -207,7 +207,7 @@ def labels_truth(table: AnswerTable, field: str, labels: Rows | ObjectStoragePat
         place = places.get(str(row["task_id"]))
         if value is None or place is None or table.is_control[place]:
             continue
-        code = codes.setdefault(_key(value), len(values))
+        code = codes.setdefault(value_text(value), len(values))
         if code == len(values):
             values.append(value)
         if found[place] not in (-1, code):
@@ -216,16 +216,6 @@ def labels_truth(table: AnswerTable, field: str, labels: Rows | ObjectStoragePat
     if rows and field not in names:
         raise ValueError(f"labels: none has the field {field!r}; there are {', '.join(sorted(names)):.500}")
     return Truth(tuple(values), found, {})
-
-
-def _key(value: Any) -> str:
-    return compact_json(value) if isinstance(value, str) else compact_json(_sorted_keys(value))
-
-
-def _sorted_keys(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _sorted_keys(value[name]) for name in sorted(value)}
-    return [_sorted_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def label_rows(labels: Any) -> Iterable[tuple[str, dict[str, Any]]]:
