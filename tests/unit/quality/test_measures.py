@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import krippendorff
 import numpy as np
 import pytest
 
@@ -26,8 +27,6 @@ from toloka_airflow.quality.measures import (
     wilson_interval,
 )
 from toloka_airflow.quality.methods.votes import Votes
-
-krippendorff = pytest.importorskip("krippendorff")
 
 
 def votes(ratings: Any) -> Votes:
