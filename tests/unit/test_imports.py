@@ -31,7 +31,8 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
-                                  | storage transfer.attachments transfer.bonuses     |                  |
+                                  | quality storage transfer.attachments              |                  |
+                                  | transfer.bonuses                                  |                  |
                                   | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
@@ -53,7 +54,9 @@ rehearsal                         | checks emulator.calls emulator.forms        
                                   | emulator.resources emulator.simulation            |                  |
                                   | emulator.world storage transfer transfer.upload   |                  |
 cli.rehearsal                     | checks rehearsal                                  |                  |
-quality                           | storage transfer.row_sources                      |                  | airflow
+quality                           | quality.methods storage transfer                  | msgspec numpy    | airflow
+                                  | transfer.row_sources                              |                  | pyarrow
+quality.methods                   |                                                   | numpy            |
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |
