@@ -1,0 +1,415 @@
+"""
+Charts as inline SVG: plain functions of figures, each with a title and a description for those who cannot see it.
+
+Whatever text comes in is escaped by `element`, so no name of a label or of a person can become markup. Colours are
+those of the page (its style sheet has the classes), so a chart is light or dark as the page is; nothing needs a script,
+a ``style`` attribute or a request.
+
+A chart is drawn for a width in pixels. A page shows one of two: text in a chart made smaller could not be read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 34
+LETTER = 6.6
+"""Pixels that a letter of the charts takes, about."""
+DAY = 86400.0
+STEPS = (60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY)
+"""Seconds between two marks of an axis of time, or two bars."""
+
+
+def element(name: str, *children: object, **attributes: object) -> Markup:
+    """
+    Return an element of SVG or HTML; what is no markup yet is escaped.
+
+    :param children: Text, and other elements.
+    :param attributes: ``class_`` is ``class``, and ``_`` stands for ``-``; ``None`` leaves one out.
+    """
+    given = Markup("").join(
+        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _number(value))
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Markup("<{0}{1}>{2}</{0}>").format(name, given, Markup("").join(children))
+
+
+def _number(value: object) -> object:
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else value
+
+
+def chart(kind: str, width: int, height: float, title: str, description: str, parts: Iterable[Markup]) -> Markup:
+    """Return an ``svg``; its title and description are what a screen reader says."""
+    return element(
+        "svg",
+        element("title", title),
+        element("desc", description),
+        *parts,
+        class_=f"chart {kind}",
+        role="img",
+        aria_label=f"{title}. {description}",
+        viewBox=f"0 0 {width} {height:.0f}",
+        width=width,
+        height=round(height),
+    )
+
+
+def text(x: float, y: float, words: str, kind: str = "", **attributes: object) -> Markup:
+    """Return a line of text."""
+    return element("text", words, x=x, y=y, class_=kind or None, **attributes)
+
+
+def shortened(words: str, width: float) -> str:
+    """Return what fits into so many pixels."""
+    most = max(1, int(width / LETTER))
+    return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """
+    From values to pixels.
+
+    :param low: The value at ``start``; ``high`` is the one at ``end``.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    is_logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Return where a value is."""
+        low, high = self.low, self.high
+        if self.is_logarithmic:
+            low, high, value = math.log(low), math.log(high), math.log(max(value, low))
+        share = 0.5 if high <= low else min(1.0, max(0.0, (value - low) / (high - low)))
+        return self.start + share * (self.end - self.start)
+
+
+def round_steps(high: float, most: int = 5) -> list[float]:
+    """Return round values from 0 to at least ``high``, at most ``most`` steps; whole ones."""
+    step = 1.0
+    while step * most < high:
+        step *= 2.5 if f"{step:.0f}".startswith("2") else 2
+    return [step * i for i in range(max(1, math.ceil(high / step)) + 1)]
+
+
+def _value_axis(scale: Scale, marks: Sequence[float], width: int, unit: str = "") -> list[Markup]:
+    parts = []
+    for mark in marks:
+        y = scale(mark)
+        parts.append(element("line", class_="grid", x1=LEFT, x2=width - RIGHT, y1=y, y2=y))
+        parts.append(text(LEFT - 8, y + 4, f"{in_short(mark)}{unit}", "axis end"))
+    return parts
+
+
+def in_short(value: float) -> str:
+    """Return a count in few letters."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.4g}{unit}"
+    return f"{value:.4g}"
+
+
+def _time_axis(scale: Scale, y: float, width: int) -> list[Markup]:
+    """Return marks at round times; the first one of a day has its date."""
+    room = 60.0
+    marks_at_most = max(2, int((scale.end - scale.start) / room))
+    seconds = scale.high - scale.low
+    step = next((step for step in STEPS if seconds / step <= marks_at_most), seconds / marks_at_most)
+    parts, day = [], ""
+    at = math.ceil(scale.low / step) * step
+    while at <= scale.high:
+        moment = datetime.fromtimestamp(at, UTC)
+        x, date = scale(at), f"{moment:%-d %b}"
+        parts.append(element("line", class_="tick", x1=x, x2=x, y1=y, y2=y + 4))
+        if step >= DAY:
+            parts.append(text(x, y + 18, date, "axis middle"))
+        else:
+            parts.append(text(x, y + 17, f"{moment:%H:%M}", "axis middle"))
+            if date != day:
+                parts.append(text(x, y + 30, date, "axis middle"))
+        day, at = date, at + step
+    return parts
+
+
+def answers_over_time(
+    start: float, step: float, statuses: Sequence[tuple[str, str, Sequence[int]]], width: int
+) -> Markup:
+    """
+    Return bars: how many answers came in each span of time, a colour for each status.
+
+    :param start: When the first span begins, in seconds since 1970; ``step`` is how long each is.
+    :param statuses: For each status its name, its class, and a count for each span.
+    """
+    height = 210
+    spans = len(statuses[0][2])
+    totals = [sum(counts[i] for _, _, counts in statuses) for i in range(spans)]
+    marks = round_steps(max(totals), 4)
+    y = Scale(0, marks[-1], height - BOTTOM, TOP)
+    x = Scale(start, start + step * spans, LEFT, width - RIGHT)
+    parts = _value_axis(y, marks, width) + _time_axis(x, y(0), width)
+    broad = (x.end - x.start) / spans
+    gap = 1.0 if broad > 4 else 0.0
+    for i in range(spans):
+        below = 0
+        for name, kind, counts in statuses:
+            if not counts[i]:
+                continue
+            top, bottom = y(below + counts[i]), y(below)
+            moment = datetime.fromtimestamp(start + step * i, UTC)
+            tip = element("title", f"{moment:%-d %b %H:%M}: {counts[i]:,} {name}")
+            parts.append(
+                element(
+                    "rect",
+                    tip,
+                    class_=kind,
+                    x=x.start + i * broad + gap / 2,
+                    width=max(broad - gap, 0.5),
+                    y=top,
+                    height=max(bottom - top, 0.5),
+                )
+            )
+            below += counts[i]
+    most = max(range(spans), key=totals.__getitem__)
+    when = datetime.fromtimestamp(start + step * most, UTC)
+    description = f"{sum(totals):,} answers; the most, {totals[most]:,}, came from {when:%-d %B %H:%M} UTC on"
+    return chart("answers", width, height, f"Answers in each {span_in_words(step)}", description, parts)
+
+
+def so_far(start: float, step: float, counts: Sequence[int], total: int | None, width: int) -> Markup:
+    """
+    Return a line that rises: the answers so far.
+
+    :param counts: How many there were by the end of each span.
+    :param total: How many are wanted, if that is known.
+    """
+    height = 210
+    marks = round_steps(max(counts[-1], total or 0), 4)
+    y = Scale(0, marks[-1], height - BOTTOM, TOP)
+    x = Scale(start, start + step * len(counts), LEFT, width - RIGHT)
+    points = [(x(start), y(0)), *((x(start + step * (i + 1)), y(number)) for i, number in enumerate(counts))]
+    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+    parts = _value_axis(y, marks, width) + _time_axis(x, y(0), width)
+    parts.append(element("polygon", class_="area", points=f"{line} {points[-1][0]:.1f},{y(0):.1f}"))
+    parts.append(element("polyline", class_="line", points=line))
+    description = f"{counts[-1]:,} answers at the end"
+    if total:
+        parts.append(element("line", class_="goal", x1=LEFT, x2=width - RIGHT, y1=y(total), y2=y(total)))
+        parts.append(text(LEFT + 6, y(total) - 5 if y(total) > 26 else y(total) + 15, f"{total:,} wanted", "note"))
+        description += f", of {total:,} wanted"
+    return chart("so-far", width, height, "Answers so far", description, parts)
+
+
+def lines_over_time(
+    title: str, start: float, step: float, values: Sequence[float | None], low: float, width: int
+) -> Markup:
+    """
+    Return a line of a figure up to 1, by time; where it is not known, there is a gap.
+
+    :param low: The least value of the axis.
+    """
+    height = 180
+    marks = [low + (1 - low) * i / 4 for i in range(5)]
+    y = Scale(low, 1, height - BOTTOM, TOP)
+    x = Scale(start, start + step * len(values), LEFT, width - RIGHT)
+    parts = _time_axis(x, y(low), width)
+    for mark in marks:
+        parts.append(element("line", class_="grid", x1=LEFT, x2=width - RIGHT, y1=y(mark), y2=y(mark)))
+        parts.append(text(LEFT - 8, y(mark) + 4, f"{mark:.2f}", "axis end"))
+    run: list[str] = []
+    for i, value in enumerate([*values, None]):
+        if value is not None:
+            at = f"{x(start + step * (i + 0.5)):.1f},{y(value):.1f}"
+            run.append(at)
+            moment = datetime.fromtimestamp(start + step * i, UTC)
+            tip = element("title", f"from {moment:%-d %b %H:%M}: {value:.3f}")
+            cx, cy = at.split(",")
+            parts.append(element("circle", tip, class_="dot", cx=cx, cy=cy, r=3))
+        elif run:
+            parts.append(element("polyline", class_="line", points=" ".join(run)))
+            run = []
+    known = [value for value in values if value is not None]
+    description = f"From {known[0]:.2f} at first to {known[-1]:.2f} at the end" if known else "Not known at any time"
+    return chart("over-time", width, height, title, description, parts)
+
+
+def confusion(
+    rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]], of_rows: str, width: int
+) -> Markup:
+    """
+    Return a square for each pair of labels, the darker the larger its share of the row.
+
+    :param rows: What is right; ``columns``: what was answered.
+    :param of_rows: What the rows are, such as ``label``.
+    """
+    name_room = min(0.26 * width, 14 + LETTER * max(map(len, [*rows, of_rows])))
+    size = min(52.0, (width - name_room - RIGHT) / len(columns))
+    top = 46.0
+    parts = [text(name_room, 14, "answered", "axis"), text(name_room - 8, top - 8, of_rows, "axis end")]
+    for j, name in enumerate(columns):
+        parts.append(text(name_room + (j + 0.5) * size, top - 8, shortened(name, size), "axis middle"))
+    right = total = 0
+    for i, name in enumerate(rows):
+        parts.append(text(name_room - 8, top + (i + 0.5) * size + 4, shortened(name, name_room - 12), "axis end"))
+        all_of_row = sum(counts[i])
+        for j, other in enumerate(columns):
+            number = counts[i][j]
+            share = number / all_of_row if all_of_row else 0.0
+            is_same = name == other
+            right, total = right + number * is_same, total + number
+            kind = f"cell {'same' if is_same else 'other'} heat-{heat(share)}"
+            tip = element("title", f"{of_rows} {name}, answered {other}: {number:,} ({share:.1%} of the row)")
+            x, y = name_room + j * size, top + i * size
+            box = element("rect", tip, class_=kind, x=x + 0.5, y=y + 0.5, width=size - 1, height=size - 1, rx=3)
+            parts.append(box)
+            if number and size >= LETTER * len(in_short(number)) + 4:
+                deep = " deep" if heat(share) >= 6 else ""
+                parts.append(text(x + size / 2, y + size / 2 + 4, in_short(number), f"count middle{deep}"))
+    share = f" ({right / total:.1%})" if total else ""
+    description = f"{right:,} of {total:,} answers{share} are on the diagonal"
+    height = top + size * len(rows) + 8
+    return chart("confusion", width, height, "What was answered, by what is right", description, parts)
+
+
+def heat(share: float) -> int:
+    """Return how dark a square is, 0 to 9; what is there at all is not 0."""
+    return 0 if share <= 0 else max(1, min(9, math.ceil(share * 9)))
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One person, or several in one place: ``people`` of them, ``banned`` of whom are restricted."""
+
+    seconds: float
+    accuracy: float
+    people: int
+    banned: int
+    tip: str
+
+
+def accuracy_by_speed(dots: Sequence[Dot], chance: float | None, name: str, width: int) -> Markup:
+    """
+    Return a dot for each person: to the right who is slower, above who is more often right.
+
+    :param chance: What somebody who guesses would reach.
+    :param name: What the accuracy is measured by.
+    """
+    height = 300
+    slow, fast = max(dot.seconds for dot in dots), min(dot.seconds for dot in dots)
+    x = Scale(max(fast / 1.3, 0.01), max(slow * 1.3, 0.02), LEFT + 6, width - RIGHT - 6, is_logarithmic=True)
+    low = math.floor(min([dot.accuracy for dot in dots] + ([chance] if chance else [])) * 10) / 10
+    y = Scale(min(low, 0.9), 1, height - BOTTOM - 12, TOP + 6)
+    marks = _shares(y.low)
+    parts = []
+    for mark in marks:
+        parts.append(element("line", class_="grid", x1=LEFT, x2=width - RIGHT, y1=y(mark), y2=y(mark)))
+        parts.append(text(LEFT - 8, y(mark) + 4, f"{mark:.0%}", "axis end"))
+    previous = -100.0
+    for seconds in _times(x.low, x.high):
+        at = x(seconds)
+        if at - previous >= 44:
+            parts.append(element("line", class_="tick", x1=at, x2=at, y1=height - BOTTOM - 12, y2=height - BOTTOM - 8))
+            parts.append(text(at, height - BOTTOM + 6, duration(seconds), "axis middle"))
+            previous = at
+    parts.append(text((LEFT + width - RIGHT) / 2, height - 6, "time for an answer, median", "axis middle"))
+    if chance is not None and chance >= y.low:
+        parts.append(element("line", class_="goal", x1=LEFT, x2=width - RIGHT, y1=y(chance), y2=y(chance)))
+        parts.append(text(width - RIGHT, y(chance) - 5, "who guesses", "note end"))
+    parts += [_dot(dot, x(dot.seconds), y(dot.accuracy)) for dot in sorted(dots, key=lambda dot: dot.banned)]
+    everybody, banned = sum(dot.people for dot in dots), sum(dot.banned for dot in dots)
+    description = f"{everybody:,} people by the time they take and by {name}; {banned:,} of them are banned"
+    return chart("people", width, height, "Accuracy against speed", description, parts)
+
+
+def _dot(dot: Dot, x: float, y: float) -> Markup:
+    radius = min(11.0, 4.0 + 1.5 * math.log2(dot.people))
+    tip = element("title", dot.tip)
+    if not dot.banned:
+        return element("circle", tip, class_="person", cx=x, cy=y, r=radius)
+    # Not by colour alone.
+    arm = radius * 0.8
+    strokes = ((x - arm, y - arm, x + arm, y + arm), (x - arm, y + arm, x + arm, y - arm))
+    cross = "".join(f"M{a:.1f} {b:.1f}L{c:.1f} {d:.1f}" for a, b, c, d in strokes)
+    ring = element("circle", class_="banned-ring", cx=x, cy=y, r=radius + 2.5)
+    return element("g", tip, ring, element("path", class_="banned", d=cross))
+
+
+def _shares(low: float) -> list[float]:
+    step = 0.05 if low >= 0.75 else 0.1 if low >= 0.5 else 0.2
+    first = math.ceil(low / step - 1e-9)
+    return [round(i * step, 4) for i in range(first, round(1 / step) + 1)]
+
+
+def _times(low: float, high: float) -> list[float]:
+    """Return round times between two."""
+    round_ones = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, DAY, 7 * DAY)
+    return [seconds for seconds in round_ones if low <= seconds <= high]
+
+
+def histogram(title: str, counts: Sequence[int], labels: Sequence[str], unit: str, width: int) -> Markup:
+    """
+    Return a bar for each class of a figure.
+
+    :param labels: What each class is called.
+    :param unit: What is counted.
+    """
+    height = 180
+    marks = round_steps(max(counts), 4)
+    y = Scale(0, marks[-1], height - BOTTOM + 10, TOP)
+    broad = (width - RIGHT - LEFT) / len(counts)
+    parts = _value_axis(y, marks, width)
+    every = max(1, math.ceil(LETTER * (max(map(len, labels)) + 1) / broad))
+    for i, number in enumerate(counts):
+        tip = element("title", f"{labels[i]}: {number:,} {unit}")
+        top = y(number)
+        bar = {"x": LEFT + i * broad + 1, "width": broad - 2, "y": top, "height": max(y(0) - top, 0.0)}
+        parts.append(element("rect", tip, class_="bar", **bar))
+        if i % every == 0:
+            parts.append(text(LEFT + (i + 0.5) * broad, y(0) + 17, labels[i], "axis middle"))
+    most = max(range(len(counts)), key=counts.__getitem__)
+    description = f"{sum(counts):,} {unit}; {counts[most]:,} of them at {labels[most]}"
+    return chart("histogram", width, height, title, description, parts)
+
+
+def shares_bar(title: str, parts_of: Sequence[tuple[str, str, float]], unit: str, width: int) -> Markup:
+    """
+    Return one bar of several parts, such as of money.
+
+    :param parts_of: For each part its name, its class, and how large it is.
+    """
+    total = sum(value for _, _, value in parts_of)
+    parts, x = [], 0.0
+    for name, kind, value in parts_of:
+        broad = width * value / total if total else 0.0
+        if broad > 0:
+            tip = element("title", f"{name}: {unit}{value:,.2f}")
+            parts.append(element("rect", tip, class_=kind, x=x, y=0, width=max(broad - 1, 0.5), height=22, rx=3))
+            x += broad
+    description = ", ".join(f"{name} {unit}{value:,.2f}" for name, _, value in parts_of)
+    return chart("shares", width, 22, title, description, parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its largest unit."""
+    for size, unit in ((DAY, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def span_in_words(seconds: float) -> str:
+    """Return a span of time as it follows "each"."""
+    for size, unit in ((7 * DAY, "week"), (DAY, "day"), (3600.0, "hour"), (60.0, "minute")):
+        if seconds >= size and seconds % size == 0:
+            number = round(seconds / size)
+            return unit if number == 1 else f"{number} {unit}s"
+    return f"{seconds:.0f} seconds"
