@@ -53,7 +53,9 @@ rehearsal                         | checks emulator.calls emulator.forms        
                                   | emulator.resources emulator.simulation            |                  |
                                   | emulator.world storage transfer transfer.upload   |                  |
 cli.rehearsal                     | checks rehearsal                                  |                  |
-quality                           | storage transfer.row_sources                      |                  | airflow
+quality                           | quality.methods storage transfer                  | msgspec numpy    | airflow
+                                  | transfer.row_sources                              |                  | pyarrow
+quality.methods                   |                                                   | numpy            |
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |
