@@ -185,15 +185,14 @@ def answers_over_time(
     return chart("answers", width, height, f"Answers in each {span_in_words(step)}", description, parts)
 
 
-def so_far(start: float, step: float, counts: Sequence[int], total: int | None, width: int) -> Markup:
+def so_far(start: float, step: float, counts: Sequence[int], width: int) -> Markup:
     """
     Return a line that rises: the answers so far.
 
     :param counts: How many there were by the end of each span.
-    :param total: How many are wanted, if that is known.
     """
     height = 210
-    marks = round_steps(max(counts[-1], total or 0), 4)
+    marks = round_steps(counts[-1], 4)
     y = Scale(0, marks[-1], height - BOTTOM, TOP)
     x = Scale(start, start + step * len(counts), LEFT, width - RIGHT)
     points = [(x(start), y(0)), *((x(start + step * (i + 1)), y(number)) for i, number in enumerate(counts))]
@@ -201,12 +200,7 @@ def so_far(start: float, step: float, counts: Sequence[int], total: int | None, 
     parts = _value_axis(y, marks, width) + _time_axis(x, y(0), width)
     parts.append(element("polygon", class_="area", points=f"{line} {points[-1][0]:.1f},{y(0):.1f}"))
     parts.append(element("polyline", class_="line", points=line))
-    description = f"{counts[-1]:,} answers at the end"
-    if total:
-        parts.append(element("line", class_="goal", x1=LEFT, x2=width - RIGHT, y1=y(total), y2=y(total)))
-        parts.append(text(LEFT + 6, y(total) - 5 if y(total) > 26 else y(total) + 15, f"{total:,} wanted", "note"))
-        description += f", of {total:,} wanted"
-    return chart("so-far", width, height, "Answers so far", description, parts)
+    return chart("so-far", width, height, "Answers so far", f"{counts[-1]:,} answers at the end", parts)
 
 
 def lines_over_time(
@@ -242,41 +236,34 @@ def lines_over_time(
     return chart("over-time", width, height, title, description, parts)
 
 
-def confusion(
-    rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]], of_rows: str, width: int
-) -> Markup:
+def confusion(names: Sequence[str], counts: Sequence[Sequence[int]], others: bool, rows: str, width: int) -> Markup:
     """
     Return a square for each pair of labels, the darker the larger its share of the row.
 
-    :param rows: What is right; ``columns``: what was answered.
-    :param of_rows: What the rows are, such as ``label``.
+    :param names: Of the labels: what is right, in rows, and what was answered, in columns.
+    :param others: Whether the last one stands for several labels.
+    :param rows: What the rows are, such as ``label``.
     """
-    name_room = min(0.26 * width, 14 + LETTER * max(map(len, [*rows, of_rows])))
-    size = min(52.0, (width - name_room - RIGHT) / len(columns))
+    name_room = min(0.3 * width, 14 + LETTER * max(map(len, [*names, rows])))
+    size = min(52.0, (width - name_room - RIGHT) / len(names))
     top = 46.0
-    parts = [text(name_room, 14, "answered", "axis"), text(name_room - 8, top - 8, of_rows, "axis end")]
-    for j, name in enumerate(columns):
-        parts.append(text(name_room + (j + 0.5) * size, top - 8, shortened(name, size), "axis middle"))
-    right = total = 0
-    for i, name in enumerate(rows):
+    middle = name_room + size * len(names) / 2
+    parts = [text(middle, 14, "answered", "axis middle"), text(name_room - 8, top - 8, rows, "axis end")]
+    for i, name in enumerate(names):
+        parts.append(text(name_room + (i + 0.5) * size, top - 8, shortened(name, size), "axis middle"))
         parts.append(text(name_room - 8, top + (i + 0.5) * size + 4, shortened(name, name_room - 12), "axis end"))
-        all_of_row = sum(counts[i])
-        for j, other in enumerate(columns):
-            number = counts[i][j]
-            share = number / all_of_row if all_of_row else 0.0
-            is_same = name == other
-            right, total = right + number * is_same, total + number
-            kind = f"cell {'same' if is_same else 'other'} heat-{heat(share)}"
-            tip = element("title", f"{of_rows} {name}, answered {other}: {number:,} ({share:.1%} of the row)")
+        for j, number in enumerate(counts[i]):
+            share = number / (sum(counts[i]) or 1)
+            is_same = i == j and not (others and i == len(names) - 1)
+            tip = element("title", f"{rows} {name}, answered {names[j]}: {number:,} ({share:.1%} of the row)")
             x, y = name_room + j * size, top + i * size
-            box = element("rect", tip, class_=kind, x=x + 0.5, y=y + 0.5, width=size - 1, height=size - 1, rx=3)
-            parts.append(box)
-            if number and size >= LETTER * len(in_short(number)) + 4:
-                deep = " deep" if heat(share) >= 6 else ""
+            kind = f"cell {'same' if is_same else 'other'} heat-{heat(share)}"
+            parts.append(element("rect", tip, class_=kind, x=x + 1, y=y + 1, width=size - 2, height=size - 2, rx=3))
+            if number and size >= LETTER * len(in_short(number)) + 2:
+                deep = " deep" if heat(share) >= 7 else ""
                 parts.append(text(x + size / 2, y + size / 2 + 4, in_short(number), f"count middle{deep}"))
-    share = f" ({right / total:.1%})" if total else ""
-    description = f"{right:,} of {total:,} answers{share} are on the diagonal"
-    height = top + size * len(rows) + 8
+    description = f"{len(names)} labels; what is right is in rows, what was answered in columns"
+    height = top + size * len(names) + 8
     return chart("confusion", width, height, "What was answered, by what is right", description, parts)
 
 
