@@ -360,6 +360,8 @@ def histogram(title: str, counts: Sequence[int], labels: Sequence[str], unit: st
         top = y(number)
         bar = {"x": LEFT + i * broad + 1, "width": broad - 2, "y": top, "height": max(y(0) - top, 0.0)}
         parts.append(element("rect", tip, class_="bar", **bar))
+        if number:
+            parts.append(text(LEFT + (i + 0.5) * broad, max(top - 4, 10), in_short(number), "count middle"))
         if i % every == 0:
             parts.append(text(LEFT + (i + 0.5) * broad, y(0) + 17, labels[i], "axis middle"))
     most = max(range(len(counts)), key=counts.__getitem__)

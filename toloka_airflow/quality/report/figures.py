@@ -43,13 +43,13 @@ class PoolFacts:
     :param project: The project, as the API answers it.
     :param pool: The pool, as the API answers it.
     :param measured: ``percent``, ``answers``, ``spent`` and ``committed``, as Toloka measured them.
-    :param restricted: The ids of people who are kept from working.
+    :param restricted: The ids of people who are kept from working; ``None`` if that is not known.
     """
 
     project: Mapping[str, Any] = field(default_factory=dict)
     pool: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
-    restricted: Collection[str] = ()
+    restricted: Collection[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,17 @@ class Figures:
         known = self.sureness[~np.isnan(self.sureness)]
         return float(known.mean()) if len(known) else None
 
+    def in_words(self, currency: str) -> str:
+        """Return the figures in short, as lines of a log."""
+        lines = [f"{self.answers:,} answers of {len(self.people):,} people to {self.tasks:,} tasks"]
+        lines.append(f"labels: {self.labelled:,}" + ("" if self.sure is None else f", {self.sure:.1%} of them sure"))
+        lines += [f"agreement in {each.name}: {each.alpha:.3f}" for each in self.fields if each.alpha is not None]
+        if self.money is not None:
+            lines.append(
+                f"money: {currency}{self.money.spent:.2f} spent, {currency}{self.money.committed:.2f} committed"
+            )
+        return "\n".join(lines)
+
     def summary(self) -> dict[str, Any]:
         """Return the figures in short, as JSON values; ``None`` for what is not known."""
         alphas = {each.name: None if each.alpha is None else round(each.alpha, 4) for each in self.fields}
@@ -283,7 +294,7 @@ def read_figures(
         money=_money(table, int(found.has_label.sum()) + found.unanswered),
         fields=[_field_figures(table, found, name, right[name], timeline) for name in names[:MOST_FIELDS]],
         left_out_fields=names[MOST_FIELDS:],
-        people=_people(table, names, right, seconds, set(map(str, facts.restricted)), by_controls=by_controls),
+        people=_people(table, names, right, seconds, set(map(str, facts.restricted or ())), by_controls=by_controls),
         accuracy_by="control tasks" if by_controls else "labels",
         times_are=times_are,
         doubts=_doubts(answers, table, found, names, doubts),

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -18,6 +18,7 @@ import numpy as np
 from toloka_airflow import __version__
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.charts import Dot, duration
+from toloka_airflow.quality.report.definitions import definitions
 from toloka_airflow.quality.report.figures import (
     MOST_DOTS,
     SURE_AT,
@@ -28,16 +29,16 @@ from toloka_airflow.quality.report.figures import (
     PersonFigures,
     Timeline,
 )
-from toloka_airflow.quality.report.values import Images, Shown, plain_text
+from toloka_airflow.quality.report.values import Images, plain_text
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
-FULL, HALF, NARROW = 940, 460, 330
+FULL, HALF, NARROW = 998, 487, 330
 """Pixels for which charts are drawn: alone in a row, two in a row, and on a phone."""
-MOST_PEOPLE = 50
-MOST_ALPHAS = 24
+MOST_PEOPLE = 25
+MOST_MIXED_UP = 10
 MOST_WHO = 8
 ROOM_FOR_IMAGES = 6_000_000
 """Letters of all images of a page together."""
@@ -129,7 +130,7 @@ def _safe_style(style: str) -> Markup:
 
 
 def _policy(style: str) -> str:
-    """Return the page's Content-Security-Policy: this style sheet and images within the page; no scripts, no requests."""
+    """Return the page's Content-Security-Policy: this style sheet, images within the page, and nothing else."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
@@ -161,23 +162,22 @@ class _Page:
             "people": self._people() if figures.people else None,
             "doubts": [self._doubt(each) for each in figures.doubts],
             "doubts_words": self._doubts_words(),
-            "definitions": self._definitions(),
+            "definitions": definitions(figures),
             "footer": f"Made by airflow-toloka {__version__} on {self.made.astimezone(UTC):%-d %B %Y, %H:%M} UTC. "
             "This page is one file: it has no scripts, and requests nothing from anywhere.",
         }
 
     def _default_title(self) -> str:
         facts = self.figures.facts
-        names = [facts.project.get("public_name"), facts.pool.get("private_name")]
-        return ": ".join(str(name) for name in names if name) or "Labels and their quality"
+        return str(facts.project.get("public_name") or facts.pool.get("private_name") or "Labels and their quality")
 
     def _subtitle(self) -> str:
-        pools = self.figures.pool_ids or [str(self.figures.facts.pool["id"])] if self.figures.facts.pool else ()
-        pools = self.figures.pool_ids or pools
-        parts = []
+        pool, parts = self.figures.facts.pool, []
+        pools = self.figures.pool_ids or ([str(pool["id"])] if pool.get("id") else [])
         if pools:
             shown = ", ".join(pools[:3]) + (f" and {len(pools) - 3} more" if len(pools) > 3 else "")
-            parts.append(f"Pool {shown}")
+            name = pool.get("private_name")
+            parts.append(f"Pool {shown}" + (f" ({name})" if name and len(pools) == 1 else ""))
         fields = [each.name for each in self.figures.fields]
         if fields:
             parts.append(f"{'fields' if len(fields) > 1 else 'field'} {', '.join(fields)}")
@@ -200,20 +200,27 @@ class _Page:
             Tile(
                 "Answers",
                 f"{figures.answers:,}",
-                f"by {_count(len(figures.people), 'person', 'people')}" + (f"; {rejected:,} rejected" if rejected else ""),
+                f"by {_count(len(figures.people), 'person', 'people')}"
+                + (f"; {rejected:,} rejected" if rejected else ""),
                 "answers",
             ),
         ]
         if figures.fields and figures.fields[0].alpha is not None:
             alpha = figures.fields[0].alpha
-            tiles.append(Tile("Agreement (alpha)", f"{alpha:.3f}", _reliability(alpha), "alpha"))
+            tiles.append(Tile("Agreement", f"{alpha:.3f}", _reliability(alpha), "alpha"))
         if figures.sure is not None:
-            tiles.append(Tile("Sure labels", f"{figures.sure:.1%}", f"with a {self.number} of {SURE_AT} or more", "sure"))
+            tiles.append(
+                Tile("Sure labels", f"{figures.sure:.1%}", f"with a {self.number} of {SURE_AT} or more", "sure")
+            )
         if figures.is_confidence and figures.mean_sureness is not None:
-            tiles.append(Tile("Right, as expected", f"{figures.mean_sureness:.1%}", "of the labels: the mean confidence", "expected"))
+            tiles.append(
+                Tile("Expected right", f"{figures.mean_sureness:.1%}", "of the labels, by their confidence", "expected")
+            )
         if figures.money is not None:
             money = figures.money
-            tiles.append(Tile("Money", self._amount(money.spent), f"spent; {self._amount(money.committed)} committed", "money"))
+            tiles.append(
+                Tile("Money", self._amount(money.spent), f"spent; {self._amount(money.committed)} committed", "money")
+            )
             if money.per_label is not None:
                 tiles.append(Tile("Per label", self._small_amount(money.per_label), "spent or committed", "per-label"))
         return tiles
@@ -223,13 +230,19 @@ class _Page:
         if not figures.answers:
             notes.append("There are no answers in the file, so most of this page is empty.")
         if figures.left_out_fields:
-            notes.append(f"Not shown for lack of room: the fields {plain_text(', '.join(figures.left_out_fields), 300)}.")
+            notes.append(
+                f"Not shown for lack of room: the fields {plain_text(', '.join(figures.left_out_fields), 300)}."
+            )
         if figures.labelled and figures.sure is None:
-            notes.append("The labels have neither a confidence nor a score, so it is not known which are the least sure.")
+            notes.append(
+                "The labels have neither a confidence nor a score, so it is not known which are the least sure."
+            )
         return notes
 
     def _facts(self) -> list[Fact]:
-        project, pool, measured = (dict(each) for each in (self.figures.facts.project, self.figures.facts.pool, self.figures.facts.measured))
+        project, pool, measured = (
+            dict(each) for each in (self.figures.facts.project, self.figures.facts.pool, self.figures.facts.measured)
+        )
         mixer = pool.get("mixer_config") if isinstance(pool.get("mixer_config"), Mapping) else {}
         defaults = pool.get("defaults") if isinstance(pool.get("defaults"), Mapping) else {}
         reward = pool.get("reward_per_assignment")
@@ -257,7 +270,8 @@ class _Page:
         return plain_text(text, MOST_INSTRUCTIONS) if isinstance(text, str) and text.strip() else None
 
     def _timeline(self, timeline: Timeline) -> dict[str, Any]:
-        rows = [(*STATUSES.get(status, OTHER_STATUS), counts) for status, counts in timeline.counts.items()]
+        known = [status for status in (*STATUSES, *timeline.counts) if status in timeline.counts]
+        rows = [(*STATUSES.get(status, OTHER_STATUS), timeline.counts[status]) for status in dict.fromkeys(known)]
         totals = [sum(counts) for counts in zip(*timeline.counts.values(), strict=True)]
         so_far = list(accumulate(totals))
         last = max(i for i, total in enumerate(totals) if total)
@@ -268,7 +282,11 @@ class _Page:
             f"Answers in each {charts.span_in_words(timeline.step)}",
             ["from (UTC)", *(name for name, _, _ in rows), "so far"],
             [
-                [_time(timeline.start + timeline.step * i), *(f"{counts[i]:,}" for _, _, counts in rows), f"{so_far[i]:,}"]
+                [
+                    _time(timeline.start + timeline.step * i),
+                    *(f"{counts[i]:,}" for _, _, counts in rows),
+                    f"{so_far[i]:,}",
+                ]
                 for i in range(timeline.spans)
             ],
         )
@@ -299,9 +317,13 @@ class _Page:
         if measured.get("spent") is not None:
             committed = measured.get("committed")
             more = "" if committed is None else f", and {self._amount(float(committed))} committed"
-            notes.append(f"By Toloka's own count, {self._amount(float(measured['spent']))} are spent for the pool{more}.")
+            notes.append(
+                f"By Toloka's own count, {self._amount(float(measured['spent']))} are spent for the pool{more}."
+            )
         if money.unknown:
-            notes.append(f"Of {_count(money.unknown, 'page', 'pages')} of answers the reward is not known; they are not in it.")
+            notes.append(
+                f"Of {_count(money.unknown, 'page', 'pages')} of answers the reward is not known; they are not in it."
+            )
         return {
             "bar": Pair.of(lambda width: charts.shares_bar("Money", shown, self.currency, width), FULL),
             "legend": _keys((name, kind) for name, kind, _ in shown),
@@ -312,7 +334,9 @@ class _Page:
     def _field(self, each: FieldFigures, *, is_first: bool) -> dict[str, Any]:
         name = plain_text(each.name, 100)
         if each.alpha is None:
-            words = "Krippendorff's alpha is not defined: no task has answers of two people, or all answers are the same."
+            words = (
+                "Krippendorff's alpha is not defined: no task has answers of two people, or all answers are the same."
+            )
         else:
             words = f"Krippendorff's alpha is {each.alpha:.3f}: {_reliability(each.alpha)}."
         over_time, over_time_table = self._over_time(each)
@@ -357,7 +381,6 @@ class _Page:
         rows = [[f"{i / 10:.1f} to {(i + 1) / 10:.1f}", f"{number:,}"] for i, number in enumerate(numbers)]
         return {
             "sureness": Pair.of(lambda width: charts.histogram(title, numbers, names, "labels", width)),
-            "sureness_caption": f"Labels by their {self.number}: each bar begins at the number below it",
             "sureness_table": Table(title, [self.number, "labels"], rows),
         }
 
@@ -365,18 +388,20 @@ class _Page:
         names = [plain_text(value, 60) for value in each.values]
         if each.others:
             names.append(f"{each.others} others")
-        rows = [[name, *(f"{number:,}" for number in counts)] for name, counts in zip(names, each.confusion, strict=True)]
+        rows = [
+            [name, *(f"{number:,}" for number in counts)] for name, counts in zip(names, each.confusion, strict=True)
+        ]
         words = (
             f"{each.right:,} of {each.compared:,} answers ({each.right / each.compared:.1%}) are right: as a control "
             "task's known solution says, or else as the label of the task. A square is the darker, the larger its "
             "share of its row: blue where the answer is right, red where it is not."
         )
-        size = FULL if len(names) > 6 else HALF
         return {
             "confusion": Pair.of(
-                lambda width: charts.confusion(names, each.confusion, each.others > 0, "right", width), size
+                lambda width: charts.confusion(names, each.confusion, each.others > 0, "right", width), 620
             ),
             "confusion_words": words,
+            "mixed_up": _mixed_up(names, each.confusion),
             "confusion_table": Table("Right in rows, answered in columns", ["right", *names], rows),
         }
 
@@ -386,6 +411,7 @@ class _Page:
         by = "the control tasks" if self.figures.accuracy_by == "control tasks" else "the labels (and known solutions)"
         words = f"{_count(len(people), 'person has', 'people have')} answered"
         words += f"; {_count(banned, 'of them is', 'of them are')} banned" if banned else ""
+        words += "; it is not known here whether one is banned" if self.figures.facts.restricted is None else ""
         words += f". Whether an answer is right is measured by {by}."
         if self.figures.times_are == "gap":
             words += " The file does not say when a page was begun, so a time is the one since the previous page."
@@ -396,7 +422,9 @@ class _Page:
         if len(people) > MOST_PEOPLE:
             worst = [person for person in people if not person.is_banned]
             shown = ([person for person in people if person.is_banned] + worst)[:MOST_PEOPLE]
-            caption = f"{MOST_PEOPLE} of {len(people):,} people: banned ones, and the least accurate by the top of their interval"
+            caption = (
+                f"{MOST_PEOPLE} of {len(people):,} people: banned ones, then the least accurate by their intervals"
+            )
         dots = _dots(people)
         chance = self._chance()
         return {
@@ -404,9 +432,9 @@ class _Page:
             "dots": Pair.of(lambda width: charts.accuracy_by_speed(dots, chance, self.figures.accuracy_by, width), FULL)
             if dots
             else None,
-            "caption": "Accuracy against speed: each dot is a person"
+            "caption": "each dot is a person"
             if len(dots) == sum(dot.people for dot in dots)
-            else "Accuracy against speed: a dot is one person, or several that are near each other",
+            else "a dot is one person, or several that are near each other",
             "legend": [Key("person", "person"), *([Key("banned", "banned")] if banned else [])],
             "table_caption": caption,
             "rows": [_person_row(person) for person in shown],
@@ -421,7 +449,11 @@ class _Page:
 
     def _doubts_words(self) -> str:
         shown = len(self.figures.doubts)
-        words = f"These {shown} labels have the lowest {self.number}" if shown > 1 else f"This label has the lowest {self.number}"
+        words = (
+            f"These {shown} labels have the lowest {self.number}"
+            if shown > 1
+            else f"This label has the lowest {self.number}"
+        )
         return words + ". Inputs and answers are shown as they came; images at an address are not fetched."
 
     def _doubt(self, doubt: Doubt) -> dict[str, Any]:
@@ -436,7 +468,7 @@ class _Page:
             ],
             "groups": [
                 {
-                    "caption": f"{plain_text(name, 100)}: {_count(sum(len(vote.people) for vote in votes), 'answer', 'answers')}",
+                    "caption": f"{plain_text(name, 100)}: {_answers(sum(len(vote.people) for vote in votes))}",
                     "votes": [
                         {
                             "value": self.images.shown("answer", vote.value, may_link=False),
@@ -453,74 +485,9 @@ class _Page:
             ],
         }
 
-    def _definitions(self) -> list[dict[str, str]]:
-        figures = self.figures
-        made_by = f"the method {figures.method}, for this report" if figures.method else "what has written the file of labels"
-        if figures.is_confidence:
-            sureness = (
-                "The confidence of a label is how likely it is right, by the answers to its task and how accurate "
-                "these people are elsewhere. It is calibrated: of labels with 0.9, about nine in ten are right."
-            )
-        else:
-            sureness = (
-                "The score of a label is higher for labels that are surer, but it is no probability: of labels with "
-                "0.9, more or fewer than nine in ten may be right."
-            )
-        times = {
-            "page": "From the moment at which a page was begun to its submission, divided by the tasks on it.",
-            "gap": "From one submission of a person to the next, divided by the tasks of the page; so it also holds "
-            "pauses, of which the median takes little notice.",
-            None: "Not known here.",
-        }[figures.times_are]
-        accuracy = (
-            "The share of a person's answers that are right, of those to control tasks, whose solutions are known."
-            if figures.accuracy_by == "control tasks"
-            else "The share of a person's answers that are like the label of the task, or like the known solution of a "
-            "control task. As the label is made of these answers too, it is a little higher than the truth."
-        )
-        given = [
-            ("labels", "Labels", f"Tasks for which there is one answer to use. Made by {made_by}."),
-            ("answers", "Answers", "An answer is one task of one page that a person has submitted, whatever its status."),
-            (
-                "alpha",
-                "Agreement (Krippendorff's alpha)",
-                "1 if people always agree, 0 if they agree no more often than by chance, below 0 if less often. "
-                "Answers count that are submitted or accepted, one of each person for each task. By Krippendorff's "
-                "rule, 0.8 and more is reliable, and from 0.667 on, tentative conclusions can be drawn. Over time, it "
-                "is that of all answers until then.",
-            ),
-            ("sure", "Sure labels", f"The share of labels with a {self.number} of {SURE_AT} or more. {sureness}"),
-        ]
-        if figures.is_confidence:
-            expected = "The mean confidence of the labels: the share of them that is right, as far as the answers tell."
-            given.append(("expected", "Right, as expected", expected))
-        given += [
-            (
-                "money",
-                "Money",
-                "Spent are the rewards of accepted pages, committed those of submitted ones that are neither accepted "
-                "nor rejected yet. Toloka's fee and bonuses are not in it.",
-            ),
-            ("per-label", "Per label", "What is spent and committed, divided by the labels."),
-            (
-                "accuracy",
-                "Accuracy of a person",
-                f"{accuracy} The interval is Wilson's, of 95 %: the fewer answers, the wider it is.",
-            ),
-            ("time", "Time of an answer", f"{times} A person's is the median."),
-            ("guesses", "Who guesses", "One divided by the labels that occur: what random answers would reach."),
-            (
-                "banned",
-                "Banned",
-                "People who may not work in the pool, in the project or for the requester, when the report was made.",
-            ),
-            (
-                "least-sure",
-                "The least sure tasks",
-                f"Those whose labels have the lowest {self.number}, and of several fields the lowest of them.",
-            ),
-        ]
-        return [{"id": identifier, "name": name, "text": text} for identifier, name, text in given]
+
+def _answers(number: int) -> str:
+    return _count(number, "answer", "answers")
 
 
 def _count(number: int, one: str, several: str) -> str:
@@ -548,7 +515,7 @@ def _shares(figures: Figures) -> str:
         f"{number:,} {STATUSES.get(status, OTHER_STATUS)[0]} ({number / figures.answers:.1%})"
         for status, number in figures.statuses.items()
     ]
-    return f"Of {_count(figures.answers, 'answer', 'answers')}: {', '.join(parts)}."
+    return f"Of {_answers(figures.answers)}: {', '.join(parts)}."
 
 
 def _state(pool: Mapping[str, Any]) -> str | None:
@@ -567,6 +534,16 @@ def _page(mixer: Mapping[str, Any]) -> str | None:
 def _who(people: Sequence[str]) -> str:
     shown = ", ".join(plain_text(person, 60) for person in people[:MOST_WHO])
     return shown + (f" and {len(people) - MOST_WHO} more" if len(people) > MOST_WHO else "")
+
+
+def _mixed_up(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
+    """Return which labels were taken for which most often."""
+    pairs = [(number, i, j) for i, row in enumerate(counts) for j, number in enumerate(row) if i != j and number]
+    most = sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[:MOST_MIXED_UP]
+    rows = [
+        [f"{names[i]} taken for {names[j]}", f"{number:,}", f"{number / sum(counts[i]):.1%}"] for number, i, j in most
+    ]
+    return Table("The most frequent mistakes", ["", "answers", "of the right label"], rows)
 
 
 def _person_row(person: PersonFigures) -> dict[str, Any]:
@@ -601,5 +578,5 @@ def _dot(group: Sequence[PersonFigures]) -> Dot:
     banned = sum(person.is_banned for person in group)
     who = plain_text(group[0].id, 60) if len(group) == 1 else f"{len(group):,} people"
     answers = sum(person.answers for person in group)
-    tip = f"{who}: {accuracy:.1%}, {duration(seconds)}, {_count(answers, 'answer', 'answers')}"
+    tip = f"{who}: {accuracy:.1%}, {duration(seconds)}, {_answers(answers)}"
     return Dot(seconds, accuracy, len(group), banned, tip + (", banned" if banned else ""))
