@@ -18,6 +18,11 @@ class MissingError(RuntimeError):
     """Something must be installed that we may not install."""
 
 
+def may_install() -> bool:
+    """Whether we are root on a system with Debian's packages."""
+    return os.getuid() == 0 and shutil.which("apt-get") is not None
+
+
 def ensure_installed(missing: Callable[[], Sequence[str]], purpose: str) -> None:
     """
     Install what is missing, as root; several processes may do it at once.
@@ -28,7 +33,7 @@ def ensure_installed(missing: Callable[[], Sequence[str]], purpose: str) -> None
     """
     if not (packages := missing()):
         return
-    if os.getuid() != 0 or shutil.which("apt-get") is None:
+    if not may_install():
         by_hand = shlex.join(["sudo", *INSTALL, *packages])
         raise MissingError(f"{purpose} needs {' and '.join(packages)}. On Debian: {by_hand}")
     with (Path(tempfile.gettempdir()) / "toloka-airflow-apt.lock").open("w") as lock:

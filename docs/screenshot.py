@@ -1,8 +1,9 @@
 """
 Take the pictures in ``docs/images/`` anew: ``.venv/airflow-3.3-python-3.11/bin/python -m docs.screenshot``.
 
-Starts a local Toloka, a real Airflow and a headless Chromium (installed by apt-get if it is missing and we are root), runs ``label_digits``,
-stops the time of the local Toloka while ``wait_for_people`` is deferred, and photographs what a person would see.
+Starts a local Toloka, a real Airflow and a headless Chromium (installed by apt-get if it is missing and we are root),
+runs ``label_digits``, stops the time of the local Toloka while ``wait_for_people`` is deferred, and photographs what a
+person would see; then it lets the run end, and photographs the report that it has written.
 """
 
 from __future__ import annotations

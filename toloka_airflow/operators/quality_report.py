@@ -112,8 +112,8 @@ class QualityReportOperator(LineageMixin, BaseOperator):
                 raise ValueError(f"path is {str(path)!r}; it must end with .html, so that a browser shows the file")
             check_replaceable(path)
             pool_id = None if self.pool_id is None else checked_id("pool_id", self.pool_id)
-            summary = self._write(context, path, pool_id)
             url = self._url(path)
+            summary = self._write(context, path, pool_id)
         if url is not None:
             store_report_address(context, url)
         self.log.info("The report is in %s%s", self.path, "" if url is None else f", which is at {url}")

@@ -25,7 +25,7 @@ STEPS = (60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY,
 """Seconds between two marks of an axis of time, or two bars."""
 
 
-def element(name: str, *children: object, **attributes: object) -> Markup:
+def element(name: str, *children: str, **attributes: object) -> Markup:
     """
     Return an element of SVG or HTML; what is no markup yet is escaped.
 
@@ -115,7 +115,7 @@ def in_short(value: float) -> str:
     """Return a count in few letters."""
     for size, unit in ((1e6, "M"), (1e3, "k")):
         if value >= size:
-            return f"{value / size:.4g}{unit}"
+            return f"{value / size:.3g}{unit}"
     return f"{value:.4g}"
 
 
@@ -130,13 +130,14 @@ def _time_axis(scale: Scale, y: float, width: int) -> list[Markup]:
     while at <= scale.high:
         moment = datetime.fromtimestamp(at, UTC)
         x, date = scale(at), f"{moment:%-d %b}"
+        where = "axis end" if scale.end - x < room / 4 else "axis middle"
         parts.append(element("line", class_="tick", x1=x, x2=x, y1=y, y2=y + 4))
         if step >= DAY:
-            parts.append(text(x, y + 18, date, "axis middle"))
+            parts.append(text(x, y + 18, date, where))
         else:
-            parts.append(text(x, y + 17, f"{moment:%H:%M}", "axis middle"))
+            parts.append(text(x, y + 17, f"{moment:%H:%M}", where))
             if date != day:
-                parts.append(text(x, y + 30, date, "axis middle"))
+                parts.append(text(x, y + 30, date, where))
         day, at = date, at + step
     return parts
 
@@ -203,36 +204,27 @@ def so_far(start: float, step: float, counts: Sequence[int], width: int) -> Mark
     return chart("so-far", width, height, "Answers so far", f"{counts[-1]:,} answers at the end", parts)
 
 
-def lines_over_time(
-    title: str, start: float, step: float, values: Sequence[float | None], low: float, width: int
-) -> Markup:
-    """
-    Return a line of a figure up to 1, by time; where it is not known, there is a gap.
-
-    :param low: The least value of the axis.
-    """
-    height = 180
-    marks = [low + (1 - low) * i / 4 for i in range(5)]
-    y = Scale(low, 1, height - BOTTOM, TOP)
+def line_over_time(title: str, start: float, step: float, values: Sequence[float | None], width: int) -> Markup:
+    """Return a line of shares, one for each span of time; where one is not known, there is a gap."""
+    height = 210
+    y = Scale(0, 1, height - BOTTOM, TOP)
     x = Scale(start, start + step * len(values), LEFT, width - RIGHT)
-    parts = _time_axis(x, y(low), width)
-    for mark in marks:
+    parts = _time_axis(x, y(0), width)
+    for mark in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(element("line", class_="grid", x1=LEFT, x2=width - RIGHT, y1=y(mark), y2=y(mark)))
-        parts.append(text(LEFT - 8, y(mark) + 4, f"{mark:.2f}", "axis end"))
+        parts.append(text(LEFT - 8, y(mark) + 4, f"{mark:.0%}", "axis end"))
     run: list[str] = []
     for i, value in enumerate([*values, None]):
         if value is not None:
-            at = f"{x(start + step * (i + 0.5)):.1f},{y(value):.1f}"
-            run.append(at)
-            moment = datetime.fromtimestamp(start + step * i, UTC)
-            tip = element("title", f"from {moment:%-d %b %H:%M}: {value:.3f}")
-            cx, cy = at.split(",")
+            cx, cy = x(start + step * (i + 0.5)), y(value)
+            run.append(f"{cx:.1f},{cy:.1f}")
+            tip = element("title", f"from {datetime.fromtimestamp(start + step * i, UTC):%-d %b %H:%M}: {value:.1%}")
             parts.append(element("circle", tip, class_="dot", cx=cx, cy=cy, r=3))
         elif run:
             parts.append(element("polyline", class_="line", points=" ".join(run)))
             run = []
     known = [value for value in values if value is not None]
-    description = f"From {known[0]:.2f} at first to {known[-1]:.2f} at the end" if known else "Not known at any time"
+    description = f"From {known[0]:.1%} at first to {known[-1]:.1%} at the end" if known else "Not known at any time"
     return chart("over-time", width, height, title, description, parts)
 
 
@@ -349,7 +341,7 @@ def histogram(title: str, counts: Sequence[int], labels: Sequence[str], unit: st
     :param labels: What each class is called.
     :param unit: What is counted.
     """
-    height = 180
+    height = 210
     marks = round_steps(max(counts), 4)
     y = Scale(0, marks[-1], height - BOTTOM + 10, TOP)
     broad = (width - RIGHT - LEFT) / len(counts)

@@ -14,8 +14,8 @@ SCORE = (
 )
 TIMES = {
     "page": "From the moment at which a page was begun to its submission, divided by the tasks on it.",
-    "gap": "From one submission of a person to the next, divided by the tasks of the page, as the file does not say when "
-    "a page was begun. So it also holds pauses, of which the median takes little notice.",
+    "gap": "From one submission of a person to the next, divided by the tasks of the page, as the file does not say "
+    "when a page was begun. So it also holds pauses, of which the median takes little notice.",
     None: "Not known here.",
 }
 ACCURACY = {
@@ -29,6 +29,7 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
     """Return the definition of each figure that a report may show, with the id that tiles lead to."""
     number = "confidence" if figures.is_confidence else "score"
     made_by = f"the method {figures.method}, for this report" if figures.method else "what wrote the file of labels"
+    sureness = CONFIDENCE if figures.is_confidence else SCORE
     given = [
         ("labels", "Labels", f"Tasks for which there is one answer to use. Made by {made_by}."),
         ("answers", "Answers", "An answer is one task of one page that a person has submitted, whatever its status."),
@@ -37,14 +38,15 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
             "Agreement (Krippendorff's alpha)",
             "1 if people always agree, 0 if they agree no more often than by chance, below 0 if less often. Answers "
             "count that are submitted or accepted, one of each person for each task. By Krippendorff's rule, 0.8 and "
-            "more is reliable, and from 0.667 on, tentative conclusions can be drawn. Over time, it is that of all "
-            "answers until then.",
+            "more is reliable, and from 0.667 on, tentative conclusions can be drawn.",
         ),
         (
-            "sure",
-            "Sure labels",
-            f"The share of labels with a {number} of {SURE_AT} or more. {CONFIDENCE if figures.is_confidence else SCORE}",
+            "over-time",
+            "Agreement over time",
+            "How many of the other answers to its task an answer agrees with, on average over the answers of a span of "
+            "time. It has no correction for chance, so it is higher than alpha.",
         ),
+        ("sure", "Sure labels", f"The share of labels with a {number} of {SURE_AT} or more. {sureness}"),
     ]
     if figures.is_confidence:
         expected = "The mean confidence of the labels: the share of them that is right, as far as the answers tell."

@@ -13,9 +13,8 @@ import numpy as np
 
 from toloka_airflow.quality.answer_files import AnswerSource
 from toloka_airflow.quality.answers import STATUSES, AnswerTable, plain_value, read_answers
-from toloka_airflow.quality.measures import krippendorff_alpha, wilson_interval
+from toloka_airflow.quality.measures import krippendorff_alpha, vote_agreement, wilson_interval
 from toloka_airflow.quality.methods import METHODS
-from toloka_airflow.quality.methods.votes import Votes
 from toloka_airflow.quality.report.charts import STEPS
 
 if TYPE_CHECKING:
@@ -97,7 +96,8 @@ class FieldFigures:
     How much people agree in an output field.
 
     :param alpha: Krippendorff's, of all votes; ``None`` if it is not defined.
-    :param alphas: The same for the votes of each span of the timeline.
+    :param agreements: For each span of the timeline, how many of the other votes on its task a vote agrees with;
+        ``None`` where there is none.
     :param values: The labels of the confusion matrix.
     :param confusion: A row for each right label, a column for each that was answered; counts.
     :param others: How many labels the last row and column stand for; 0 if it is one of its own.
@@ -106,7 +106,7 @@ class FieldFigures:
 
     name: str
     alpha: float | None
-    alphas: Sequence[float | None]
+    agreements: Sequence[float | None]
     values: Sequence[Any]
     confusion: Sequence[Sequence[int]]
     others: int
@@ -120,7 +120,7 @@ class PersonFigures:
     How one person did.
 
     :param right: Votes that were right, of ``compared``, in all fields together.
-    :param interval: Wilson's 95 % interval of the accuracy.
+    :param interval: Wilson's 95 % interval of the accuracy; ``None`` if nothing was compared.
     :param seconds: Median time of an answer; ``None`` if unknown.
     """
 
@@ -128,7 +128,7 @@ class PersonFigures:
     answers: int
     right: int
     compared: int
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     seconds: float | None
     is_banned: bool
 
@@ -136,6 +136,11 @@ class PersonFigures:
     def accuracy(self) -> float | None:
         """Return the share of right votes."""
         return self.right / self.compared if self.compared else None
+
+
+def least_accurate(person: PersonFigures) -> tuple[float, str]:
+    """Return what people are sorted by, so that those come first of whom it is surest that they are not accurate."""
+    return (2.0 if person.interval is None else person.interval[1]), person.id
 
 
 @dataclass(frozen=True)
@@ -429,7 +434,8 @@ def _timeline(table: AnswerTable) -> Timeline | None:
     start = math.floor(first / step) * step
     spans = int((last - start) // step) + 1
     places = ((times - start) // step).astype(np.int64)
-    counts = np.bincount(table.statuses[known] * spans + places, minlength=len(STATUSES) * spans)
+    codes = table.statuses[known].astype(np.int64)
+    counts = np.bincount(codes * spans + places, minlength=len(STATUSES) * spans)
     by_status = dict(zip(STATUSES, counts.reshape(len(STATUSES), spans), strict=True))
     return Timeline(start, step, {status: each.tolist() for status, each in by_status.items() if each.any()})
 
@@ -455,14 +461,14 @@ def _money(table: AnswerTable, labelled: int) -> Money | None:
 def _field_figures(
     table: AnswerTable, labels: _Labels, name: str, right: NDArray[np.int32], timeline: Timeline | None
 ) -> FieldFigures:
-    votes, rows = table.votes(name), table.vote_rows(name)
+    votes = table.votes(name)
     compared = right[votes.tasks] >= 0
     pairs = right[votes.tasks][compared], votes.labels[compared]
     values, matrix, others = _confusion(labels.values[name], *pairs)
     return FieldFigures(
         name=name,
-        alpha=krippendorff_alpha(votes),
-        alphas=_alphas(table, name, rows, timeline),
+        alpha=krippendorff_alpha(votes).value,
+        agreements=_agreements(table, name, timeline),
         values=values,
         confusion=matrix,
         others=others,
@@ -490,27 +496,16 @@ def _confusion(
     return [values[i] for i in shown], counts.tolist(), others
 
 
-def _alphas(
-    table: AnswerTable, name: str, rows: NDArray[np.int64], timeline: Timeline | None
-) -> Sequence[float | None]:
-    """Return the agreement of the votes that came until the end of each span."""
-    if timeline is None or timeline.spans < 2:
+def _agreements(table: AnswerTable, name: str, timeline: Timeline | None) -> Sequence[float | None]:
+    """Return for each span how many of the other votes on its task a vote of the span agrees with, on average."""
+    if timeline is None:
         return ()
-    votes = table.votes(name)
-    ends = timeline.start + timeline.step * np.arange(1, timeline.spans + 1)
-    alphas = []
-    for end in ends:
-        known = table.submitted[rows] < end
-        some = Votes(
-            tasks=votes.tasks[known],
-            people=votes.people[known],
-            labels=votes.labels[known],
-            task_count=votes.task_count,
-            person_count=votes.person_count,
-            label_count=votes.label_count,
-        )
-        alphas.append(krippendorff_alpha(some))
-    return alphas
+    times, agreement = table.submitted[table.vote_rows(name)], vote_agreement(table.votes(name))
+    kept = np.isfinite(times) & np.isfinite(agreement)
+    places = ((times[kept] - timeline.start) // timeline.step).astype(np.int64)
+    counts = np.bincount(places, minlength=timeline.spans)
+    sums = np.bincount(places, agreement[kept], minlength=timeline.spans)
+    return [float(total / count) if count else None for total, count in zip(sums, counts, strict=True)]
 
 
 def _is_measured_by_controls(table: AnswerTable, names: Sequence[str]) -> bool:
@@ -569,7 +564,7 @@ def _people(
         )
         for i, person in enumerate(table.person_ids)
     ]
-    return sorted(people, key=lambda person: (person.interval[1], person.id))
+    return sorted(people, key=least_accurate)
 
 
 def _medians(groups: NDArray[np.int32], values: NDArray[np.float64], number: int) -> NDArray[np.float64]:

@@ -28,6 +28,7 @@ from toloka_airflow.quality.report.figures import (
     Money,
     PersonFigures,
     Timeline,
+    least_accurate,
 )
 from toloka_airflow.quality.report.values import Images, plain_text
 
@@ -162,6 +163,9 @@ class _Page:
             "people": self._people() if figures.people else None,
             "doubts": [self._doubt(each) for each in figures.doubts],
             "doubts_words": self._doubts_words(),
+            "no_doubts": "It is not known how sure labels are."
+            if figures.labelled and figures.answers
+            else "No task has answers and a label yet.",
             "definitions": definitions(figures),
             "footer": f"Made by airflow-toloka {__version__} on {self.made.astimezone(UTC):%-d %B %Y, %H:%M} UTC. "
             "This page is one file: it has no scripts, and requests nothing from anywhere.",
@@ -190,13 +194,20 @@ class _Page:
     def _small_amount(self, value: float) -> str:
         """Return an amount with as many digits as tell something."""
         digits = 2 if value >= 1 or value == 0 else min(6, 2 - math.floor(math.log10(value)))
+        while digits > 2 and f"{value:.{digits}f}".endswith("0"):
+            digits -= 1
         return self._amount(value, digits)
 
     def _tiles(self) -> list[Tile]:
         figures = self.figures
         rejected = figures.statuses.get("REJECTED", 0)
         tiles = [
-            Tile("Labels", f"{figures.labelled:,}", f"{figures.tasks:,} tasks were answered", "labels"),
+            Tile(
+                "Labels",
+                f"{figures.labelled:,}",
+                f"of {_count(figures.tasks, 'answered task', 'answered tasks')}",
+                "labels",
+            ),
             Tile(
                 "Answers",
                 f"{figures.answers:,}",
@@ -240,14 +251,12 @@ class _Page:
         return notes
 
     def _facts(self) -> list[Fact]:
-        project, pool, measured = (
-            dict(each) for each in (self.figures.facts.project, self.figures.facts.pool, self.figures.facts.measured)
-        )
-        mixer = pool.get("mixer_config") if isinstance(pool.get("mixer_config"), Mapping) else {}
-        defaults = pool.get("defaults") if isinstance(pool.get("defaults"), Mapping) else {}
+        facts = self.figures.facts
+        project, pool = facts.project, facts.pool
+        mixer, defaults = (_object(pool, name) for name in ("mixer_config", "defaults"))
         reward = pool.get("reward_per_assignment")
         overlap = defaults.get("default_overlap_for_new_tasks") or defaults.get("default_overlap_for_new_task_suites")
-        percent = measured.get("percent")
+        percent = facts.measured.get("percent")
         given = [
             ("Project", project.get("public_name"), project.get("id")),
             ("Description", project.get("public_description"), None),
@@ -356,19 +365,17 @@ class _Page:
 
     def _over_time(self, each: FieldFigures) -> tuple[Pair | None, Table | None]:
         timeline = self.figures.timeline
-        if timeline is None or sum(alpha is not None for alpha in each.alphas) < 2:
+        if timeline is None or sum(value is not None for value in each.agreements) < 2:
             return None, None
-        known = [alpha for alpha in each.alphas if alpha is not None]
-        low = min(0.0, math.floor(min(known) * 4) / 4)
         title = "Agreement over time"
         pair = Pair.of(
-            lambda width: charts.lines_over_time(title, timeline.start, timeline.step, each.alphas, low, width)
+            lambda width: charts.line_over_time(title, timeline.start, timeline.step, each.agreements, width)
         )
         rows = [
-            [_time(timeline.start + timeline.step * (i + 1)), "-" if alpha is None else f"{alpha:.3f}"]
-            for i, alpha in enumerate(each.alphas)
+            [_time(timeline.start + timeline.step * i), "-" if value is None else f"{value:.1%}"]
+            for i, value in enumerate(each.agreements)
         ]
-        return pair, Table(title, ["until (UTC)", "alpha"], rows)
+        return pair, Table(title, ["from (UTC)", "agreement"], rows)
 
     def _sureness(self) -> dict[str, Any]:
         known = self.figures.sureness[~np.isnan(self.figures.sureness)]
@@ -417,7 +424,7 @@ class _Page:
             words += " The file does not say when a page was begun, so a time is the one since the previous page."
         elif self.figures.times_are is None:
             words += " The file does not say how long people took."
-        shown = sorted(people[:MOST_PEOPLE], key=lambda person: (not person.is_banned, person.interval[1], person.id))
+        shown = sorted(people[:MOST_PEOPLE], key=lambda person: (not person.is_banned, *least_accurate(person)))
         caption = "Everybody, the least accurate first"
         if len(people) > MOST_PEOPLE:
             worst = [person for person in people if not person.is_banned]
@@ -518,6 +525,11 @@ def _shares(figures: Figures) -> str:
     return f"Of {_answers(figures.answers)}: {', '.join(parts)}."
 
 
+def _object(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = raw.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
 def _state(pool: Mapping[str, Any]) -> str | None:
     if not pool.get("status"):
         return None
@@ -547,8 +559,8 @@ def _mixed_up(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
 
 
 def _person_row(person: PersonFigures) -> dict[str, Any]:
-    low, high = person.interval
-    is_known = person.accuracy is not None
+    low, high = person.interval or (0.0, 0.0)
+    is_known = person.interval is not None
     return {
         "id": plain_text(person.id, 60),
         "answers": f"{person.answers:,}",
