@@ -58,7 +58,8 @@ _MAX_NAMES = 100
 _EXACT = 2.0**53
 _PLAIN_COMMA = re.compile(r"(?<!\\),")
 _SPACED_COMMA = re.compile(r"(?<!\\)(,(?=\s|,|$)|(?<=\s),)|^,")
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
+value_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
+"""Returns the text of a value in JSON; two values are equal if they have the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +281,7 @@ class _Values:
         value = plain_value(value)
         if value is None:
             return -1
-        text = compact_json(value) if type(value) is str else _to_json(value)
+        text = value_text(value)
         code = self._codes.setdefault(text, len(self.values))
         if code == len(self.values):
             self.values.append(value)
@@ -290,7 +291,7 @@ class _Values:
         """Return the values, sorted by their text, and where each number is among them, the last being for -1."""
         texts = list(self._codes)
         if convert is not None and (converted := convert(self.values)) is not None:
-            texts = [_to_json(value) for value in converted]
+            texts = [value_text(value) for value in converted]
         by_text = dict(zip(texts, self.values if convert is None or converted is None else converted, strict=True))
         places = {text: place for place, text in enumerate(sorted(by_text))}
         codes = np.array([*(places[text] for text in texts), -1], np.int32)
@@ -305,14 +306,16 @@ def plain_value(value: Any) -> Any:
     """
     if type(value) is str:
         return value if value.strip() else None
+    if hasattr(value, "tolist"):
+        value = without_numpy(value)
     if isinstance(value, Mapping):
         if all(item is True or item is False for item in value.values()):
             return {name: True for name in sorted(value) if value[name]}
-        return {name: _plain(item) for name, item in value.items()}
+        return _plain(value)
     if isinstance(value, list | tuple):
         items = [_plain(item) for item in value]
         if all(type(item) in (str, int, float) for item in items):
-            return [item for _, item in sorted({_to_json(item): item for item in items}.items())]
+            return [item for _, item in sorted({value_text(item): item for item in items}.items())]
         return items
     if isinstance(value, float) and math.isnan(value):
         return None
@@ -329,7 +332,7 @@ def _plain(value: Any) -> Any:
             raise ValueError(f"it has {value!r}, which JSON does not have")
         return int(value) if value.is_integer() and abs(value) <= _EXACT else value
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: _plain(value[name]) for name in sorted(value)}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     converted = without_numpy(value)
