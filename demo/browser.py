@@ -104,7 +104,7 @@ class Browser:
         return events
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a piece of JavaScript; it runs also where the page itself may run none."""
+        """Return the value of some JavaScript; it runs also where the page itself may run none."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in result:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
@@ -126,17 +126,17 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def screenshot(self, *, whole: bool = False) -> bytes:
+    def screenshot(self, *, full: bool = False) -> bytes:
         """
         Return a PNG of what is shown.
 
-        :param whole: Of the whole page, however high it is.
+        :param full: Of all of the page, however high it is.
         """
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **self._clip(whole))
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=full, **self._clip(full))
         return base64.b64decode(shot["data"])
 
-    def _clip(self, whole: bool) -> dict[str, Any]:
-        if not whole:
+    def _clip(self, full: bool) -> dict[str, Any]:
+        if not full:
             return {}
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         return {"clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}}

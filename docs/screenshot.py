@@ -78,6 +78,10 @@ def main() -> None:
             texts = (WAITING, "Deferred", "Toloka")
             photograph(browser, task_page, *texts, path=IMAGES / "airflow.png", width=1400, height=800)
             photograph(browser, pool_page, "done", path=IMAGES / "pool.png", width=820, height=420)
+            toloka.clock.unfreeze()
+            airflow.api.wait_for_run(DAG_ID, run_id)
+            report = airflow.api.xcom(DAG_ID, run_id, "report")["path"]
+            photograph(browser, report, "Agreement", path=IMAGES / "report.png", width=1100, height=1480)
 
 
 if __name__ == "__main__":

@@ -60,9 +60,9 @@ def store_report_address(context: Context, address: str) -> None:
 
 def file_address(path: ObjectStoragePath) -> str | None:
     """
-    Return the address at which people who may read a file see it in a browser; ``None`` if its store has none.
+    Return the address at which a browser shows a file to people who may read it; ``None`` if its store has none.
 
-    Google's asks them to sign in, and shows the file; Amazon's leads to the file in the console, which can open it. An
+    At Google's they sign in and are shown the file; Amazon's leads to the file in the console, which can open it. An
     S3 at another endpoint than Amazon's has no address that is known, and neither have disks and SFTP servers.
     """
     bucket, _, key = str(path.path).strip("/").partition("/")

@@ -13,6 +13,7 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import ReportLink, TolokaLink, file_address, store_link, store_report_address
+from toloka_airflow.operators.quality import needs_numpy
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import check_replaceable, replacing
@@ -32,11 +33,11 @@ MEDIA_TYPE = "text/html; charset=utf-8"
 
 class QualityReportOperator(LineageMixin, BaseOperator):
     """
-    Write a report of answers and their labels: one HTML file, for people to look at.
+    Write a report of answers and their labels: one HTML file, for people.
 
-    It has what was asked, answers over time, money, agreement, which labels are mixed up, how everybody did, the least
-    sure tasks with their inputs and answers, and what every figure means. It needs no network and no other file; what
-    is in inputs and answers is shown as text, and only images that are within them (``data:``) as images.
+    It has the project and the pool, answers over time, money, agreement, which labels are mixed up, how everybody did,
+    the least sure tasks with their inputs and answers, and what every figure means. It needs no network and no other
+    file; what is in inputs and answers is shown as text, and only images that are within them (``data:``) as images.
 
     The file appears when it is complete. It may be written again as often as needed; nothing is changed at Toloka.
 
@@ -113,7 +114,8 @@ class QualityReportOperator(LineageMixin, BaseOperator):
             check_replaceable(path)
             pool_id = None if self.pool_id is None else checked_id("pool_id", self.pool_id)
             url = self._url(path)
-            summary = self._write(context, path, pool_id)
+            with needs_numpy():
+                summary = self._write(context, path, pool_id)
         if url is not None:
             store_report_address(context, url)
         self.log.info("The report is in %s%s", self.path, "" if url is None else f", which is at {url}")

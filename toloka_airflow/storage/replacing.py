@@ -67,7 +67,7 @@ def replacing(path: StoragePath, temporary: str, *, media_type: str | None = Non
     :param path: The file, which may be there or not.
     :param temporary: A path on the same file system that nobody else uses; where the store can rename, the file is
         written there first. Folders are made as needed.
-    :param media_type: What S3 and Google's store say that the file is, when a browser asks for it. Without it they say
+    :param media_type: What S3 and Google's store say that the file is, to a browser. Without it they say
         that it is binary, which a browser saves instead of showing it.
     :raises ValueError: If the store cannot do it.
     """

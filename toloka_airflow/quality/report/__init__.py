@@ -1,5 +1,5 @@
 """
-A report of answers and labels that people look at: one HTML file, with charts, tables and what its figures mean.
+A report of answers and labels, for people: one HTML file, with charts, tables and what its figures mean.
 
 Inputs and answers are other people's text. `charts` and `template.html` escape all text, only images within the text
 itself (``data:``) are shown, and the page's own policy allows no script and no request.

@@ -1,5 +1,5 @@
 """
-Charts as inline SVG: plain functions of figures, each with a title and a description for those who cannot see it.
+Charts as inline SVG: plain functions of figures, each with a title and a description for those who use a screen reader.
 
 Whatever text comes in is escaped by `element`, so no name of a label or of a person can become markup. Colours are
 those of the page (its style sheet has the classes), so a chart is light or dark as the page is; nothing needs a script,
@@ -94,7 +94,7 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
 
-def round_steps(high: float, most: int = 5) -> list[float]:
+def even_steps(high: float, most: int = 5) -> list[float]:
     """Return round values from 0 to at least ``high``, at most ``most`` steps; whole ones."""
     step = 1.0
     while step * most < high:
@@ -121,21 +121,21 @@ def in_short(value: float) -> str:
 
 def _time_axis(scale: Scale, y: float, width: int) -> list[Markup]:
     """Return marks at round times; the first one of a day has its date."""
-    room = 60.0
-    marks_at_most = max(2, int((scale.end - scale.start) / room))
+    spacing = 60.0
+    marks_at_most = max(2, int((scale.end - scale.start) / spacing))
     seconds = scale.high - scale.low
     step = next((step for step in STEPS if seconds / step <= marks_at_most), seconds / marks_at_most)
     parts, day = [], ""
     at = math.ceil(scale.low / step) * step
     while at <= scale.high:
-        moment = datetime.fromtimestamp(at, UTC)
-        x, date = scale(at), f"{moment:%-d %b}"
-        where = "axis end" if scale.end - x < room / 4 else "axis middle"
+        begins = datetime.fromtimestamp(at, UTC)
+        x, date = scale(at), f"{begins:%-d %b}"
+        where = "axis end" if scale.end - x < spacing / 4 else "axis middle"
         parts.append(element("line", class_="tick", x1=x, x2=x, y1=y, y2=y + 4))
         if step >= DAY:
             parts.append(text(x, y + 18, date, where))
         else:
-            parts.append(text(x, y + 17, f"{moment:%H:%M}", where))
+            parts.append(text(x, y + 17, f"{begins:%H:%M}", where))
             if date != day:
                 parts.append(text(x, y + 30, date, where))
         day, at = date, at + step
@@ -154,7 +154,7 @@ def answers_over_time(
     height = 210
     spans = len(statuses[0][2])
     totals = [sum(counts[i] for _, _, counts in statuses) for i in range(spans)]
-    marks = round_steps(max(totals), 4)
+    marks = even_steps(max(totals), 4)
     y = Scale(0, marks[-1], height - BOTTOM, TOP)
     x = Scale(start, start + step * spans, LEFT, width - RIGHT)
     parts = _value_axis(y, marks, width) + _time_axis(x, y(0), width)
@@ -166,8 +166,8 @@ def answers_over_time(
             if not counts[i]:
                 continue
             top, bottom = y(below + counts[i]), y(below)
-            moment = datetime.fromtimestamp(start + step * i, UTC)
-            tip = element("title", f"{moment:%-d %b %H:%M}: {counts[i]:,} {name}")
+            begins = datetime.fromtimestamp(start + step * i, UTC)
+            tip = element("title", f"{begins:%-d %b %H:%M}: {counts[i]:,} {name}")
             parts.append(
                 element(
                     "rect",
@@ -193,7 +193,7 @@ def so_far(start: float, step: float, counts: Sequence[int], width: int) -> Mark
     :param counts: How many there were by the end of each span.
     """
     height = 210
-    marks = round_steps(counts[-1], 4)
+    marks = even_steps(counts[-1], 4)
     y = Scale(0, marks[-1], height - BOTTOM, TOP)
     x = Scale(start, start + step * len(counts), LEFT, width - RIGHT)
     points = [(x(start), y(0)), *((x(start + step * (i + 1)), y(number)) for i, number in enumerate(counts))]
@@ -236,19 +236,19 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]], others: boo
     :param others: Whether the last one stands for several labels.
     :param rows: What the rows are, such as ``label``.
     """
-    name_room = min(0.3 * width, 14 + LETTER * max(map(len, [*names, rows])))
-    size = min(52.0, (width - name_room - RIGHT) / len(names))
+    names_width = min(0.3 * width, 14 + LETTER * max(map(len, [*names, rows])))
+    size = min(52.0, (width - names_width - RIGHT) / len(names))
     top = 46.0
-    middle = name_room + size * len(names) / 2
-    parts = [text(middle, 14, "answered", "axis middle"), text(name_room - 8, top - 8, rows, "axis end")]
+    middle = names_width + size * len(names) / 2
+    parts = [text(middle, 14, "answered", "axis middle"), text(names_width - 8, top - 8, rows, "axis end")]
     for i, name in enumerate(names):
-        parts.append(text(name_room + (i + 0.5) * size, top - 8, shortened(name, size), "axis middle"))
-        parts.append(text(name_room - 8, top + (i + 0.5) * size + 4, shortened(name, name_room - 12), "axis end"))
+        parts.append(text(names_width + (i + 0.5) * size, top - 8, shortened(name, size), "axis middle"))
+        parts.append(text(names_width - 8, top + (i + 0.5) * size + 4, shortened(name, names_width - 12), "axis end"))
         for j, number in enumerate(counts[i]):
             share = number / (sum(counts[i]) or 1)
             is_same = i == j and not (others and i == len(names) - 1)
             tip = element("title", f"{rows} {name}, answered {names[j]}: {number:,} ({share:.1%} of the row)")
-            x, y = name_room + j * size, top + i * size
+            x, y = names_width + j * size, top + i * size
             kind = f"cell {'same' if is_same else 'other'} heat-{heat(share)}"
             parts.append(element("rect", tip, class_=kind, x=x + 1, y=y + 1, width=size - 2, height=size - 2, rx=3))
             if number and size >= LETTER * len(in_short(number)) + 2:
@@ -330,8 +330,8 @@ def _shares(low: float) -> list[float]:
 
 def _times(low: float, high: float) -> list[float]:
     """Return round times between two."""
-    round_ones = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, DAY, 7 * DAY)
-    return [seconds for seconds in round_ones if low <= seconds <= high]
+    even = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, DAY, 7 * DAY)
+    return [seconds for seconds in even if low <= seconds <= high]
 
 
 def histogram(title: str, counts: Sequence[int], labels: Sequence[str], unit: str, width: int) -> Markup:
@@ -342,7 +342,7 @@ def histogram(title: str, counts: Sequence[int], labels: Sequence[str], unit: st
     :param unit: What is counted.
     """
     height = 210
-    marks = round_steps(max(counts), 4)
+    marks = even_steps(max(counts), 4)
     y = Scale(0, marks[-1], height - BOTTOM + 10, TOP)
     broad = (width - RIGHT - LEFT) / len(counts)
     parts = _value_axis(y, marks, width)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from toloka_airflow.quality.report.figures import SURE_AT, Figures
 
 CONFIDENCE = (
-    "The confidence of a label is how likely it is right, by the answers to its task and how accurate these people are "
-    "elsewhere. It is calibrated: of labels with 0.9, about nine in ten are right."
+    "The confidence of a label is how likely it is right, as its method reckons by the answers to the task and how "
+    "accurate these people are elsewhere. Of dawid_skene_map it is calibrated: of labels with 0.9, about nine in ten "
+    "are right. Toloka's own aggregation does not promise that."
 )
 SCORE = (
     "The score of a label is higher for labels that are surer, but it is no probability: of labels with 0.9, more or "
@@ -49,7 +50,7 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
         ("sure", "Sure labels", f"The share of labels with a {number} of {SURE_AT} or more. {sureness}"),
     ]
     if figures.is_confidence:
-        expected = "The mean confidence of the labels: the share of them that is right, as far as the answers tell."
+        expected = "The mean confidence of the labels: how many of them are right, as far as it is calibrated."
         given.append(("expected", "Expected right", expected))
     given += [
         (

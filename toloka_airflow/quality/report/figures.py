@@ -1,4 +1,4 @@
-"""The figures of a report, from answers and labels; what they look like is in `toloka_airflow.quality.report.page`."""
+"""The figures of a report, from answers and labels; how they are shown is in `toloka_airflow.quality.report.page`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ import numpy as np
 
 from toloka_airflow.quality.answer_files import AnswerSource
 from toloka_airflow.quality.answers import STATUSES, AnswerTable, plain_value, read_answers
-from toloka_airflow.quality.measures import krippendorff_alpha, vote_agreement, wilson_interval
-from toloka_airflow.quality.methods import METHODS
+from toloka_airflow.quality.measures import krippendorff_alpha, label_rows, vote_agreement, wilson_interval
+from toloka_airflow.quality.methods import DEFAULT_METHOD, METHODS
 from toloka_airflow.quality.report.charts import STEPS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-METHOD = "dawid_skene_map"
-"""What makes labels where none are given."""
 SURE_AT = 0.9
 MOST_SPANS = 48
 MOST_LABELS = 12
@@ -266,7 +264,7 @@ def read_figures(
     Read answers and labels, and return the figures of a report.
 
     :param answers: As for `toloka_airflow.quality.answers.read_answers`.
-    :param labels: The path of a file of labels, or a list of them; made here by `METHOD` if there are none.
+    :param labels: The path of a file of labels, or a list of them; made here by `DEFAULT_METHOD` if there are none.
     :param fields: The output fields; those of the labels by default, or of the first answer.
     :param facts: What Toloka knows beside.
     :param doubts: How many of the least sure tasks to describe.
@@ -277,7 +275,7 @@ def read_figures(
     answers, labels = (list(rows) if isinstance(rows, Iterator) else rows for rows in (answers, labels))
     names = list(fields) if fields is not None else _field_names(answers, labels)
     if not names:
-        return _nothing(facts, sum(1 for _ in _label_rows(labels)) if labels is not None else 0)
+        return _nothing(facts, sum(1 for _ in label_rows(labels)) if labels is not None else 0)
     table = read_answers(answers, fields=names)
     found = _made_labels(table) if labels is None else _read_labels(labels, table)
     right = {name: _right(table, found, name) for name in names}
@@ -308,9 +306,9 @@ def read_figures(
 
 def _field_names(answers: Any, labels: Any) -> list[str]:
     if labels is not None:
-        for _, row in _label_rows(labels):
-            if isinstance(values := row.get("output_values"), Mapping) and values:
-                return sorted(values)
+        for _, row in label_rows(labels):
+            if row["output_values"]:
+                return sorted(row["output_values"])
     for _, answer in AnswerSource(answers):
         if answer.output_values:
             return sorted(answer.output_values)
@@ -340,45 +338,35 @@ def _nothing(facts: PoolFacts, labelled: int) -> Figures:
     )
 
 
-def _label_rows(labels: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    from toloka_airflow.transfer.row_sources import PlainRows, row_source
-
-    source = row_source("labels", labels)
-    for number, row, _ in source.rows(PlainRows("task_id", expected="a label is an object with a task_id")):
-        yield source.where(number), row
-
-
 def _read_labels(labels: Any, table: AnswerTable) -> _Labels:
     """Return labels from a file; the number of a label may be called ``confidence`` or ``score``."""
-    places = {task_id: place for place, task_id in enumerate(table.task_ids)}
+    indices = {task_id: index for index, task_id in enumerate(table.task_ids)}
     found = _Labels(
         values={name: list(each.values) for name, each in table.fields.items()},
-        codes={name: np.full(len(places), -1, np.int32) for name in table.fields},
-        sureness=np.full(len(places), np.nan),
-        has_label=np.zeros(len(places), np.bool_),
+        codes={name: np.full(len(indices), -1, np.int32) for name in table.fields},
+        sureness=np.full(len(indices), np.nan),
+        has_label=np.zeros(len(indices), np.bool_),
     )
-    indices = {name: {_to_json(value): i for i, value in enumerate(values)} for name, values in found.values.items()}
+    codes = {name: {_to_json(value): i for i, value in enumerate(values)} for name, values in found.values.items()}
     confidences = scores = 0
-    for where, row in _label_rows(labels):
-        if row.get("task_id") is None or not isinstance(row.get("output_values"), Mapping):
-            raise ValueError(f"{where}: it has no task_id or no output_values, so it is no label")
+    for _, row in label_rows(labels):
         confidences += row.get("confidence") is not None
         scores += row.get("score") is not None
         sureness = _sureness(row)
-        place = places.get(str(row["task_id"]))
-        if place is None:
+        index = indices.get(str(row["task_id"]))
+        if index is None:
             found.unanswered += 1
             found.unanswered_sureness.append(sureness)
             continue
-        found.has_label[place], found.sureness[place] = True, sureness
-        for name, known in indices.items():
+        found.has_label[index], found.sureness[index] = True, sureness
+        for name, known in codes.items():
             value = plain_value(row["output_values"].get(name))
             if value is not None:
                 text = _to_json(value)
                 if text not in known:
                     known[text] = len(known)
                     found.values[name].append(value)
-                found.codes[name][place] = known[text]
+                found.codes[name][index] = known[text]
     found.is_confidence = confidences > 0 and not scores
     return found
 
@@ -395,7 +383,7 @@ def _made_labels(table: AnswerTable) -> _Labels:
     codes, sureness = {}, np.full(len(table.task_ids), np.nan)
     is_confidence = True
     for name, each in table.fields.items():
-        made = METHODS[METHOD](table.votes(name), each.known)
+        made = METHODS[DEFAULT_METHOD](table.votes(name), each.known)
         codes[name] = made.labels
         sureness = np.fmin(sureness, np.where(made.labels >= 0, made.scores, np.nan))
         is_confidence &= made.is_confidence
@@ -405,7 +393,7 @@ def _made_labels(table: AnswerTable) -> _Labels:
         sureness=sureness,
         has_label=np.logical_or.reduce([labels >= 0 for labels in codes.values()]),
         is_confidence=is_confidence,
-        method=METHOD,
+        method=DEFAULT_METHOD,
     )
 
 
@@ -433,9 +421,9 @@ def _timeline(table: AnswerTable) -> Timeline | None:
     step = step or math.ceil((last - first) / (MOST_SPANS - 1) / STEPS[-1]) * STEPS[-1]
     start = math.floor(first / step) * step
     spans = int((last - start) // step) + 1
-    places = ((times - start) // step).astype(np.int64)
+    spans_of = ((times - start) // step).astype(np.int64)
     codes = table.statuses[known].astype(np.int64)
-    counts = np.bincount(codes * spans + places, minlength=len(STATUSES) * spans)
+    counts = np.bincount(codes * spans + spans_of, minlength=len(STATUSES) * spans)
     by_status = dict(zip(STATUSES, counts.reshape(len(STATUSES), spans), strict=True))
     return Timeline(start, step, {status: each.tolist() for status, each in by_status.items() if each.any()})
 
@@ -490,9 +478,9 @@ def _confusion(
         most = present[np.argsort(-frequency[present], kind="stable")][: MOST_LABELS - 1]
         shown, others = np.sort(most), len(present) - MOST_LABELS + 1
     size = len(shown) + (others > 0)
-    places = np.full(len(values), size - 1, np.int64)
-    places[shown] = np.arange(len(shown))
-    counts = np.bincount(places[right] * size + places[answered], minlength=size * size).reshape(size, size)
+    shown_at = np.full(len(values), size - 1, np.int64)
+    shown_at[shown] = np.arange(len(shown))
+    counts = np.bincount(shown_at[right] * size + shown_at[answered], minlength=size * size).reshape(size, size)
     return [values[i] for i in shown], counts.tolist(), others
 
 
@@ -502,9 +490,9 @@ def _agreements(table: AnswerTable, name: str, timeline: Timeline | None) -> Seq
         return ()
     times, agreement = table.submitted[table.vote_rows(name)], vote_agreement(table.votes(name))
     kept = np.isfinite(times) & np.isfinite(agreement)
-    places = ((times[kept] - timeline.start) // timeline.step).astype(np.int64)
-    counts = np.bincount(places, minlength=timeline.spans)
-    sums = np.bincount(places, agreement[kept], minlength=timeline.spans)
+    spans_of = ((times[kept] - timeline.start) // timeline.step).astype(np.int64)
+    counts = np.bincount(spans_of, minlength=timeline.spans)
+    sums = np.bincount(spans_of, agreement[kept], minlength=timeline.spans)
     return [float(total / count) if count else None for total, count in zip(sums, counts, strict=True)]
 
 
@@ -525,10 +513,10 @@ def _seconds(table: AnswerTable) -> tuple[NDArray[np.float64], str | None]:
     people = np.zeros(len(table.assignment_ids), np.int32)
     submitted = np.full(len(table.assignment_ids), np.nan)
     people[table.assignments], submitted[table.assignments] = table.people, table.submitted
-    order = np.lexsort((submitted, people))
-    gaps = np.full(len(order), np.nan)
-    is_same = people[order][1:] == people[order][:-1]
-    gaps[order[1:][is_same]] = np.diff(submitted[order])[is_same]
+    by_person = np.lexsort((submitted, people))
+    gaps = np.full(len(by_person), np.nan)
+    is_same = people[by_person][1:] == people[by_person][:-1]
+    gaps[by_person[1:][is_same]] = np.diff(submitted[by_person])[is_same]
     seconds = (gaps / np.maximum(pages, 1))[table.assignments]
     return seconds, "gap" if np.isfinite(seconds).any() else None
 
@@ -570,8 +558,8 @@ def _people(
 def _medians(groups: NDArray[np.int32], values: NDArray[np.float64], number: int) -> NDArray[np.float64]:
     """Return the median of each group's values that are known; nan if none is."""
     known = np.isfinite(values)
-    order = np.lexsort((values[known], groups[known]))
-    values, sizes = values[known][order], np.bincount(groups[known], minlength=number)
+    sorted_by = np.lexsort((values[known], groups[known]))
+    values, sizes = values[known][sorted_by], np.bincount(groups[known], minlength=number)
     medians = np.full(number, np.nan)
     some = np.flatnonzero(sizes)
     first = (np.cumsum(sizes) - sizes)[some]

@@ -1,4 +1,4 @@
-"""The page of a report: what its figures look like."""
+"""The page of a report: how its figures are shown."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FULL, HALF, NARROW = 998, 487, 330
 MOST_PEOPLE = 25
 MOST_MIXED_UP = 10
 MOST_WHO = 8
-ROOM_FOR_IMAGES = 6_000_000
+MOST_OF_IMAGES = 6_000_000
 """Letters of all images of a page together."""
 MOST_INSTRUCTIONS = 20_000
 STATUSES = {
@@ -142,7 +142,7 @@ class _Page:
     def __init__(self, figures: Figures, title: str | None, made: datetime, currency: str) -> None:
         self.figures, self.title, self.made, self.currency = figures, title, made, currency
         self.number = "confidence" if figures.is_confidence else "score"
-        self.images = Images(ROOM_FOR_IMAGES)
+        self.images = Images(MOST_OF_IMAGES)
 
     def view(self) -> dict[str, Any]:
         """Return what the template needs, by name."""
@@ -192,7 +192,7 @@ class _Page:
         return f"{self.currency}{value:,.{digits}f}"
 
     def _small_amount(self, value: float) -> str:
-        """Return an amount with as many digits as tell something."""
+        """Return an amount with as many digits as say something."""
         digits = 2 if value >= 1 or value == 0 else min(6, 2 - math.floor(math.log10(value)))
         while digits > 2 and f"{value:.{digits}f}".endswith("0"):
             digits -= 1
@@ -242,7 +242,7 @@ class _Page:
             notes.append("There are no answers in the file, so most of this page is empty.")
         if figures.left_out_fields:
             notes.append(
-                f"Not shown for lack of room: the fields {plain_text(', '.join(figures.left_out_fields), 300)}."
+                f"Not shown, as there are many: the fields {plain_text(', '.join(figures.left_out_fields), 300)}."
             )
         if figures.labelled and figures.sure is None:
             notes.append(
@@ -579,8 +579,8 @@ def _dots(people: Sequence[PersonFigures]) -> list[Dot]:
         return [_dot([person]) for person in known]
     groups: dict[tuple[int, int, bool], list[PersonFigures]] = {}
     for person in known:
-        place = round(math.log(person.seconds or 1) * 5), round((person.accuracy or 0) * 25), person.is_banned
-        groups.setdefault(place, []).append(person)
+        cell = round(math.log(person.seconds or 1) * 5), round((person.accuracy or 0) * 25), person.is_banned
+        groups.setdefault(cell, []).append(person)
     return [_dot(group) for group in groups.values()]
 
 

@@ -12,7 +12,7 @@ MOST_IMAGE = 500_000
 """Letters of an image; a larger one is not shown, as the page is to stay small."""
 _IMAGE = re.compile(r"data:image/(?:avif|bmp|gif|jpeg|jpg|png|svg\+xml|webp);base64,[A-Za-z0-9+/]+={0,2}")
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`\\^{}|]+", re.IGNORECASE)
-_LOOKS_LIKE_IMAGE = re.compile(r"\.(avif|bmp|gif|jpe?g|png|svg|webp)([?#]|\Z)", re.IGNORECASE)
+_NAME_OF_IMAGE = re.compile(r"\.(avif|bmp|gif|jpe?g|png|svg|webp)([?#]|\Z)", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -37,11 +37,11 @@ class Images:
     """
     Choose which images a page holds.
 
-    :param room: Letters of all images together.
+    :param most: Letters of all images together.
     """
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, most: int) -> None:
+        self._left = most
 
     def shown(self, name: str, value: Any, *, may_link: bool) -> Shown:
         """
@@ -56,16 +56,16 @@ class Images:
             return self._image(name, value)
         if len(value) > MOST_TEXT or not _ADDRESS.fullmatch(value):
             return Shown(name, plain_text(value))
-        note = "an image, which this page does not fetch" if _LOOKS_LIKE_IMAGE.search(value) else ""
+        note = "an image, which this page does not fetch" if _NAME_OF_IMAGE.search(value) else ""
         return Shown(name, value, link=value if may_link else None, note=note)
 
     def _image(self, name: str, value: str) -> Shown:
         size = f"an image of {len(value) / 1000:,.0f} kB"
-        if len(value) > MOST_IMAGE or len(value) > self._room:
+        if len(value) > MOST_IMAGE or len(value) > self._left:
             return Shown(name, plain_text(value, 40), note=f"{size}, too large for this page")
         if not _IMAGE.fullmatch(value):
             return Shown(name, plain_text(value, 40), note="not an image that can be shown")
-        self._room -= len(value)
+        self._left -= len(value)
         return Shown(name, "", image=value)
 
 

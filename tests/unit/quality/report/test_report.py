@@ -215,7 +215,7 @@ def test_its_size_and_memory_are_bounded() -> None:
     html = build_report(rows, made=MADE)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(html) < 2 * few
+    assert len(html) < 3 * few
     assert len(html) < 400_000
     assert peak < 60_000_000
     assert "25 of 1," in html
