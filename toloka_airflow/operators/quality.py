@@ -99,7 +99,7 @@ class MeasureQualityOperator(BaseOperator):
 
 class QualityGateOperator(BaseOperator):
     """
-    Let a DAG go on only if its answers are good enough.
+    Run what is behind this task only if the answers are good enough.
 
     All limits that are given must hold, for each field; at least one must be given. A figure that cannot be reckoned,
     such as agreement where no task has two answers, holds no limit. The task fails without a retry, as the same answers
@@ -147,8 +147,9 @@ class QualityGateOperator(BaseOperator):
         super().__init__(**kwargs)
         if on_failure not in ("fail", "skip"):
             raise ValueError(f"on_failure is {on_failure!r}; it must be 'fail' or 'skip'")
-        given = [min_agreement, min_confident, min_answers, min_tasks, max_rejected]
-        if all(limit is None for limit in given):
+        given = zip(_LIMITS, (min_agreement, min_confident, min_answers, min_tasks, max_rejected), strict=True)
+        self._given = [name for name, limit in given if limit is not None]
+        if not self._given:
             raise ValueError(f"A gate without a limit lets everything pass; give one of {', '.join(_LIMITS)}")
         if min_confident is not None and labels is None:
             raise ValueError("labels is None; min_confident is about the confidence of labels, so say where they are")
@@ -189,6 +190,9 @@ class QualityGateOperator(BaseOperator):
     def _limits(self) -> Limits:
         from toloka_airflow.quality.gate import Limits
 
+        for name in self._given:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} is None: a template or an upstream task gave no limit")
         return Limits(
             min_agreement=_parse_alpha(self.min_agreement),
             min_confident=_parse("min_confident", self.min_confident),

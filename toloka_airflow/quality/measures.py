@@ -79,7 +79,8 @@ def observed_agreement(votes: Votes) -> Figure:
     Return the share of the other votes on its task that a vote agrees with, over all votes of tasks with two or more.
 
     It is the observed agreement of Krippendorff's alpha, without a correction for chance: with two values, of which one
-    is right for 95 % of the tasks, it is above 0.9 even if nobody looks.
+    is right for 95 % of the tasks, it is above 0.9 even if people choose at
+    random in these shares.
     """
     counts, _, sizes = _pairable(votes)
     if not len(sizes):
@@ -99,8 +100,8 @@ class _Counts(NamedTuple):
 def _counts(votes: Votes) -> tuple[_Counts, NDArray[np.int64]]:
     """Return how often each task got each value, and where in that each vote is."""
     keys = votes.tasks.astype(np.int64) * max(votes.label_count, 1) + votes.labels
-    unique, places, numbers = np.unique(keys, return_inverse=True, return_counts=True)
-    return _Counts(*np.divmod(unique, max(votes.label_count, 1)), numbers), places
+    unique, positions, numbers = np.unique(keys, return_inverse=True, return_counts=True)
+    return _Counts(*np.divmod(unique, max(votes.label_count, 1)), numbers), positions
 
 
 def _pairable(votes: Votes) -> tuple[_Counts, NDArray[np.int64], NDArray[np.int64]]:
@@ -134,9 +135,9 @@ def task_entropy(votes: Votes) -> NDArray[np.float64]:
 
 def vote_agreement(votes: Votes) -> NDArray[np.float64]:
     """Return for each vote the share of the other votes on its task that are the same; nan if there are no others."""
-    counts, places = _counts(votes)
+    counts, positions = _counts(votes)
     others = np.bincount(votes.tasks, minlength=votes.task_count)[votes.tasks] - 1
-    same = counts.numbers[places] - 1
+    same = counts.numbers[positions] - 1
     agreement: NDArray[np.float64] = np.divide(same, others, out=np.full(len(others), np.nan), where=others > 0)
     return agreement
 
@@ -196,7 +197,7 @@ def labels_truth(table: AnswerTable, field: str, labels: Rows | ObjectStoragePat
     """
     values = list(table.field(field).values)
     codes = {value_text(value): code for code, value in enumerate(values)}
-    places = {task: place for place, task in enumerate(table.task_ids)}
+    positions = {task: position for position, task in enumerate(table.task_ids)}
     found = np.full(len(table.task_ids), -1, np.int32)
     names: set[str] = set()
     rows = 0
@@ -204,15 +205,15 @@ def labels_truth(table: AnswerTable, field: str, labels: Rows | ObjectStoragePat
         rows += 1
         names.update(row["output_values"])
         value = plain_value(row["output_values"].get(field))
-        place = places.get(str(row["task_id"]))
-        if value is None or place is None or table.is_control[place]:
+        position = positions.get(str(row["task_id"]))
+        if value is None or position is None or table.is_control[position]:
             continue
         code = codes.setdefault(value_text(value), len(values))
         if code == len(values):
             values.append(value)
-        if found[place] not in (-1, code):
+        if found[position] not in (-1, code):
             raise ValueError(f"{where}: task {row['task_id']} has another label in the field {field!r} before")
-        found[place] = code
+        found[position] = code
     if rows and field not in names:
         raise ValueError(f"labels: none has the field {field!r}; there are {', '.join(sorted(names)):.500}")
     return Truth(tuple(values), found, {})
@@ -262,8 +263,8 @@ def agreement_over_time(table: AnswerTable, field: str) -> dict[str, Any]:
     length = next((each for each in _PERIODS if last // each - first // each < MAX_PERIODS), None)
     length = length or _DAY * math.ceil((last - first) / _DAY / (MAX_PERIODS - 1))
     periods = (times // length).astype(np.int64)
-    numbers, places, counts = np.unique(periods, return_inverse=True, return_counts=True)
-    means = np.bincount(places, agreement) / counts
+    numbers, positions, counts = np.unique(periods, return_inverse=True, return_counts=True)
+    means = np.bincount(positions, agreement) / counts
     return {
         "period": length,
         "periods": [
@@ -441,7 +442,7 @@ def _medians(people: NDArray[np.int32], seconds: NDArray[np.float64]) -> dict[in
     """Return the median per person, of those whose times are known."""
     kept = np.isfinite(seconds)
     people, seconds = people[kept], seconds[kept]
-    order = np.argsort(people, kind="stable")
-    numbers, starts = np.unique(people[order], return_index=True)
-    groups = np.split(seconds[order], starts[1:])
+    by_key = np.argsort(people, kind="stable")
+    numbers, starts = np.unique(people[by_key], return_index=True)
+    groups = np.split(seconds[by_key], starts[1:])
     return {int(person): float(np.median(group)) for person, group in zip(numbers, groups, strict=False)}

@@ -13,8 +13,6 @@ from airflow.sdk import Asset
 from tests.support import Outcome, TaskInstance, run_task
 from toloka_airflow.operators.quality import MeasureQualityOperator, QualityGateOperator
 
-WITHOUT = "unknown (no vote is on a control task with a known value)"
-
 
 def answers(path: Path, *, wrong: int = 0) -> str:
     """Write what three people say of ten tasks, of which one is wrong some times."""
@@ -88,14 +86,15 @@ def test_answers_that_are_not(tmp_path: Path, on_failure: str, error: type[Excep
     alpha = instance.xcoms["figures"]["checks"][0]["value"]
     assert 0.4 < alpha < 0.8
     assert str(refused.value) == (
-        f"The answers are not good enough. Krippendorff's alpha in the field 'label' is {alpha:.4g}; min_agreement is 0.8. "
+        f"The answers are not good enough. "
+        f"Krippendorff's alpha in the field 'label' is {alpha:.4g}; min_agreement is 0.8. "
         "These limits hold: The least number of answers to a task in the field 'label' is 3; min_answers is 3"
     )
 
 
 @pytest.mark.parametrize("on_failure", ["fail", "skip"])
 def test_no_answers_are_not_good_enough(tmp_path: Path, on_failure: str) -> None:
-    empty = tmp_path / "answers.jsonl"
+    empty = tmp_path / "empty.jsonl"
     empty.touch()
     error = AirflowSkipException if on_failure == "skip" else AirflowFailException
     with pytest.raises(error, match="alpha in the field 'label' cannot be reckoned, as no task has two votes"):
@@ -136,6 +135,21 @@ def test_gates_that_cannot_be_made(arguments: Any, message: str) -> None:
 def test_arguments_that_cannot_be_used_fail_without_a_retry(tmp_path: Path, arguments: Any, message: str) -> None:
     with pytest.raises(AirflowFailException, match=message):
         gate(tmp_path, **arguments)
+
+
+def test_a_limit_that_an_upstream_task_did_not_give_is_no_missing_limit(tmp_path: Path) -> None:
+    task = QualityGateOperator(
+        task_id="gate",
+        answers=answers(tmp_path / "a.jsonl"),
+        fields=["label"],
+        min_tasks=1,
+        min_agreement="{{ limit }}",
+    )
+    task.min_agreement = None
+    with pytest.raises(
+        AirflowFailException, match="min_agreement is None: a template or an upstream task gave no limit"
+    ):
+        run_task(task)
 
 
 def test_arguments_are_templates() -> None:
