@@ -617,7 +617,8 @@ def _inputs(answers: Any, task_ids: Collection[str]) -> dict[str, Mapping[str, A
 
 
 def _plain_inputs(values: Any) -> Mapping[str, Any]:
-    read = msgspec.json.decode(values) if isinstance(values, msgspec.Raw) else values
+    # What is not there is an empty text.
+    read = json.loads(bytes(values) or b"null") if isinstance(values, msgspec.Raw) else values
     if isinstance(read, str):  # of Parquet
         read = json.loads(read)
     return read if isinstance(read, Mapping) else {}
