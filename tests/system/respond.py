@@ -9,6 +9,7 @@ import time
 from airflow.api_fastapi.app import create_app
 from starlette.testclient import TestClient
 
+TIMEOUT = 600
 WAITING = ("awaiting_input", "deferred")
 """The states in which a task waits for a person: that of Airflow 3.3, and that of those before."""
 
@@ -17,7 +18,7 @@ def main(dag_id: str, option: str) -> None:
     with TestClient(create_app(apps="core")) as client:
         token = client.get("/auth/token").json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             listed = client.get(f"/api/v2/dags/{dag_id}/dagRuns/~/hitlDetails", params={"response_received": False})
             listed.raise_for_status()
@@ -26,6 +27,8 @@ def main(dag_id: str, option: str) -> None:
             if details:
                 break
             time.sleep(0.5)
+        else:
+            raise SystemExit(f"No task of {dag_id} waited for a person within {TIMEOUT} s")
         [detail] = details
         task = detail["task_instance"]
         path = f"/api/v2/dags/{dag_id}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/-1/hitlDetails"

@@ -237,7 +237,7 @@ def test_approve_budget(connected: dict[str, str], toloka: EmulatorServer, tmp_p
         ends = threads.submit(run_example, "approve_budget", env, {"output": f"file://{tmp_path}"})
         responding = [sys.executable, "tests/system/respond.py", "approve_budget", option]
         responded = subprocess.run(
-            responding, env=env, cwd=ROOT, text=True, capture_output=True, timeout=600, check=False
+            responding, env=env, cwd=ROOT, text=True, capture_output=True, timeout=900, check=False
         )
         assert responded.returncode == 0, responded.stdout[-3000:] + responded.stderr[-3000:]
         ended = ends.result()
