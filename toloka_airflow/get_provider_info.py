@@ -30,6 +30,7 @@ def get_provider_info() -> dict[str, Any]:
                     "toloka_airflow.operators.pools",
                     "toloka_airflow.operators.projects",
                     "toloka_airflow.operators.quality",
+                    "toloka_airflow.operators.quality_report",
                     "toloka_airflow.operators.restrictions",
                     "toloka_airflow.operators.skills",
                     "toloka_airflow.operators.tasks",
@@ -41,7 +42,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [{"integration-name": "Toloka", "python-modules": ["toloka_airflow.sensors"]}],
         "triggers": [{"integration-name": "Toloka", "python-modules": ["toloka_airflow.triggers"]}],
-        "extra-links": ["toloka_airflow.links.TolokaLink"],
+        "extra-links": ["toloka_airflow.links.ReportLink", "toloka_airflow.links.TolokaLink"],
         "asset-uris": [
             {
                 "schemes": ["toloka"],

@@ -101,6 +101,11 @@ def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_pat
     rows = [json.loads(line) for line in answers.read_text().splitlines()]
     assert len(rows) == 60 * 5
     assert len({(row["input_values"]["image_id"], row["user_id"]) for row in rows}) == len(rows)
+    [report] = tmp_path.glob("*/report.html")
+    html = report.read_text()
+    assert "Which digit is it?" in html
+    assert "300 answers" in html
+    assert "data:image/png;base64," in html
 
 
 def test_label_with_training(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:

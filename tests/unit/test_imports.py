@@ -31,7 +31,8 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
-                                  | quality storage transfer.attachments              |                  |
+                                  | quality quality.report storage                    |                  |
+                                  | transfer.attachments                              |                  |
                                   | transfer.bonuses                                  |                  |
                                   | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
@@ -56,6 +57,8 @@ rehearsal                         | checks emulator.calls emulator.forms        
 cli.rehearsal                     | checks rehearsal                                  |                  |
 quality                           | quality.methods storage transfer                  | msgspec numpy    | airflow
                                   | transfer.row_sources                              |                  | pyarrow
+quality.report                    | quality quality.methods                           | markupsafe       | jinja2
+                                  |                                                   | msgspec numpy    |
 quality.methods                   |                                                   | numpy            |
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |

@@ -26,6 +26,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 import toloka_airflow
 import toloka_airflow.operators
+from tests.reports import answers
 from tests.support import TOKEN, Outcome, TaskInstance, connect, run_task
 from tests.worlds import POOL, PROJECT
 from toloka_airflow.api.client import TolokaClient
@@ -162,6 +163,9 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "GetAssignmentsOperator": of(pool_id=Place.answered, path=a_file("answers.jsonl")),
     "DownloadAttachmentsOperator": of(pool_id=Place.answered, folder=a_file("files")),
     "AggregateSolutionsOperator": of(pool_id=Place.answered, fields=const(["label"]), path=a_file("labels.jsonl")),
+    "QualityReportOperator": of(
+        pool_id=Place.answered, answers=const(answers(2)), path=a_file("report.html"), fields=const(["animal"])
+    ),
     "CheckWindowOperator": of(
         pool_id=Place.pool,
         closes_at=const(LATER),

@@ -28,7 +28,7 @@ def dawid_skene(votes: Votes, *, iterations: int = 100, tolerance: float = 1e-5)
     of themselves where there are few votes, so they are scores and no confidence: see `dawid_skene_map`.
 
     :param iterations: After how many to stop.
-    :param tolerance: By how much the lower bound of the likelihood must grow in an iteration, per vote, for another one.
+    :param tolerance: By how much the lower bound of the likelihood must grow per vote, for another iteration.
     :raises ValueError: If there are too many labels; see `VoteSums`.
     """
     if not len(votes):
@@ -38,12 +38,16 @@ def dawid_skene(votes: Votes, *, iterations: int = 100, tolerance: float = 1e-5)
     priors, counts, errors = _maximised(sums, found)
     bound = -np.inf
     for _ in range(iterations):
-        logs = np.log(errors)
-        for row, prior, log in zip(found, priors, logs, strict=True):
-            row[:] = sums.by_task(log[sums.pair]) + np.log(prior)
-        normalise(found)
+        log_priors, logs = np.log(priors), np.log(errors)
+        for row, log_prior, log in zip(found, log_priors, logs, strict=True):
+            np.add(sums.by_task(log[sums.pair]), log_prior, out=row)
+        likelihood = normalise(found)
         priors, counts, errors = _maximised(sums, found)
-        before, bound = bound, _bound(found, counts, priors, errors) / len(votes)
+        # Of each label, the logarithm of its probability is what was summed up above, less the logarithm of the total.
+        entropy = likelihood - np.sum(counts * logs) - found.sum(axis=1) @ log_priors
+        # As in crowd-kit, how frequent a label is counts for each vote.
+        expected = np.sum(counts * np.log(errors)) + counts.sum(axis=1) @ np.log(priors)
+        before, bound = bound, float(expected + entropy) / len(votes)
         if bound - before < tolerance:
             break
     return aggregation(sums, found, is_confidence=False)
@@ -58,18 +62,14 @@ def _maximised(sums: VoteSums, found: Table) -> tuple[NDArray[np.float64], Table
     return found.mean(axis=1).clip(LEAST), counts, errors
 
 
-def _bound(found: Table, counts: Table, priors: NDArray[np.float64], errors: Table) -> float:
-    """Return the lower bound of the likelihood; as in crowd-kit, how frequent a label is counts for each vote."""
-    expected = np.sum(counts * np.log(errors)) + counts.sum(axis=1) @ np.log(priors)
-    clipped = found.clip(LEAST)
-    return float(expected - np.sum(clipped * np.log(clipped)))
-
-
-def normalise(logs: Table) -> None:
-    """Make probabilities of logarithms, in place; those of a task are a column."""
-    logs -= logs.max(axis=0)
+def normalise(logs: Table) -> float:
+    """Make probabilities of logarithms, in place; those of a task are a column. Return the logarithm of all totals."""
+    largest = logs.max(axis=0)
+    logs -= largest
     np.exp(logs, out=logs)
-    logs /= logs.sum(axis=0)
+    totals = logs.sum(axis=0)
+    logs /= totals
+    return float(largest.sum() + np.log(totals).sum())
 
 
 def aggregation(sums: VoteSums, found: Table, *, is_confidence: bool) -> Aggregation:

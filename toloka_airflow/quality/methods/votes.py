@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_BITS = 62
+
 
 @dataclass(frozen=True, eq=False)
 class Votes:
@@ -50,18 +52,29 @@ class Votes:
                 raise ValueError(f"votes: {name} has numbers from {numbers.min()} to {numbers.max()}, of {count}")
 
     def sorted(self) -> Votes:
-        """Return the same votes by task, and those of a task by person."""
-        keys = self.tasks.astype(np.int64) * self.person_count + self.people
-        if bool(np.all(keys[1:] > keys[:-1])):
-            return self
-        permutation = np.argsort(keys)
-        keys = keys[permutation]
-        if bool(np.any(keys[1:] == keys[:-1])):
+        """
+        Return the same votes by task, and those of a task by person.
+
+        :raises ValueError: If a person has several for a task.
+        """
+        for_label = max(self.label_count - 1, 0).bit_length()
+        for_person = max(self.person_count - 1, 0).bit_length()
+        if self.task_count.bit_length() + for_person + for_label > _BITS:
+            raise ValueError(f"votes: {self.task_count} tasks, {self.person_count} people: too many at a time")
+        # A vote is one number, as numbers are sorted several times as fast as their places are found.
+        keys = ((self.tasks.astype(np.int64) << for_person) + self.people << for_label) + self.labels
+        is_sorted = bool(np.all(keys[1:] > keys[:-1]))
+        if not is_sorted:
+            keys.sort()
+        pairs = keys >> for_label
+        if bool(np.any(pairs[1:] == pairs[:-1])):
             raise ValueError("votes: a person has more than one for a task; keep one of them")
+        if is_sorted:
+            return self
         return Votes(
-            self.tasks[permutation],
-            self.people[permutation],
-            self.labels[permutation],
+            (pairs >> for_person).astype(np.int32),
+            (pairs & ((1 << for_person) - 1)).astype(np.int32),
+            (keys & ((1 << for_label) - 1)).astype(np.int32),
             self.task_count,
             self.person_count,
             self.label_count,
