@@ -1,8 +1,8 @@
 """
 Label comments until the labels are sure enough, for as little money as possible.
 
-Two people answer each task first. Then those tasks whose labels are not sure get more answers, round by round, until 95 %
-of the labels are sure, the money or the time is up. Some of the tasks are control tasks: how often a person is right
+Two people answer each task first. Then those tasks whose labels are not sure get more answers, round by round, until 9
+of 10 labels are sure, or the money or the time is up. Some of the tasks are control tasks: how often a person is right
 there tells how much an answer is worth.
 
 Needs the connection ``toloka_default``, a triggerer, and ``pip install 'airflow-toloka[quality]'``.
@@ -99,10 +99,10 @@ with DAG(
         pool_id="{{ ti.xcom_pull(task_ids='create_pool') }}",
         fields=["kind"],
         folder=FOLDER,
-        target=0.95,
+        target=0.9,
         sure_at=0.9,
-        max_rounds=4,
-        max_overlap=7,
+        max_rounds=3,
+        max_overlap=5,
         max_total="{{ params.max_total }}",
         timeout=timedelta(days=2),
         poll_interval=5,

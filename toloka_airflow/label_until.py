@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.sdk import TaskGroup
 
 from toloka_airflow._internal.arguments import parse_int
@@ -16,6 +15,7 @@ from toloka_airflow.operators.overlap import ChangeOverlapOperator
 from toloka_airflow.windows import EXPECTED, RETRIES, make_persistent, own_task, pool_window
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.sdk import ObjectStoragePath, XComArg
 
 MAX_ROUNDS = 20
@@ -36,7 +36,7 @@ def label_until(
     folder: str | ObjectStoragePath,
     target: float | str = 0.95,
     sure_at: float | str = 0.9,
-    max_rounds: int = 5,
+    max_rounds: int = 6,
     max_overlap: int | str = 10,
     max_total: float | str | None = None,
     closes_at: datetime | str | None = None,
@@ -119,8 +119,9 @@ def label_until(
     """
     parse_int("max_rounds", max_rounds, maximum=MAX_ROUNDS)
     group = LabelUntil(group_id=group_id, **kwargs)
-    assess_ids, result_ids = [], []
-    options = {
+    assess_ids = [f"{group.group_id}.round_{number}.assess" for number in range(1, max_rounds + 1)]
+    result_ids = [f"{group.group_id}.round_{number}.result" for number in range(1, max_rounds + 1)]
+    options: dict[str, Any] = {
         "pool_id": pool_id,
         "fields": fields,
         "folder": folder,
@@ -130,12 +131,13 @@ def label_until(
         "method": method,
         "fee": fee,
         "group_id": group.group_id,
+        "assess_task_ids": tuple(assess_ids),
         "toloka_conn_id": toloka_conn_id,
     }
-    last: BaseOperator | None = None
+    ends: list[BaseOperator] = []
     for number in range(1, max_rounds + 1):
         # The tasks of the window are made first, as those before them are told of it.
-        assess_id = group.child_id(f"round_{number}.assess")
+        assess_id = assess_ids[number - 1]
         decided = {
             key: f"{{{{ ti.xcom_pull(task_ids='{assess_id}', key='{key}', map_indexes=ti.map_index) }}}}"
             for key in ("overlaps", "closes_at", "max_spend")
@@ -166,8 +168,7 @@ def label_until(
             closes_at=closes_at,
             timeout=timeout,
             min_open=min_open,
-            result_task_id=result_ids[-1] if result_ids else None,
-            assess_task_ids=(*assess_ids, assess_id),
+            result_task_id=result_ids[number - 2] if number > 1 else None,
             **options,
         )
         raise_overlap = own_task(
@@ -182,11 +183,9 @@ def label_until(
         )
         make_persistent(assess, raise_overlap)
         assess >> raise_overlap >> check
-        if last is not None:
-            last >> assess
-        assess_ids.append(assess.task_id)
-        result_ids.append(result.task_id)
-        last = result
+        if ends:
+            ends[-1] >> assess
+        ends.append(result)
     # It runs after any stop, which skips the rounds that are left, and not after a failure.
     labels = own_task(
         LabelsOperator,
@@ -194,12 +193,11 @@ def label_until(
         task_id="labels",
         task_group=group,
         trigger_rule="none_failed",
-        assess_task_ids=tuple(assess_ids),
         result_task_ids=tuple(result_ids),
         multiple_outputs=True,
         **options,
     )
     make_persistent(labels)
-    last >> labels
+    ends[-1] >> labels
     group.result = labels.output
     return group

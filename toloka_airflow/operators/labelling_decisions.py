@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from toloka_airflow.checks.estimate import Estimate, estimate, money_text
+from toloka_airflow.checks.estimate import estimate, money_text
 from toloka_airflow.checks.money import Fee, cost_of, rewards_of
 from toloka_airflow.checks.task_counts import TaskCounts, is_training
 from toloka_airflow.storage.paths import storage_path
@@ -97,14 +97,30 @@ class PoolTasks:
             raise ValueError(f"Pool {pool.id} has no tasks to label, only {sum(found.golden.values())} control tasks")
         return found
 
-    def estimate(self, pool: Mapping[str, Any], overlaps: Mapping[str, int], fee: Fee) -> Estimate:
+    def cost(self, pool: Mapping[str, Any], overlaps: Mapping[str, int], fee: Fee) -> Decimal:
         """
-        Estimate what the answers cost that are to come if some tasks get other overlaps, and the pool is opened.
+        Return what the answers cost at the most that are to come if some tasks get other overlaps, the fee included.
+
+        An estimate for a new pool takes it that people get tasks in the same order. In later rounds each person has had
+        other tasks. Whoever gets a page that is not full has then had all tasks that are still wanted, so there are no
+        more such pages than people who have had a task on the last of them: its overlap.
 
         :raises CannotEstimateError: If that cannot be known.
         """
         left = Counter(overlaps.get(task_id, task.overlap) - task.taken for task_id, task in self.real.items())
-        return estimate(pool, TaskCounts(real=left, golden=self.golden), fee=fee)
+        planned = estimate(pool, TaskCounts(real=left, golden=self.golden), fee=fee)
+        highest = max(
+            (
+                overlaps.get(key, task.overlap)
+                for key, task in self.real.items()
+                if overlaps.get(key, task.overlap) > task.taken
+            ),
+            default=0,
+        )
+        per_page = int(pool["mixer_config"].get("real_tasks_count") or 1)
+        answers = self.to_come(overlaps)
+        pages = min(answers, (answers + highest * (per_page - 1)) // per_page)
+        return max(planned.total.most, cost_of(pages, rewards_of(pool).most, fee).total)
 
     def to_come(self, overlaps: Mapping[str, int]) -> int:
         """Return how many answers to tasks are to come then."""
@@ -117,8 +133,8 @@ def _why_unfit(pool: Pool) -> str | None:
         return "is a training: nobody is paid for it, and its answers are known"
     if not isinstance(pool.raw.get("mixer_config"), Mapping):
         return (
-            "has no mixer_config, so its tasks are in task suites, which have one overlap for all their tasks together: "
-            "single tasks of it cannot get more answers. Give it a mixer_config, and upload single tasks"
+            "has no mixer_config, so its tasks are in task suites, which have one overlap for all their tasks: single "
+            "tasks of it cannot get more answers. Give it a mixer_config, and upload single tasks"
         )
     if pool.raw.get("dynamic_overlap_config"):
         return (
@@ -129,33 +145,13 @@ def _why_unfit(pool: Pool) -> str | None:
 
 
 @dataclass(frozen=True)
-class Doubts:
-    """
-    How sure the labels are.
-
-    :param scores: Of each task to label, from 0 to 1: that of its least sure field. 0 where nobody has answered.
-    :param more: How many more answers each doubtful task is to have, as far as the highest overlap lets it.
-    :param sure: How many tasks are sure.
-    """
-
-    scores: Mapping[str, float]
-    more: Mapping[str, int]
-    sure: int
-
-    @property
-    def share(self) -> float:
-        """Return the share of the tasks that are sure."""
-        return self.sure / len(self.scores)
-
-
-@dataclass(frozen=True)
 class Decision:
     """
     What a round does; small, as it is an XCom. The overlaps are in a file.
 
     :param round: Which round, from 1.
     :param stopped_by: One of `REASONS`, or ``None`` if there is a round.
-    :param why: The reason in words.
+    :param why: The same as a sentence.
     :param tasks: How many tasks there are to label.
     :param sure: How many of them are sure.
     :param share: The same as a share.
@@ -171,7 +167,7 @@ class Decision:
 
     round: int
     stopped_by: str | None
-    why: str
+    why: str | None
     tasks: int
     sure: int
     share: float
@@ -198,20 +194,14 @@ class Decision:
         """Return what the rounds before have cost, the fee included."""
         return round(self.paid - self.paid_before, 6)
 
-
-def wanted_overlaps(tasks: PoolTasks, doubts: Doubts) -> dict[str, int]:
-    """
-    Return the overlaps of the tasks that are raised: absolute numbers, so that setting them twice changes nothing.
-
-    What a task is still to get anyway counts. A task that nobody has answered, and that somebody is still to get, is
-    not raised: its first answers come first.
-    """
-    raised = {}
-    for task_id, more in doubts.more.items():
-        task = tasks.real[task_id]
-        if more > task.remaining and not (task.remaining and not doubts.scores[task_id]):
-            raised[task_id] = task.taken + more
-    return raised
+    @property
+    def in_words(self) -> str:
+        """Return it as a line of a log."""
+        known = f"{self.sure} of {self.tasks} tasks ({self.share:.1%}) are sure, which has cost {self.spent}"
+        if self.stopped_by is not None:
+            return f"{self.why} (stopped_by is {self.stopped_by}); {known}"
+        cost = "an unknown sum" if self.cost is None else f"{self.cost} at the most"
+        return f"{known}; {self.raised} get a higher overlap, and {self.to_come} answers are to come, for {cost}"
 
 
 @dataclass(frozen=True)
@@ -226,29 +216,35 @@ class Purse:
     left: Decimal
     fee: Fee
 
-    def affordable(self, pool: Pool, tasks: PoolTasks, doubts: Doubts, overlaps: Mapping[str, int]) -> dict[str, int]:
-        """
-        Return those of the overlaps that can be paid for, beginning with the least sure task.
+    def pages(self, pool: Pool) -> int | None:
+        """Return how many answered pages there is money for; ``None`` for any number, as nobody is paid."""
+        reward = rewards_of(pool.raw).most
+        return max(0, int(self.left // cost_of(1, reward, self.fee).total)) if reward else None
 
-        Without any of them, there may still be answers to come; see `PoolTasks.estimate`.
+    def answers(self, pool: Pool) -> int | None:
+        """Return how many answers to tasks there is money for, if every page is full; ``None`` for any number."""
+        pages = self.pages(pool)
+        return None if pages is None else pages * int(pool.raw["mixer_config"].get("real_tasks_count") or 1)
+
+    def max_spend(self, pool: Pool) -> float:
+        """Return for which rewards, without the fee, there is money."""
+        pages = self.pages(pool)
+        return UNLIMITED if pages is None else float(pages * rewards_of(pool.raw).most)
+
+    def affordable(self, pool: Pool, tasks: PoolTasks, overlaps: Mapping[str, int]) -> dict[str, int]:
         """
-        order = sorted(overlaps, key=lambda task_id: (doubts.scores[task_id], task_id))
-        low, high = 0, len(order)
+        Return the first of some overlaps, as many as there is money for.
+
+        There may be none, and still not enough money for what is to come anyway; see `PoolTasks.cost`.
+        """
+        order, low, high = list(overlaps), 0, len(overlaps)
         while low < high:
             middle = (low + high + 1) // 2
-            some = {task_id: overlaps[task_id] for task_id in order[:middle]}
-            if tasks.estimate(pool.raw, some, self.fee).total.most <= self.left:
+            if tasks.cost(pool.raw, {task_id: overlaps[task_id] for task_id in order[:middle]}, self.fee) <= self.left:
                 low = middle
             else:
                 high = middle - 1
         return {task_id: overlaps[task_id] for task_id in order[:low]}
-
-    def max_spend(self, pool: Pool) -> float:
-        """Return for which rewards, without the fee, there is money."""
-        reward = rewards_of(pool.raw).most
-        if not reward:
-            return UNLIMITED
-        return float(reward * (self.left // cost_of(1, reward, self.fee).total))
 
     @property
     def shown(self) -> str:
@@ -291,11 +287,16 @@ class RoundFiles:
         path = storage_path("folder", self._path(number, "decision.json"))
         return Decision.load(json.loads(path.read_text())) if path.exists() else None
 
-    def write_decision(self, decision: Decision, overlaps: Mapping[str, int]) -> None:
-        """Store a decision, and before it the overlaps; it counts when its file is there."""
+    def write_decision(self, decision: Decision, overlaps: Mapping[str, int]) -> Decision:
+        """
+        Store a decision, and before it the overlaps, and return the one that is stored.
+
+        That may be another one, if two attempts are alive: both take what is stored last.
+        """
         rows = "".join(json.dumps({"task_id": key, "overlap": value}) + "\n" for key, value in sorted(overlaps.items()))
         self._write(self.overlaps(decision.round), rows)
         self._write(self._path(decision.round, "decision.json"), json.dumps(decision.as_json(), indent=2) + "\n")
+        return self.read_decision(decision.round) or decision
 
     def _write(self, name: str, text: str) -> None:
         path = storage_path("folder", name)

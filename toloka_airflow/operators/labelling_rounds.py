@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -34,12 +34,10 @@ from toloka_airflow.operators.labelling_decisions import (
     TARGET,
     TIME,
     Decision,
-    Doubts,
     PoolTasks,
     Purse,
     RoundFiles,
     paid_for,
-    wanted_overlaps,
 )
 from toloka_airflow.operators.window_end import pull
 from toloka_airflow.storage.paths import storage_path
@@ -53,6 +51,7 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
+    from toloka_airflow.quality.doubts import NextRound
 
 DECISION = "decision"
 """The XCom of a round that says what it decided, also when it was skipped."""
@@ -60,13 +59,28 @@ STATUSES = ("SUBMITTED", "ACCEPTED", "REJECTED")
 PAID = ("SUBMITTED", "ACCEPTED")
 IN_FLIGHT = 12
 MAX_OVERLAP = 30_000
-ENDS = {"until": TIME, "max_spend": BUDGET, "person": PERSON}
-"""What ended a window, and so the rounds."""
-SENTENCES = {
-    TIME: "the time of the round before was up",
-    BUDGET: "the money of the round before was spent",
-    PERSON: "a person ended the wait of the round before",
+
+
+class Stop(NamedTuple):
+    """Why there is no further round: one of `REASONS`, and a sentence."""
+
+    reason: str
+    why: str
+
+
+ENDS = {
+    "until": Stop(TIME, "the time of the round before was up"),
+    "max_spend": Stop(BUDGET, "the money was spent in the round before"),
+    "person": Stop(PERSON, "a person ended the wait of the round before"),
 }
+"""What the end of a window means, by its ``stopped_by``."""
+FOUND = {
+    TARGET: Stop(TARGET, "enough of the labels are sure"),
+    OVERLAP: Stop(OVERLAP, "all tasks that are not sure have as many answers as max_overlap lets them have"),
+    ROUNDS: Stop(ROUNDS, "as many rounds as max_rounds lets are done"),
+    BUDGET: Stop(BUDGET, "what is left of max_total does not pay for another answer"),
+}
+"""What was found out by the answers."""
 
 
 class _LabellingOperator(LineageMixin, BaseOperator):
@@ -81,7 +95,7 @@ class _LabellingOperator(LineageMixin, BaseOperator):
     :param max_overlap: The highest overlap (templated).
     :param method: How to aggregate (templated).
     :param fee: What Toloka adds to a reward, as a share of it.
-    :param assess_task_ids: The tasks that decide rounds, in their order.
+    :param assess_task_ids: The tasks that decide about the rounds, in their order: of all of them.
     :param group_id: The group, which the files are of.
     """
 
@@ -134,27 +148,49 @@ class _LabellingOperator(LineageMixin, BaseOperator):
     def _fee(self) -> Fee:
         return Fee(parse_money("fee", self.fee) or Decimal(0))
 
-    def _options(self) -> dict[str, Any]:
+    def _check(self) -> None:
         """
-        Check what may have come from templates.
+        Check what no other check will.
 
         :raises ValueError: If a value cannot be used.
         """
-        if isinstance(self.fields, str) or not self.fields or not all(isinstance(name, str) for name in self.fields):
+        if isinstance(self.fields, str) or not self.fields:
             raise ValueError(f"fields is {self.fields!r:.100}; it must be a list of output fields")
-        overlap = int(self.max_overlap) if str(self.max_overlap).isdecimal() else self.max_overlap
-        return {
-            "fields": list(self.fields),
-            "target": parse_share("target", self.target),
-            "sure_at": parse_share("sure_at", self.sure_at),
-            "max_overlap": parse_int("max_overlap", overlap, maximum=MAX_OVERLAP),
-            "method": str(self.method),
-        }
 
-    def _download(self, context: Context, client: TolokaClient, pool_id: str, path: str) -> None:
-        """Write all answers of the pool, as `GetAssignmentsOperator` does."""
+    def _next(self, scores: Mapping[str, float], tasks: PoolTasks, rounds_left: int, budget: int | None) -> NextRound:
+        """Return which tasks should get more answers, or why none should."""
+        from toloka_airflow.quality.doubts import next_overlaps
+
+        highest = int(self.max_overlap) if str(self.max_overlap).isdecimal() else self.max_overlap
+        return next_overlaps(
+            scores,
+            {task_id: task.taken for task_id, task in tasks.real.items()},
+            target=parse_share("target", self.target),
+            sure_at=parse_share("sure_at", self.sure_at),
+            max_overlap=parse_int("max_overlap", highest, maximum=MAX_OVERLAP),
+            rounds_left=rounds_left,
+            budget=budget,
+        )
+
+    def _read(self, context: Context, client: TolokaClient, pool: Pool, path: str) -> tuple[PoolTasks, Any, Decimal]:
+        """
+        Return the tasks of the pool, how sure the label of each is, and what all answers cost.
+
+        :param path: Where to write the answers.
+        """
+        tasks = PoolTasks.read(pool, (task for page in client.task_pages(pool.id) for task in page))
+        if not self._download(context, client, pool.id, path):
+            return tasks, {}, Decimal(0)
+        scores, rewards = read_scores(path, self.fields, self.method)
+        return tasks, scores, paid_for(rewards, pool, self._fee)
+
+    def _download(self, context: Context, client: TolokaClient, pool_id: str, path: str) -> int:
+        """
+        Write all answers of the pool, as `GetAssignmentsOperator` does, and return how many there are.
+
+        A further attempt begins anew: what a killed one has read may have been decided since.
+        """
         key = TaskIdentity.of(context).uuid("answers", pool_id)[:8]
-        # What a killed attempt has left may be of an earlier round's time: answers may have changed since.
         file = RowFile(storage_path("folder", path), key=key, max_age=-1)
         ParallelDownload(
             file,
@@ -167,25 +203,25 @@ class _LabellingOperator(LineageMixin, BaseOperator):
             in_flight=IN_FLIGHT,
             log=self.log,
         ).run()
-        file.finish(None)
+        return file.finish().get("answers", 0)
 
 
 class AssessRoundOperator(_LabellingOperator):
     """
     Decide whether there is another round of a `label_until`, and which tasks get more answers in it.
 
-    All answers are downloaded and aggregated. If a reason to stop is found, the task is skipped, and so are all rounds
+    All answers are downloaded and aggregated. If there is a reason to stop, the task is skipped, and so are all rounds
     from this one on. Otherwise the decision is stored, before anything is changed at Toloka: a further attempt, and
     one after the task was cleared, repeats it and does not decide anew by answers that have come since. What a killed
     attempt had not stored yet nobody has acted on. A decision to stop is not stored.
 
-    Its XCom ``decision`` is a `Decision` as JSON; ``overlaps``, ``closes_at`` and ``max_spend`` are for the tasks behind.
+    Its XCom ``decision`` is a `Decision` as JSON; ``overlaps``, ``closes_at`` and ``max_spend`` are for what is behind.
 
     :param round: Which round, from 1.
+    :param max_total: Money that all rounds may cost, the fee included (templated), or nothing.
     :param closes_at: When all must be done, a time with a zone (templated), or nothing.
     :param timeout: How long a round lasts at the most.
     :param min_open: How much time must be left for a round to begin.
-    :param max_total: Money that all rounds may cost, the fee included (templated), or nothing.
     :param result_task_id: The task that has the result of the round before; ``None`` for the first.
     """
 
@@ -214,116 +250,116 @@ class AssessRoundOperator(_LabellingOperator):
         """Repeat the decision of a previous attempt, or decide."""
         ti = context["ti"]
         with task_errors():
+            self._check()
             limit = parse_optional_datetime("closes_at", self.closes_at, allow_empty=True)
-            closes_at = min(filter(None, (limit, datetime.now(UTC) + self.timeout)))
+            latest = datetime.now(UTC) + self.timeout
+            closes_at = latest if limit is None else min(limit, latest)
             files = self._files(context)
-            if decision := files.read_decision(self.round):
-                self.log.info("Round %d was decided before, and is not decided anew: %s", self.round, decision.why)
-            else:
+            decision = files.read_decision(self.round)
+            if decision is None:
                 decision = self._decide(context, files, closes_at)
-        self._lineage_facts = decision.as_json()
+            else:
+                self.log.info("Round %d was decided before, and is not decided anew", self.round)
+        self._lineage_facts = {"pool_id": self.pool_id, "spent": decision.spent}
         ti.xcom_push(key=DECISION, value=decision.as_json())
         if decision.stopped_by is not None:
-            raise AirflowSkipException(f"There is no round {self.round}: {decision.why} ({decision.stopped_by})")
-        self.log.info("Round %d: %s", self.round, decision.why)
-        for key, value in {
-            "overlaps": decision.overlaps_path,
-            "closes_at": closes_at.isoformat(),
-            "max_spend": decision.max_spend,
-        }.items():
-            ti.xcom_push(key=key, value=value)
+            raise AirflowSkipException(f"There is no round {self.round}: {decision.in_words}")
+        self.log.info("Round %d begins: %s", self.round, decision.in_words)
+        ti.xcom_push(key="overlaps", value=decision.overlaps_path)
+        ti.xcom_push(key="closes_at", value=closes_at.isoformat())
+        ti.xcom_push(key="max_spend", value=decision.max_spend)
 
     def _decide(self, context: Context, files: RoundFiles, closes_at: datetime) -> Decision:
-        options, budget = self._options(), parse_money("max_total", self.max_total)
+        """Return what to do, and store it if that is to buy answers."""
+        budget = parse_money("max_total", self.max_total)
         client = TolokaHook(self.toloka_conn_id).get_conn()
         pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))
         store_link(context, client, pool)
         self._report_pool_read(pool.id)
         if why := why_not_closed(pool):
             raise AirflowException(
-                f"Round {self.round} cannot begin: pool {pool.id} is {why}, so not all its answers are there. Close it, "
-                "or wait until it is closed"
+                f"Round {self.round} cannot begin: pool {pool.id} is {why}, so not all its answers are there. Close "
+                "it, or wait until it is closed"
             )
-        tasks = PoolTasks.read(pool, (task for page in client.task_pages(pool.id) for task in page))
-        path = files.answers(self.round)
-        self._download(context, client, pool.id, path)
-        doubts, rewards = find_doubts(path, tasks, **options)
-        paid = paid_for(rewards, pool, self._fee)
-        first = self._first(context)
-        paid_before = paid if first is None else Decimal(str(first["paid_before"]))
-        facts: dict[str, Any] = {
-            "round": self.round,
-            "tasks": len(doubts.scores),
-            "sure": doubts.sure,
-            "share": round(doubts.share, 6),
-            "answers_path": path,
-            "paid": float(paid),
-            "paid_before": float(paid_before),
-        }
+        answers_path = files.answers(self.round)
+        tasks, scores, paid = self._read(context, client, pool, answers_path)
+        paid_before = self._paid_before(context, paid)
         purse = None if budget is None else Purse(budget - (paid - paid_before), self._fee)
-        end = None if self.result_task_id is None else pull(context["ti"], self.result_task_id)
-        stop = reached(doubts, options["target"]) or why_over(end) or self._why_late(closes_at)
+        rounds_left = len(self.assess_task_ids) - self.round + 1
+        found = self._next(scores, tasks, rounds_left, None if purse is None else purse.answers(pool))
+        stop = self._why_not(context, found, closes_at)
+        bought: dict[str, Any] = {}
         overlaps: dict[str, int] = {}
         if stop is None:
-            overlaps, stop, bought = self._buy(pool, tasks, doubts, purse)
-            facts |= bought
-        decision = Decision(**facts, stopped_by=stop[0] if stop else None, why=stop[1] if stop else _in_words(facts))
-        if stop is None:
-            overlaps_path = files.overlaps(self.round)
-            limit = None if purse is None else purse.max_spend(pool)
-            decision = Decision.load(decision.as_json() | {"overlaps_path": overlaps_path, "max_spend": limit})
-            files.write_decision(decision, overlaps)
-            # Should another attempt have been alive, what is stored counts, for both.
-            decision = files.read_decision(self.round) or decision
-        return decision
+            overlaps, stop, bought = self._buy(pool, tasks, found, purse)
+        decision = Decision(
+            round=self.round,
+            stopped_by=stop and stop.reason,
+            why=stop and stop.why,
+            tasks=len(tasks.real),
+            sure=found.sure,
+            share=round(found.share, 6),
+            answers_path=answers_path,
+            paid=float(paid),
+            paid_before=float(paid_before),
+            overlaps_path=None if stop else files.overlaps(self.round),
+            max_spend=None if stop or purse is None else purse.max_spend(pool),
+            **bought,
+        )
+        return decision if stop else files.write_decision(decision, overlaps)
 
-    def _first(self, context: Context) -> Mapping[str, Any] | None:
+    def _paid_before(self, context: Context, paid: Decimal) -> Decimal:
+        """Return what the answers cost that were there before the first round."""
         if self.round == 1:
-            return None
-        first: Mapping[str, Any] | None = pull(context["ti"], self.assess_task_ids[0], DECISION)
+            return paid
+        first = pull(context["ti"], self.assess_task_ids[0], DECISION)
         if first is None:
-            raise AirflowFailException("What was paid before the first round is not known: its XCom is gone")
-        return first
+            raise AirflowFailException(
+                f"What was paid before the first round is not known: {self.assess_task_ids[0]} has left nothing"
+            )
+        return Decimal(str(first["paid_before"]))
 
-    def _why_late(self, closes_at: datetime) -> tuple[str, str] | None:
-        if datetime.now(UTC) <= closes_at - self.min_open:
-            return None
-        return TIME, f"less than {self.min_open} (min_open) is left until {closes_at.isoformat(timespec='seconds')}"
+    def _why_not(self, context: Context, found: NextRound, closes_at: datetime) -> Stop | None:
+        """Return why there is no further round, whatever it costs."""
+        if found.stopped_by == TARGET:
+            return FOUND[TARGET]
+        end = None if self.result_task_id is None else pull(context["ti"], self.result_task_id)
+        if stop := why_over(end):
+            return stop
+        if datetime.now(UTC) > closes_at - self.min_open:
+            limit = closes_at.isoformat(timespec="seconds")
+            return Stop(TIME, f"less than {self.min_open} (min_open) is left until {limit}")
+        return FOUND[found.stopped_by] if found.stopped_by else None
 
     def _buy(
-        self, pool: Pool, tasks: PoolTasks, doubts: Doubts, purse: Purse | None
-    ) -> tuple[dict[str, int], tuple[str, str] | None, dict[str, Any]]:
-        """Return which overlaps rise, or why none can, and what it costs."""
-        wanted = wanted_overlaps(tasks, doubts)
-        to_come = tasks.to_come(wanted)
-        if not to_come:
-            doubtful = len(doubts.scores) - doubts.sure
-            return {}, (OVERLAP, f"{doubtful} tasks are not sure, but all have as many answers as max_overlap lets"), {}
-        if purse is not None:
-            affordable = purse.affordable(pool, tasks, doubts, wanted)
-            cost = tasks.estimate(pool.raw, affordable, self._fee).total.most
-            if cost > purse.left or not tasks.to_come(affordable):
-                all_of_it = money_text(tasks.estimate(pool.raw, wanted, self._fee).total.most)
-                return {}, (BUDGET, f"{purse.shown} is left, and {to_come} more answers may cost {all_of_it}"), {}
-            if len(affordable) < len(wanted):
-                self.log.warning(
-                    "There is money for %d of the %d tasks that should get more answers: the least sure",
-                    *(len(affordable), len(wanted)),
-                )
-            wanted = affordable
+        self, pool: Pool, tasks: PoolTasks, found: NextRound, purse: Purse | None
+    ) -> tuple[dict[str, int], Stop | None, dict[str, Any]]:
+        """Return which overlaps rise, why none can, and what is bought."""
+        # What a task is still to get anyway comes first; so a pool that nobody has answered is opened as it is.
+        wanted = {key: overlap for key, overlap in found.overlaps.items() if overlap > tasks.real[key].overlap}
+        raised = wanted if purse is None else purse.affordable(pool, tasks, wanted)
+        to_come = tasks.to_come(raised)
         try:
-            most: float | None = float(tasks.estimate(pool.raw, wanted, self._fee).total.most)
+            cost = tasks.cost(pool.raw, raised, self._fee)
         except CannotEstimateError as exc:
-            self.log.warning("What this round costs is not known: %s", exc)
-            most = None
-        return wanted, None, {"raised": len(wanted), "to_come": tasks.to_come(wanted), "cost": most}
+            if purse is not None:
+                raise
+            self.log.warning("What round %d costs is not known: %s", self.round, exc)
+            return raised, None, {"raised": len(raised), "to_come": to_come}
+        if purse is not None and (cost > purse.left or not to_come):
+            needed = money_text(tasks.cost(pool.raw, wanted, self._fee))
+            why = f"{purse.shown} is left of max_total, and {tasks.to_come(wanted)} more answers may cost {needed}"
+            return {}, Stop(BUDGET, why), {}
+        if len(raised) < len(wanted):
+            self.log.warning("There is money for the %d least sure of %d tasks only", len(raised), len(wanted))
+        return raised, None, {"raised": len(raised), "to_come": to_come, "cost": float(cost)}
 
 
 class LabelsOperator(_LabellingOperator):
     """
     Write the labels, and return how it came to them; the last task of a `label_until`.
 
-    It is skipped if the group was, and fails to begin if a round failed.
+    It is skipped if the whole group was, and does not begin if a round failed.
 
     :param result_task_ids: The tasks that have the results of the rounds, in their order.
     """
@@ -337,140 +373,101 @@ class LabelsOperator(_LabellingOperator):
         ti = context["ti"]
         decisions = [Decision.load(each) for task_id in self.assess_task_ids if (each := pull(ti, task_id, DECISION))]
         if not decisions:
-            raise AirflowSkipException("There are no labels: the first round was skipped, by what is before the group")
+            raise AirflowSkipException("There are no labels: the group was skipped, by what is before it")
         with task_errors():
-            options, files = self._options(), self._files(context)
+            self._check()
             client = TolokaHook(self.toloka_conn_id).get_conn()
-            pool = client.get_pool(checked_id("pool_id", self.pool_id))
+            pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))
             store_link(context, client, pool)
             if why := why_not_closed(pool):
                 raise AirflowException(f"There are no labels yet: pool {pool.id} is {why}, so answers may still come")
             last = decisions[-1]
             if last.stopped_by is None:
-                last = self._end(context, client, pool, files, decisions, options)
-            labels = write_labels(last.answers_path, f"{str(self.folder).rstrip('/')}/labels.jsonl", client, **options)
+                last = self._end(context, client, pool, last)
+            if not last.paid:
+                raise AirflowFailException(f"There are no labels: nobody has answered pool {pool.id} ({last.in_words})")
+            labels = write_labels(last.answers_path, self._labels_path, self.fields, self.method)
         rounds = sum(each.stopped_by is None for each in decisions)
         result = {
             "pool_id": pool.id,
-            "path": labels["path"],
+            "path": self._labels_path,
             "answers_path": last.answers_path,
             "stopped_by": last.stopped_by,
             "rounds": rounds,
             "tasks": last.tasks,
             "sure": last.sure,
             "share": last.share,
+            "labels": labels,
             "spent": last.spent,
-            "labels": labels["labels"],
         }
-        self.log.info(
-            "%d of %d labels (%.1f %%) of pool %s are sure after %d rounds, which cost %s with the fee. No further round "
-            "began, because %s (stopped_by is %s)",
-            *(last.sure, last.tasks, 100 * last.share, pool.id, rounds, last.spent, last.why, last.stopped_by),
-        )
+        self.log.info("The labels of pool %s are written, after %d rounds: %s", pool.id, rounds, last.in_words)
         self._report_pool_read(pool.id)
         self._lineage_facts = result
         return result
 
-    def _end(
-        self,
-        context: Context,
-        client: TolokaClient,
-        pool: Pool,
-        files: RoundFiles,
-        decisions: Sequence[Decision],
-        options: Mapping[str, Any],
-    ) -> Decision:
-        """Find out how sure the labels are after the last round, behind which nobody decides about another one."""
-        number = decisions[-1].round
-        tasks = PoolTasks.read(pool, (task for page in client.task_pages(pool.id) for task in page))
-        path = files.answers(number + 1)
-        self._download(context, client, pool.id, path)
-        doubts, rewards = find_doubts(path, tasks, **options)
-        end = pull(context["ti"], self.result_task_ids[number - 1])
-        late = None if end else (TIME, "it was too late to open the pool for another one")
-        done = ROUNDS, f"all {len(self.assess_task_ids)} rounds (max_rounds) are done"
-        stopped_by, why = reached(doubts, options["target"]) or late or why_over(end) or done
+    @property
+    def _labels_path(self) -> str:
+        return f"{str(self.folder).rstrip('/')}/labels.jsonl"
+
+    def _end(self, context: Context, client: TolokaClient, pool: Pool, before: Decision) -> Decision:
+        """Return how sure the labels are behind a round after which nobody decides about another one."""
+        answers_path = self._files(context).answers(before.round + 1)
+        tasks, scores, paid = self._read(context, client, pool, answers_path)
+        found = self._next(scores, tasks, rounds_left=0, budget=None)
+        end = pull(context["ti"], self.result_task_ids[before.round - 1])
+        if found.stopped_by == TARGET:
+            stop = FOUND[TARGET]
+        elif end is None:
+            stop = Stop(TIME, f"it was too late to open the pool for round {before.round}")
+        else:
+            stop = why_over(end) or FOUND[str(found.stopped_by)]
         return Decision(
-            round=number + 1,
-            stopped_by=stopped_by,
-            why=why,
-            tasks=len(doubts.scores),
-            sure=doubts.sure,
-            share=round(doubts.share, 6),
-            answers_path=path,
-            paid=float(paid_for(rewards, pool, self._fee)),
-            paid_before=decisions[0].paid_before,
+            round=before.round + 1,
+            stopped_by=stop.reason,
+            why=stop.why,
+            tasks=len(tasks.real),
+            sure=found.sure,
+            share=round(found.share, 6),
+            answers_path=answers_path,
+            paid=float(paid),
+            paid_before=before.paid_before,
         )
 
 
-def reached(doubts: Doubts, target: float) -> tuple[str, str] | None:
-    """Return that the target is reached, if it is."""
-    if doubts.share < target:
-        return None
-    return TARGET, f"{doubts.sure} of {len(doubts.scores)} tasks are sure, and {target:.1%} are to be"
-
-
-def why_over(end: Mapping[str, Any] | None) -> tuple[str, str] | None:
-    """Return why there is no further round after one that ended so, as the result of a window says."""
+def why_over(end: Mapping[str, Any] | None) -> Stop | None:
+    """Return why there is no further round after one that ended so, by the result of its window."""
     if end is None:
         return None
-    if (reason := ENDS.get(end["stopped_by"])) is not None:
-        return reason, SENTENCES[reason]
-    if end["close_reason"] in (None, "COMPLETED"):
-        return None
-    return CLOSED, f"the pool was closed before it was complete ({end['close_reason']})"
-
-
-def _in_words(facts: Mapping[str, Any]) -> str:
-    cost = "an unknown sum" if facts["cost"] is None else f"at the most {facts['cost']} with the fee"
+    if stop := ENDS.get(end["stopped_by"]):
+        return stop
+    reason = end["close_reason"]
     return (
-        f"{facts['sure']} of {facts['tasks']} tasks are sure; {facts['raised']} get a higher overlap, and "
-        f"{facts['to_come']} answers are to come, for {cost}"
+        None if reason in (None, "COMPLETED") else Stop(CLOSED, f"the pool was closed before all was done ({reason})")
     )
 
 
-def find_doubts(
-    path: str, tasks: PoolTasks, *, fields: Sequence[str], target: float, sure_at: float, max_overlap: int, method: str
-) -> tuple[Doubts, list[float]]:
+def read_scores(path: str, fields: Sequence[str], method: str) -> tuple[dict[str, float], list[float]]:
     """
-    Return how sure the labels are, and the rewards of the answered pages that are paid.
+    Return how sure the label of each task is, and the rewards of the pages that are paid for.
 
     :param path: The file of answers.
     """
     # Here, as a DAG that is only parsed needs no numpy.
     import numpy as np
 
-    from toloka_airflow.quality.answers import STATUSES as ALL_STATUSES
+    from toloka_airflow.quality.aggregating import aggregate_field
+    from toloka_airflow.quality.answers import STATUSES as KNOWN
     from toloka_airflow.quality.answers import read_answers as read_table
+    from toloka_airflow.quality.doubts import task_scores
 
     table = read_table(path, fields=fields)
-    is_paid = np.isin(table.statuses, [ALL_STATUSES.index(status) for status in PAID])
-    rewards = table.rewards[np.unique(table.assignments[is_paid])].tolist()
-    scores, more = _stand_in(table, fields, sure_at, max_overlap)
-    found = {task_id: scores.get(task_id, 0.0) for task_id in tasks.real}
-    sure = sum(score >= sure_at for score in found.values())
-    return Doubts(found, {task_id: more.get(task_id, 1) for task_id in found if found[task_id] < sure_at and more.get(task_id, 1)}, sure), rewards
+    scores = task_scores(table, ((name, aggregate_field(table, name, method)) for name in fields))
+    is_paid = np.isin(table.statuses, [KNOWN.index(status) for status in PAID])
+    return scores, table.rewards[np.unique(table.assignments[is_paid])].tolist()
 
 
-def _stand_in(table: Any, fields: Sequence[str], sure_at: float, max_overlap: int) -> tuple[dict[str, float], dict[str, int]]:
-    scores: dict[str, float] = {}
-    more: dict[str, int] = {}
-    from collections import Counter
+def write_labels(answers_path: str, path: str, fields: Sequence[str], method: str) -> int:
+    """Write a row for each task that has a label, and return how many there are."""
+    from toloka_airflow.quality.aggregating import aggregate_answers
 
-    for name in fields:
-        votes = table.votes(name)
-        counted: dict[int, Counter[int]] = {}
-        for task, label in zip(votes.tasks.tolist(), votes.labels.tolist(), strict=True):
-            counted.setdefault(task, Counter())[label] += 1
-        for task, counter in counted.items():
-            best, total = max(counter.values()), counter.total()
-            score = (best + 0.25) / (total + 1)
-            task_id = table.task_ids[task]
-            scores[task_id] = min(score, scores.get(task_id, 1.0))
-            more[task_id] = min(2, max(0, max_overlap - total))
-    return scores, more
-
-
-def write_labels(path: str, labels_path: str, client: TolokaClient, *, fields: Sequence[str], method: str, **_: Any) -> dict[str, Any]:
-    """Write the labels of answers, and return the path and how many there are."""
-    return {"path": labels_path, "labels": 0}
+    return int(aggregate_answers(answers_path, path, fields=fields, method=method)["solutions"])
