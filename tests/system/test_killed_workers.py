@@ -109,6 +109,12 @@ def hold_back(toloka: EmulatorServer, point: Point) -> Fault:
     return toloka.faults.add(point.method, point.path, skip=point.skip, delay=600, times=MANY)
 
 
+def is_asked_by(task_id: str, following: Point) -> bool:
+    """Say whether a task that is not done yet asks what another one is to be killed at."""
+    asked = {(point.method, point.path) for point in LATER if point.task_id == task_id}
+    return following.task_id != task_id and (following.method, following.path) in asked
+
+
 @dataclass
 class Killer:
     """Kill the worker of one run at given points."""
@@ -117,20 +123,30 @@ class Killer:
     toloka: EmulatorServer
     run_id: str
 
-    def kill_at(self, point: Point, hold: Fault | None = None) -> None:
+    def kill_at_all(self, points: list[Point], holds: dict[Point, Fault]) -> None:
         """
-        Hold back the answer to a request, and kill who waits for it.
+        Kill at one point after the other, of which the first are held back by `holds` already.
 
-        :param hold: The fault that holds the answer back, if it was prepared before the task began.
+        An attempt may be over before it is seen to run. So what is held back from the next attempt is prepared
+        before this one is killed, except where the task asks the same itself.
         """
-        self.wait_for_attempt(point)
-        hold = hold or hold_back(self.toloka, point)
-        wait_until(lambda: self.still_runs(point) and hold.times != MANY, f"the request of {point}", timeout=PATIENCE)
+        for point, following in zip(points, [*points[1:], None], strict=True):
+            self.wait_for_attempt(point)
+            hold = holds.get(point) or hold_back(self.toloka, point)
+            self.wait_until_held_back(point, hold)
+            if following and following not in holds and not is_asked_by(point.task_id, following):
+                holds[following] = hold_back(self.toloka, following)
+            self.kill_at(point, hold)
+
+    def kill_at(self, point: Point, hold: Fault) -> None:
         task = self.task(point)
         name = f"airflow worker -- {task['id']}"
         next(each for each in self.airflow.processes.alive() if " ".join(each.cmdline()).startswith(name)).kill()
         self.toloka.faults.remove(hold)
         wait_until(lambda: self.task(point)["id"] != task["id"], f"another attempt after {point}", timeout=PATIENCE)
+
+    def wait_until_held_back(self, point: Point, hold: Fault) -> None:
+        wait_until(lambda: self.still_runs(point) and hold.times != MANY, f"the request of {point}", timeout=PATIENCE)
 
     def wait_for_attempt(self, point: Point) -> None:
         def runs() -> bool:
@@ -153,18 +169,12 @@ def test_every_input_gets_one_task_and_every_answer_one_row(
     source, answers = tmp_path / "tasks.jsonl", tmp_path / "answers.jsonl.gz"
     source.write_text("".join(json.dumps({"input_values": {"text": f"question {n}"}}) + "\n" for n in range(TASKS)))
     # Creating is asked for once only: these come before the faults that happen by chance.
-    holds = [hold_back(toloka, point) for point in CREATING]
+    holds = {point: hold_back(toloka, point) for point in CREATING}
     break_things(toloka)
     run_id = airflow.api.trigger(DAG_ID, {"tasks": f"file://{source}", "answers": f"file://{answers}"})
 
     killer = Killer(airflow, toloka, run_id)
-    for point, hold in zip(CREATING, holds, strict=True):
-        killer.kill_at(point, hold)
-    first, *later = LATER
-    # What a task asks first may be answered before it is seen to run.
-    killer.kill_at(first, hold_back(toloka, first))
-    for point in later:
-        killer.kill_at(point)
+    killer.kill_at_all([*CREATING, *LATER], holds)
 
     assert airflow.api.wait_for_run(DAG_ID, run_id, timeout=2 * PATIENCE) == "success"
     toloka.faults.clear()

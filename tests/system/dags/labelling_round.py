@@ -41,7 +41,7 @@ with DAG(
     wait = PoolSensor(task_id="wait", pool_id=pool_id, poke_interval=1, deferrable=True)
     close_pool = ClosePoolOperator(task_id="close_pool", pool_id=pool_id).as_teardown(setups=[upload, open_pool])
     review = ReviewAssignmentsOperator(task_id="review", pool_id=pool_id, decide=accept)
-    download = GetAssignmentsOperator(task_id="download", pool_id=pool_id, path="{{ params.answers }}", page_size=100)
+    download = GetAssignmentsOperator(task_id="download", pool_id=pool_id, path="{{ params.answers }}", page_size=20)
 
     upload >> open_pool >> wait >> close_pool
     [wait, close_pool] >> review >> download
