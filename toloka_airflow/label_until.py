@@ -119,8 +119,8 @@ def label_until(
     """
     parse_int("max_rounds", max_rounds, maximum=MAX_ROUNDS)
     group = LabelUntil(group_id=group_id, **kwargs)
-    assess_ids = [f"{group.group_id}.round_{number}.assess" for number in range(1, max_rounds + 1)]
-    result_ids = [f"{group.group_id}.round_{number}.result" for number in range(1, max_rounds + 1)]
+    rounds: list[str] = [group.child_id(f"round_{number}") for number in range(1, max_rounds + 1)]  # type: ignore[no-untyped-call]
+    assess_ids, result_ids = [f"{each}.assess" for each in rounds], [f"{each}.result" for each in rounds]
     options: dict[str, Any] = {
         "pool_id": pool_id,
         "fields": fields,

@@ -172,6 +172,7 @@ def pool_window(
         task_id="open",
         pool_id=pool_id,
         min_open=min_open,
+        check_task_id=check.task_id,
         not_after=f"{{{{ {not_after} }}}}",
         will_expire=f"{{{{ {over_at} }}}}" if move_expiry else None,
         min_balance=min_balance,

@@ -360,7 +360,7 @@ class TestCheck:
         late = {"pool_id": toloka.add_pool(), "not_after": now() - HOUR, "min_open": HOUR / 2}
         why = "it is too late, not_after, which is closes_at less min_open (0:30:00), is "
         with pytest.raises(AirflowSkipException, match=re.escape(why)):
-            run_task(OpenWindowPoolOperator(task_id="open", **late))
+            run_task(OpenWindowPoolOperator(task_id="open", check_task_id="decide", **late))
         assert toloka.journal.requests("POST") == []
 
     def test_what_is_being_opened_must_be_closed_however_late_it_is(self, toloka: EmulatorServer) -> None:
