@@ -202,9 +202,8 @@ def test_a_round_that_fails_fails_the_group_and_leaves_all_closed(labelling: Lab
     hint = {"tasks": [{"input_values": {"text": "?"}, "known_solutions": known}]}
     [training_id] = labelling.server.load({"projects": [{"trainings": [hint]}]})["trainings"]
     pool_id = labelling.add_pool()
-    labelling.server.set_balance(0.1)
+    labelling.server.set_balance(0.29)
     run = labelling.run([pool_id], training_id=training_id)
-    print("STATES", run.states)
     failed = dict(zip(ROUND, states(run)["round_1"], strict=True))
     assert (failed["wait"], failed["close"], failed["result"]) == ("failed", "success", "failed")
     assert states(run)["labels"] == ["upstream_failed"]
