@@ -19,6 +19,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Toloka",
                 "python-modules": [
                     "toloka_airflow.operators.aggregation",
+                    "toloka_airflow.operators.answer_aggregation",
                     "toloka_airflow.operators.assignments",
                     "toloka_airflow.operators.attachments",
                     "toloka_airflow.operators.bonuses",

@@ -31,7 +31,8 @@ module or package                 | of ours                                     
 ----------------------------------|---------------------------------------------------|------------------|--------------
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
-                                  | storage transfer.attachments transfer.bonuses     |                  |
+                                  | quality storage transfer.attachments              |                  |
+                                  | transfer.bonuses                                  |                  |
                                   | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |

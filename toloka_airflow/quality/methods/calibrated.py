@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toloka_airflow.quality.methods.dawid_skene import aggregation, normalise
+from toloka_airflow.quality.methods.dawid_skene import aggregation, normalise, without_votes
 from toloka_airflow.quality.methods.sums import VoteSums
 
 if TYPE_CHECKING:
@@ -50,20 +50,19 @@ def dawid_skene_map(
     :param tolerance: Stop when the probabilities of a task change by less, in the mean.
     :raises ValueError: If there are too many labels; see `VoteSums`.
     """
+    if not len(votes):
+        return without_votes(votes, is_confidence=True)
     sums = VoteSums(votes.in_order())
     found = sums.shares()
-    fit = None
-    for _ in range(iterations if len(votes) else 0):
+    for _ in range(max(iterations, 1)):
         believed = _with_known(sums, found, known)
         fit = _Fit.of(sums, believed)
         before, found = found, fit.judge(sums, believed)
         if np.abs(found - before).sum() / 2 < tolerance * len(sums.voted):
             break
     result = aggregation(sums, found, is_confidence=True)
-    if fit is not None:
-        given = np.bincount(sums.votes.people, minlength=votes.person_count)
-        result.skills[:] = np.where(given, fit.accuracies(fit.right, given), np.nan)  # type: ignore[index]
-    return result
+    skills = np.where(fit.given > 0, fit.accuracies(fit.right, fit.given), np.nan)
+    return replace(result, skills=skills)
 
 
 def _with_known(sums: VoteSums, found: Table, known: NDArray[np.int32] | None) -> Table:
@@ -84,6 +83,7 @@ class _Fit:
     What is believed of the people.
 
     :param right: For each person, how many answers are right.
+    :param given: For each person, how many answers there are.
     :param mean: The accuracy of all people together.
     :param weight: As how many answers it counts for each of them.
     :param mistakes: For each label, what it is taken for if it is not seen.

@@ -31,11 +31,13 @@ def dawid_skene(votes: Votes, *, iterations: int = 100, tolerance: float = 1e-5)
     :param tolerance: By how much the lower bound of the likelihood must grow in an iteration, per vote, to go on.
     :raises ValueError: If there are too many labels; see `VoteSums`.
     """
+    if not len(votes):
+        return without_votes(votes, is_confidence=False)
     sums = VoteSums(votes.in_order())
     found = sums.shares()
     priors, counts, errors = _maximised(sums, found)
     bound = -np.inf
-    for _ in range(iterations if len(votes) else 0):
+    for _ in range(iterations):
         logs = np.log(errors)
         for row, prior, log in zip(found, priors, logs, strict=True):
             row[:] = sums.by_task(log[sums.pair]) + np.log(prior)
@@ -73,15 +75,24 @@ def normalise(logs: Table) -> None:
 def aggregation(sums: VoteSums, found: Table, *, is_confidence: bool) -> Aggregation:
     """Return what the probabilities of the labels come to; of equal ones, the first label."""
     votes = sums.votes
-    labels = np.full(votes.task_count, -1, np.int32)
-    scores = np.full(votes.task_count, np.nan)
-    probabilities = np.zeros((votes.task_count, votes.label_count))
-    skills = np.full(votes.person_count, np.nan)
-    if len(votes):
-        labels[sums.voted] = found.argmax(axis=0)
-        scores[sums.voted] = found.max(axis=0)
-        probabilities[sums.voted] = found.T
+    result = without_votes(votes, is_confidence=is_confidence)
+    result.labels[sums.voted] = found.argmax(axis=0)
+    result.scores[sums.voted] = found.max(axis=0)
+    if result.probabilities is not None:
+        result.probabilities[sums.voted] = found.T
+    if result.skills is not None:
         given = np.bincount(votes.people, minlength=votes.person_count)
         right = np.bincount(votes.people, weights=found[votes.labels, sums.tasks], minlength=votes.person_count)
-        np.divide(right, given, out=skills, where=given > 0)
-    return Aggregation(labels, scores, is_confidence, probabilities, skills)
+        np.divide(right, given, out=result.skills, where=given > 0)
+    return result
+
+
+def without_votes(votes: Votes, *, is_confidence: bool) -> Aggregation:
+    """Return what there is before the votes are counted: nothing is known."""
+    return Aggregation(
+        labels=np.full(votes.task_count, -1, np.int32),
+        scores=np.full(votes.task_count, np.nan),
+        is_confidence=is_confidence,
+        probabilities=np.zeros((votes.task_count, votes.label_count)),
+        skills=np.full(votes.person_count, np.nan),
+    )

@@ -22,15 +22,13 @@ class VoteSums:
     Tables have a row for each label that could be right, and are summed up row by row: a row of all votes is the most
     that is in memory beside them.
 
-    :param votes: In order.
+    :param votes: In order; at least one.
     :raises ValueError: If there are too many labels for the tables.
     """
 
     def __init__(self, votes: Votes) -> None:
         self.votes = votes
-        self.starts = (
-            np.flatnonzero(np.r_[True, votes.tasks[1:] != votes.tasks[:-1]]) if len(votes) else np.zeros(0, int)
-        )
+        self.starts = np.flatnonzero(np.r_[True, votes.tasks[1:] != votes.tasks[:-1]])
         self.voted = votes.tasks[self.starts]
         """The tasks that have votes; only they are in the tables."""
         self.tasks = np.repeat(np.arange(len(self.voted)), np.diff(np.r_[self.starts, len(votes)]))
