@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.simulated_troubles import pass_time
 from tests.small_airflow import SmallAirflow, Troubles, supervised
 from tests.small_airflow_tasks import Run
 from tests.support import TOKEN, connect
-from tests.virtual_time import VirtualTime
+from tests.virtual_time import VirtualTime, sleep_until
 from tests.worlds import POOL, PROJECT
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
@@ -120,8 +120,8 @@ class Labelling:
         self.client.create_tasks([{**row, "overlap": 2} for row in rows])
         return pool_id
 
-    def run(self, pools: list[str], *, kills: int = 0, **arguments: Any) -> Run:
-        """Label the pools, in a mapped group."""
+    def run(self, pools: list[str], after_hours: Callable[[], Any] = lambda: None, **arguments: Any) -> Run:
+        """Label the pools, in a mapped group; something happens after two hours."""
         schedule = PoolWindowTimetable(opens="09:00", closes="18:00", days="sun", timezone="UTC")
         with DAG("dag", schedule=schedule, max_active_runs=1, default_args={"retries": 5}) as dag:
 
@@ -133,8 +133,13 @@ class Labelling:
             each.expand(pool_id=pools)
         with VirtualTime(self.server, START) as virtual:
             airflow = SmallAirflow(dag, virtual, troubles=Troubles(started=[virtual.now + 1]))
+
+            async def happens() -> None:
+                await sleep_until(virtual.now + 2 * HOUR)
+                after_hours()
+
             with supervised(airflow):
-                virtual.run(pass_time(virtual.now + 60 * HOUR, [airflow.schedule()]))
+                virtual.run(pass_time(virtual.now + 60 * HOUR, [airflow.schedule(), happens()]))
         [run] = airflow.runs
         return run
 
@@ -202,8 +207,13 @@ def test_a_round_that_fails_fails_the_group_and_leaves_all_closed(labelling: Lab
     hint = {"tasks": [{"input_values": {"text": "?"}, "known_solutions": known}]}
     [training_id] = labelling.server.load({"projects": [{"trainings": [hint]}]})["trainings"]
     pool_id = labelling.add_pool()
-    labelling.server.set_balance(0.29)
-    run = labelling.run([pool_id], training_id=training_id)
+    labelling.server.crowd.change(size=0)
+
+    def spend_all() -> None:
+        labelling.server.set_balance(0)
+        labelling.server.crowd.change(size=20)
+
+    run = labelling.run([pool_id], spend_all, training_id=training_id)
     failed = dict(zip(ROUND, states(run)["round_1"], strict=True))
     assert (failed["wait"], failed["close"], failed["result"]) == ("failed", "success", "failed")
     assert states(run)["labels"] == ["upstream_failed"]
