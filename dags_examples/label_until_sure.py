@@ -2,8 +2,8 @@
 Label comments until the labels are sure enough, for as little money as possible.
 
 Two people answer each task first. Then those tasks whose labels are not sure get more answers, round by round, until 9
-of 10 labels are sure, or the money or the time is up. Some of the tasks are control tasks: how often a person is right
-there tells how much an answer is worth.
+of 10 labels are sure, or the money or the time is up. Some of the tasks are control tasks: how much a person's answers
+are worth is known by how often they are right there.
 
 Needs the connection ``toloka_default``, a triggerer, and ``pip install 'airflow-toloka[quality]'``.
 """

@@ -237,14 +237,17 @@ class Purse:
 
         There may be none, and still not enough money for what is to come anyway; see `PoolTasks.cost`.
         """
-        order, low, high = list(overlaps), 0, len(overlaps)
+        task_ids, low, high = list(overlaps), 0, len(overlaps)
         while low < high:
             middle = (low + high + 1) // 2
-            if tasks.cost(pool.raw, {task_id: overlaps[task_id] for task_id in order[:middle]}, self.fee) <= self.left:
+            if (
+                tasks.cost(pool.raw, {task_id: overlaps[task_id] for task_id in task_ids[:middle]}, self.fee)
+                <= self.left
+            ):
                 low = middle
             else:
                 high = middle - 1
-        return {task_id: overlaps[task_id] for task_id in order[:low]}
+        return {task_id: overlaps[task_id] for task_id in task_ids[:low]}
 
     @property
     def shown(self) -> str:

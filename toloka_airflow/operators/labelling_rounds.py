@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 DECISION = "decision"
 """The XCom of a round that says what it decided, also when it was skipped."""
 STATUSES = ("SUBMITTED", "ACCEPTED", "REJECTED")
-PAID = ("SUBMITTED", "ACCEPTED")
 IN_FLIGHT = 12
 MAX_OVERLAP = 30_000
 
@@ -453,17 +452,15 @@ def read_scores(path: str, fields: Sequence[str], method: str) -> tuple[dict[str
     :param path: The file of answers.
     """
     # Here, as a DAG that is only parsed needs no numpy.
-    import numpy as np
-
     from toloka_airflow.quality.aggregating import aggregate_field
-    from toloka_airflow.quality.answers import STATUSES as KNOWN
     from toloka_airflow.quality.answers import read_answers as read_table
     from toloka_airflow.quality.doubts import task_scores
 
     table = read_table(path, fields=fields)
     scores = task_scores(table, ((name, aggregate_field(table, name, method)) for name in fields))
-    is_paid = np.isin(table.statuses, [KNOWN.index(status) for status in PAID])
-    return scores, table.rewards[np.unique(table.assignments[is_paid])].tolist()
+    # What counts is what is paid, or will be: all but what was rejected.
+    paid = sorted(set(table.assignments[table.is_counted].tolist()))
+    return scores, table.rewards[paid].tolist()
 
 
 def write_labels(answers_path: str, path: str, fields: Sequence[str], method: str) -> int:
