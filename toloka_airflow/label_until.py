@@ -68,16 +68,16 @@ def label_until(
 
     - ``target``: the share ``target`` of the tasks is sure, the aggregation's number of each of their fields being
       ``sure_at`` or more
+    - ``person``: the wait was marked as a success
+    - ``closed``: the pool was closed before it was complete, by hand or by its expiry date
+    - ``time``: ``closes_at`` or the ``timeout`` of a round is over; answers that came until then count
     - ``overlap``: all doubtful tasks have ``max_overlap`` answers
     - ``rounds``: ``max_rounds`` were done
     - ``budget``: what is left of ``max_total`` is not enough for one more answer. If it is enough for some, the least
       sure tasks get them
-    - ``time``: ``closes_at`` or the ``timeout`` of a round is over; answers that came until then count
-    - ``closed``: the pool was closed before it was complete, by hand or by its expiry date
-    - ``person``: the wait was marked as a success
 
     The rest of the rounds is skipped then. ``group.result`` is ``{"pool_id", "path", "answers_path", "stopped_by",
-    "rounds", "tasks", "sure", "share", "spent", "labels"}``: ``path`` is the file of labels, ``labels.jsonl`` in the
+    "rounds", "tasks", "sure", "share", "labels", "spent"}``: ``path`` is the file of labels, ``labels.jsonl`` in the
     folder, with the rows of `AggregateAnswersOperator`; ``answers_path`` the answers that they were made of; ``rounds``
     how many were done; and ``spent`` what these cost, the fee included. A round that fails, such as for want of money
     on the account, fails the group, and leaves the pool closed.

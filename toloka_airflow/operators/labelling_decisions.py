@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.models import Pool, Raw
 
-TARGET, OVERLAP, ROUNDS, BUDGET, TIME, CLOSED, PERSON = REASONS = (
+TARGET, PERSON, CLOSED, TIME, OVERLAP, ROUNDS, BUDGET = REASONS = (
     "target",
+    "person",
+    "closed",
+    "time",
     "overlap",
     "rounds",
     "budget",
-    "time",
-    "closed",
-    "person",
 )
-"""Why no further round begins, the first that is true: enough labels are sure; all others have as many answers as they
-may; all rounds are done; the money or the time is up; the pool was closed before it was complete; or a person ended
-the wait."""
+"""Why no further round begins: enough labels are sure; a person ended the wait; the pool was closed before it was
+complete; the time is up; all doubtful tasks have as many answers as they may; all rounds are done; the money is."""
 UNLIMITED = 1e9
 """A limit that is none, for pools without a reward."""
 
