@@ -104,7 +104,7 @@ def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_pat
 
 
 def test_label_until_sure(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
-    toloka.crowd.change(accuracy=(0.95, 1), skip_rate=0, expire_rate=0)
+    toloka.crowd.change(accuracy=(0.85, 0.95), skip_rate=0, expire_rate=0)
     ended = run_example("label_until_sure", connected, {"comments": 30, "output": f"file://{tmp_path}"})
     assert ended["state"] == "success", ended
     stopped = {name for name, state in ended["tasks"].items() if state != "success"}
