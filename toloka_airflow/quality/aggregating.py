@@ -40,7 +40,8 @@ def aggregate_answers(
 
     The rows are those of `AggregateSolutionsOperator`: ``pool_id``, ``task_id``, ``output_values``, ``input_values``,
     ``is_control``, and ``known_solutions`` if it is a control task; sorted by ``task_id``, whatever the order of the
-    answers. A task is among them if it has a vote in one of the fields.
+    answers. A task is among them if it has a vote in one of the fields. ``pool_id`` is ``None`` from a TSV, which does not
+    name the pool.
 
     Each field is aggregated by itself; ``output_values`` has those in which the task has a vote. ``confidence``, from 0
     to 1, is there if the method is ``dawid_skene_map``, and ``score`` with any other: only what is calibrated is called

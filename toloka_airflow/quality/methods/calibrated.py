@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from toloka_airflow.quality.methods.dawid_skene import Table
     from toloka_airflow.quality.methods.votes import Aggregation, Votes
 
-CONFUSION_ANSWERS = 30.0
-"""As how many answers to tasks of a label the prior counts for what a person takes it for. Of 3, 10 and 30 the one that
-was calibrated best, and right most often, on all crowds of benchmarks/label/crowds.py with seeds 0 to 2."""
+CONFUSION_ANSWERS = 60.0
+"""As how many answers to tasks of a label the prior counts for what a person takes it for. Of 10, 30, 60, 120 and 300,
+the largest with which no crowd of benchmarks/label/crowds.py lost right labels by it (seeds 3 and 4 of those for
+tuning; 2,000 to 20,000 tasks, overlap 3, 30 to 2,000 answers of each person). From 30 on, all are calibrated."""
 MOST_ALIKE, LEAST_ALIKE = 200.0, 1.0
 """As how many answers the accuracy of all people together counts for each of them, at most and at least."""
 
