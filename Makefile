@@ -29,8 +29,8 @@ FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-attempts bench-checks bench-emulator bench-fleet bench-rehearsal bench-transfer bench-wait bench-worker docs schemas \
-    constraints wheel clean
+    bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-rehearsal bench-transfer bench-wait \
+    bench-worker docs schemas constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -132,6 +132,9 @@ bench-checks: $(READY)  ## what checking takes: 100,000 tasks beside jsonschema,
 bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it takes
 	$(VENV)/bin/python -m benchmarks.emulator_start
 	$(VENV)/bin/python -m benchmarks.emulator
+
+bench-label: $(READY)  ## what labels of some accuracy cost, by the way answers are bought; writes the figures of docs/quality.md
+	$(VENV)/bin/python -m benchmarks.label --write
 
 bench-rehearsal: $(READY)  ## how long 20 runs of 1,000 tasks take; writes the figures of docs/estimates.md
 	$(VENV)/bin/python -m benchmarks.rehearsal --write

@@ -7,12 +7,13 @@ that it has not paid for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from benchmarks.label.crowds import simulate
 from toloka_airflow.emulator.resources.dynamic_overlap import TRUST
 from toloka_airflow.quality.doubts import MAX_OVERLAP, MAX_ROUNDS, SURE_AT, TARGET, next_overlaps
 from toloka_airflow.quality.methods import dawid_skene_map
@@ -21,7 +22,7 @@ from toloka_airflow.quality.methods.votes import Aggregation, Votes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.label.crowds import Answers
+    from benchmarks.label.crowds import Answers, Crowd
 
     Overlaps = NDArray[np.int64]
 
@@ -175,3 +176,9 @@ def outcome(strategy: Strategy, answers: Answers) -> Outcome:
         float(is_right[is_sure].mean()) if is_sure.any() else float("nan"),
         rounds,
     )
+
+
+def outcomes(crowd: Crowd, seed: int, strategies: Sequence[Strategy]) -> list[Outcome]:
+    """Return what each strategy comes to with the same answers."""
+    answers = simulate(crowd, seed)
+    return [outcome(strategy, answers) for strategy in strategies]

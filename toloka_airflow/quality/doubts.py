@@ -1,10 +1,14 @@
 """
 Which tasks are worth another answer, and when there are enough: the decision between two rounds of labelling.
 
-The rule is plain. A task is doubtful while its score is below ``sure_at``. Each doubtful task gets one more answer a
-round, as one answer often settles it, and the next is decided with what it says. If there is a budget, the least sure
-tasks come first, and no round spends it all: of five rounds, the first gets 5/15 of it, and the others 4/15, 3/15, 2/15
-and 1/15. Early rounds have many doubtful tasks, and late ones should have some money left for the few that stay so.
+The rule is plain. A task is doubtful while its score is below ``sure_at``. In a round, each doubtful task gets one more
+answer, and those that one answer cannot make sure get a second. If there is a budget, the least sure tasks come first,
+all of them with one answer before any gets two, and no round spends it all: of five rounds, the first gets 5/15 of it,
+and the others 4/15, 3/15, 2/15 and 1/15. Early rounds have many doubtful tasks, and late ones should have some money
+left for the few that stay so.
+
+What only one person said is doubtful, too, whatever its score: where all tasks have one answer, nothing shows that any
+is wrong, and the methods are sure of all of them.
 
 The same scores give the same decision, whatever the order of tasks is: of equal scores, the smaller id comes first.
 ``make bench-label`` measures what the rule saves; see "Label until sure" in docs/quality.md.
@@ -23,7 +27,10 @@ if TYPE_CHECKING:
 
 FIRST_OVERLAP = 2
 """How many answers each task is to have before the first round: with one, nobody knows who is right how often."""
-TARGET, SURE_AT, MAX_ROUNDS, MAX_OVERLAP = 0.95, 0.9, 5, 10
+TARGET, SURE_AT, MAX_ROUNDS, MAX_OVERLAP = 0.95, 0.95, 5, 10
+ODDS_PER_ANSWER = 7.0
+"""How many times more probable than not another answer makes a label that it agrees with: it is that of somebody who is
+right in 70 % of the cases, and takes one of three other labels in the rest."""
 ENOUGH, OVERLAP, ROUNDS, BUDGET = "target", "overlap", "rounds", "budget"
 """Why there is no further round; the first that is true."""
 
@@ -64,6 +71,7 @@ def next_overlaps(
     *,
     target: float = TARGET,
     sure_at: float = SURE_AT,
+    min_overlap: int = FIRST_OVERLAP,
     max_overlap: int = MAX_OVERLAP,
     rounds_left: int = MAX_ROUNDS,
     budget: int | None = None,
@@ -71,7 +79,7 @@ def next_overlaps(
     """
     Return which tasks get how many answers in the next round, or why there is none.
 
-    No task gets fewer answers than it has, more than ``max_overlap`` in all, or more than one in a round.
+    No task gets fewer answers than it has, more than ``max_overlap`` in all, or more than two in a round.
 
     :param scores: Of each task, from 0 to 1, as `task_scores` returns them. A task without one, or with nan, has no
         answers yet, and is the least sure.
@@ -79,13 +87,15 @@ def next_overlaps(
         Other tasks do not matter.
     :param target: Which share of the tasks is to be sure, from 0 to 1.
     :param sure_at: From which score on a task is sure.
+    :param min_overlap: How many answers a task must have to be sure.
     :param max_overlap: How many answers a task gets at the most.
     :param rounds_left: How many rounds there may still be, with this one.
     :param budget: How many answers there may still be in all these rounds; ``None`` if money does not matter.
     :raises ValueError: If an argument is outside its range.
     """
     _check(target, sure_at, max_overlap, rounds_left, budget)
-    doubts = {task: score for task in answers if not (score := _known(scores.get(task))) >= sure_at}
+    known = {task: _known(scores.get(task)) for task in answers}
+    doubts = {task: score for task, score in known.items() if score < sure_at or answers[task] < min_overlap}
     sure = len(answers) - len(doubts)
     raisable = sorted((score, task) for task, score in doubts.items() if answers[task] < max_overlap)
     stopped_by = None
@@ -97,10 +107,19 @@ def next_overlaps(
         stopped_by = ROUNDS
     elif budget is not None and budget < 1:
         stopped_by = BUDGET
-    if stopped_by is None and budget is not None:
-        raisable = raisable[: this_round(budget, rounds_left)]
-    more = {} if stopped_by else {task: 1 for _, task in raisable}
-    return NextRound(more, {task: answers[task] + 1 for task in more}, sure, len(doubts), stopped_by)
+    more: dict[str, int] = {}
+    if stopped_by is None:
+        answers_left = 2 * len(raisable) if budget is None else this_round(budget, rounds_left)
+        more = {task: 1 for _, task in raisable[:answers_left]}
+        twice = [task for score, task in raisable if needs_two(score, sure_at) and answers[task] + 1 < max_overlap]
+        more.update((task, 2) for task in twice[: answers_left - len(more)])
+    return NextRound(more, {task: answers[task] + some for task, some in more.items()}, sure, len(doubts), stopped_by)
+
+
+def needs_two(score: float, sure_at: float) -> bool:
+    """Return whether a task is so doubtful that one more answer does not make it sure, even if it agrees."""
+    score = max(score, 0.0)
+    return score * ODDS_PER_ANSWER * (1 - sure_at) < sure_at * (1 - score)
 
 
 def this_round(budget: int, rounds_left: int) -> int:
