@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, Any]:
                     "toloka_airflow.operators.overlap",
                     "toloka_airflow.operators.pools",
                     "toloka_airflow.operators.projects",
+                    "toloka_airflow.operators.quality",
                     "toloka_airflow.operators.restrictions",
                     "toloka_airflow.operators.skills",
                     "toloka_airflow.operators.tasks",

@@ -239,3 +239,31 @@ def test_pay_and_qualify(connected: dict[str, str], toloka: EmulatorServer, tmp_
     rows = [json.loads(line) for line in manifest.read_text().splitlines()]
     assert {row["attachment_id"] for row in rows} == photos != set()
     assert all((tmp_path / row["path"].removeprefix("file://")).stat().st_size == row["size"] for row in rows)
+
+
+@pytest.mark.parametrize("option", ["Approve", "Reject"])
+def test_approve_budget(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path, option: str) -> None:
+    """The pool of all reviews is opened only if somebody approves, who was shown what the pilot was like."""
+    toloka.crowd.change(accuracy=(1, 1))
+    env = {**connected, "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
+    with ThreadPoolExecutor() as threads:
+        ends = threads.submit(run_example, "approve_budget", env, {"output": f"file://{tmp_path}"})
+        responding = [sys.executable, "tests/system/respond.py", "approve_budget", option]
+        responded = subprocess.run(
+            responding, env=env, cwd=ROOT, text=True, capture_output=True, timeout=600, check=False
+        )
+        assert responded.returncode == 0, responded.stdout[-3000:] + responded.stderr[-3000:]
+        ended = ends.result()
+    request = json.loads(responded.stdout.splitlines()[-1])
+    assert request["subject"] == "Have all reviews labelled?"
+    assert "- min_agreement: 1.0 (wanted: 0.6)" in request["body"]
+    assert ended["state"] == "success", ended
+    spending = ("open_pool", "wait_for_people", "close_pool", "download")
+    assert {ended["tasks"][name] for name in spending} == {"success" if option == "Approve" else "skipped"}
+    pools = {
+        pool.raw["private_name"]: pool for pool in TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).list_pools()
+    }
+    assert pools["Reviews: pilot"].last_close_reason == "COMPLETED"
+    assert (pools["Reviews"].last_close_reason == "COMPLETED") == (option == "Approve")
+    spent = toloka.pool(pools["Reviews"].id)["spent"]
+    assert (spent > 0) == (option == "Approve")

@@ -16,7 +16,7 @@ import msgspec
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.lines import not_utf8, read_lines
 from toloka_airflow.storage.paths import is_path, local_file, refuse_rows_as_text, storage_path
-from toloka_airflow.transfer.row_sources import PlainRows, row_source
+from toloka_airflow.transfer.row_sources import Cells, PlainRows, row_source
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -141,7 +141,7 @@ class AnswerSource:
     def _of_table(self, answers: Any) -> Iterator[tuple[int, Answer]]:
         source = row_source("answers", answers)
         self.unit = source.unit
-        rows = source.rows(PlainRows(_TABLE["user_id"], expected=_EXPECTED))
+        rows = source.rows(_TableRows(self.field_names))
         return self._of_rows((row.number, row.fields) for row in rows)
 
     def _of_rows(self, rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Answer]]:
@@ -177,6 +177,19 @@ class AnswerSource:
             raise ValueError(f"answers is {str(path)!r}, and there is no such file") from None
         except pyarrow.ArrowException as exc:
             raise ValueError(f"{self.where(number + 1)}: it cannot be read as Parquet: {exc}") from exc
+
+
+class _TableRows(PlainRows):
+    """Rows of a table; the names of its output fields are added to some."""
+
+    def __init__(self, field_names: set[str]) -> None:
+        super().__init__(_TABLE["user_id"], expected=_EXPECTED)
+        self._field_names = field_names
+
+    def columns(self, names: list[str], *, nested: bool) -> Cells:
+        """Return what reads the rows."""
+        self._field_names.update(name[7:] for name in names if name.startswith("OUTPUT:"))
+        return super().columns(names, nested=nested)
 
 
 def _opened(answers: Any) -> ObjectStoragePath | LocalFile:

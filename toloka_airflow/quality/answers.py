@@ -58,7 +58,8 @@ _MAX_NAMES = 100
 _EXACT = 2.0**53
 _PLAIN_COMMA = re.compile(r"(?<!\\),")
 _SPACED_COMMA = re.compile(r"(?<!\\)(,(?=\s|,|$)|(?<=\s),)|^,")
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
+value_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
+"""Returns the text of a value in JSON; two values are equal if they have the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,7 @@ class AnswerTable:
         """
         labels = self.field(field).labels
         rows = np.flatnonzero(self.is_counted & (labels >= 0))
-        order = np.lexsort(
+        by_key = np.lexsort(
             (
                 self.assignments[rows],
                 np.nan_to_num(self.submitted[rows], nan=-np.inf),
@@ -150,7 +151,7 @@ class AnswerTable:
                 self.tasks[rows],
             )
         )
-        rows = rows[order]
+        rows = rows[by_key]
         tasks, people = self.tasks[rows], self.people[rows]
         is_last = np.ones(len(rows), np.bool_)
         is_last[:-1] = (tasks[1:] != tasks[:-1]) | (people[1:] != people[:-1])
@@ -249,11 +250,11 @@ class _Ids:
     def sorted(self) -> tuple[tuple[str, ...], NDArray[np.int32]]:
         """Return the ids, sorted, and where each number is among them; forget them here."""
         ids = sorted(self.codes)
-        places = np.empty(len(ids), np.int32)
-        for place, text in enumerate(ids):
-            places[self.codes[text]] = place
+        positions = np.empty(len(ids), np.int32)
+        for position, text in enumerate(ids):
+            positions[self.codes[text]] = position
         self.codes = {}
-        return tuple(ids), places
+        return tuple(ids), positions
 
 
 class _Values:
@@ -280,7 +281,7 @@ class _Values:
         value = plain_value(value)
         if value is None:
             return -1
-        text = compact_json(value) if type(value) is str else _to_json(value)
+        text = value_text(value)
         code = self._codes.setdefault(text, len(self.values))
         if code == len(self.values):
             self.values.append(value)
@@ -290,11 +291,11 @@ class _Values:
         """Return the values, sorted by their text, and where each number is among them, the last being for -1."""
         texts = list(self._codes)
         if convert is not None and (converted := convert(self.values)) is not None:
-            texts = [_to_json(value) for value in converted]
+            texts = [value_text(value) for value in converted]
         by_text = dict(zip(texts, self.values if convert is None or converted is None else converted, strict=True))
-        places = {text: place for place, text in enumerate(sorted(by_text))}
-        codes = np.array([*(places[text] for text in texts), -1], np.int32)
-        return tuple(by_text[text] for text in places), codes
+        positions = {text: position for position, text in enumerate(sorted(by_text))}
+        codes = np.array([*(positions[text] for text in texts), -1], np.int32)
+        return tuple(by_text[text] for text in positions), codes
 
 
 def plain_value(value: Any) -> Any:
@@ -305,14 +306,16 @@ def plain_value(value: Any) -> Any:
     """
     if type(value) is str:
         return value if value.strip() else None
+    if hasattr(value, "tolist"):
+        value = without_numpy(value)
     if isinstance(value, Mapping):
         if all(item is True or item is False for item in value.values()):
             return {name: True for name in sorted(value) if value[name]}
-        return {name: _plain(item) for name, item in value.items()}
+        return _plain(value)
     if isinstance(value, list | tuple):
         items = [_plain(item) for item in value]
         if all(type(item) in (str, int, float) for item in items):
-            return [item for _, item in sorted({_to_json(item): item for item in items}.items())]
+            return [item for _, item in sorted({value_text(item): item for item in items}.items())]
         return items
     if isinstance(value, float) and math.isnan(value):
         return None
@@ -329,7 +332,7 @@ def _plain(value: Any) -> Any:
             raise ValueError(f"it has {value!r}, which JSON does not have")
         return int(value) if value.is_integer() and abs(value) <= _EXACT else value
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: _plain(value[name]) for name in sorted(value)}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     converted = without_numpy(value)
@@ -382,8 +385,8 @@ def seconds_since_1970(time: Any) -> float:
         return math.nan
     if isinstance(time, int | float) and not isinstance(time, bool):
         return float(time)
-    moment = time if isinstance(time, datetime) else datetime.fromisoformat(time)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    parsed = time if isinstance(time, datetime) else datetime.fromisoformat(time)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 class _Reading:
@@ -460,31 +463,31 @@ class _Reading:
     def table(self, counted: tuple[str, ...]) -> AnswerTable:
         """Return all that was read; to be called once."""
         self._ensure_fields()
-        task_ids, task_places = self._task_ids.sorted()
-        person_ids, person_places = self._person_ids.sorted()
-        assignment_ids, assignment_places = self._assignment_ids.sorted()
-        pool_ids, pool_places = self._pool_ids.sorted()
-        tasks = task_places[_taken(self._tasks)]
-        people = person_places[_taken(self._people)]
-        assignments = assignment_places[_taken(self._assignments)]
+        task_ids, task_positions = self._task_ids.sorted()
+        person_ids, person_positions = self._person_ids.sorted()
+        assignment_ids, assignment_positions = self._assignment_ids.sorted()
+        pool_ids, pool_positions = self._pool_ids.sorted()
+        tasks = task_positions[_taken(self._tasks)]
+        people = person_positions[_taken(self._people)]
+        assignments = assignment_positions[_taken(self._assignments)]
         statuses, submitted, created = _taken(self._statuses), _taken(self._submitted), _taken(self._created)
-        fields = {name: self._field(name, task_places) for name in self._fields}
+        fields = {name: self._field(name, task_positions) for name in self._fields}
         rows = _without_repetitions(assignments, tasks, statuses, [fields[name].labels for name in self._fields])
         tasks, people, assignments, statuses, submitted, created = (
             column[rows] for column in (tasks, people, assignments, statuses, submitted, created)
         )
         rewards = np.full(len(assignment_ids), np.nan)
-        rewards[assignment_places[list(self._rewards)]] = list(self._rewards.values())
+        rewards[assignment_positions[list(self._rewards)]] = list(self._rewards.values())
         pages = np.bincount(assignments, minlength=len(assignment_ids))
         seconds = submitted - created
         seconds[seconds < 0] = np.nan
         is_control = np.zeros(len(task_ids), np.bool_)
-        is_control[task_places[list(self._control_tasks)]] = True
+        is_control[task_positions[list(self._control_tasks)]] = True
         pools = np.empty(len(task_ids), np.int32)
-        pools[task_places] = np.append(pool_places, np.int32(-1))[_taken(self._pools)]
+        pools[task_positions] = np.append(pool_positions, np.int32(-1))[_taken(self._pools)]
         inputs = None
         if self._with_inputs:
-            inputs = tuple(self._inputs[number] for number in np.argsort(task_places))
+            inputs = tuple(self._inputs[number] for number in np.argsort(task_positions))
         return AnswerTable(
             task_ids=task_ids,
             person_ids=person_ids,
@@ -505,7 +508,7 @@ class _Reading:
             pool_ids=pool_ids,
             pools=pools,
             inputs=inputs,
-            known_solutions={int(task_places[task]): text for task, text in self._known_solutions.items()},
+            known_solutions={int(task_positions[task]): text for task, text in self._known_solutions.items()},
         )
 
     def _ensure_fields(self) -> None:
@@ -514,17 +517,17 @@ class _Reading:
             if self._tasks and name not in names:
                 raise ValueError(f"{self._source.name}: no answer has the field {name!r}{_instead(name, names)}")
 
-    def _field(self, name: str, task_places: NDArray[np.int32]) -> Field:
+    def _field(self, name: str, task_positions: NDArray[np.int32]) -> Field:
         convert = _typed_cells if self._source.is_untyped else _json_texts if self._source.has_json_texts else None
         values, codes = self._values[name].sorted(convert)
-        known = np.full(len(task_places), -1, np.int32)
+        known = np.full(len(task_positions), -1, np.int32)
         alternatives = {}
         for task, given in self._known[name].items():
-            place, right = int(task_places[task]), sorted({int(codes[code]) for code in given})
+            position, right = int(task_positions[task]), sorted({int(codes[code]) for code in given})
             if len(right) == 1:
-                known[place] = right[0]
+                known[position] = right[0]
             else:
-                alternatives[place] = tuple(right)
+                alternatives[position] = tuple(right)
         return Field(name, values, codes[_taken(self._labels.pop(name))], known, alternatives)
 
 
@@ -537,11 +540,11 @@ def _without_repetitions(
     assignments: NDArray[np.int32], tasks: NDArray[np.int32], statuses: NDArray[np.int8], labels: Sequence[Any]
 ) -> NDArray[np.int64]:
     """Return the answers, sorted, each once: where a row is there twice, that with the later status."""
-    order = np.lexsort((*labels, statuses, assignments, tasks))
-    tasks, assignments = tasks[order], assignments[order]
-    is_last = np.ones(len(order), np.bool_)
+    by_key = np.lexsort((*labels, statuses, assignments, tasks))
+    tasks, assignments = tasks[by_key], assignments[by_key]
+    is_last = np.ones(len(by_key), np.bool_)
     is_last[:-1] = (tasks[1:] != tasks[:-1]) | (assignments[1:] != assignments[:-1])
-    return order[is_last]
+    return by_key[is_last]
 
 
 def _json_bytes(value: Any) -> bytes:

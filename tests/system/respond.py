@@ -1,0 +1,35 @@
+"""Respond to the one task that waits for a person, by Airflow's own REST API in this process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+from airflow.api_fastapi.app import create_app
+from starlette.testclient import TestClient
+
+
+def main(dag_id: str, option: str) -> None:
+    with TestClient(create_app(apps="core")) as client:
+        token = client.get("/auth/token").json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            listed = client.get(f"/api/v2/dags/{dag_id}/dagRuns/~/hitlDetails", params={"response_received": False})
+            listed.raise_for_status()
+            if details := listed.json()["hitl_details"]:
+                break
+            time.sleep(0.5)
+        [detail] = details
+        task = detail["task_instance"]
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/-1/hitlDetails"
+        client.patch(path, json={"chosen_options": [option], "params_input": {}}).raise_for_status()
+    print(json.dumps({"task_id": task["task_id"], "subject": detail["subject"], "body": detail["body"]}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dag_id")
+    parser.add_argument("option")
+    main(**vars(parser.parse_args()))
