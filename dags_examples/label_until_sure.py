@@ -100,7 +100,7 @@ with DAG(
         fields=["kind"],
         folder=FOLDER,
         target=0.9,
-        sure_at=0.9,
+        sure_at=0.95,
         max_rounds=3,
         max_overlap=5,
         max_total="{{ params.max_total }}",

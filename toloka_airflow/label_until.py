@@ -35,7 +35,7 @@ def label_until(
     fields: Sequence[str],
     folder: str | ObjectStoragePath,
     target: float | str = 0.95,
-    sure_at: float | str = 0.9,
+    sure_at: float | str = 0.95,
     max_rounds: int = 6,
     max_overlap: int | str = 10,
     max_total: float | str | None = None,

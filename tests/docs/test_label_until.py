@@ -21,6 +21,7 @@ def test_the_result_has_the_fields_that_are_documented() -> None:
 
 
 def test_every_reason_is_documented() -> None:
-    heading, *reasons = re.findall(r"^\| `(\w+)` \|", SECTION, re.MULTILINE)
+    table = SECTION.partition("### Why it ends")[2].partition("\n### ")[0]
+    heading, *reasons = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     assert (heading, tuple(reasons)) == ("stopped_by", REASONS)
     assert tuple(re.findall(r"^    - ``(\w+)``: ", DOCSTRING, re.MULTILINE)) == REASONS
