@@ -79,21 +79,23 @@ class TestStructure:
         assert dag.get_task("g.labels").retries == 20
 
     def test_what_a_round_decides_is_what_its_tasks_get(self) -> None:
-        dag = group_dag(max_total=5)
+        dag: Any = group_dag(max_total=5)
         pulled = "{{{{ ti.xcom_pull(task_ids='g.round_2.assess', key='{}', map_indexes=ti.map_index) }}}}"
-        assert dag.get_task("g.round_2.raise_overlap").tasks == pulled.format("overlaps")  # type: ignore[attr-defined]
-        assert dag.get_task("g.round_2.check").closes_at == pulled.format("closes_at")  # type: ignore[attr-defined]
-        assert dag.get_task("g.round_2.wait").max_spend == pulled.format("max_spend")  # type: ignore[attr-defined]
-        assert group_dag().get_task("g.round_2.wait").max_spend is None  # type: ignore[attr-defined]
+        assert dag.get_task("g.round_2.raise_overlap").tasks == pulled.format("overlaps")
+        assert dag.get_task("g.round_2.check").closes_at == pulled.format("closes_at")
+        assert dag.get_task("g.round_2.wait").max_spend == pulled.format("max_spend")
+        dag = group_dag()
+        assert dag.get_task("g.round_2.wait").max_spend is None
 
     def test_it_can_be_in_a_group_and_its_result_be_given_to_a_task(self) -> None:
-        with DAG("dag", schedule=None) as dag, TaskGroup("outer"):
-            group = label_until(pool_id="21", fields=["label"], folder="/tmp/x", max_rounds=1)
+        dag: Any = DAG("dag", schedule=None)
+        with dag, TaskGroup("outer"):
+            group: Any = label_until(pool_id="21", fields=["label"], folder="/tmp/x", max_rounds=1)
             plain = label_until(pool_id="22", fields=["label"], folder="/tmp/x", group_id="p", prefix_group_id=False)
             group >> plain
         assert group.result.operator.task_id == "outer.label_until.labels"
-        assert "{{ ti.xcom_pull(task_ids='round_1.assess'," in dag.get_task("round_1.raise_overlap").tasks  # type: ignore[attr-defined]
-        assert dag.get_task("round_2.assess").result_task_id in dag.task_dict  # type: ignore[attr-defined]
+        assert "{{ ti.xcom_pull(task_ids='round_1.assess'," in dag.get_task("round_1.raise_overlap").tasks
+        assert dag.get_task("round_2.assess").result_task_id in dag.task_dict
 
     @pytest.mark.parametrize("number", [0, MAX_ROUNDS + 1, "3", True])
     def test_the_number_of_rounds_is_checked(self, number: Any) -> None:
