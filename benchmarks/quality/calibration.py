@@ -54,15 +54,14 @@ class Result:
     """
     What a method says of a crowd, for all seeds.
 
+    :param size: Tasks, answers to each, and answers of each person.
     :param errors: The expected calibration error, for each seed.
     :param accuracies: The share of right labels, for each seed.
     :param bins: Of all seeds together.
     """
 
     crowd: str
-    tasks: int
-    people: int
-    overlap: int
+    size: tuple[int, int, int]
     method: str
     errors: tuple[float, ...]
     accuracies: tuple[float, ...]
@@ -78,9 +77,7 @@ def measure(crowd: crowds.Crowd, size: tuple[int, int, int], seeds: tuple[int, .
         scores, is_right = (np.concatenate(column) for column in zip(*found, strict=True))
         yield Result(
             crowd.name,
-            tasks,
-            drawn[0][0].people,
-            overlap,
+            size,
             method.__name__,
             tuple(expected_error(*each) for each in found),
             tuple(float(right.mean()) for _, right in found),

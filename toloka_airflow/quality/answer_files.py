@@ -66,10 +66,10 @@ class Answer(msgspec.Struct, gc=False):
     created: Any = None
     assignment_reward: float | None = None
     known_solutions: list[Solution] | None = None
-    input_values: msgspec.Raw | None = None
+    input_values: msgspec.Raw = msgspec.Raw()  # with None as an alternative, it would take no objects
 
 
-_decoder = msgspec.json.Decoder(Answer)
+decoder = msgspec.json.Decoder(Answer)
 
 
 class AnswerSource:
@@ -121,7 +121,7 @@ class AnswerSource:
         return f"{self.name}, {self.unit} {number}"
 
     def _of_lines(self, path: Any) -> Iterator[tuple[int, Answer]]:
-        decode = _decoder.decode
+        decode = decoder.decode
         for number, line in read_lines("answers", path, max_bytes=MAX_LINE):
             try:
                 yield number, decode(line)
@@ -266,7 +266,7 @@ def _answer(row: Mapping[str, Any]) -> Answer:
         created=row.get("created"),
         assignment_reward=None if reward is None else float(reward),
         known_solutions=[Solution(value) for value in known] or None,
-        input_values=row.get("input_values"),
+        input_values=row.get("input_values", msgspec.Raw()),
     )
 
 

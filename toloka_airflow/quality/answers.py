@@ -549,7 +549,7 @@ def _without_repetitions(
 
 def _json_bytes(value: Any) -> bytes:
     if type(value) is msgspec.Raw:
-        return bytes(value)
+        return bytes(value) or b"null"
     return b"null" if value is None else compact_json(_without_raw(value)).encode()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toloka_airflow.quality.answer_files import decoder
 from toloka_airflow.quality.answers import STATUSES, AnswerTable, plain_value, read_answers
 from toloka_airflow.transfer.download.parquet_answers import ParquetAnswers, answer_columns
 from toloka_airflow.transfer.download.tsv_answers import TsvAnswers
@@ -210,6 +211,14 @@ def test_control_tasks_and_their_inputs(tmp_path: Path) -> None:
     ]
     assert json.loads(table.known_solutions[1]) == known("cat")["known_solutions"]
     assert (table.pool_ids, table.pools.tolist()) == (("21",), [0] * 4)
+
+
+def test_rows_as_they_are_downloaded_take_the_fast_way() -> None:
+    """A row that msgspec refuses is read, too, but four times as slowly."""
+    for answer in many():
+        assert (
+            decoder.decode(json.dumps({**answer, "accepted": None, "public_comment": "?"})).task_id == answer["task_id"]
+        )
 
 
 def test_odd_texts(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def dawid_skene_map(
     """
     if not len(votes):
         return without_votes(votes, is_confidence=True)
-    sums = VoteSums(votes.in_order())
+    sums = VoteSums(votes.sorted())
     found = sums.shares()
     for _ in range(max(iterations, 1)):
         believed = _with_known(sums, found, known)
@@ -87,7 +87,7 @@ class _Fit:
     :param given: For each person, how many answers there are.
     :param mean: The accuracy of all people together.
     :param weight: As how many answers it counts for each of them.
-    :param mistakes: For each label, what it is taken for if it is not seen.
+    :param mistakes: For each label, what people take it for if they are wrong.
     :param counts: For each label, how often each pair of a person and a label occurs with it.
     """
 

@@ -28,12 +28,12 @@ def dawid_skene(votes: Votes, *, iterations: int = 100, tolerance: float = 1e-5)
     of themselves where there are few votes, so they are scores and no confidence: see `dawid_skene_map`.
 
     :param iterations: After how many to stop.
-    :param tolerance: By how much the lower bound of the likelihood must grow in an iteration, per vote, to go on.
+    :param tolerance: By how much the lower bound of the likelihood must grow in an iteration, per vote, for another one.
     :raises ValueError: If there are too many labels; see `VoteSums`.
     """
     if not len(votes):
         return without_votes(votes, is_confidence=False)
-    sums = VoteSums(votes.in_order())
+    sums = VoteSums(votes.sorted())
     found = sums.shares()
     priors, counts, errors = _maximised(sums, found)
     bound = -np.inf

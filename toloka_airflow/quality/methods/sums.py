@@ -61,6 +61,6 @@ class VoteSums:
     def shares(self) -> NDArray[np.float64]:
         """Return for each label and task the share of the votes, with which the methods begin."""
         count = self.votes.label_count
-        places = self.votes.labels.astype(np.int64) * len(self.voted) + self.tasks
-        shares = np.bincount(places, minlength=count * len(self.voted)).reshape(count, -1).astype(np.float64)
+        cells = self.votes.labels.astype(np.int64) * len(self.voted) + self.tasks
+        shares = np.bincount(cells, minlength=count * len(self.voted)).reshape(count, -1).astype(np.float64)
         return np.asarray(shares / shares.sum(axis=0), np.float64)

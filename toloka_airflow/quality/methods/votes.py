@@ -49,19 +49,19 @@ class Votes:
             if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < count:
                 raise ValueError(f"votes: {name} has numbers from {numbers.min()} to {numbers.max()}, of {count}")
 
-    def in_order(self) -> Votes:
+    def sorted(self) -> Votes:
         """Return the same votes by task, and those of a task by person."""
         keys = self.tasks.astype(np.int64) * self.person_count + self.people
         if bool(np.all(keys[1:] > keys[:-1])):
             return self
-        order = np.argsort(keys)
-        keys = keys[order]
+        permutation = np.argsort(keys)
+        keys = keys[permutation]
         if bool(np.any(keys[1:] == keys[:-1])):
             raise ValueError("votes: a person has more than one for a task; keep one of them")
         return Votes(
-            self.tasks[order],
-            self.people[order],
-            self.labels[order],
+            self.tasks[permutation],
+            self.people[permutation],
+            self.labels[permutation],
             self.task_count,
             self.person_count,
             self.label_count,

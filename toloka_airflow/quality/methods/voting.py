@@ -24,7 +24,7 @@ def majority_vote(votes: Votes) -> Aggregation:
     Labels with equally many votes take turns: which it is follows from the number of the task, by a fixed function that
     favours no label. So it depends neither on the order of votes nor on who gave them, and it is the same each time.
     """
-    votes = votes.in_order()
+    votes = votes.sorted()
     return count_votes(votes, np.ones(len(votes)))
 
 
@@ -39,7 +39,7 @@ def weighted_vote(votes: Votes, known: NDArray[np.int32]) -> Aggregation:
     :param known: For each task, the number of its known label; -1 if it is no control task.
     :raises ValueError: If there is no vote for a control task.
     """
-    votes = votes.in_order()
+    votes = votes.sorted()
     skills = accuracy_on_known(votes, known)
     counted = count_votes(votes, skills[votes.people])
     return Aggregation(counted.labels, counted.scores, False, counted.probabilities, skills)
@@ -104,12 +104,12 @@ def pick(
     turn = (_mixed(tasks) % tied.astype(np.uint64)).astype(np.int64)
     before = np.cumsum(is_best)
     first: NDArray[np.int64] = before[starts] - is_best[starts]
-    place = before - 1 - np.repeat(first, sizes)
-    return best, labels[is_best & (place == np.repeat(turn, sizes))]
+    rank = before - 1 - np.repeat(first, sizes)
+    return best, labels[is_best & (rank == np.repeat(turn, sizes))]
 
 
 def _mixed(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return numbers that look like drawn ones, the same for the same: the end of SplitMix64 (Steele et al. 2014)."""
+    """Return numbers that seem to be drawn, the same for the same: the end of SplitMix64 (Steele et al. 2014)."""
     mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -123,7 +123,7 @@ def _sum_pairs(votes: Votes, weights: NDArray[np.float64]) -> tuple[NDArray[np.i
         sums = np.bincount(keys, weights=weights)
         pairs = np.flatnonzero(sums)
         return pairs, np.asarray(sums[pairs], np.float64)
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
+    permutation = np.argsort(keys, kind="stable")
+    keys = keys[permutation]
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
-    return keys[starts], np.add.reduceat(weights[order], starts)
+    return keys[starts], np.add.reduceat(weights[permutation], starts)
