@@ -10,7 +10,7 @@ from airflow.sdk import TaskGroup
 
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow.hooks import TolokaHook
-from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, LabelsOperator
+from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, EndLabellingOperator, LabelsOperator
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
 from toloka_airflow.windows import EXPECTED, RETRIES, make_persistent, own_task, pool_window
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath, XComArg
 
 MAX_ROUNDS = 20
-"""Each is seven tasks, or nine with a training."""
+"""Each has seven tasks, or nine with a training."""
 
 
 class LabelUntil(TaskGroup):
@@ -197,7 +197,15 @@ def label_until(
         multiple_outputs=True,
         **options,
     )
-    make_persistent(labels)
-    ends[-1] >> labels
+    end = own_task(
+        EndLabellingOperator,
+        *RETRIES,
+        task_id="end",
+        task_group=group,
+        labels_task_id=labels.task_id,
+        other_task_ids=tuple(task.task_id for task in group if not task.is_teardown and task is not labels),
+    )
+    make_persistent(labels, end)
+    ends[-1] >> labels >> end.as_teardown(on_failure_fail_dagrun=True)
     group.result = labels.output
     return group

@@ -6,16 +6,18 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import airflow as airflow_package
 import pytest
 
+from demo.airflow_api import wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.disturbed import PATIENCE, Connect
-from tests.system.killing import Killer, Point, hold_back
+from tests.system.disturbed import PATIENCE, Connect, insist
+from tests.system.killing import MANY, Killer, Point, hold_back
 from tests.worlds import POOL as SETTINGS
 from tests.worlds import PROJECT
 from toloka_airflow.api.client import TolokaClient
@@ -78,8 +80,7 @@ class World:
 
     def openings(self) -> int:
         """Return how often the pool was opened."""
-        events = self.server.journal.events()
-        return sum(entry["event"] == "pool.opened" for entry in events)
+        return sum(entry["pool_id"] == self.pool_id for entry in self.server.journal.events("pool.opened"))
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +139,23 @@ def test_the_labels_and_the_money_are_as_undisturbed(
     ] * 2
     spent = [world.server.pool(world.pool_id)["spent"] for world in worlds.values()]
     assert spent[0] == spent[1] > 0
+
+
+def test_a_run_that_is_marked_as_failed_while_a_round_is_decided_is_no_success(
+    airflow: LocalAirflow, worlds: dict[str, World], tmp_path: Path
+) -> None:
+    toloka = worlds["toloka_killed"].server
+    world = World(toloka)
+    hold = hold_back(toloka, Point("label_until.round_1.assess", "GET", TASK_LIST))
+    conf = {"pool_id": world.pool_id, "folder": f"file://{tmp_path}", "toloka": "toloka_killed"}
+    run_id = airflow.api.trigger(DAG_ID, conf)
+    wait_until(lambda: hold.times != MANY, "the tasks of the pool are fetched", timeout=PATIENCE)
+    insist(partial(airflow.api.set_run_state, DAG_ID, run_id, "failed"))
+    toloka.faults.remove(hold)
+    assert airflow.api.wait_for_run(DAG_ID, run_id, timeout=PATIENCE) == "failed"
+    states = airflow.api.task_states(DAG_ID, run_id)
+    assert {name for name, state in states.items() if state != "skipped"} == {
+        "label_until.round_1.assess",
+        "label_until.end",
+    }
+    assert toloka.pool(world.pool_id)["status"] == "CLOSED"

@@ -60,6 +60,7 @@ class TestStructure:
             "1.result > 2.assess",
             "2.result > labels",
             "labels > behind",
+            "labels > end",
         }
 
     def test_only_the_last_task_runs_after_a_stop_and_only_it_is_waited_for(self) -> None:
@@ -68,7 +69,9 @@ class TestStructure:
         assert {name for name, rule in rules.items() if rule != "all_success"} == {"g.labels"}
         assert rules["g.labels"] == "none_failed"
         assert dag.get_task("behind").upstream_task_ids == {"g.labels"}
-        assert {task.label for task in dag.tasks if task.is_teardown} == {"close", "close_training"}
+        assert {task.label for task in dag.tasks if task.is_teardown} == {"close", "close_training", "end"}
+        # What a person marks as failed must not end as a success, only because its last tasks are skipped.
+        assert [task.label for task in dag.tasks if task.is_teardown and task.on_failure_fail_dagrun] == ["end"]
 
     def test_what_it_relies_on_is_its_own(self) -> None:
         defaults = {"retries": 1, "trigger_rule": "all_done", "wait_for_completion": False, "queue": "q"}
@@ -189,6 +192,7 @@ def test_the_rounds_that_are_not_needed_are_skipped(labelling: Labelling) -> Non
     labelling.server.crowd.change(accuracy=(1, 1))
     run = labelling.run([labelling.add_pool()], target=0.9, sure_at=0.8)
     assert states(run) == {"round_1": DONE, "round_2": SKIPPED, "round_3": SKIPPED, "labels": ["success"]}
+    assert run.states["each.label_until.end", 0] == "success"
     result = run.xcoms["each.label_until.labels", 0]["return_value"]
     assert (result["stopped_by"], result["rounds"], result["tasks"]) == ("target", 1, TASKS)
     rows = [json.loads(line) for line in Path(result["path"]).read_text().splitlines()]
@@ -219,5 +223,6 @@ def test_a_round_that_fails_fails_the_group_and_leaves_all_closed(labelling: Lab
     failed = dict(zip(ROUND, states(run)["round_1"], strict=True))
     assert (failed["wait"], failed["close"], failed["result"]) == ("failed", "success", "failed")
     assert states(run)["labels"] == ["upstream_failed"]
+    assert run.states["each.label_until.end", 0] == "failed"
     assert not {"success", "skipped"} & set(states(run)["round_2"])
     assert [labelling.server.pool(each)["status"] for each in (pool_id, training_id)] == ["CLOSED", "CLOSED"]

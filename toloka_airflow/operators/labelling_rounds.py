@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
+from toloka_airflow._internal.airflow_internals import task_states
 from toloka_airflow._internal.arguments import parse_int, parse_money, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.ids import checked_id
@@ -431,6 +432,31 @@ class LabelsOperator(_LabellingOperator):
             paid=float(paid),
             paid_before=before.paid_before,
         )
+
+
+class EndLabellingOperator(BaseOperator):
+    """
+    Fail if anything of a `label_until` has failed: a teardown by which the run fails, too.
+
+    Without it, a run that a person marks as failed while a decision is made would end as a success: Airflow skips all
+    tasks that have not begun but the teardowns, and then goes by the last tasks, which are skipped.
+
+    :param labels_task_id: The task that writes the labels.
+    :param other_task_ids: All others but the teardowns.
+    """
+
+    def __init__(self, *, labels_task_id: str, other_task_ids: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.labels_task_id = labels_task_id
+        self.other_task_ids = other_task_ids
+
+    def execute(self, context: Context) -> None:
+        """Compare the states of the tasks."""
+        states = task_states(context["ti"], [self.labels_task_id, *self.other_task_ids])
+        # A task that has failed and was done by hand, or cleared, does not matter once there are labels.
+        failed = [task_id for task_id, state in states.items() if state in ("failed", "upstream_failed")]
+        if failed and states.get(self.labels_task_id) != "success":
+            raise AirflowFailException(f"There are no labels, as {failed[0]} is {states[failed[0]]}")
 
 
 def why_over(end: Mapping[str, Any] | None) -> Stop | None:
