@@ -243,7 +243,7 @@ def _row_of_table(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answer(row: Mapping[str, Any]) -> Answer:
     for name in ("task_id", "user_id"):
-        if row.get(name) in (None, ""):
+        if row.get(name) is None:
             raise ValueError(f"it has no {name}; {_EXPECTED}")
     solutions = row.get("known_solutions")
     if not isinstance(solutions, Sequence | None) or isinstance(solutions, str):

@@ -31,15 +31,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toloka_airflow.quality.answer_files import Answer, AnswerSource
-from toloka_airflow.quality.methods.votes import Votes
-from toloka_airflow.storage.json_text import compact_json
-from toloka_airflow.transfer.values import value_reader, without_numpy
-
 try:
     import numpy as np
 except ImportError as exc:
     raise ImportError("The quality of answers is reckoned by numpy: pip install 'airflow-toloka[quality]'") from exc
+
+from toloka_airflow.quality.answer_files import Answer, AnswerSource
+from toloka_airflow.quality.methods.votes import Votes
+from toloka_airflow.storage.json_text import compact_json
+from toloka_airflow.transfer.values import value_reader, without_numpy
 
 if TYPE_CHECKING:
     import os
@@ -410,6 +410,8 @@ class _Reading:
 
     def add(self, number: int, answer: Answer) -> None:
         """Add an answer."""
+        if answer.task_id == "" or answer.user_id == "":
+            raise ValueError(f"it has no {'task_id' if answer.task_id == '' else 'user_id'}")
         values = answer.output_values
         for name in self._fields:
             try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +160,13 @@ def test_arguments_are_templates() -> None:
     )
     gate.render_template_fields({"x": "a", "y": "5"})  # type: ignore[typeddict-unknown-key]
     assert (gate.answers, gate.fields, gate.labels, gate.min_confident) == ("a.jsonl", ["a"], "a", "0.5")
+
+
+@pytest.mark.parametrize("kind", [MeasureQualityOperator, partial(QualityGateOperator, min_tasks=1)])
+def test_what_is_said_without_numpy(kind: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in sys.modules if name.startswith("toloka_airflow.quality")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    task = kind(task_id="quality", answers=answers(tmp_path / "a.jsonl"), fields=["label"])
+    with pytest.raises(AirflowFailException, match=r"by numpy: pip install 'airflow-toloka\[quality\]'"):
+        run_task(task)
