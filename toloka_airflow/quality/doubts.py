@@ -38,7 +38,7 @@ ENOUGH, OVERLAP, ROUNDS, BUDGET = "target", "overlap", "rounds", "budget"
 @dataclass(frozen=True)
 class NextRound:
     """
-    What is to be asked next.
+    Which answers to buy next.
 
     :param more: How many more answers each task gets that gets any, the least sure first; empty if there is no round.
     :param overlaps: The same tasks: how many answers each is then to have in all.
@@ -143,10 +143,10 @@ def task_scores(table: AnswerTable, aggregations: Iterable[tuple[str, Aggregatio
     """
     least: dict[str, float] = {}
     tasks = [(number, task) for number, task in enumerate(table.task_ids) if not table.is_control[number]]
-    for place, (_, aggregation) in enumerate(aggregations):
+    for index, (_, aggregation) in enumerate(aggregations):
         for number, task in tasks:
             score = float(aggregation.scores[number])
-            least[task] = score if place == 0 else min(score, least[task], key=_known)
+            least[task] = score if index == 0 else min(score, least[task], key=_known)
     return {task: score for task, score in least.items() if not math.isnan(score)}
 
 
