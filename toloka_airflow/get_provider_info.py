@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, Any]:
                     "toloka_airflow.operators.bonuses",
                     "toloka_airflow.operators.calls",
                     "toloka_airflow.operators.estimates",
+                    "toloka_airflow.operators.labelling_rounds",
                     "toloka_airflow.operators.lifecycle",
                     "toloka_airflow.operators.overlap",
                     "toloka_airflow.operators.pools",

@@ -108,6 +108,30 @@ def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_pat
     assert "data:image/png;base64," in html
 
 
+def test_label_until_sure(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    toloka.crowd.change(accuracy=(0.85, 0.95), skip_rate=0, expire_rate=0)
+    ended = run_example("label_until_sure", connected, {"comments": 30, "output": f"file://{tmp_path}"})
+    assert ended["state"] == "success", ended
+    decided = sorted(tmp_path.glob("*/rounds-*/round_?.overlaps.jsonl"))
+    assert len(decided) > 1
+    # What is not needed is skipped.
+    later = [f".round_{number}." for number in range(len(decided) + 1, 4)]
+    assert {name for name, state in ended["tasks"].items() if state != "success"} == {
+        name for name in ended["tasks"] if any(each in name for each in later)
+    }
+    raised = {
+        row["task_id"]: row["overlap"] for path in decided for row in map(json.loads, path.read_text().splitlines())
+    }
+    [path] = tmp_path.glob("*/labels.jsonl")
+    labels = [json.loads(line) for line in path.read_text().splitlines()]
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
+    [pool] = client.list_pools()
+    tasks = [task for task in client.list_tasks(pool.id) if not task.raw.get("known_solutions")]
+    assert {task.id: task.overlap for task in tasks} == {task.id: raised.get(task.id, 2) for task in tasks}
+    assert {task.id for task in tasks} == {row["task_id"] for row in labels if not row["is_control"]}
+    assert pool.status == PoolStatus.CLOSED
+
+
 def test_label_with_training(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
     # Three people who answer all pages; on their first ones they are wrong where it is known.
     toloka.crowd.change(size=3, accuracy=(1, 1), skip_rate=0, expire_rate=0)

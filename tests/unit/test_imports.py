@@ -29,6 +29,7 @@ PACKAGE = "toloka_airflow"
 RULES = """
 module or package                 | of ours                                           | at import        | later
 ----------------------------------|---------------------------------------------------|------------------|--------------
+label_until                       | _internal hooks operators windows                 | airflow          |
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
                                   | quality quality.report storage                    |                  |

@@ -318,10 +318,14 @@ class OpenOperator(LifecycleOperator):
     """
 
     def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
-        before = last_started_before(context, self.retries or 0, client, partial(self._fetch, client))
+        before = self._last_started_before(context, client)
         if before is not None and self._was_opened_after(client, before):
             return None
         return super()._submit(context, client)
+
+    def _last_started_before(self, context: Context, client: TolokaClient) -> datetime | None:
+        """Return when it had last been opened before the first attempt of this task; ``None`` if this is that one."""
+        return last_started_before(context, self.retries or 0, client, partial(self._fetch, client))
 
     def _was_opened_after(self, client: TolokaClient, before: datetime) -> bool:
         pool = self._fetch_settled(client)
