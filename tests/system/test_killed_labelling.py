@@ -92,7 +92,7 @@ def worlds(airflow: LocalAirflow, connect_to: Connect) -> Iterator[dict[str, Wor
             server = stack.enter_context(EmulatorServer(seed=4, speed=2000, quotas=False, crowd=crowd))
             connect_to(name, server)
             found[name] = World(server)
-        airflow.api.wait_for_dag(DAG_ID)
+        airflow.api.wait_for_dag(DAG_ID, PATIENCE)
         yield found
 
 
@@ -108,7 +108,7 @@ def test_the_labels_and_the_money_are_as_undisturbed(
     runs = {}
     for name, world in worlds.items():
         conf = {"pool_id": world.pool_id, "folder": f"file://{tmp_path}/{name}", "toloka": name}
-        runs[name] = airflow.api.trigger(DAG_ID, conf)
+        runs[name] = insist(partial(airflow.api.trigger, DAG_ID, conf))
     Killer(airflow, killed.server, DAG_ID, runs["toloka_killed"]).kill_at_all(POINTS, holds)
     for run_id in runs.values():
         assert airflow.api.wait_for_run(DAG_ID, run_id, timeout=PATIENCE) == "success"
@@ -148,7 +148,9 @@ def test_a_run_that_is_marked_as_failed_while_a_round_is_decided_is_no_success(
     world = World(toloka)
     hold = hold_back(toloka, Point("label_until.round_1.assess", "GET", TASK_LIST))
     conf = {"pool_id": world.pool_id, "folder": f"file://{tmp_path}", "toloka": "toloka_killed"}
-    run_id = airflow.api.trigger(DAG_ID, conf)
+    run_id = insist(partial(airflow.api.trigger, DAG_ID, conf))
+    # A run that is marked as failed while it is queued is skipped, and no failure.
+    airflow.api.wait_for_task(DAG_ID, run_id, "label_until.round_1.assess", "running", timeout=PATIENCE)
     wait_until(lambda: hold.times != MANY, "the tasks of the pool are fetched", timeout=PATIENCE)
     insist(partial(airflow.api.set_run_state, DAG_ID, run_id, "failed"))
     toloka.faults.remove(hold)

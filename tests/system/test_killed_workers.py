@@ -6,6 +6,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.disturbed import PATIENCE, Connect
+from tests.system.disturbed import PATIENCE, Connect, insist
 from tests.system.killing import Killer, Point, hold_back
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import AssignmentStatus, PoolStatus
@@ -78,7 +79,7 @@ def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServe
     crowd = CrowdSettings(size=200)
     with EmulatorServer(seed=4, speed=600, quotas=False, crowd=crowd) as server:
         connect_to("toloka_round", server)
-        airflow.api.wait_for_dag(DAG_ID)
+        airflow.api.wait_for_dag(DAG_ID, PATIENCE)
         yield server
 
 
@@ -99,7 +100,8 @@ def test_every_input_gets_one_task_and_every_answer_one_row(
     # Creating is asked for once only: these come before the faults that happen by chance.
     holds = {point: hold_back(toloka, point) for point in CREATING}
     break_things(toloka)
-    run_id = airflow.api.trigger(DAG_ID, {"tasks": f"file://{source}", "answers": f"file://{answers}"})
+    conf = {"tasks": f"file://{source}", "answers": f"file://{answers}"}
+    run_id = insist(partial(airflow.api.trigger, DAG_ID, conf))
 
     killer = Killer(airflow, toloka, DAG_ID, run_id)
     killer.kill_at_all([*CREATING, *LATER], holds)
