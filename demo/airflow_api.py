@@ -16,7 +16,7 @@ import requests
 
 TERMINAL_RUN_STATES = {"success", "failed"}
 TIMEOUT, PATIENT_TIMEOUT = (3.0, 30.0), (3.0, 150.0)
-"""For what changes nothing, and for what does, which is not asked twice: a busy machine may take long to answer."""
+"""For what changes nothing, and for what does, which is not sent twice: a busy machine may take long to answer."""
 READ_ATTEMPTS = 5
 
 
@@ -209,7 +209,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float, interva
 
 
 def _read(session: requests.Session, url: str) -> requests.Response:
-    """Ask for what changes nothing, and again if there is no answer in time."""
+    """Fetch something, and again if there is no answer in time."""
     for _ in range(READ_ATTEMPTS - 1):
         with suppress(requests.Timeout):
             return session.get(url, timeout=TIMEOUT)

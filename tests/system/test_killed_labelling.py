@@ -21,6 +21,7 @@ from tests.system.killing import MANY, Killer, Point, hold_back
 from tests.worlds import POOL as SETTINGS
 from tests.worlds import PROJECT
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.models import AssignmentStatus
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
@@ -72,7 +73,9 @@ class World:
         """Return what each person has answered to each task; nobody answers one twice."""
         rows = [
             ((task.input_values["text"], str(page.raw["user_id"])), solution["output_values"])
-            for page in self.client.list_assignments(pool_id=self.pool_id, status=["SUBMITTED", "ACCEPTED"])
+            for page in self.client.list_assignments(
+                pool_id=self.pool_id, status=[AssignmentStatus.SUBMITTED, AssignmentStatus.ACCEPTED]
+            )
             for task, solution in zip(page.tasks, page.raw["solutions"], strict=True)
         ]
         assert len(dict(rows)) == len(rows)
