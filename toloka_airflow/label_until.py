@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
-from toloka_airflow._internal.arguments import parse_int
+from toloka_airflow._internal.arguments import parse_int, parse_span
 from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, EndLabellingOperator, LabelsOperator
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
@@ -62,13 +62,14 @@ def label_until(
         upload >> label_until(pool_id="123", fields=["digit"], folder="s3://bucket/{{ run_id }}", max_total=50)
 
     Answers that the pool has already count. If nobody has answered yet, the first round opens the pool as it is: so
-    upload the tasks with the overlap that each is to have at the least, such as 2. Control tasks are never raised.
+    upload the tasks with the overlap that each is to have at the least, such as 2. With 1, it is raised to 2 first, for
+    as many as there is money for. Control tasks are never raised.
 
     There is no further round when (``stopped_by`` of the result):
 
     - ``target``: the share ``target`` of the tasks is sure, the aggregation's number of each of their fields being
       ``sure_at`` or more
-    - ``person``: the wait was marked as a success
+    - ``person``: the wait was marked as a success, or ``assess`` or ``raise_overlap`` as skipped
     - ``closed``: the pool was closed before it was complete, by hand or by its expiry date
     - ``time``: ``closes_at`` or the ``timeout`` of a round is over; answers that came until then count
     - ``overlap``: all doubtful tasks have ``max_overlap`` answers
@@ -80,7 +81,8 @@ def label_until(
     "rounds", "tasks", "sure", "share", "labels", "spent"}``: ``path`` is the file of labels, ``labels.jsonl`` in the
     folder, with the rows of `AggregateAnswersOperator`; ``answers_path`` the answers that they were made of; ``rounds``
     how many were done; and ``spent`` what these cost, the fee included. A round that fails, such as for want of money
-    on the account, fails the group, and leaves the pool closed.
+    on the account, fails the group, and leaves the pool closed. To do it again, clear the ``assess`` of that round with
+    what is behind it: its time begins anew with that task only.
 
     Each round is done once, whatever is killed. What it decides is stored in the folder before anything is changed, and
     a further attempt repeats it, also one after the task was cleared. An overlap is how many answers a task is to have
@@ -101,7 +103,7 @@ def label_until(
     :param max_total: Money that all rounds may cost, the fee included (templated). Before a round, what it may cost is
         compared with what is left; while the pool is open, `PoolSensor` watches it, too.
     :param closes_at: When to end it all, a time with a zone (templated); or nothing.
-    :param timeout: How long a round may last.
+    :param timeout: How long a round may last, from when it is decided; more than ``min_open``.
     :param training_id: A training to open and close with the pool (templated).
     :param method: How to aggregate (templated), see `AggregateAnswersOperator`. Only the number of
         ``dawid_skene_map`` is a probability.
@@ -158,6 +160,9 @@ def label_until(
             toloka_conn_id=toloka_conn_id,
         )
         [check], [result] = window.get_roots(), window.get_leaves()
+        wait: Any = window.children[window.child_id("wait")]  # type: ignore[no-untyped-call]
+        # A sensor fails after a week, unless told otherwise; a round may last longer, and its end is no failure.
+        wait.timeout = max(wait.timeout, (parse_span("timeout", timeout) + grace).total_seconds())
         assess = own_task(
             AssessRoundOperator,
             *RETRIES,

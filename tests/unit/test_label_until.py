@@ -90,6 +90,12 @@ class TestStructure:
         dag = group_dag()
         assert dag.get_task("g.round_2.wait").max_spend is None
 
+    def test_a_round_of_more_than_a_week_ends_by_its_own_time(self) -> None:
+        dag: Any = group_dag(timeout=timedelta(days=10))
+        assert dag.get_task("g.round_1.wait").timeout > timedelta(days=10).total_seconds()
+        dag = group_dag(default_args={"timeout": timedelta(days=20).total_seconds()})
+        assert dag.get_task("g.round_1.wait").timeout == timedelta(days=20).total_seconds()
+
     def test_it_can_be_in_a_group_and_its_result_be_given_to_a_task(self) -> None:
         dag: Any = DAG("dag", schedule=None)
         with dag, TaskGroup("outer"):
@@ -105,7 +111,10 @@ class TestStructure:
         with DAG("dag", schedule=None), pytest.raises(ValueError, match="max_rounds is"):
             label_until(pool_id="21", fields=["label"], folder="/tmp/x", max_rounds=number)
 
-    @pytest.mark.parametrize(("name", "value"), [("timeout", timedelta(0)), ("fee", "much"), ("in_flight", 0)])
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("timeout", timedelta(0)), ("timeout", timedelta(minutes=5)), ("fee", "much"), ("in_flight", 0)],
+    )
     def test_arguments_that_are_no_templates_are_checked(self, name: str, value: Any) -> None:
         with DAG("dag", schedule=None), pytest.raises(ValueError, match=f"{name} is"):
             label_until(pool_id="21", fields=["label"], folder="/tmp/x", **{name: value})
