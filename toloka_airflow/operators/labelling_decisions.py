@@ -156,7 +156,10 @@ class Decision:
     :param share: The same as a share.
     :param answers_path: The file of the answers that it was decided by.
     :param paid: What all answers of the pool cost until then, the fee included; rejected ones cost nothing.
-    :param paid_before: The same before the first round.
+    :param paid_before: The part of it for answers of before the first round.
+    :param answered: How many of the tasks to label have an answer that counts.
+    :param last_submitted: When the last answer of before the first round was submitted, in seconds since 1970; ``None``
+        if there was none.
     :param raised: How many tasks get a higher overlap.
     :param to_come: How many answers to tasks are to come in this round.
     :param cost: What they cost at the most, the fee included; ``None`` if that is not known.
@@ -173,6 +176,8 @@ class Decision:
     answers_path: str
     paid: float
     paid_before: float
+    answered: int = 0
+    last_submitted: float | None = None
     raised: int = 0
     to_come: int = 0
     cost: float | None = None
@@ -270,7 +275,7 @@ class RoundFiles:
     """
     The files of a `label_until`, in a folder on any object storage; a round's begin with its number.
 
-    They are those of one run and one group in it: the key says which, so that several may share a folder.
+    They are those of one run, one group in it and one pool: the key says which, so that several may share a folder.
     """
 
     folder: ObjectStoragePath
@@ -293,8 +298,10 @@ class RoundFiles:
         """
         Store a decision, and before it the overlaps, and return the one that is stored.
 
-        That may be another one, if two attempts are alive: both take what is stored last.
+        That may be another one, if two attempts are alive: what is stored already may have been acted on, and stays.
         """
+        if (stored := self.read_decision(decision.round)) is not None:
+            return stored
         rows = "".join(json.dumps({"task_id": key, "overlap": value}) + "\n" for key, value in sorted(overlaps.items()))
         self._write(self.overlaps(decision.round), rows)
         self._write(self._path(decision.round, "decision.json"), json.dumps(decision.as_json(), indent=2) + "\n")

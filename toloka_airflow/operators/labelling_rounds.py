@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.providers.common.compat.sdk import (
@@ -83,6 +85,36 @@ FOUND = {
 """What was found out by the answers."""
 
 
+@dataclass(frozen=True)
+class Answered:
+    """
+    What the answers of a pool come to.
+
+    :param scores: How sure the label of each task is, by its id.
+    :param counted: How many answers that count each task has, by its id; in the field with the fewest.
+    :param tasks: How many tasks that are no control tasks have an answer that counts.
+    :param rewards: Of each page that is paid for.
+    :param submitted: When each of these was submitted, in seconds since 1970.
+    :param last_submitted: When the last page of all was, also of those that are not paid for; ``None`` without any.
+    """
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+    counted: Mapping[str, int] = field(default_factory=dict)
+    tasks: int = 0
+    rewards: Sequence[float] = ()
+    submitted: Sequence[float] = ()
+    last_submitted: float | None = None
+
+    def paid(self, pool: Pool, fee: Fee) -> Decimal:
+        """Return what all answers cost, the fee included."""
+        return paid_for(self.rewards, pool, fee)
+
+    def paid_until(self, time: float | None, pool: Pool, fee: Fee) -> Decimal:
+        """Return what those cost that were submitted until a time, in seconds since 1970; ``None`` is before all."""
+        pages = zip(self.rewards, self.submitted, strict=True)
+        return paid_for([] if time is None else [reward for reward, at in pages if at <= time], pool, fee)
+
+
 class _LabellingOperator(LineageMixin, BaseOperator):
     """
     What rounds and the last task have in common: how they find out how sure the labels are.
@@ -142,7 +174,9 @@ class _LabellingOperator(LineageMixin, BaseOperator):
         self.toloka_conn_id = toloka_conn_id
 
     def _files(self, context: Context) -> RoundFiles:
-        return RoundFiles(storage_path("folder", self.folder), TaskIdentity.of_group(context, self.group_id).key)
+        # Of the pool, too: a run that is done again with another one decides about that anew.
+        key = TaskIdentity.of_group(context, self.group_id).uuid("rounds", self.pool_id)[:8]
+        return RoundFiles(storage_path("folder", self.folder), key)
 
     @property
     def _fee(self) -> Fee:
@@ -157,32 +191,32 @@ class _LabellingOperator(LineageMixin, BaseOperator):
         if isinstance(self.fields, str) or not self.fields:
             raise ValueError(f"fields is {self.fields!r:.100}; it must be a list of output fields")
 
-    def _next(self, scores: Mapping[str, float], tasks: PoolTasks, rounds_left: int, budget: int | None) -> NextRound:
+    def _next(self, answered: Answered, tasks: PoolTasks, rounds_left: int, budget: int | None) -> NextRound:
         """Return which tasks should get more answers, or why none should."""
         from toloka_airflow.quality.doubts import next_overlaps
 
         highest = int(self.max_overlap) if str(self.max_overlap).isdecimal() else self.max_overlap
         return next_overlaps(
-            scores,
+            answered.scores,
             {task_id: task.taken for task_id, task in tasks.real.items()},
             target=parse_share("target", self.target),
             sure_at=parse_share("sure_at", self.sure_at),
             max_overlap=parse_int("max_overlap", highest, maximum=MAX_OVERLAP),
             rounds_left=rounds_left,
             budget=budget,
+            counted=answered.counted,
         )
 
-    def _read(self, context: Context, client: TolokaClient, pool: Pool, path: str) -> tuple[PoolTasks, Any, Decimal]:
+    def _read(self, context: Context, client: TolokaClient, pool: Pool, path: str) -> tuple[PoolTasks, Answered]:
         """
-        Return the tasks of the pool, how sure the label of each is, and what all answers cost.
+        Return the tasks of the pool, and what their answers come to.
 
         :param path: Where to write the answers.
         """
         tasks = PoolTasks.read(pool, (task for page in client.task_pages(pool.id) for task in page))
         if not self._download(context, client, pool.id, path):
-            return tasks, {}, Decimal(0)
-        scores, rewards = read_scores(path, self.fields, self.method)
-        return tasks, scores, paid_for(rewards, pool, self._fee)
+            return tasks, Answered()
+        return tasks, read_answered(path, self.fields, self.method)
 
     def _download(self, context: Context, client: TolokaClient, pool_id: str, path: str) -> int:
         """
@@ -243,6 +277,8 @@ class AssessRoundOperator(_LabellingOperator):
         self.max_total = max_total
         self.closes_at = closes_at
         self.timeout = parse_span("timeout", timeout)
+        if self.timeout <= min_open:
+            raise ValueError(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
         self.min_open = min_open
         self.result_task_id = result_task_id
 
@@ -282,11 +318,14 @@ class AssessRoundOperator(_LabellingOperator):
                 "it, or wait until it is closed"
             )
         answers_path = files.answers(self.round)
-        tasks, scores, paid = self._read(context, client, pool, answers_path)
-        paid_before = self._paid_before(context, paid)
+        tasks, answered = self._read(context, client, pool, answers_path)
+        last_submitted = self._last_submitted(files, answered)
+        # What is rejected since, be it of before, costs nothing: so both are reckoned anew.
+        paid = answered.paid(pool, self._fee)
+        paid_before = answered.paid_until(last_submitted, pool, self._fee)
         purse = None if budget is None else Purse(budget - (paid - paid_before), self._fee)
         rounds_left = len(self.assess_task_ids) - self.round + 1
-        found = self._next(scores, tasks, rounds_left, None if purse is None else purse.answers(pool))
+        found = self._next(answered, tasks, rounds_left, None if purse is None else purse.answers(pool))
         stop = self._why_not(context, found, closes_at)
         bought: dict[str, Any] = {}
         overlaps: dict[str, int] = {}
@@ -302,22 +341,26 @@ class AssessRoundOperator(_LabellingOperator):
             answers_path=answers_path,
             paid=float(paid),
             paid_before=float(paid_before),
+            answered=answered.tasks,
+            last_submitted=last_submitted,
             overlaps_path=None if stop else files.overlaps(self.round),
             max_spend=None if stop or purse is None else purse.max_spend(pool),
             **bought,
         )
         return decision if stop else files.write_decision(decision, overlaps)
 
-    def _paid_before(self, context: Context, paid: Decimal) -> Decimal:
-        """Return what the answers cost that were there before the first round."""
+    def _last_submitted(self, files: RoundFiles, answered: Answered) -> float | None:
+        """Return when the last of the answers that were there before the first round was submitted."""
         if self.round == 1:
-            return paid
-        first = pull(context["ti"], self.assess_task_ids[0], DECISION)
+            return answered.last_submitted
+        # Not its XCom, which is gone while the task is done again.
+        first = files.read_decision(1)
         if first is None:
             raise AirflowFailException(
-                f"What was paid before the first round is not known: {self.assess_task_ids[0]} has left nothing"
+                f"What was paid before the first round is not known: {self.folder} has no decision of "
+                f"{self.assess_task_ids[0]}"
             )
-        return Decimal(str(first["paid_before"]))
+        return first.last_submitted
 
     def _why_not(self, context: Context, found: NextRound, closes_at: datetime) -> Stop | None:
         """Return why there is no further round, whatever it costs."""
@@ -384,8 +427,10 @@ class LabelsOperator(_LabellingOperator):
             last = decisions[-1]
             if last.stopped_by is None:
                 last = self._end(context, client, pool, last)
-            if not last.paid:
-                raise AirflowFailException(f"There are no labels: nobody has answered pool {pool.id} ({last.in_words})")
+            if not last.answered:
+                raise AirflowFailException(
+                    f"There are no labels: pool {pool.id} has no answers that count ({last.in_words})"
+                )
             labels = write_labels(last.answers_path, self._labels_path, self.fields, self.method)
         rounds = sum(each.stopped_by is None for each in decisions)
         result = {
@@ -412,13 +457,15 @@ class LabelsOperator(_LabellingOperator):
     def _end(self, context: Context, client: TolokaClient, pool: Pool, before: Decision) -> Decision:
         """Return how sure the labels are behind a round after which nobody decides about another one."""
         answers_path = self._files(context).answers(before.round + 1)
-        tasks, scores, paid = self._read(context, client, pool, answers_path)
-        found = self._next(scores, tasks, rounds_left=0, budget=None)
+        tasks, answered = self._read(context, client, pool, answers_path)
+        found = self._next(answered, tasks, rounds_left=0, budget=None)
         end = pull(context["ti"], self.result_task_ids[before.round - 1])
         if found.stopped_by == TARGET:
             stop = FOUND[TARGET]
         elif end is None:
-            stop = Stop(TIME, f"it was too late to open the pool for round {before.round}")
+            stop = self._why_not_opened(context, before.round)
+        elif before.round < len(self.assess_task_ids):
+            stop = why_over(end) or Stop(PERSON, f"a person has skipped round {before.round + 1}")
         else:
             stop = why_over(end) or FOUND[str(found.stopped_by)]
         return Decision(
@@ -429,9 +476,19 @@ class LabelsOperator(_LabellingOperator):
             sure=found.sure,
             share=round(found.share, 6),
             answers_path=answers_path,
-            paid=float(paid),
-            paid_before=before.paid_before,
+            paid=float(answered.paid(pool, self._fee)),
+            paid_before=float(answered.paid_until(before.last_submitted, pool, self._fee)),
+            answered=answered.tasks,
+            last_submitted=before.last_submitted,
         )
+
+    def _why_not_opened(self, context: Context, number: int) -> Stop:
+        """Return why the pool was not opened for a round that had been decided."""
+        # The task before the window decides nothing, so it is skipped by nobody but a person.
+        raising = self.result_task_ids[number - 1].removesuffix("result") + "raise_overlap"
+        if task_states(context["ti"], [raising]).get(raising) == "skipped":
+            return Stop(PERSON, f"a person has skipped round {number}")
+        return Stop(TIME, f"it was too late to open the pool for round {number}")
 
 
 class EndLabellingOperator(BaseOperator):
@@ -471,22 +528,30 @@ def why_over(end: Mapping[str, Any] | None) -> Stop | None:
     )
 
 
-def read_scores(path: str, fields: Sequence[str], method: str) -> tuple[dict[str, float], list[float]]:
+def read_answered(path: str, fields: Sequence[str], method: str) -> Answered:
     """
-    Return how sure the label of each task is, and the rewards of the pages that are paid for.
+    Return what the answers in a file come to.
 
-    :param path: The file of answers.
+    :param path: The file, with at least one answer.
     """
     # Here, as a DAG that is only parsed needs no numpy.
     from toloka_airflow.quality.aggregating import aggregate_field
     from toloka_airflow.quality.answers import read_answers as read_table
-    from toloka_airflow.quality.doubts import task_scores
+    from toloka_airflow.quality.doubts import task_scores, vote_counts
 
     table = read_table(path, fields=fields)
     scores = task_scores(table, ((name, aggregate_field(table, name, method)) for name in fields))
     # What counts is what is paid, or will be: all but what was rejected.
-    paid = sorted(set(table.assignments[table.is_counted].tolist()))
-    return scores, table.rewards[paid].tolist()
+    rows = table.is_counted
+    submitted = dict(zip(table.assignments[rows].tolist(), table.submitted[rows].tolist(), strict=True))
+    return Answered(
+        scores=scores,
+        counted=vote_counts(table),
+        tasks=sum(not table.is_control[task] for task in set(table.tasks[rows].tolist())),
+        rewards=table.rewards[list(submitted)].tolist(),
+        submitted=list(submitted.values()),
+        last_submitted=max((time for time in table.submitted.tolist() if not isnan(time)), default=None),
+    )
 
 
 def write_labels(answers_path: str, path: str, fields: Sequence[str], method: str) -> int:

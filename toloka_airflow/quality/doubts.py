@@ -17,6 +17,7 @@ The same scores give the same decision, whatever the order of tasks is: of equal
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -75,6 +76,7 @@ def next_overlaps(
     max_overlap: int = MAX_OVERLAP,
     rounds_left: int = MAX_ROUNDS,
     budget: int | None = None,
+    counted: Mapping[str, int] | None = None,
 ) -> NextRound:
     """
     Return which tasks get how many answers in the next round, or why there is none.
@@ -87,15 +89,18 @@ def next_overlaps(
         Other tasks do not matter.
     :param target: Which share of the tasks is to be sure, from 0 to 1.
     :param sure_at: From which score on a task is sure.
-    :param min_overlap: How many answers a task must have to be sure.
+    :param min_overlap: How many answers that count a task must have to be sure.
     :param max_overlap: How many answers a task gets at the most.
     :param rounds_left: How many rounds there may still be, with this one.
     :param budget: How many answers there may still be in all these rounds; ``None`` if money does not matter.
+    :param counted: Of each task: how many of its answers the scores are made of, which are fewer where some were
+        rejected or are under way; ``None`` if all are. A task that is not among them has none.
     :raises ValueError: If an argument is outside its range.
     """
     _check(target, sure_at, max_overlap, rounds_left, budget)
     known = {task: _known(scores.get(task)) for task in answers}
-    doubts = {task: score for task, score in known.items() if score < sure_at or answers[task] < min_overlap}
+    heard = answers if counted is None else counted
+    doubts = {task: score for task, score in known.items() if score < sure_at or heard.get(task, 0) < min_overlap}
     sure = len(answers) - len(doubts)
     raisable = sorted((score, task) for task, score in doubts.items() if answers[task] < max_overlap)
     stopped_by = None
@@ -148,6 +153,12 @@ def task_scores(table: AnswerTable, aggregations: Iterable[tuple[str, Aggregatio
             score = float(aggregation.scores[number])
             least[task] = score if index == 0 else min(score, least[task], key=_known)
     return {task: score for task, score in least.items() if not math.isnan(score)}
+
+
+def vote_counts(table: AnswerTable) -> dict[str, int]:
+    """Return how many votes each task has, by its id, in the field with the fewest; tasks without any are left out."""
+    counts = [Counter(table.votes(name).tasks.tolist()) for name in table.fields]
+    return {table.task_ids[task]: min(each[task] for each in counts) for task in counts[0]}
 
 
 def _known(score: float | None) -> float:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 
 from tests.support import TOKEN, TaskInstance, connect, run_task
 from tests.worlds import POOL, PROJECT
 from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.models import AssignmentStatus
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.operators.labelling_decisions import Decision, RoundFiles
 from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, LabelsOperator
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
+from toloka_airflow.storage.paths import storage_path
 
 TASKS = 24
 COMPLETED = {"stopped_by": "closed", "close_reason": "COMPLETED"}
@@ -41,11 +47,22 @@ class Instance(TaskInstance):
         return self.all.get(task_ids, {}).get(key)
 
 
+class States:
+    """Airflow's side of the line over which a task asks for the states of tasks."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, str | None] = {}
+
+    def send(self, msg: Any) -> TaskStatesResult:
+        assert isinstance(msg, GetTaskStates)
+        return TaskStatesResult(task_states={"manual__1": self.states})
+
+
 class Rounds:
     """A pool, and the tasks of a group of three rounds that label it."""
 
-    def __init__(self, server: EmulatorServer, folder: Path) -> None:
-        self.server, self.folder = server, folder
+    def __init__(self, server: EmulatorServer, folder: Path, airflow: States) -> None:
+        self.server, self.folder, self.airflow = server, folder, airflow
         self.client = TolokaClient(ClientSettings(TOKEN, base_url=server.url))
         self.xcoms: dict[str, dict[str, Any]] = {}
         self.options: dict[str, Any] = {"target": 1, "sure_at": 0.97, "max_overlap": 6}
@@ -147,7 +164,8 @@ def rounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Rounds]:
     with EmulatorServer(seed=1, frozen=True, quotas=False, crowd=crowd) as server:
         server.progressions.set(Progression(seconds=0))
         connect(monkeypatch, server.url)
-        yield Rounds(server, tmp_path)
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", airflow := States(), raising=False)
+        yield Rounds(server, tmp_path, airflow)
 
 
 def test_a_pool_that_nobody_has_answered_is_opened_as_it_is(rounds: Rounds) -> None:
@@ -214,12 +232,48 @@ def test_another_run_decides_by_itself_in_the_same_folder(rounds: Rounds) -> Non
     assert rounds.decision(1)["raised"] > 0
 
 
+def test_a_run_that_is_done_again_with_another_pool_decides_anew(rounds: Rounds) -> None:
+    rounds.add_questions()
+    rounds.label()
+    first = rounds.assess()
+    rounds.add_questions()
+    assert rounds.assess()["raised"] == 0 < first["raised"]
+
+
+def test_what_is_decided_stays_when_an_attempt_decides_late_that_was_thought_lost(rounds: Rounds) -> None:
+    rounds.add_questions()
+    rounds.label()
+    decision, raised = rounds.assess(), rounds.overlaps(1)
+    [folder] = rounds.folder.glob("rounds-*")
+    files = RoundFiles(storage_path("folder", str(rounds.folder)), folder.name.removeprefix("rounds-"))
+    late = replace(Decision.load(decision), raised=1, why="late")
+    assert files.write_decision(late, {"1": 30}).as_json() == decision
+    assert rounds.overlaps(1) == raised
+    assert rounds.assess() == decision
+
+
+def test_a_task_is_not_sure_by_what_one_person_said_if_another_one_was_rejected(rounds: Rounds) -> None:
+    rounds.server.crowd.change(accuracy=(1, 1))
+    rounds.add_questions(auto_accept_solutions=False)
+    rounds.label()
+    assert rounds.stop(target=0.9, sure_at=0.5)[0] == "target"
+    refused: dict[str, int] = {}
+    for page in rounds.client.list_assignments(pool_id=rounds.pool_id, status=AssignmentStatus.SUBMITTED):
+        ids = [task.id for task in page.tasks if task.input_values["text"].startswith("question")]
+        if refused.keys().isdisjoint(ids):
+            refused |= dict.fromkeys(ids, 3)
+            rounds.client.patch_assignment(page.id, status=AssignmentStatus.REJECTED, public_comment="No")
+    decision = rounds.assess(target=0.9, sure_at=0.5)
+    assert decision["sure"] == TASKS - len(refused)
+    assert rounds.overlaps(1) == refused
+
+
 def test_rejected_answers_are_neither_votes_nor_paid_and_do_not_come_back(rounds: Rounds) -> None:
     rounds.add_questions(auto_accept_solutions=False)
     rounds.label()
-    pages = list(rounds.client.list_assignments(pool_id=rounds.pool_id, status="SUBMITTED"))
+    pages = list(rounds.client.list_assignments(pool_id=rounds.pool_id, status=AssignmentStatus.SUBMITTED))
     for page in pages:
-        rounds.client.patch_assignment(page.id, status="REJECTED", public_comment="No")
+        rounds.client.patch_assignment(page.id, status=AssignmentStatus.REJECTED, public_comment="No")
     decision = rounds.assess()
     assert (decision["sure"], decision["paid"], decision["raised"]) == (0, 0, TASKS)
     assert set(rounds.overlaps(1).values()) == {4}
@@ -279,7 +333,7 @@ class TestStops:
         result = rounds.labels()
         assert (result["stopped_by"], result["rounds"]) == ("rounds", 3)
         given = sum(overlap or 0 for overlap, _ in rounds.at_toloka().values())
-        pages = list(rounds.client.list_assignments(pool_id=rounds.pool_id, status="ACCEPTED"))
+        pages = list(rounds.client.list_assignments(pool_id=rounds.pool_id, status=AssignmentStatus.ACCEPTED))
         real = [task for page in pages for task in page.tasks if task.input_values["text"].startswith("question")]
         assert len(real) == given
         assert result["spent"] == pytest.approx(len(pages) * 0.026)
@@ -290,6 +344,17 @@ class TestStops:
         rounds.label()
         rounds.assess(2)
         assert rounds.labels()["stopped_by"] == "time"
+
+    @pytest.mark.parametrize("skipped", ["assess", "raise_overlap"])
+    def test_when_a_person_skips_a_round(self, rounds: Rounds, skipped: str) -> None:
+        rounds.add_questions()
+        rounds.assess()
+        rounds.label()
+        rounds.xcoms[RESULTS[0]] = {"return_value": COMPLETED}
+        if skipped == "raise_overlap":
+            rounds.assess(2)
+        rounds.airflow.states = {f"{GROUP}.round_2.{skipped}": "skipped"}
+        assert rounds.labels()["stopped_by"] == "person"
 
 
 class TestMoney:
@@ -323,6 +388,24 @@ class TestMoney:
     def test_nobody_is_paid(self, rounds: Rounds) -> None:
         rounds.add_questions(reward_per_assignment=0)
         assert rounds.assess(max_total=0)["to_come"] == 2 * TASKS
+        rounds.label()
+        assert rounds.stop(2, target=0, max_total=0)[0] == "target"
+        result = rounds.labels(target=0)
+        assert (result["spent"], result["labels"] >= TASKS) == (0, True)
+
+    def test_what_is_rejected_later_of_before_leaves_no_more_money(self, rounds: Rounds) -> None:
+        rounds.add_questions(auto_accept_solutions=False)
+        rounds.label()
+        pages = list(rounds.client.list_assignments(pool_id=rounds.pool_id, status=AssignmentStatus.SUBMITTED))
+        rounds.assess(max_total=5)
+        rounds.raise_overlap(1)
+        rounds.label()
+        for page in pages:
+            rounds.client.patch_assignment(page.id, status=AssignmentStatus.REJECTED, public_comment="No")
+        bought = list(rounds.client.list_assignments(pool_id=rounds.pool_id, status=AssignmentStatus.SUBMITTED))
+        decision = rounds.assess(2, max_total=5)
+        assert decision["paid_before"] == 0
+        assert decision["paid"] == pytest.approx(len(bought) * 0.026)
 
 
 class TestRefusals:
@@ -407,7 +490,7 @@ class TestRefusals:
         rounds.add_questions()
         reason, _ = rounds.stop(closes_at=datetime.now(UTC).isoformat())
         assert reason == "time"
-        with pytest.raises(AirflowFailException, match="nobody has answered pool"):
+        with pytest.raises(AirflowFailException, match="has no answers that count"):
             rounds.labels()
 
     def test_what_was_paid_before_is_not_known(self, rounds: Rounds) -> None:

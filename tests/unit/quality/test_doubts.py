@@ -39,6 +39,9 @@ def test_a_score_that_is_the_limit_is_sure():
 def test_nothing_is_sure_that_one_person_alone_has_said():
     assert next_overlaps({"a": 1.0, "b": 1.0}, {"a": 1, "b": 2}, target=1).overlaps == {"a": 2}
     assert next_overlaps({"a": 1.0}, {"a": 1}, target=1, min_overlap=1).stopped_by == "target"
+    # Also where another answer was rejected, so that it does not count.
+    rejected = next_overlaps({"a": 1.0, "b": 1.0}, {"a": 3, "b": 3}, target=1, counted={"a": 1, "b": 2})
+    assert rejected.overlaps == {"a": 4}
     assert next_overlaps({"a": 1.0}, {"a": 1}, target=1, max_overlap=1).stopped_by == "overlap"
 
 
