@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,8 +134,18 @@ class Labelling:
         self.client.create_tasks([{**row, "overlap": 2} for row in rows])
         return pool_id
 
-    def run(self, pools: list[str], after_hours: Callable[[], Any] = lambda: None, **arguments: Any) -> Run:
-        """Label the pools, in a mapped group; something happens after two hours."""
+    def run(
+        self,
+        pools: list[str],
+        after_hours: Callable[[], Any] = lambda: None,
+        clears: Sequence[float] = (),
+        **arguments: Any,
+    ) -> Run:
+        """
+        Label the pools, in a mapped group; something happens after two hours.
+
+        :param clears: After how many hours the run is cleared.
+        """
         schedule = PoolWindowTimetable(opens="09:00", closes="18:00", days="sun", timezone="UTC")
         with DAG("dag", schedule=schedule, max_active_runs=1, default_args={"retries": 5}) as dag:
 
@@ -146,7 +156,8 @@ class Labelling:
 
             each.expand(pool_id=pools)
         with VirtualTime(self.server, START) as virtual:
-            airflow = SmallAirflow(dag, virtual, troubles=Troubles(started=[virtual.now + 1]))
+            cleared = [virtual.now + hours * HOUR for hours in clears]
+            airflow = SmallAirflow(dag, virtual, troubles=Troubles(started=[virtual.now + 1], clears=cleared))
 
             async def happens() -> None:
                 await sleep_until(virtual.now + 2 * HOUR)
@@ -214,6 +225,31 @@ def test_a_round_whose_time_is_up_is_the_last(labelling: Labelling) -> None:
     assert states(run) == {"round_1": DONE, "round_2": SKIPPED, "round_3": SKIPPED, "labels": ["success"]}
     result = run.xcoms["each.label_until.labels", 0]["return_value"]
     assert (result["stopped_by"], result["sure"]) == ("time", 0)
+    assert labelling.server.pool(pool_id)["status"] == "CLOSED"
+
+
+def test_a_run_that_is_cleared_in_a_round_decides_nothing_anew(
+    labelling: Labelling, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelling.server.crowd.change(size=0)
+    pool_id = labelling.add_pool()
+
+    def people_come() -> None:
+        labelling.server.crowd.change(size=20)
+
+    def decided() -> list[dict[str, Any]]:
+        files = labelling.folder.glob("rounds-*/round_1.decision.json")
+        return [{**json.loads(file.read_text()), "modified": file.stat().st_mtime_ns} for file in files]
+
+    before: list[dict[str, Any]] = []
+    run = labelling.run([pool_id], lambda: (before.extend(decided()), people_come()), clears=[1], max_total=3)
+    assert "Round 1 was decided before, and is not decided anew" in "".join(capsys.readouterr())
+    assert decided() == before
+    assert len(before) == 1
+    assert states(run) == {"round_1": DONE, "round_2": DONE, "round_3": DONE, "labels": ["success"]}
+    result = run.xcoms["each.label_until.labels", 0]["return_value"]
+    assert (result["stopped_by"], result["rounds"]) == ("rounds", 3)
+    assert 0 < result["spent"] <= 3
     assert labelling.server.pool(pool_id)["status"] == "CLOSED"
 
 
