@@ -200,6 +200,11 @@ class Figures:
     doubts: Sequence[Doubt]
 
     @property
+    def number(self) -> str:
+        """Return what the number of a label is called."""
+        return "confidence" if self.is_confidence else "score"
+
+    @property
     def sure(self) -> float | None:
         """Return the share of labels that are as sure as `SURE_AT`, or surer; ``None`` without labels."""
         known = self.sureness[~np.isnan(self.sureness)]
