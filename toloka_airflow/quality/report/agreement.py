@@ -86,6 +86,8 @@ def _confusion(each: FieldFigures) -> dict[str, Any]:
         "task's known solution says, or else as the label of the task. A square is the darker, the larger its "
         "share of its row: blue where the answer is right, red where it is not."
     )
+    if each.others:
+        words += f" Grey is what one of {each.others} others was answered where one of them is right."
     return {
         "confusion": Pair.of(
             lambda width: charts.confusion(names, each.confusion, each.others > 0, "right", width), 620

@@ -147,7 +147,8 @@ class _Page:
         ]
         if figures.fields and figures.fields[0].alpha is not None:
             alpha = figures.fields[0].alpha
-            tiles.append(Tile("Agreement", f"{alpha:.3f}", reliability(alpha), "alpha"))
+            of_field = f"in {plain_text(figures.fields[0].name, 30)}: " if len(figures.fields) > 1 else ""
+            tiles.append(Tile("Agreement", f"{alpha:.3f}", of_field + reliability(alpha), "alpha"))
         if figures.sure is not None:
             tiles.append(
                 Tile("Sure labels", f"{figures.sure:.1%}", f"with a {figures.number} of {SURE_AT} or more", "sure")
@@ -178,7 +179,8 @@ class _Page:
             notes.append("There are no answers in the file, so most of this page is empty.")
         if figures.left_out_fields:
             notes.append(
-                f"Not shown, as there are many: the fields {plain_text(', '.join(figures.left_out_fields), 300)}."
+                f"There are many output fields. Of these {len(figures.left_out_fields):,} no figure is here: "
+                f"{plain_text(', '.join(figures.left_out_fields[:50]), 300)}."
             )
         if figures.labelled and figures.sure is None:
             notes.append(
@@ -191,7 +193,6 @@ class _Page:
         project, pool = facts.project, facts.pool
         mixer, defaults = (_object(pool, name) for name in ("mixer_config", "defaults"))
         reward = pool.get("reward_per_assignment")
-        overlap = defaults.get("default_overlap_for_new_tasks") or defaults.get("default_overlap_for_new_task_suites")
         percent = facts.measured.get("percent")
         given = [
             ("Project", project.get("public_name"), project.get("id")),
@@ -200,7 +201,7 @@ class _Page:
             ("State of the pool", _state(pool), None),
             ("Reward for a page", None if reward is None else f"{self.currency}{reward}", None),
             ("Tasks on a page", _page(mixer), None),
-            ("Overlap of new tasks", overlap, None),
+            ("Overlap of new tasks", defaults.get("default_overlap_for_new_tasks"), None),
             ("Answered, by Toloka's count", None if percent is None else f"{percent} %", None),
             ("Adults only", "yes" if pool.get("may_contain_adult_content") else None, None),
         ]

@@ -29,7 +29,7 @@ def people_view(figures: Figures) -> dict[str, Any]:
     elif figures.times_are is None:
         words += " The file does not say how long people took."
     shown = sorted(people[:MOST_PEOPLE], key=lambda person: (not person.is_banned, *least_accurate(person)))
-    caption = "Everybody, the least accurate first"
+    caption = f"Everybody, {'banned ones, then ' if banned else ''}the least accurate first"
     if len(people) > MOST_PEOPLE:
         worst = [person for person in people if not person.is_banned]
         shown = ([person for person in people if person.is_banned] + worst)[:MOST_PEOPLE]
@@ -77,11 +77,17 @@ def _dots(people: Sequence[PersonFigures]) -> list[Dot]:
     known = [person for person in people if person.accuracy is not None and person.seconds]
     if len(known) <= MOST_DOTS:
         return [_dot([person]) for person in known]
-    groups: dict[tuple[int, int, bool], list[PersonFigures]] = {}
-    for person in known:
-        cell = round(math.log(person.seconds or 1) * 5), round((person.accuracy or 0) * 25), person.is_banned
-        groups.setdefault(cell, []).append(person)
-    return [_dot(group) for group in groups.values()]
+    times = [math.log(person.seconds or 1) for person in known]
+    fast, breadth = min(times), (max(times) - min(times)) or 1.0
+    fineness = 60
+    while True:
+        groups: dict[tuple[int, int, bool], list[PersonFigures]] = {}
+        for person, time in zip(known, times, strict=True):
+            across, up = (time - fast) / breadth, person.accuracy or 0
+            groups.setdefault((round(across * fineness), round(up * fineness / 2), person.is_banned), []).append(person)
+        if len(groups) <= MOST_DOTS:
+            return [_dot(group) for group in groups.values()]
+        fineness -= 5
 
 
 def _dot(group: Sequence[PersonFigures]) -> Dot:
