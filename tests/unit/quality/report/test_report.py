@@ -363,3 +363,12 @@ def test_images_that_are_too_large_are_left_out() -> None:
 def test_what_cannot_be_read_is_refused(rows: Any, given: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         build_report(rows, given)
+
+
+def test_a_line_that_is_nested_too_deeply_is_refused_with_its_number(tmp_path: Path) -> None:
+    lines = [json.dumps(row) for row in answers(2, 1, 1)]
+    lines[1] = lines[1].replace('"input_values": {', f'"input_values": {{"deep": {"[" * 9000}{"]" * 9000}, ')
+    file = tmp_path / "answers.jsonl"
+    file.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="line 2: it is not JSON"):
+        build_report(str(file))
