@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow.sdk import ObjectStoragePath, Param, dag, task
 
-from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
 from toloka_airflow.operators.lifecycle import ArchivePoolOperator, ClosePoolOperator, OpenPoolOperator
 from toloka_airflow.operators.pools import CreatePoolOperator
@@ -142,8 +142,8 @@ def label_digits() -> None:
         setups=[upload_images, open_pool], on_failure_fail_dagrun=True
     )
     download = GetAssignmentsOperator(task_id="download_answers", pool_id=pool_id, path=f"{FOLDER}/answers.jsonl")
-    aggregate = AggregateSolutionsOperator(
-        task_id="aggregate", pool_id=pool_id, fields=["digit"], path=f"{FOLDER}/labels.jsonl"
+    aggregate = AggregateAnswersOperator(
+        task_id="aggregate", answers=f"{FOLDER}/answers.jsonl", fields=["digit"], path=f"{FOLDER}/labels.jsonl"
     )
     report = QualityReportOperator(
         task_id="report",

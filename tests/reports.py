@@ -78,6 +78,30 @@ def hostile_answers(address: str) -> list[dict[str, Any]]:
     return rows
 
 
+def excessive_answers(tasks: int = 40) -> list[dict[str, Any]]:
+    """Return answers with more, longer and deeper values than a page shows, and letters that turn others."""
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    rows = answers(tasks, 5, 12)
+    for index, row in enumerate(rows):
+        number = index % 30 if index % 5 else int(row["task_id"][-3:]) % 30
+        row["user_id"] += "Q" * 500
+        row["input_values"] = {
+            "w" * 3000: "W" * 100_000,
+            "deep": deep,
+            "flat": [[[[]]]] * 5000,
+            **{f"input {field}": "x y " * 500 for field in range(10_000)},
+        }
+        row["output_values"] = {
+            "animal": f"L{number}" * 2000,
+            "list": ["\u202eabc"] * 10,
+            "\u202elive" * 50: "\u2067abc",
+            **{f"output {field}": "z" for field in range(200)},
+        }
+    return rows
+
+
 def labels(rows: list[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
     """Return a label for each task, the first that was answered; each surer than the one before."""
     first: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -62,8 +63,9 @@ def file_address(path: ObjectStoragePath) -> str | None:
     """
     Return the address at which a browser shows a file to people who may read it; ``None`` if its store has none.
 
-    At Google's they sign in and are shown the file; Amazon's leads to the file in the console, which can open it. An
-    S3 at another endpoint than Amazon's has no address that is known, and neither have disks and SFTP servers.
+    At Google's they sign in and are shown the file. Amazon's leads to the file in the console; Amazon documents no such
+    address, and may change it. An S3 at another endpoint than Amazon's has no address that is known, and neither have
+    disks and SFTP servers.
     """
     bucket, _, key = str(path.path).strip("/").partition("/")
     if path.protocol in ("gs", "gcs"):
@@ -75,7 +77,8 @@ def file_address(path: ObjectStoragePath) -> str | None:
 
 def _has_other_endpoint(fs: Any) -> bool:
     given = getattr(fs, "client_kwargs", None) or {}
-    return bool(getattr(fs, "endpoint_url", None) or given.get("endpoint_url"))
+    of_environment = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    return bool(getattr(fs, "endpoint_url", None) or given.get("endpoint_url") or any(of_environment))
 
 
 def store_link(context: Context, client: TolokaClient, found: Training | Project) -> None:

@@ -106,6 +106,14 @@ def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_pat
     assert "Which digit is it?" in html
     assert "300 answers" in html
     assert "data:image/png;base64," in html
+    # By how sure the labels are, so many are right; the truth is known here.
+    [path] = tmp_path.glob("*/labels.jsonl")
+    labels = [json.loads(line) for line in path.read_text().splitlines()]
+    expected = statistics.mean(row["confidence"] for row in labels)
+    assert f"{expected:.1%}" in html
+    truth = {row["match"]["image_id"]: row["output_values"]["digit"] for row in digits()}
+    right = [truth[row["input_values"]["image_id"]] == row["output_values"]["digit"] for row in labels]
+    assert abs(statistics.mean(right) - expected) < 0.05
 
 
 def test_label_until_sure(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:

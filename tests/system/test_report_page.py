@@ -18,7 +18,7 @@ import pytest
 from demo.browser import Browser, ensure_chromium
 from demo.debian import MissingError, may_install
 from demo.processes import Processes
-from tests.reports import HOSTILE, POOL, PROJECT, answers, hostile_answers, labels
+from tests.reports import HOSTILE, POOL, PROJECT, answers, excessive_answers, hostile_answers, labels
 from tests.support import scripted_server
 from toloka_airflow.quality.report import PoolFacts, build_report
 
@@ -35,6 +35,13 @@ CHARTS = """
 """
 PICTURES = "[...document.images].map(image => [image.complete, image.naturalWidth])"
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CUT_OFF = """
+[...document.querySelectorAll("svg text")].filter(text => {
+    const [inner, outer] = [text, text.ownerSVGElement].map(each => each.getBoundingClientRect());
+    return outer.width && (inner.left < outer.left - 1 || inner.right > outer.right + 1);
+}).map(text => text.textContent)
+"""
+"""Words of charts that are not wholly in their chart."""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 MUST_NOT = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Page.javascriptDialogOpening")
 
@@ -99,6 +106,7 @@ def test_it_is_shown_in_every_size_and_colour(browser: Browser, show: Callable[.
             # Black is what a chart has that no style reaches.
             assert "rgb(0, 0, 0)" not in chart["colours"], chart
         assert browser.evaluate(OVERFLOW) == 0
+        assert browser.evaluate(CUT_OFF) == []
         pictures = browser.evaluate(PICTURES)
         assert len(pictures) == 24
         assert all(complete and pixels for complete, pixels in pictures)
@@ -120,6 +128,15 @@ def test_it_is_shown_with_any_number_of_answers(count: int, browser: Browser, sh
         assert f" Answers {count:,} by " in " ".join(browser.text().split())
 
 
+def test_what_is_too_much_keeps_its_place(browser: Browser, show: Callable[..., Any]) -> None:
+    html = build_report(excessive_answers(), made=MADE)
+    for scheme, width in SIZES:
+        show(html, scheme, width)
+        assert browser.evaluate(OVERFLOW) == 0
+        assert browser.evaluate(CUT_OFF) == []
+        assert browser.evaluate("document.documentElement.scrollHeight") < 160_000
+
+
 def test_what_others_wrote_is_shown_as_text(browser: Browser, show: Callable[..., Any]) -> None:
     with scripted_server() as tracker:
         rows = hostile_answers(tracker.url)
@@ -130,11 +147,12 @@ def test_what_others_wrote_is_shown_as_text(browser: Browser, show: Callable[...
             show(html, scheme, width)
             shown = browser.text()
             for text in HOSTILE:
-                assert re.sub("[\x00-\x1f\ud800-\udfff]", "\ufffd", text)[:20] in shown, text
+                assert re.sub("[\x00-\x1f\u202e\ud800-\udfff]", "\ufffd", text)[:20] in shown, text
             assert f"{tracker.url}/image.png" in shown
             assert browser.evaluate("document.title") == markup
             assert browser.evaluate("document.querySelectorAll('script, #broken, [onload], [onerror]').length") == 0
             assert browser.evaluate(OVERFLOW) == 0
+            assert browser.evaluate(CUT_OFF) == []
         assert tracker.seen == []
         assert tracker.url in unquote(html)
 

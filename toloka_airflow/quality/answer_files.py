@@ -125,7 +125,7 @@ class AnswerSource:
         for number, line in read_lines("answers", path, max_bytes=MAX_LINE):
             try:
                 yield number, decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 text = line.removeprefix(_BOM).strip(b" \t\r\n")
                 if text:
                     yield from self._of_rows([(number, self._loads(number, text))])

@@ -143,6 +143,13 @@ def test_which_stores_have_an_address(path: dict[str, Any], address: str | None)
     assert file_address(SimpleNamespace(fs=fs, **path)) == address  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_another_s3_by_the_environment_has_no_address(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://minio:9000")
+    path = SimpleNamespace(protocol="s3", path="bucket/report.html", fs=SimpleNamespace(client_kwargs=None))
+    assert file_address(path) is None  # type: ignore[arg-type]
+
+
 def test_it_has_the_link() -> None:
     links = QualityReportOperator(task_id="report", path="report.html", answers=[]).operator_extra_links
     assert ReportLink in [type(link) for link in links]

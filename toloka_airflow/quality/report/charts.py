@@ -11,15 +11,18 @@ A chart is drawn for a width in pixels. A page shows one of two: text in a chart
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
+from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 34
-LETTER = 6.6
-"""Pixels that a letter of the charts takes, about."""
+LETTER, WIDE_LETTER = 7.4, 13.0
+"""Pixels that a letter of a chart takes, and one of Chinese or a picture; more than most, as none is to be cut off."""
 DAY = 86400.0
 STEPS = (60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY)
 """Seconds between two marks of an axis of time, or two bars."""
@@ -67,8 +70,20 @@ def text(x: float, y: float, words: str, kind: str = "", **attributes: object) -
 
 def shortened(words: str, width: float) -> str:
     """Return what fits into so many pixels."""
-    most = max(1, int(width / LETTER))
-    return words if len(words) <= most else f"{words[: most - 1]}…"
+    if breadth(words) <= width:
+        return words
+    fitting = max(0, bisect_right(list(accumulate(map(_pixels, words))), width - LETTER))
+    return f"{words[:fitting]}…"
+
+
+def breadth(words: str) -> float:
+    """Return how many pixels a line of text takes at most."""
+    return sum(map(_pixels, words))
+
+
+def _pixels(letter: str) -> float:
+    is_wide = letter == "\N{REPLACEMENT CHARACTER}" or east_asian_width(letter) in "WF"
+    return WIDE_LETTER if is_wide else LETTER
 
 
 @dataclass(frozen=True)
@@ -236,27 +251,30 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]], others: boo
     :param others: Whether the last one stands for several labels.
     :param rows: What the rows are, such as ``label``.
     """
-    names_width = min(0.3 * width, 14 + LETTER * max(map(len, [*names, rows])))
+    names_width = min(0.3 * width, 14 + max(map(breadth, [*names, rows])))
+    others_at = len(names) - 1 if others else -1
     size = min(52.0, (width - names_width - RIGHT) / len(names))
     top = 46.0
     middle = names_width + size * len(names) / 2
     parts = [text(middle, 14, "answered", "axis middle"), text(names_width - 8, top - 8, rows, "axis end")]
     for i, name in enumerate(names):
-        parts.append(text(names_width + (i + 0.5) * size, top - 8, shortened(name, size), "axis middle"))
+        parts.append(text(names_width + (i + 0.5) * size, top - 8, shortened(name, size - 4), "axis middle"))
         parts.append(text(names_width - 8, top + (i + 0.5) * size + 4, shortened(name, names_width - 12), "axis end"))
         for j, number in enumerate(counts[i]):
             share = number / (sum(counts[i]) or 1)
-            is_same = i == j and not (others and i == len(names) - 1)
             tip = element("title", f"{rows} {name}, answered {names[j]}: {number:,} ({share:.1%} of the row)")
             x, y = names_width + j * size, top + i * size
-            kind = f"cell {'same' if is_same else 'other'} heat-{heat(share)}"
+            # Of several labels together it is not known here which were taken for each other.
+            kind = "unknown" if i == j == others_at else "same" if i == j else "other"
+            kind = f"cell {kind} heat-{heat(share)}"
             parts.append(element("rect", tip, class_=kind, x=x + 1, y=y + 1, width=size - 2, height=size - 2, rx=3))
             if number and size >= LETTER * len(in_short(number)) + 2:
                 deep = " deep" if heat(share) >= 7 else ""
                 parts.append(text(x + size / 2, y + size / 2 + 4, in_short(number), f"count middle{deep}"))
     description = f"{len(names)} labels; what is right is in rows, what was answered in columns"
     height = top + size * len(names) + 8
-    return chart("confusion", width, height, "What was answered, by what is right", description, parts)
+    width = math.ceil(names_width + size * len(names) + RIGHT)
+    return chart("confusion", max(width, 170), height, "What was answered, by what is right", description, parts)
 
 
 def heat(share: float) -> int:

@@ -14,9 +14,10 @@ SCORE = (
     "fewer than nine in ten may be right."
 )
 TIMES = {
-    "page": "From the moment at which a page was begun to its submission, divided by the tasks on it.",
+    "page": "From the moment at which a page was begun to its submission, divided by the tasks on it. A person's is "
+    "the median.",
     "gap": "From one submission of a person to the next, divided by the tasks of the page, as the file does not say "
-    "when a page was begun. So it also holds pauses, of which the median takes little notice.",
+    "when a page was begun. So it also holds pauses, of which a person's median takes little notice.",
     None: "Not known here.",
 }
 ACCURACY = {
@@ -65,7 +66,7 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
             "Accuracy of a person",
             f"{ACCURACY[figures.accuracy_by]} The interval is Wilson's, of 95 %: the fewer answers, the wider it is.",
         ),
-        ("time", "Time of an answer", f"{TIMES[figures.times_are]} A person's is the median."),
+        ("time", "Time of an answer", f"{TIMES[figures.times_are]}"),
         ("guesses", "Who guesses", "One divided by the labels that occur: what random answers would reach."),
         (
             "banned",

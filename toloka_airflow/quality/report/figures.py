@@ -25,6 +25,9 @@ MOST_SPANS = 48
 MOST_LABELS = 12
 """Rows and columns of a confusion matrix; the last one stands for all others."""
 MOST_FIELDS = 6
+"""Output fields; a file may have thousands, of which each takes the time and memory of all answers."""
+TIMES = 0.0, 32503680000.0
+"""Submissions before 1970 or after 3000 are mistakes; on an axis of time they would leave nothing of the others."""
 MOST_DOTS = 400
 """Dots of people; more people are put together where they are near each other."""
 ENOUGH_CONTROLS = 5
@@ -200,6 +203,11 @@ class Figures:
     doubts: Sequence[Doubt]
 
     @property
+    def number(self) -> str:
+        """Return what the number of a label is called."""
+        return "confidence" if self.is_confidence else "score"
+
+    @property
     def sure(self) -> float | None:
         """Return the share of labels that are as sure as `SURE_AT`, or surer; ``None`` without labels."""
         known = self.sureness[~np.isnan(self.sureness)]
@@ -275,7 +283,8 @@ def read_figures(
     answers, labels = (list(rows) if isinstance(rows, Iterator) else rows for rows in (answers, labels))
     names = list(fields) if fields is not None else _field_names(answers, labels)
     if not names:
-        return _nothing(facts, sum(1 for _ in label_rows(labels)) if labels is not None else 0)
+        return _nothing(facts, None if labels is None else sum(1 for _ in label_rows(labels)))
+    names, left_out = names[:MOST_FIELDS], names[MOST_FIELDS:]
     table = read_answers(answers, fields=names)
     found = _made_labels(table) if labels is None else _read_labels(labels, table)
     right = {name: _right(table, found, name) for name in names}
@@ -295,8 +304,8 @@ def read_figures(
         sureness=np.concatenate([found.sureness[found.has_label], np.array(found.unanswered_sureness)]),
         timeline=timeline,
         money=_money(table, int(found.has_label.sum()) + found.unanswered),
-        fields=[_field_figures(table, found, name, right[name], timeline) for name in names[:MOST_FIELDS]],
-        left_out_fields=names[MOST_FIELDS:],
+        fields=[_field_figures(table, found, name, right[name], timeline) for name in names],
+        left_out_fields=left_out,
         people=_people(table, names, right, seconds, set(map(str, facts.restricted or ())), by_controls=by_controls),
         accuracy_by="control tasks" if by_controls else "labels",
         times_are=times_are,
@@ -315,7 +324,8 @@ def _field_names(answers: Any, labels: Any) -> list[str]:
     return []
 
 
-def _nothing(facts: PoolFacts, labelled: int) -> Figures:
+def _nothing(facts: PoolFacts, labelled: int | None) -> Figures:
+    """Return the figures without answers; ``labelled`` is how many labels were given, if there was a file of them."""
     return Figures(
         facts=facts,
         pool_ids=(),
@@ -323,9 +333,9 @@ def _nothing(facts: PoolFacts, labelled: int) -> Figures:
         control_tasks=0,
         answers=0,
         statuses={},
-        labelled=labelled,
-        method=None,
-        is_confidence=False,
+        labelled=labelled or 0,
+        method=DEFAULT_METHOD if labelled is None else None,
+        is_confidence=labelled is None,
         sureness=np.empty(0),
         timeline=None,
         money=None,
@@ -412,7 +422,7 @@ def _statuses(table: AnswerTable) -> dict[str, int]:
 
 
 def _timeline(table: AnswerTable) -> Timeline | None:
-    known = np.flatnonzero(np.isfinite(table.submitted))
+    known = np.flatnonzero(_is_in_time(table.submitted))
     if not len(known):
         return None
     times = table.submitted[known]
@@ -426,6 +436,11 @@ def _timeline(table: AnswerTable) -> Timeline | None:
     counts = np.bincount(codes * spans + spans_of, minlength=len(STATUSES) * spans)
     by_status = dict(zip(STATUSES, counts.reshape(len(STATUSES), spans), strict=True))
     return Timeline(start, step, {status: each.tolist() for status, each in by_status.items() if each.any()})
+
+
+def _is_in_time(times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    # Also false for what is not known.
+    return (times >= TIMES[0]) & (times < TIMES[1])
 
 
 def _money(table: AnswerTable, labelled: int) -> Money | None:
@@ -489,7 +504,7 @@ def _agreements(table: AnswerTable, name: str, timeline: Timeline | None) -> Seq
     if timeline is None:
         return ()
     times, agreement = table.submitted[table.vote_rows(name)], vote_agreement(table.votes(name))
-    kept = np.isfinite(times) & np.isfinite(agreement)
+    kept = _is_in_time(times) & np.isfinite(agreement)
     spans_of = ((times[kept] - timeline.start) // timeline.step).astype(np.int64)
     counts = np.bincount(spans_of, minlength=timeline.spans)
     sums = np.bincount(spans_of, agreement[kept], minlength=timeline.spans)
@@ -579,7 +594,7 @@ def _doubts(answers: Any, table: AnswerTable, labels: _Labels, names: Sequence[s
             task_id=table.task_ids[task],
             sureness=float(labels.sureness[task]),
             inputs=inputs.get(table.task_ids[task]),
-            votes={name: _votes_of(table, labels, name, task, range(a, b)) for name in names[:MOST_FIELDS]},
+            votes={name: _votes_of(table, labels, name, task, range(a, b)) for name in names},
         )
         for task, a, b in zip(least, first.tolist(), last.tolist(), strict=True)
     ]
@@ -618,7 +633,10 @@ def _inputs(answers: Any, task_ids: Collection[str]) -> dict[str, Mapping[str, A
 
 def _plain_inputs(values: Any) -> Mapping[str, Any]:
     # What is not there is an empty text.
-    read = json.loads(bytes(values) or b"null") if isinstance(values, msgspec.Raw) else values
-    if isinstance(read, str):  # of Parquet
-        read = json.loads(read)
+    try:
+        read = json.loads(bytes(values) or b"null") if isinstance(values, msgspec.Raw) else values
+        if isinstance(read, str):  # of Parquet
+            read = json.loads(read)
+    except RecursionError:
+        read = None
     return read if isinstance(read, Mapping) else {}
