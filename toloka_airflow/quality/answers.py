@@ -31,13 +31,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-try:
-    import numpy as np
-except ImportError as exc:
-    raise ImportError("The quality of answers is reckoned by numpy: pip install 'airflow-toloka[quality]'") from exc
-
 from toloka_airflow.quality.answer_files import Answer, AnswerSource
 from toloka_airflow.quality.methods.votes import Votes
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.transfer.values import value_reader, without_numpy
 

@@ -316,8 +316,9 @@ def test_memory_is_bounded_by_columns(tmp_path: Path) -> None:
     assert peak < 8_000_000 < path.stat().st_size
 
 
-def test_what_is_said_without_numpy() -> None:
-    code = "import sys; sys.modules['numpy'] = None; import toloka_airflow.quality.answers"
+@pytest.mark.parametrize("module", ["aggregating", "answers", "crowd_kit", "gate", "measures", "methods", "report"])
+def test_what_is_said_without_numpy(module: str) -> None:
+    code = f"import sys; sys.modules['numpy'] = None; import toloka_airflow.quality.{module}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (
         "ImportError: The quality of answers is reckoned by numpy: pip install 'airflow-toloka[quality]'" in done.stderr

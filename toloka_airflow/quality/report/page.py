@@ -13,9 +13,8 @@ from importlib.resources import files
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from toloka_airflow import __version__
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.charts import Dot, duration
 from toloka_airflow.quality.report.definitions import definitions
