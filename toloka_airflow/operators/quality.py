@@ -116,11 +116,12 @@ class QualityGateOperator(BaseOperator):
         it with a calibrated method. With labels that only have a score, the limit does not hold.
     :param min_agreement: Krippendorff's alpha must be at least this (templated), up to 1.
     :param min_confident: At least this share of the tasks must have a sure label (templated). Control tasks do not
-        count; a task without a label is not sure.
+        count, nor do labels of tasks that are not among the answers; a task without a label is not sure.
     :param sure_at: From which confidence a label is sure (templated).
     :param min_answers: Each task but control tasks must have this many answers that count (templated). A task that
         nobody has answered is not in the file: ``min_tasks`` is for those.
-    :param min_tasks: This many tasks must have been answered (templated); control tasks do not count.
+    :param min_tasks: This many tasks must have an answer that counts, in each field (templated); control tasks do not
+        count.
     :param max_rejected: At most this share of the submitted assignments may be rejected (templated).
     :param on_failure: ``fail`` or ``skip``.
     :param statuses: The statuses of assignments whose answers count (templated).

@@ -79,7 +79,11 @@ def check_quality(table: AnswerTable, fields: Sequence[str], limits: Limits, lab
     """
     checks = [check for field in fields for check in _of_field(table, field, limits)]
     if limits.min_tasks is not None:
-        tasks = int((~table.is_control).sum())
+        is_answered = ~table.is_control
+        for field in fields:
+            votes = table.votes(field)
+            is_answered &= np.bincount(votes.tasks, minlength=votes.task_count) > 0
+        tasks = int(is_answered.sum())
         checks.append(_at_least("min_tasks", "The number of answered tasks", limits.min_tasks, tasks))
     if limits.min_confident is not None:
         checks.append(_confident(table, limits.min_confident, limits.sure_at, labels))
@@ -121,8 +125,10 @@ def _confident(table: AnswerTable, limit: float, sure_at: float, labels: Any) ->
         task = str(row["task_id"])
         if "score" in row and "confidence" not in row:
             return _at_least("min_confident", what, limit, None, reason=ONLY_SCORES)
-        if task not in control and not row.get("is_control"):
-            is_sure[task] = _least_confidence(where, row) >= sure_at
+        confidence = _least_confidence(where, row)
+        # Labels of other tasks, perhaps of another run, say nothing about these answers.
+        if task in is_sure and not row.get("is_control"):
+            is_sure[task] = confidence >= sure_at
     if not is_sure:
         return _at_least("min_confident", what, limit, None, reason="there is no task")
     share = sum(is_sure.values()) / len(is_sure)

@@ -155,6 +155,29 @@ def test_labels_that_nothing_shows_to_be_right_are_not_sure(tmp_path: Path, on_f
         gate(tmp_path, answers=rows, labels=labels, min_confident=0, on_failure=on_failure)
 
 
+def test_tasks_whose_answers_do_not_count_are_not_answered(tmp_path: Path) -> None:
+    rows = [
+        {"task_id": f"t{number}", "user_id": "u", "status": status, "output_values": values}
+        for number, (status, values) in enumerate(
+            [
+                ("ACCEPTED", {"label": "cat"}),
+                ("REJECTED", {"label": "cat"}),
+                ("SKIPPED", {}),
+                ("ACCEPTED", {"label": ""}),
+            ]
+        )
+    ]
+    assert gate(tmp_path, answers=rows, min_tasks=1).result["checks"][0]["value"] == 1
+    with pytest.raises(AirflowFailException, match="The number of answered tasks is 1; min_tasks is 2"):
+        gate(tmp_path, answers=rows, min_tasks=2)
+
+
+def test_labels_of_other_tasks_do_not_make_these_sure(tmp_path: Path) -> None:
+    labels = [{"task_id": f"old{task}", "output_values": {"label": "cat"}, "confidence": 1} for task in range(99)]
+    with pytest.raises(AirflowFailException, match=r"0\.9 sure is 0 \(0 of 10\)"):
+        gate(tmp_path, labels=labels, min_confident=0.9)
+
+
 def test_a_limit_that_an_upstream_task_did_not_give_is_no_missing_limit(tmp_path: Path) -> None:
     task = QualityGateOperator(
         task_id="gate",
