@@ -123,7 +123,7 @@ class _Fit:
         counts = np.stack([sums.by_pair(row[sums.tasks] * compared) for row in believed])
         is_right = np.arange(votes.label_count)[:, None] == sums.pair_labels
         right = sums.by_person(np.where(is_right, counts, 0).sum(axis=0))
-        given = np.bincount(votes.people, compared, votes.person_count)
+        given = np.asarray(np.bincount(votes.people, compared, votes.person_count), np.float64)
         mean = float((right.sum() + 1) / (compared.sum() + 2))
         mistakes = np.ones((votes.label_count, votes.label_count))
         for row, of_label in zip(mistakes, counts, strict=True):
