@@ -56,11 +56,12 @@ rehearsal                         | checks emulator.calls emulator.forms        
                                   | emulator.resources emulator.simulation            |                  |
                                   | emulator.world storage transfer transfer.upload   |                  |
 cli.rehearsal                     | checks rehearsal                                  |                  |
-quality                           | quality.methods storage transfer                  | msgspec numpy    | airflow
+quality                           | quality.methods quality.numeric storage transfer  | msgspec          | airflow numpy
                                   | transfer.row_sources                              |                  | pyarrow
-quality.report                    | quality quality.methods                           | markupsafe       | jinja2
-                                  |                                                   | msgspec numpy    |
-quality.methods                   |                                                   | numpy            |
+quality.report                    | quality quality.methods quality.numeric           | markupsafe       | jinja2 numpy
+                                  |                                                   | msgspec          |
+quality.methods                   | quality.numeric                                   |                  | numpy
+quality.numeric                   |                                                   | numpy            |
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |

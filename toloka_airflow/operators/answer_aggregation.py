@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 
 from toloka_airflow.hooks import task_errors
+from toloka_airflow.operators.quality import needs_numpy
 from toloka_airflow.storage.lineage import file_uri
 from toloka_airflow.storage.paths import storage_path
 
@@ -25,7 +26,9 @@ class AggregateAnswersOperator(BaseOperator):
     The rows are those of `AggregateSolutionsOperator`, with the inputs of the tasks, sorted by ``task_id``:
     ``pool_id``, ``task_id``, ``output_values``, ``input_values``, ``is_control``, and ``known_solutions`` if it is a
     control task. ``confidence``, from 0 to 1, is there with the method ``dawid_skene_map``, and is calibrated; other
-    methods give a ``score``. Of several fields it is the lowest, and ``confidences`` or ``scores`` has each.
+    methods give a ``score``, and so does this one where no task has answers of two people and no control task has any,
+    as nothing then shows how many are right. Of several fields it is the lowest, and ``confidences`` or ``scores`` has
+    each.
 
     No request is sent: there is no quota, and the answers may be of several pools. It may be repeated, and gives the
     same rows for the same answers, in whatever order they are. The answers are read as a stream into columns; a million
@@ -33,8 +36,8 @@ class AggregateAnswersOperator(BaseOperator):
 
     It returns ``{"path", "method", "solutions", "votes", "without_votes"}``, the last three being counts of rows, of
     the votes that they are made of, and of tasks that have none; and with ``dawid_skene_map``, ``mean_confidence``, the
-    share of the rows to be expected to be right. Assets among its outlets get the same as the extra of their event, and
-    an `AssetAlias` an event of the file.
+    share of the rows to be expected to be right; ``None`` if they have no confidence. Assets among its outlets get the
+    same as the extra of their event, and an `AssetAlias` an event of the file.
 
     :param answers: The file that `GetAssignmentsOperator` wrote (templated), in any of its formats; or a list of such
         rows.
@@ -71,9 +74,9 @@ class AggregateAnswersOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the answers, and write the labels."""
-        # Here, as a DAG that is only parsed needs no numpy.
-        from toloka_airflow.quality.aggregating import aggregate_answers
-
+        with needs_numpy():
+            # Here, as a DAG that is only parsed needs no numpy.
+            from toloka_airflow.quality.aggregating import aggregate_answers
         with task_errors():
             result = aggregate_answers(
                 self.answers,
@@ -87,6 +90,12 @@ class AggregateAnswersOperator(BaseOperator):
             self.log.warning("%s has no row: no answer in %s counts", result["path"], ", ".join(self.fields))
         elif result["without_votes"]:
             self.log.info("%d tasks have no label, as none of their answers counts", result["without_votes"])
+        if result["solutions"] and result.get("mean_confidence", 1) is None:
+            self.log.warning(
+                "Nothing shows how many labels are right, so they have a score and no confidence: in %s, no task has "
+                "answers of two people, and no control task has any",
+                " or ".join(self.fields),
+            )
         self._report(context, result)
         return result
 

@@ -113,14 +113,15 @@ class QualityGateOperator(BaseOperator):
         rejected ones, too, for ``max_rejected``.
     :param fields: The output fields (templated).
     :param labels: The file of labels that ``min_confident`` is about (templated), as `AggregateAnswersOperator` writes
-        it with a calibrated method; labels that only have a score are refused.
+        it with a calibrated method. With labels that only have a score, the limit does not hold.
     :param min_agreement: Krippendorff's alpha must be at least this (templated), up to 1.
     :param min_confident: At least this share of the tasks must have a sure label (templated). Control tasks do not
-        count; a task without a label is not sure.
+        count, nor do labels of tasks that are not among the answers; a task without a label is not sure.
     :param sure_at: From which confidence a label is sure (templated).
     :param min_answers: Each task but control tasks must have this many answers that count (templated). A task that
         nobody has answered is not in the file: ``min_tasks`` is for those.
-    :param min_tasks: This many tasks must have been answered (templated); control tasks do not count.
+    :param min_tasks: This many tasks must have an answer that counts, in each field (templated); control tasks do not
+        count.
     :param max_rejected: At most this share of the submitted assignments may be rejected (templated).
     :param on_failure: ``fail`` or ``skip``.
     :param statuses: The statuses of assignments whose answers count (templated).
@@ -204,16 +205,14 @@ class QualityGateOperator(BaseOperator):
 
 
 class needs_numpy:  # noqa: N801  a context manager, named as those of contextlib
-    """Raise what says how to install numpy, if it is missing."""
+    """Fail without a retry, by what says how to install numpy, if it is missing."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, traceback: object) -> None:
         if isinstance(exc, ImportError):
-            raise AirflowFailException(
-                f"The quality of answers is reckoned by numpy: pip install 'airflow-toloka[quality]' ({exc})"
-            ) from exc
+            raise AirflowFailException(str(exc)) from exc
 
 
 def _parse(name: str, value: object) -> float | None:

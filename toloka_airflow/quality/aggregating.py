@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from toloka_airflow.quality.answers import COUNTED, AnswerTable, read_answers
 from toloka_airflow.quality.methods import DEFAULT_METHOD, METHODS, dawid_skene_map, weighted_vote
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
@@ -45,7 +44,9 @@ def aggregate_answers(
 
     Each field is aggregated by itself; ``output_values`` has those in which the task has a vote. ``confidence``, from 0
     to 1, is there if the method is ``dawid_skene_map``, and ``score`` with any other: only what is calibrated is called
-    confidence. Of several fields it is the lowest, and ``confidences`` or ``scores`` has that of each.
+    confidence. With ``dawid_skene_map`` it is ``score``, too, if in one of the fields no vote can be compared: no task
+    has votes of two people, and no control task has any; then nothing shows how many are right. Of several fields it is
+    the lowest, and ``confidences`` or ``scores`` has that of each.
 
     The known solutions of control tasks show ``dawid_skene_map`` and ``weighted_vote`` who answers well. The label of a
     control task is made of its votes all the same, so it may be wrong; compare it with ``known_solutions``.
@@ -60,7 +61,7 @@ def aggregate_answers(
     :param only_real_tasks: Whether to leave out control tasks, whose labels are known.
     :return: ``{"path", "method", "solutions", "votes", "without_votes"}``: how many rows were written, how many votes
         they are made of, and how many tasks have none; and with ``dawid_skene_map``, ``mean_confidence`` of the rows,
-        which is the share of them to be expected to be right; ``None`` if there are none.
+        which is the share of them to be expected to be right; ``None`` if there are none, or if they only have a score.
     :raises ValueError: If an argument cannot be used, at the first row that is no answer, or if the method cannot take
         the field: ``weighted_vote`` without answers to control tasks, Dawid-Skene with very many different values.
     """
@@ -70,7 +71,7 @@ def aggregate_answers(
     file = RowFile(target, key="aggregated", max_age=-1)
     table = read_answers(answers, fields=fields, statuses=statuses, inputs=True)
     found = {name: aggregate_field(table, name, method) for name in table.fields}
-    is_confidence = any(each.is_confidence for each in found.values())
+    is_confidence = all(each.is_confidence for each in found.values())
     total = 0.0
     rows = _rows(table, found, "confidence" if is_confidence else "score", only_real_tasks=only_real_tasks)
     try:
@@ -90,8 +91,9 @@ def aggregate_answers(
         "votes": sum(len(table.vote_rows(name)) for name in table.fields),
         "without_votes": int((~has_label).sum()),
     }
-    if is_confidence:
-        result["mean_confidence"] = round(total / counts["solutions"], DIGITS) if counts["solutions"] else None
+    if method == dawid_skene_map.__name__:
+        is_known = is_confidence and counts["solutions"]
+        result["mean_confidence"] = round(total / counts["solutions"], DIGITS) if is_known else None
     return result
 
 

@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from toloka_airflow.quality.measures import krippendorff_alpha, label_rows, rejected_share
+from toloka_airflow.quality.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from toloka_airflow.quality.answers import AnswerTable
+
+ONLY_SCORES = (
+    "the labels have scores and no confidence: take a calibrated method, dawid_skene_map, and answers of which some "
+    "can be compared, those of two people to a task or those to control tasks"
+)
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,15 @@ def check_quality(table: AnswerTable, fields: Sequence[str], limits: Limits, lab
     Return all figures that are limited.
 
     :param labels: The file of labels, or a list of them, with their confidence; for ``min_confident`` only.
-    :raises ValueError: If labels have no confidence, such as those of methods whose numbers are none.
+    :raises ValueError: If something is no label, or its confidence is no number.
     """
     checks = [check for field in fields for check in _of_field(table, field, limits)]
     if limits.min_tasks is not None:
-        tasks = int((~table.is_control).sum())
+        is_answered = ~table.is_control
+        for field in fields:
+            votes = table.votes(field)
+            is_answered &= np.bincount(votes.tasks, minlength=votes.task_count) > 0
+        tasks = int(is_answered.sum())
         checks.append(_at_least("min_tasks", "The number of answered tasks", limits.min_tasks, tasks))
     if limits.min_confident is not None:
         checks.append(_confident(table, limits.min_confident, limits.sure_at, labels))
@@ -112,11 +120,15 @@ def _at_least(name: str, what: str, limit: float, value: float | None, **more: A
 def _confident(table: AnswerTable, limit: float, sure_at: float, labels: Any) -> Check:
     control = {table.task_ids[task] for task in np.flatnonzero(table.is_control).tolist()}
     is_sure = {task: False for task in table.task_ids if task not in control}
+    what = f"The share of tasks whose label is at least {sure_at:g} sure"
     for where, row in label_rows(labels):
         task = str(row["task_id"])
-        if task not in control and not row.get("is_control"):
-            is_sure[task] = _least_confidence(where, row) >= sure_at
-    what = f"The share of tasks whose label is at least {sure_at:g} sure"
+        if "score" in row and "confidence" not in row:
+            return _at_least("min_confident", what, limit, None, reason=ONLY_SCORES)
+        confidence = _least_confidence(where, row)
+        # Labels of other tasks, perhaps of another run, say nothing about these answers.
+        if task in is_sure and not row.get("is_control"):
+            is_sure[task] = confidence >= sure_at
     if not is_sure:
         return _at_least("min_confident", what, limit, None, reason="there is no task")
     share = sum(is_sure.values()) / len(is_sure)
@@ -125,10 +137,7 @@ def _confident(table: AnswerTable, limit: float, sure_at: float, labels: Any) ->
 
 def _least_confidence(where: str, row: Mapping[str, Any]) -> float:
     if "confidence" not in row:
-        raise ValueError(
-            f"{where}: it has no confidence{', only a score' if 'score' in row else ''}. min_confident needs labels of "
-            "a calibrated method, such as dawid_skene_map"
-        )
+        raise ValueError(f"{where}: it has neither confidence nor score, as the labels of an aggregation have")
     given = row["confidence"]
     values = list(given.values()) if isinstance(given, Mapping) else [given]
     for value in values:

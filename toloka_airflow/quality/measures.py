@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from toloka_airflow.quality.answers import COUNTED, STATUSES, AnswerTable, plain_value, read_answers, value_text
+from toloka_airflow.quality.answer_values import plain_value, value_text
+from toloka_airflow.quality.answers import COUNTED, STATUSES, AnswerTable, read_answers
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.transfer.row_sources import PlainRows, row_source
-
-import numpy as np  # isort: skip  behind what says how to install it
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import Asset
 
 from tests.support import Outcome, TaskInstance, run_task
+from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.quality import MeasureQualityOperator, QualityGateOperator
 
 
@@ -129,14 +130,52 @@ def test_gates_that_cannot_be_made(arguments: Any, message: str) -> None:
         ({"min_tasks": 1, "fields": ["lable"]}, "no answer has the field 'lable'.* did you mean 'label'"),
         ({"min_tasks": 1, "answers": "/nowhere.jsonl"}, "and there is no such file"),
         (
-            {"min_confident": 1, "labels": [{"task_id": "t", "output_values": {}, "score": 1}]},
-            "labels, item 1: it has no confidence, only a score",
+            {"min_confident": 1, "labels": [{"task_id": "t", "output_values": {}}]},
+            "labels, item 1: it has neither confidence nor score",
         ),
     ],
 )
 def test_arguments_that_cannot_be_used_fail_without_a_retry(tmp_path: Path, arguments: Any, message: str) -> None:
     with pytest.raises(AirflowFailException, match=message):
         gate(tmp_path, **arguments)
+
+
+@pytest.mark.parametrize("method", ["dawid_skene_map", "majority_vote"])
+@pytest.mark.parametrize("on_failure", ["fail", "skip"])
+def test_labels_that_nothing_shows_to_be_right_are_not_sure(tmp_path: Path, on_failure: str, method: str) -> None:
+    """Here each task has one answer, so nobody's was ever compared with another one."""
+    rows = [
+        {"task_id": f"t{task}", "user_id": f"u{task % 7}", "output_values": {"label": "cat" if task % 3 else "dog"}}
+        for task in range(60)
+    ]
+    labels = str(tmp_path / "labels.jsonl")
+    run_task(AggregateAnswersOperator(task_id="a", answers=rows, path=labels, fields=["label"], method=method))
+    error = AirflowSkipException if on_failure == "skip" else AirflowFailException
+    with pytest.raises(error, match=r"0\.9 sure cannot be reckoned, as the labels have scores and no confidence"):
+        gate(tmp_path, answers=rows, labels=labels, min_confident=0, on_failure=on_failure)
+
+
+def test_tasks_whose_answers_do_not_count_are_not_answered(tmp_path: Path) -> None:
+    rows = [
+        {"task_id": f"t{number}", "user_id": "u", "status": status, "output_values": values}
+        for number, (status, values) in enumerate(
+            [
+                ("ACCEPTED", {"label": "cat"}),
+                ("REJECTED", {"label": "cat"}),
+                ("SKIPPED", {}),
+                ("ACCEPTED", {"label": ""}),
+            ]
+        )
+    ]
+    assert gate(tmp_path, answers=rows, min_tasks=1).result["checks"][0]["value"] == 1
+    with pytest.raises(AirflowFailException, match="The number of answered tasks is 1; min_tasks is 2"):
+        gate(tmp_path, answers=rows, min_tasks=2)
+
+
+def test_labels_of_other_tasks_do_not_make_these_sure(tmp_path: Path) -> None:
+    labels = [{"task_id": f"old{task}", "output_values": {"label": "cat"}, "confidence": 1} for task in range(99)]
+    with pytest.raises(AirflowFailException, match=r"0\.9 sure is 0 \(0 of 10\)"):
+        gate(tmp_path, labels=labels, min_confident=0.9)
 
 
 def test_a_limit_that_an_upstream_task_did_not_give_is_no_missing_limit(tmp_path: Path) -> None:
@@ -162,7 +201,14 @@ def test_arguments_are_templates() -> None:
     assert (gate.answers, gate.fields, gate.labels, gate.min_confident) == ("a.jsonl", ["a"], "a", "0.5")
 
 
-@pytest.mark.parametrize("kind", [MeasureQualityOperator, partial(QualityGateOperator, min_tasks=1)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        MeasureQualityOperator,
+        partial(QualityGateOperator, min_tasks=1),
+        partial(AggregateAnswersOperator, path="labels.jsonl"),
+    ],
+)
 def test_what_is_said_without_numpy(kind: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in sys.modules if name.startswith("toloka_airflow.quality")]:
         monkeypatch.delitem(sys.modules, name)

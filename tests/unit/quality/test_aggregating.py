@@ -91,6 +91,30 @@ def test_only_what_is_calibrated_is_called_confidence(tmp_path: Path, method: st
         assert [row["score"] for row in rows] == [1.0, 0.666667, 0.666667]
 
 
+SINGLE = [answer(f"t{task}", f"p{task % 4}", {"label": "cat" if task % 3 else "dog"}) for task in range(40)]
+
+
+def test_no_confidence_where_no_answer_was_compared(tmp_path: Path) -> None:
+    """Who is never checked is never found wrong, which does not make anybody right."""
+    result, rows = aggregated(tmp_path / "labels.jsonl", SINGLE)
+    assert result["mean_confidence"] is None
+    assert result["solutions"] == len(rows) == 40
+    assert {row["score"] for row in rows} == {1.0}
+    assert not any("confidence" in row for row in rows)
+    votes = {each["task_id"]: each["output_values"] for each in SINGLE}
+    assert {row["task_id"]: row["output_values"] for row in rows} == votes
+
+
+def test_no_confidence_where_a_field_was_not_compared(tmp_path: Path) -> None:
+    both = [{**each, "output_values": {**each["output_values"], "tag": "new"}} for each in SINGLE]
+    again = [answer(each["task_id"], "p9", each["output_values"]) for each in SINGLE]
+    result, rows = aggregated(tmp_path / "labels.jsonl", [*both, *again], fields=["label", "tag"])
+    assert result["mean_confidence"] is None
+    assert all(set(row["scores"]) == {"label", "tag"} for row in rows)
+    result, _ = aggregated(tmp_path / "labels.jsonl", [*both, *again], fields=["label"])
+    assert result["mean_confidence"] > 0.8
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_order_of_rows_does_not_matter(tmp_path: Path, method: str) -> None:
     many = [

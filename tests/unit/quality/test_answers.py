@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from toloka_airflow.quality.answer_files import decoder
-from toloka_airflow.quality.answers import STATUSES, AnswerTable, plain_value, read_answers
+from toloka_airflow.quality.answer_values import plain_value
+from toloka_airflow.quality.answers import STATUSES, AnswerTable, read_answers
 from toloka_airflow.transfer.download.parquet_answers import ParquetAnswers, answer_columns
 from toloka_airflow.transfer.download.tsv_answers import TsvAnswers
 
@@ -316,8 +317,9 @@ def test_memory_is_bounded_by_columns(tmp_path: Path) -> None:
     assert peak < 8_000_000 < path.stat().st_size
 
 
-def test_what_is_said_without_numpy() -> None:
-    code = "import sys; sys.modules['numpy'] = None; import toloka_airflow.quality.answers"
+@pytest.mark.parametrize("module", ["aggregating", "answers", "crowd_kit", "gate", "measures", "methods", "report"])
+def test_what_is_said_without_numpy(module: str) -> None:
+    code = f"import sys; sys.modules['numpy'] = None; import toloka_airflow.quality.{module}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (
         "ImportError: The quality of answers is reckoned by numpy: pip install 'airflow-toloka[quality]'" in done.stderr

@@ -278,13 +278,15 @@ def test_confidence_of_labels() -> None:
         {"task_id": "control", "output_values": {"label": "cat"}, "confidence": 1},
         {"task_id": "unanswered", "output_values": {"label": "cat"}, "confidence": 0.9},
     ]
-    assert passed(answers, labels, min_confident=0.4) == [(0.4, True)]  # w has no label, so it is not sure
+    # w has no label, so it is not sure; and a label of a task that is not there makes none of these sure.
+    assert passed(answers, labels, min_confident=0.25) == [(0.25, True)]
     several = [{**each, "confidence": {"label": each["confidence"], "other": 0.1}} for each in labels]
     assert passed(answers, several, min_confident=0.4) == [(0, False)]
-    for key, message in (("score", "it has no confidence, only a score. min_confident needs"), ("x", "it has no conf")):
-        labels = [{"task_id": "x", "output_values": {"label": "cat"}, key: 0.95}]
-        with pytest.raises(ValueError, match=f"labels, item 1: {message}"):
-            passed(answers, labels, min_confident=0.4)
+    labels = [{"task_id": "x", "output_values": {"label": "cat"}, "score": 0.95}]
+    assert passed(answers, labels, min_confident=0) == [(None, False)]
+    labels = [{"task_id": "x", "output_values": {"label": "cat"}}]
+    with pytest.raises(ValueError, match="labels, item 1: it has neither confidence nor score"):
+        passed(answers, labels, min_confident=0.4)
 
 
 def test_files(tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from toloka_airflow.quality.methods.sums import VoteSums
 from toloka_airflow.quality.methods.votes import Aggregation, Votes
+from toloka_airflow.quality.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

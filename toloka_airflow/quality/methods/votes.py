@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
+from toloka_airflow.quality.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +92,8 @@ class Aggregation:
 
     :param labels: For each task, the number of its label; -1 where nobody has voted.
     :param scores: For each task, the method's number for that label, from 0 to 1; nan where nobody has voted.
-    :param is_confidence: Whether the scores are calibrated: of the tasks with 0.9, nine in ten are right.
+    :param is_confidence: Whether the scores are calibrated: of the tasks with 0.9, nine in ten are right. It depends on
+        the votes, too: where none was compared with another, or with a known label, nothing is.
     :param probabilities: For each task and label, the method's number; zeros where nobody has voted. ``None`` if the
         method has none, or if the table would be too large.
     :param skills: For each person, the estimated share of right answers; nan if not known.

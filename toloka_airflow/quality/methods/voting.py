@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from toloka_airflow.quality.methods.votes import Aggregation, Votes
+from toloka_airflow.quality.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from toloka_airflow.quality.answer_files import AnswerSource
-from toloka_airflow.quality.answers import STATUSES, AnswerTable, plain_value, read_answers
+from toloka_airflow.quality.answer_values import plain_value
+from toloka_airflow.quality.answers import STATUSES, AnswerTable, read_answers
 from toloka_airflow.quality.measures import krippendorff_alpha, label_rows, vote_agreement, wilson_interval
 from toloka_airflow.quality.methods import DEFAULT_METHOD, METHODS
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report.charts import STEPS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from benchmarks.quality.fit import many_votes
 from benchmarks.quality.record import GUESSING
 from tests.unit.quality.methods.votes import simulated, votes_of
 from toloka_airflow.quality.methods import Votes, dawid_skene, dawid_skene_map, majority_vote
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RECORDED = json.loads((Path(__file__).parent / "crowd_kit_1.4.2.json").read_text())
 
@@ -102,3 +105,60 @@ def test_known_labels_of_tasks_without_votes_and_of_none() -> None:
     assert found.labels.tolist() == [1, -1, 2]
     assert found.skills is not None
     assert np.isnan(found.skills).tolist() == [False, False, True, True, True]
+
+
+def one_vote_each(crowd: crowds.Crowd, *, compared: float = 0.0) -> tuple[Votes, NDArray[np.int32], NDArray[np.bool_]]:
+    """Return votes, three on a share of the tasks and one on each other; right labels; and which are compared."""
+    crowd, (tasks, people, labels), truth = many_votes(6_000, crowd, answers_each=200)
+    random = np.random.default_rng(0)
+    is_compared = random.random(crowd.tasks) < compared
+    kept = np.zeros((crowd.tasks, 3), np.bool_)
+    kept[np.arange(crowd.tasks), random.integers(3, size=crowd.tasks)] = True
+    kept[is_compared] = True
+    rows = kept.reshape(-1)
+    votes = Votes(tasks[rows], people[rows], labels[rows], crowd.tasks, crowd.people, crowd.classes)
+    return votes, truth.astype(np.int32), is_compared
+
+
+def test_no_confidence_where_nothing_was_compared() -> None:
+    """All votes agree with themselves: of these labels 0.7 are right, and the votes cannot show it."""
+    votes, truth, _ = one_vote_each(crowds.MIXED)
+    for known in (None, np.full(votes.task_count, -1, np.int32)):
+        found = dawid_skene_map(votes, known)
+        assert not found.is_confidence
+        np.testing.assert_array_equal(found.labels, votes.labels)
+        assert found.skills is not None
+        assert np.isnan(found.skills).all()
+    assert (votes.labels == truth).mean() < 0.75
+
+
+@pytest.mark.parametrize("crowd", [crowds.MIXED, crowds.GOOD], ids=lambda crowd: crowd.name)
+def test_a_single_vote_is_as_sure_as_people_are_right_where_they_were_compared(crowd: crowds.Crowd) -> None:
+    votes, truth, is_compared = one_vote_each(crowd, compared=0.3)
+    found = dawid_skene_map(votes)
+    assert found.is_confidence
+    single = ~is_compared
+    is_right = found.labels == truth
+    assert abs(found.scores[single].mean() - is_right[single].mean()) < 0.03
+    assert expected_error(found.scores, is_right) < 0.05
+
+
+def test_control_tasks_show_how_sure_single_votes_are() -> None:
+    votes, truth, _ = one_vote_each(crowds.MIXED)
+    is_control = np.arange(votes.task_count) % 5 == 0
+    found = dawid_skene_map(votes, np.where(is_control, truth, -1).astype(np.int32))
+    assert found.is_confidence
+    is_right = found.labels == truth
+    assert abs(found.scores[~is_control].mean() - is_right[~is_control].mean()) < 0.03
+
+
+def test_who_was_never_compared_is_taken_for_one_like_all() -> None:
+    """One in five answers of the others is wrong, so what person 4 alone has answered is no surer than that."""
+    is_wrong = np.random.default_rng(0).random((300, 4)) < 0.2
+    together = [[(person, (task + int(is_wrong[task, person])) % 2) for person in range(4)] for task in range(300)]
+    alone = [[(4, task % 2)] for task in range(400)]
+    found = dawid_skene_map(votes_of(*together, *alone, labels=2))
+    assert found.is_confidence
+    assert found.skills is not None
+    assert np.isnan(found.skills).tolist() == [False] * 4 + [True]
+    assert 0.75 < found.scores[300:].min() <= found.scores[300:].max() < 0.85
