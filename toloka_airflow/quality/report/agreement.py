@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.parts import Pair, Table, time_in_words
 from toloka_airflow.quality.report.values import plain_text
