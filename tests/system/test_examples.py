@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import airflow as airflow_package
 import pytest
 import requests
 
@@ -260,6 +261,10 @@ def test_pay_and_qualify(connected: dict[str, str], toloka: EmulatorServer, tmp_
     assert all((tmp_path / row["path"].removeprefix("file://")).stat().st_size == row["size"] for row in rows)
 
 
+@pytest.mark.skipif(
+    airflow_package.__version__.startswith("3.1."),
+    reason="in dag.test() of Airflow 3.1 a task that waits for a person fails: its trigger is not told what it asks",
+)
 @pytest.mark.parametrize("option", ["Approve", "Reject"])
 def test_approve_budget(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path, option: str) -> None:
     """The pool of all reviews is opened only if somebody approves, who was shown what the pilot was like."""
