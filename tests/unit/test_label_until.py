@@ -193,7 +193,8 @@ def labelling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Label
 
 def test_each_pool_of_a_mapped_group_has_its_own_rounds(labelling: Labelling) -> None:
     pools = [labelling.add_pool() for _ in range(2)]
-    run = labelling.run(pools, max_total=100)
+    # So sure is nobody: what ends is the number of rounds.
+    run = labelling.run(pools, max_total=100, sure_at=0.999)
     assert [states(run, index) for index in (0, 1)] == [
         {"round_1": DONE, "round_2": DONE, "round_3": DONE, "labels": ["success"]}
     ] * 2

@@ -201,7 +201,12 @@ CASES: dict[str, Callable[[Place], dict[str, Any]]] = {
         measure_spending=const(True),
         toloka_conn_id=const("toloka_default"),
     ),
-    "OpenWindowPoolOperator": of(pool_id=Place.pool, min_open=const(timedelta(minutes=5)), will_expire=const(LATER)),
+    "OpenWindowPoolOperator": of(
+        pool_id=Place.pool,
+        min_open=const(timedelta(minutes=5)),
+        will_expire=const(LATER),
+        check_task_id=const("check"),
+    ),
     "WindowResultOperator": of(pool_id=Place.answered, **OF_WINDOW),
     "CloseWindowPoolOperator": of(pool_id=lambda place: place.pool(open=True), **OF_TEARDOWN),
     "CloseWindowTrainingOperator": of(training_id=lambda place: place.training(open=True), **OF_TEARDOWN),
