@@ -32,6 +32,7 @@ REVIEWS = Path(__file__).parent / "reviews"
 FOLDER = "{{ params.output }}/{{ run_id }}"
 PILOT, OVERLAP = 12, 3
 POOL = {
+    "private_name": "Reviews",
     "may_contain_adult_content": False,
     "reward_per_assignment": 0.02,
     "assignment_max_duration_seconds": 600,
@@ -93,7 +94,7 @@ with DAG(
     )
     pool_id = CreatePoolOperator(
         task_id="create_pool",
-        config={**POOL, "private_name": "Reviews"},
+        config=POOL,
         project_id=project_id,
         expires_in=timedelta(days=14),
     ).output

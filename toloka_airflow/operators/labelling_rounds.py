@@ -21,7 +21,7 @@ from toloka_airflow._internal.airflow_internals import task_states
 from toloka_airflow._internal.arguments import parse_int, parse_money, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.pool_rules import why_not_closed
+from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
 from toloka_airflow.checks.estimate import money_text
 from toloka_airflow.checks.money import Fee
 from toloka_airflow.checks.task_counts import CannotEstimateError
@@ -523,9 +523,7 @@ def why_over(end: Mapping[str, Any] | None) -> Stop | None:
     if stop := ENDS.get(end["stopped_by"]):
         return stop
     reason = end["close_reason"]
-    return (
-        None if reason in (None, "COMPLETED") else Stop(CLOSED, f"the pool was closed before all was done ({reason})")
-    )
+    return Stop(CLOSED, f"the pool was closed before all was done ({reason})") if was_cut_short(reason) else None
 
 
 def read_answered(path: str, fields: Sequence[str], method: str) -> Answered:

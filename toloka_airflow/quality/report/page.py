@@ -225,7 +225,7 @@ def _state(pool: Mapping[str, Any]) -> str | None:
     if not pool.get("status"):
         return None
     reason = pool.get("last_close_reason")
-    return f"{pool['status']} ({reason})" if reason and pool["status"] != "OPEN" else str(pool["status"])
+    return f"{pool['status']}, last closed for {reason}" if reason else str(pool["status"])
 
 
 def _page(mixer: Mapping[str, Any]) -> str | None:
