@@ -16,20 +16,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.label import crowds
+from benchmarks.quality import harder
 from benchmarks.quality.calibration import SIZES, Result, all_results, expected_error
 from benchmarks.quality.chart import draw
 from toloka_airflow.quality.methods import METHODS, Votes
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-BEGIN, END = "<!-- quality: begin (written by make bench-quality) -->", "<!-- quality: end -->"
+BEGIN, END = "<!-- {}: begin (written by make bench-quality) -->", "<!-- {}: end -->"
 FITS = {100_000: 5, 1_000_000: 3}
 """How many times each number of answers is fitted."""
 WANTED = {100_000: 5, 1_000_000: 8}
@@ -155,12 +156,16 @@ def figures(results: Sequence[Result], kit_python: str) -> Iterator[str]:
     yield from label_digits()
 
 
-def write(lines: Sequence[str], results: Sequence[Result]) -> None:
+def write(parts: Mapping[str, Sequence[str]], results: Sequence[Result]) -> None:
     """Put the figures and the diagrams into the documentation."""
     page = DOCS / "quality.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    for name, lines in parts.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        before, found, rest = page.read_text().partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not (found and found_end):
+            raise SystemExit(f"{page} has no {begin} and {end}")
+        page.write_text(f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}")
     shown = [each for each in results if each.size == SHOWN]
     what = f"{SHOWN[0]:,} tasks with {SHOWN[1]} answers, {SHOWN[2]} answers of each person"
     (DOCS / "images" / "reliability.svg").write_text("\n".join(draw(shown, what)) + "\n")
@@ -173,10 +178,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the figures into docs/")
     arguments = parser.parse_args()
     results = list(all_results())
-    lines = list(figures(results, arguments.kit_python))
-    print("\n".join(lines))
+    parts = {"quality": list(figures(results, arguments.kit_python)), "too-sure": list(harder.rows())}
+    for lines in parts.values():
+        print("\n".join(lines), end="\n\n")
     if arguments.write:
-        write(lines, results)
+        write(parts, results)
 
 
 if __name__ == "__main__":
