@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
+from airflow.sdk.execution_time.comms import ConnectionResult, GetConnection, GetTaskStates, TaskStatesResult
 
-from tests.support import TOKEN, TaskInstance, connect, run_task
+from tests.support import TOKEN, TaskInstance, connect, connection_result, run_task
 from tests.worlds import POOL, PROJECT
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import AssignmentStatus
@@ -53,7 +53,9 @@ class States:
     def __init__(self) -> None:
         self.states: dict[str, str | None] = {}
 
-    def send(self, msg: Any) -> TaskStatesResult:
+    def send(self, msg: Any) -> TaskStatesResult | ConnectionResult:
+        if isinstance(msg, GetConnection):
+            return connection_result(msg.conn_id)
         assert isinstance(msg, GetTaskStates)
         return TaskStatesResult(task_states={"manual__1": self.states})
 
