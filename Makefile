@@ -24,13 +24,14 @@ OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13
     if $$python -c '' 2>/dev/null; then echo $$python; break; fi; done))
 
 FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
+CROWD_KIT := .venv/crowd-kit-python-$(PYTHON_VERSION)
 WAITING := .venv/waiting-python-$(PYTHON_VERSION)
 FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-attempts bench-checks bench-emulator bench-fleet bench-rehearsal bench-transfer bench-wait bench-worker docs schemas \
-    constraints wheel clean
+    bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-quality bench-rehearsal bench-transfer \
+    bench-wait bench-worker docs schemas constraints wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -133,6 +134,17 @@ bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it ta
 	$(VENV)/bin/python -m benchmarks.emulator_start
 	$(VENV)/bin/python -m benchmarks.emulator
 
+bench-label: $(READY)  ## what labels of some accuracy cost, by the way answers are bought; writes the figures of docs/quality.md
+	$(VENV)/bin/python -m benchmarks.label --write
+
+bench-quality: $(READY) $(CROWD_KIT)/.ready  ## aggregating beside crowd-kit, and what a confidence means (OPTIONS='--write')
+	$(VENV)/bin/python -m benchmarks.quality --kit-python $(CROWD_KIT)/bin/python $(OPTIONS)
+
+$(CROWD_KIT)/.ready: constraints/crowd-kit.txt
+	$(PYTHON) -m venv --clear $(CROWD_KIT)
+	$(CROWD_KIT)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/crowd-kit.txt
+	touch $@
+
 bench-rehearsal: $(READY)  ## how long 20 runs of 1,000 tasks take; writes the figures of docs/estimates.md
 	$(VENV)/bin/python -m benchmarks.rehearsal --write
 
@@ -179,6 +191,8 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/python constraints/compile.py
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    --custom-compile-command='make constraints' --output-file=constraints/fidelity.txt constraints/fidelity.in
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
+	    --custom-compile-command='make constraints' --output-file=constraints/crowd-kit.txt constraints/crowd-kit.in
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    -c constraints/airflow-3.3.txt \
 	    --custom-compile-command='make constraints' --output-file=constraints/waiting.txt constraints/waiting.in

@@ -16,6 +16,10 @@ PEER = "airflow.providers.standard.sensors.external_task"
 CASES = {
     "toloka_airflow.operators.lifecycle": "the operators",
     "toloka_airflow.sensors": "the sensors",
+    "toloka_airflow.operators.quality": "measures and the gate, without numpy",
+    "toloka_airflow.operators.answer_aggregation": "the aggregation of answers, without numpy",
+    "toloka_airflow.operators.quality_report": "the report, without numpy",
+    "toloka_airflow.label_until": "the task group that labels until it is sure",
     "requests": "the HTTP client, imported when a client is made",
     PEER: "peer: a sensor with a trigger from Airflow's standard provider",
 }

@@ -2,9 +2,10 @@
 Label scanned digits with a crowd, and measure how good the labels are.
 
 The images are real: scikit-learn ships 1797 handwritten digits with their true labels. They are uploaded to a new
-project and pool, people answer, the answers are downloaded and aggregated, and the result is compared with the truth.
+project and pool, people answer, the answers are downloaded and aggregated, the result is compared with the truth, and
+a report shows all of it: ``report.html`` beside the answers.
 
-Needs the connection ``toloka_default``, a triggerer, and the packages scikit-learn and pillow.
+Needs the connection ``toloka_default``, a triggerer, and the packages scikit-learn, pillow and numpy.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Any
 
 from airflow.sdk import ObjectStoragePath, Param, dag, task
 
-from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
 from toloka_airflow.operators.lifecycle import ArchivePoolOperator, ClosePoolOperator, OpenPoolOperator
 from toloka_airflow.operators.pools import CreatePoolOperator
 from toloka_airflow.operators.projects import ArchiveProjectOperator, CreateProjectOperator
+from toloka_airflow.operators.quality_report import QualityReportOperator
 from toloka_airflow.operators.tasks import CreateTasksOperator
 from toloka_airflow.sensors import PoolSensor
 
@@ -140,15 +142,23 @@ def label_digits() -> None:
         setups=[upload_images, open_pool], on_failure_fail_dagrun=True
     )
     download = GetAssignmentsOperator(task_id="download_answers", pool_id=pool_id, path=f"{FOLDER}/answers.jsonl")
-    aggregate = AggregateSolutionsOperator(
-        task_id="aggregate", pool_id=pool_id, fields=["digit"], path=f"{FOLDER}/labels.jsonl"
+    aggregate = AggregateAnswersOperator(
+        task_id="aggregate", answers=f"{FOLDER}/answers.jsonl", fields=["digit"], path=f"{FOLDER}/labels.jsonl"
+    )
+    report = QualityReportOperator(
+        task_id="report",
+        answers=f"{FOLDER}/answers.jsonl",
+        labels=f"{FOLDER}/labels.jsonl",
+        path=f"{FOLDER}/report.html",
+        pool_id=pool_id,
     )
     archive_pool = ArchivePoolOperator(task_id="archive_pool", pool_id=pool_id)
     archive_project = ArchiveProjectOperator(task_id="archive_project", project_id=project_id)
 
     upload_images >> open_pool >> wait_for_people >> close_pool
     [wait_for_people, close_pool] >> download >> aggregate
-    aggregate >> compare(f"{FOLDER}/answers.jsonl", f"{FOLDER}/labels.jsonl") >> archive_pool >> archive_project
+    compared = compare(f"{FOLDER}/answers.jsonl", f"{FOLDER}/labels.jsonl")
+    aggregate >> [compared, report] >> archive_pool >> archive_project
 
 
 dag = label_digits()

@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DAG_ID = "label_digits"
 POOL_TASK = "create_pool"
 RESULT_TASK = "compare"
+REPORT_TASK = "report"
 TOKEN = "demo-token"
 RUN_TIMEOUT = 300.0
 GOOD_ENOUGH = 0.95
@@ -93,6 +94,8 @@ def show(airflow: LocalAirflow, console: Console) -> None:
     # Not in the table, which would cut them off in a narrow terminal.
     console.print(f"run in Airflow: {run_url}", soft_wrap=True)
     console.print(f"pool on Toloka: {client.web_url(pool)}", soft_wrap=True)
+    report = airflow.api.xcom(DAG_ID, run_id, REPORT_TASK)["path"].removeprefix("file://")
+    console.print(f"report of the labels' quality, for a browser: {report}", soft_wrap=True)
     if result["accuracy"] < GOOD_ENOUGH:
         raise DemoError(f"The labels are worse than expected: {result['accuracy']:.1%} are right.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +15,9 @@ from urllib.parse import quote
 import requests
 
 TERMINAL_RUN_STATES = {"success", "failed"}
-TIMEOUT = (3.0, 30.0)
+TIMEOUT, PATIENT_TIMEOUT = (3.0, 30.0), (3.0, 150.0)
+"""For what changes nothing, and for what does, which is not sent twice: a busy machine may take long to answer."""
+READ_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -178,17 +181,20 @@ class AirflowApi:
 
     def call(self, method: str, path: str, json: dict[str, Any] | None = None) -> Any:
         """Make a call to ``/api/v2`` and return the decoded answer."""
-        answer = _checked(self._session.request(method, f"{self.url}/api/v2{path}", json=json, timeout=TIMEOUT))
-        return answer.json() if answer.content else None
+        if method == "GET":
+            answer = self._get(path)
+        else:
+            answer = self._session.request(method, f"{self.url}/api/v2{path}", json=json, timeout=PATIENT_TIMEOUT)
+        return answer.json() if _checked(answer).content else None
 
     def _get(self, path: str) -> requests.Response:
-        return self._session.get(f"{self.url}/api/v2{path}", timeout=TIMEOUT)
+        return _read(self._session, f"{self.url}/api/v2{path}")
 
     @cached_property
     def _session(self) -> requests.Session:
         session = requests.Session()
         session.trust_env = False  # a proxy for the outside world cannot reach our loopback
-        token = _checked(session.get(f"{self.url}/auth/token", timeout=TIMEOUT)).json()["access_token"]
+        token = _checked(_read(session, f"{self.url}/auth/token")).json()["access_token"]
         session.headers.update({"Authorization": f"Bearer {token}", "Accept": "application/json"})
         return session
 
@@ -200,6 +206,14 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float, interva
         if time.monotonic() > deadline:
             raise TimeoutError(f"Not true after {timeout:.0f} s: {what}")
         time.sleep(interval)
+
+
+def _read(session: requests.Session, url: str) -> requests.Response:
+    """Fetch something, and again if there is no answer in time."""
+    for _ in range(READ_ATTEMPTS - 1):
+        with suppress(requests.Timeout):
+            return session.get(url, timeout=TIMEOUT)
+    return session.get(url, timeout=TIMEOUT)
 
 
 def _run(dag_id: str, run_id: str) -> str:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import shutil
-import subprocess
 
-from fleet.settings import postgres_program, run_by_root
+from demo.debian import MissingError, ensure_installed
+from fleet.settings import postgres_program
 
-INSTALL = ["apt-get", "install", "--yes", "--no-install-recommends"]
-
-
-class MissingError(RuntimeError):
-    """Something must be installed that we may not install."""
+__all__ = ["MissingError", "ensure_packages", "missing"]
 
 
 def missing() -> list[str]:
@@ -30,14 +24,4 @@ def missing() -> list[str]:
 
 def ensure_packages() -> None:
     """Install what is missing, as root; otherwise raise `MissingError` with the command that does."""
-    if not (packages := missing()):
-        return
-    if not run_by_root() or shutil.which("apt-get") is None:
-        by_hand = shlex.join(["sudo", *INSTALL, *packages])
-        raise MissingError(f"A fleet needs {' and '.join(packages)}. On Debian: {by_hand}")
-    print(f"Installing {' and '.join(packages)} by apt-get ...", flush=True)
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], [*INSTALL, *packages]):
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise MissingError(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    ensure_installed(missing, "A fleet")

@@ -33,7 +33,7 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TriggerRule
 from airflow.sdk.execution_time import task_runner
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 
@@ -221,7 +221,7 @@ def _decided(task: Any, states: dict[Key, str | None], map_index: int) -> str | 
     above = {states[task_id, map_index] for task_id in task.upstream_task_ids}
     if task.is_teardown:
         setups = {states[each.task_id, map_index] for each in task.upstream_list if each.is_setup}
-        return None if "success" in setups else "skipped" if setups == {"skipped"} else "upstream_failed"
+        return None if "success" in setups or not setups else "skipped" if setups == {"skipped"} else "upstream_failed"
     if above & {"failed", "upstream_failed"}:
         return "upstream_failed"
-    return "skipped" if "skipped" in above else None
+    return "skipped" if "skipped" in above and task.trigger_rule != TriggerRule.NONE_FAILED else None

@@ -19,15 +19,19 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Toloka",
                 "python-modules": [
                     "toloka_airflow.operators.aggregation",
+                    "toloka_airflow.operators.answer_aggregation",
                     "toloka_airflow.operators.assignments",
                     "toloka_airflow.operators.attachments",
                     "toloka_airflow.operators.bonuses",
                     "toloka_airflow.operators.calls",
                     "toloka_airflow.operators.estimates",
+                    "toloka_airflow.operators.labelling_rounds",
                     "toloka_airflow.operators.lifecycle",
                     "toloka_airflow.operators.overlap",
                     "toloka_airflow.operators.pools",
                     "toloka_airflow.operators.projects",
+                    "toloka_airflow.operators.quality",
+                    "toloka_airflow.operators.quality_report",
                     "toloka_airflow.operators.restrictions",
                     "toloka_airflow.operators.skills",
                     "toloka_airflow.operators.tasks",
@@ -39,7 +43,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [{"integration-name": "Toloka", "python-modules": ["toloka_airflow.sensors"]}],
         "triggers": [{"integration-name": "Toloka", "python-modules": ["toloka_airflow.triggers"]}],
-        "extra-links": ["toloka_airflow.links.TolokaLink"],
+        "extra-links": ["toloka_airflow.links.ReportLink", "toloka_airflow.links.TolokaLink"],
         "asset-uris": [
             {
                 "schemes": ["toloka"],

@@ -1,9 +1,11 @@
-"""From a task in the Airflow UI to what it is about on Toloka: a pool, a training, a project, a skill."""
+"""From a task in the Airflow UI to what it is about: a pool, a training, a project, a skill on Toloka; or a report."""
 
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
@@ -11,6 +13,7 @@ from toloka_airflow.api.errors import TolokaError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
+    from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Project, Training
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 XCOM_KEY = "toloka_link"
+REPORT_XCOM_KEY = "toloka_report_link"
 
 
 class TolokaLink(BaseOperatorLink):
@@ -33,6 +37,48 @@ class TolokaLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address that the task stored, or nothing if it found none."""
         return XCom.get_value(ti_key=ti_key, key=XCOM_KEY) or ""
+
+
+class ReportLink(BaseOperatorLink):
+    """Lead to the report that a task has written, where its store has an address."""
+
+    name = "Report"
+
+    @property
+    def xcom_key(self) -> str:
+        """The XCom that holds the address."""
+        return REPORT_XCOM_KEY
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address that the task stored, or nothing if its store has none."""
+        return XCom.get_value(ti_key=ti_key, key=REPORT_XCOM_KEY) or ""
+
+
+def store_report_address(context: Context, address: str) -> None:
+    """Make the link *Report* of this task lead to a page."""
+    context["ti"].xcom_push(key=REPORT_XCOM_KEY, value=address)
+
+
+def file_address(path: ObjectStoragePath) -> str | None:
+    """
+    Return the address at which a browser shows a file to people who may read it; ``None`` if its store has none.
+
+    At Google's they sign in and are shown the file. Amazon's leads to the file in the console; Amazon documents no such
+    address, and may change it. An S3 at another endpoint than Amazon's has no address that is known, and neither have
+    disks and SFTP servers.
+    """
+    bucket, _, key = str(path.path).strip("/").partition("/")
+    if path.protocol in ("gs", "gcs"):
+        return f"https://storage.cloud.google.com/{quote(bucket)}/{quote(key)}"
+    if path.protocol in ("s3", "s3a") and not _has_other_endpoint(path.fs):
+        return f"https://s3.console.aws.amazon.com/s3/object/{quote(bucket)}?prefix={quote(key)}"
+    return None
+
+
+def _has_other_endpoint(fs: Any) -> bool:
+    given = getattr(fs, "client_kwargs", None) or {}
+    of_environment = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    return bool(getattr(fs, "endpoint_url", None) or given.get("endpoint_url") or any(of_environment))
 
 
 def store_link(context: Context, client: TolokaClient, found: Training | Project) -> None:

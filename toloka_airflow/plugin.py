@@ -7,14 +7,14 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
 from toloka_airflow._internal import startup
-from toloka_airflow.links import TolokaLink
+from toloka_airflow.links import ReportLink, TolokaLink
 
 
 class TolokaPlugin(AirflowPlugin):
     """Make the links of Toloka tasks and the timetable of working windows known to Airflow."""
 
     name = "toloka"
-    operator_extra_links = [TolokaLink()]
+    operator_extra_links = [TolokaLink(), ReportLink()]
 
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:

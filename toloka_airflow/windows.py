@@ -150,7 +150,7 @@ def pool_window(
     """
     window = PoolWindow(group_id=group_id, **kwargs)
     shared: dict[str, Any] = {"task_group": window, "toloka_conn_id": toloka_conn_id}
-    check = _own_task(
+    check = own_task(
         CheckWindowOperator,
         *RETRIES,
         task_id="check",
@@ -166,12 +166,13 @@ def pool_window(
         f"ti.xcom_pull(task_ids='{check.task_id}', key='{key}', map_indexes=ti.map_index)"
         for key in ("not_after", "closes_at", "over_at", "spent_before")
     )
-    open_pool = _own_task(
+    open_pool = own_task(
         OpenWindowPoolOperator,
         *OF_OPENING,
         task_id="open",
         pool_id=pool_id,
         min_open=min_open,
+        check_task_id=check.task_id,
         not_after=f"{{{{ {not_after} }}}}",
         will_expire=f"{{{{ {over_at} }}}}" if move_expiry else None,
         min_balance=min_balance,
@@ -180,7 +181,7 @@ def pool_window(
         on_low_balance=on_low_balance,
         **shared,
     )
-    wait = _own_task(
+    wait = own_task(
         PoolSensor,
         "timeout",
         task_id="wait",
@@ -211,8 +212,8 @@ def pool_window(
         **PERSISTENCE,
         **shared,
     }
-    close = _own_task(CloseWindowPoolOperator, task_id="close", pool_id=pool_id, **close_arguments)
-    result = _own_task(
+    close = own_task(CloseWindowPoolOperator, task_id="close", pool_id=pool_id, **close_arguments)
+    result = own_task(
         WindowResultOperator,
         *RETRIES,
         task_id="result",
@@ -223,7 +224,7 @@ def pool_window(
         multiple_outputs=True,
         **shared,
     )
-    _make_persistent(check, result)
+    make_persistent(check, result)
     _make_setups(check, open_pool)
     # One of both setups is enough for the teardown to run: an opening that failed here may have succeeded at Toloka.
     check >> open_pool >> wait >> close.as_teardown(setups=[check, open_pool]) >> result
@@ -231,7 +232,7 @@ def pool_window(
     # of the tasks that decide the run. Marking a run as failed marks the running wait as failed and skips the result;
     # without that, the run would end as a success.
     if training_id is not None:
-        open_training = _own_task(
+        open_training = own_task(
             OpenTrainingOperator,
             *OF_OPENING,
             task_id="open_training",
@@ -240,7 +241,7 @@ def pool_window(
             **shared,
         )
         _make_setups(open_training)
-        close_training = _own_task(
+        close_training = own_task(
             CloseWindowTrainingOperator, task_id="close_training", training_id=training_id, **close_arguments
         )
         # Behind the opening of the pool: whoever closes a training that is shared finds the pool open from then on.
@@ -251,7 +252,7 @@ def pool_window(
     return window
 
 
-def _own_task(operator: type[OperatorT], *inherited: str, **arguments: Any) -> OperatorT:
+def own_task(operator: type[OperatorT], *inherited: str, **arguments: Any) -> OperatorT:
     """
     Make a task that the ``default_args`` of DAG and group reach with what is `INHERITED` only.
 
@@ -273,7 +274,7 @@ def _defaults(operator: type[BaseOperator]) -> dict[str, Any]:
     return defaults
 
 
-def _make_persistent(*tasks: BaseOperator) -> None:
+def make_persistent(*tasks: BaseOperator) -> None:
     """Have tasks be tried again for as long as the closing, unless the ``default_args`` say longer."""
     own = PERSISTENCE["retries"] * PERSISTENCE["retry_delay"]
     for task in tasks:

@@ -35,7 +35,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"toloka_airflow", "airflow_toloka.py"}
-    for needed in ("py.typed", "emulator/server.py", "api/client/__init__.py", "checks/schemas.json"):
+    for needed in (
+        "py.typed",
+        "emulator/server.py",
+        "api/client/__init__.py",
+        "checks/schemas.json",
+        "quality/report/style.css",
+        "quality/report/template.html",
+    ):
         assert f"toloka_airflow/{needed}" in names
     assert any(name.endswith("LICENSE") for name in names)
 

@@ -6,23 +6,22 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import airflow as airflow_package
 import pytest
 
-from demo.airflow_api import TERMINAL_RUN_STATES, wait_until
 from demo.local_airflow import LocalAirflow
 from tests.support import TOKEN
-from tests.system.disturbed import PATIENCE, Connect
+from tests.system.disturbed import PATIENCE, Connect, insist
+from tests.system.killing import Killer, Point, hold_back
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import AssignmentStatus, PoolStatus
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
-from toloka_airflow.emulator.world.faults import Fault
 
 AIRFLOW = tuple(map(int, airflow_package.__version__.split(".")[:2]))
 TASKS = 10_000
@@ -40,22 +39,11 @@ FAULTS: list[dict[str, Any]] = [
     {"delay": 0.05},
 ]
 SHARE = 0.02
-MANY = 10_000
 
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(AIRFLOW < (3, 3), reason="it takes minutes, and the operators are the same on every Airflow"),
 ]
-
-
-@dataclass(frozen=True)
-class Point:
-    """A moment to kill a worker: it sent a request, Toloka did what it says, and the answer is under way."""
-
-    task_id: str
-    method: str
-    path: str
-    skip: int = 0
 
 
 CREATING = [
@@ -91,7 +79,7 @@ def toloka(airflow: LocalAirflow, connect_to: Connect) -> Iterator[EmulatorServe
     crowd = CrowdSettings(size=200)
     with EmulatorServer(seed=4, speed=600, quotas=False, crowd=crowd) as server:
         connect_to("toloka_round", server)
-        airflow.api.wait_for_dag(DAG_ID)
+        airflow.api.wait_for_dag(DAG_ID, PATIENCE)
         yield server
 
 
@@ -104,65 +92,6 @@ def break_things(toloka: EmulatorServer) -> None:
             toloka.faults.add(method, path, probability=SHARE, **kind)
 
 
-def hold_back(toloka: EmulatorServer, point: Point) -> Fault:
-    """Have Toloka do what is asked and not answer, from one request on."""
-    return toloka.faults.add(point.method, point.path, skip=point.skip, delay=600, times=MANY)
-
-
-def is_asked_by(task_id: str, following: Point) -> bool:
-    """Say whether a task that is not done yet asks what another one is to be killed at."""
-    asked = {(point.method, point.path) for point in LATER if point.task_id == task_id}
-    return following.task_id != task_id and (following.method, following.path) in asked
-
-
-@dataclass
-class Killer:
-    """Kill the worker of one run at given points."""
-
-    airflow: LocalAirflow
-    toloka: EmulatorServer
-    run_id: str
-
-    def kill_at_all(self, points: list[Point], holds: dict[Point, Fault]) -> None:
-        """
-        Kill at one point after the other, of which the first are held back by `holds` already.
-
-        An attempt may be over before it is seen to run. So what is held back from the next attempt is prepared
-        before this one is killed, except where the task asks the same itself.
-        """
-        for point, following in zip(points, [*points[1:], None], strict=True):
-            self.wait_for_attempt(point)
-            hold = holds.get(point) or hold_back(self.toloka, point)
-            self.wait_until_held_back(point, hold)
-            if following and following not in holds and not is_asked_by(point.task_id, following):
-                holds[following] = hold_back(self.toloka, following)
-            self.kill_at(point, hold)
-
-    def kill_at(self, point: Point, hold: Fault) -> None:
-        task = self.task(point)
-        name = f"airflow worker -- {task['id']}"
-        next(each for each in self.airflow.processes.alive() if " ".join(each.cmdline()).startswith(name)).kill()
-        self.toloka.faults.remove(hold)
-        wait_until(lambda: self.task(point)["id"] != task["id"], f"another attempt after {point}", timeout=PATIENCE)
-
-    def wait_until_held_back(self, point: Point, hold: Fault) -> None:
-        wait_until(lambda: self.still_runs(point) and hold.times != MANY, f"the request of {point}", timeout=PATIENCE)
-
-    def wait_for_attempt(self, point: Point) -> None:
-        def runs() -> bool:
-            return self.still_runs(point) and self.task(point)["state"] == "running"
-
-        wait_until(runs, f"the task of {point} runs", timeout=PATIENCE, interval=0.1)
-
-    def still_runs(self, point: Point) -> bool:
-        assert self.airflow.api.run_state(DAG_ID, self.run_id) not in TERMINAL_RUN_STATES, f"it ended before {point}"
-        return True
-
-    def task(self, point: Point) -> dict[str, Any]:
-        tasks = self.airflow.api.tasks(DAG_ID, self.run_id)
-        return next(task for task in tasks if task["task_id"] == point.task_id)
-
-
 def test_every_input_gets_one_task_and_every_answer_one_row(
     airflow: LocalAirflow, toloka: EmulatorServer, tmp_path: Path
 ) -> None:
@@ -171,9 +100,10 @@ def test_every_input_gets_one_task_and_every_answer_one_row(
     # Creating is asked for once only: these come before the faults that happen by chance.
     holds = {point: hold_back(toloka, point) for point in CREATING}
     break_things(toloka)
-    run_id = airflow.api.trigger(DAG_ID, {"tasks": f"file://{source}", "answers": f"file://{answers}"})
+    conf = {"tasks": f"file://{source}", "answers": f"file://{answers}"}
+    run_id = insist(partial(airflow.api.trigger, DAG_ID, conf))
 
-    killer = Killer(airflow, toloka, run_id)
+    killer = Killer(airflow, toloka, DAG_ID, run_id)
     killer.kill_at_all([*CREATING, *LATER], holds)
 
     assert airflow.api.wait_for_run(DAG_ID, run_id, timeout=2 * PATIENCE) == "success"

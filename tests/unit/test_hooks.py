@@ -537,6 +537,8 @@ class TestHook:
             ({"password": TOKEN, "extra": {"proxies": "http://user:sesame@"}}, "proxies"),
             ({"password": TOKEN, "extra": {"proxies": "http://user:sesame@a..b:80"}}, "proxies"),
             ({"host": "https://a..b", "password": TOKEN}, "host is"),
+            ({"host": "https://no-such-host.invalid", "password": TOKEN}, "the name of the host was not found"),
+            ({"host": "http://127.0.0.1:1", "password": TOKEN}, "nothing listens at this address"),
             ({"password": TOKEN, "extra": {"enviroment": "sandbox"}}, "unknown fields"),
         ],
     )
@@ -553,6 +555,9 @@ class TestHook:
         assert TOKEN not in text
         assert "sesame" not in text
         assert "trying again" not in caplog.text
+        # Airflow tests what is in the form under an id that it makes up.
+        assert "onnection '" not in text
+        assert "Max retries" not in text
 
     def test_connection_that_is_not_defined(self) -> None:
         good, text = TolokaHook("nobody_defined_me").test_connection()

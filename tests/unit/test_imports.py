@@ -29,9 +29,12 @@ PACKAGE = "toloka_airflow"
 RULES = """
 module or package                 | of ours                                           | at import        | later
 ----------------------------------|---------------------------------------------------|------------------|--------------
+label_until                       | _internal hooks operators windows                 | airflow          |
 windows                           | hooks operators sensors                           | airflow          |
 operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
-                                  | storage transfer.attachments transfer.bonuses     |                  |
+                                  | quality quality.report storage                    |                  |
+                                  | transfer.attachments                              |                  |
+                                  | transfer.bonuses                                  |                  |
                                   | transfer.changes transfer.download                |                  |
                                   | transfer.review transfer.upload                   |                  |
                                   | triggers triggers.__init__                        |                  |
@@ -53,7 +56,12 @@ rehearsal                         | checks emulator.calls emulator.forms        
                                   | emulator.resources emulator.simulation            |                  |
                                   | emulator.world storage transfer transfer.upload   |                  |
 cli.rehearsal                     | checks rehearsal                                  |                  |
-quality                           | storage transfer.row_sources                      |                  | airflow
+quality                           | quality.methods quality.numeric storage transfer  | msgspec          | airflow numpy
+                                  | transfer.row_sources                              |                  | pyarrow
+quality.report                    | quality quality.methods quality.numeric           | markupsafe       | jinja2 numpy
+                                  |                                                   | msgspec          |
+quality.methods                   | quality.numeric                                   |                  | numpy
+quality.numeric                   |                                                   | numpy            |
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer.review                               |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |

@@ -25,6 +25,7 @@ from toloka_airflow.assets import convert_asset_to_openlineage, pool_asset
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
 from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
 from toloka_airflow.operators.lifecycle import OpenPoolOperator
@@ -267,6 +268,16 @@ def test_a_file_on_an_sftp_server(
 def test_a_pool_is_a_dataset() -> None:
     dataset = convert_asset_to_openlineage(pool_asset("21", toloka_conn_id="sandbox"), None)
     assert (dataset.namespace, dataset.name) == ("toloka://sandbox", "pools/21")
+
+
+def test_labels_of_answers(collected: Collected, tmp_path: Path) -> None:
+    source = tmp_path / "answers.jsonl"
+    source.write_text('{"task_id": "t", "user_id": "p", "output_values": {"label": "cat"}}\n')
+    task = AggregateAnswersOperator(
+        task_id="aggregate", answers=str(source), path=f"{tmp_path}/labels.jsonl", fields=["label"]
+    )
+    found = collected.run(task)
+    assert found == {"inputs": [f"file://{source}"], "outputs": [f"file://{tmp_path}/labels.jsonl"]}
 
 
 def test_openlineage_gets_the_facet(collected: Collected, answered: str, tmp_path: Path) -> None:

@@ -265,6 +265,7 @@ class TestManager:
     def test_airflow_lists_the_link(self, process: ForkedAirflow) -> None:
         names = [row["extra_link_class_name"] for row in listed(process, "providers", "links")]
         assert names.count("toloka_airflow.links.TolokaLink") == 1
+        assert names.count("toloka_airflow.links.ReportLink") == 1
 
     def test_airflow_lists_the_triggers(self, process: ForkedAirflow) -> None:
         [ours] = [row for row in listed(process, "providers", "triggers") if row["package_name"] == "airflow-toloka"]

@@ -69,9 +69,9 @@ ROWS = {
     "`Watch` (three meanings)": Row(
         "`Subscription`; the state of a poking sensor by its own name", names="watch watches watched watching"
     ),
-    '`Round`, "for somebody else", "left alone"': Row(
+    '`PoolRound`, "for somebody else", "left alone"': Row(
         'pool opening, "opened again by another run", "not closed: …"',
-        names="round rounds somebody_else left_alone",
+        names="pool_round pool_rounds somebody_else left_alone",
         text=(r"for somebody else", r"(?:left|leaves?|leaving) (?:\w+ ){0,3}alone"),
         examples=(
             *("open for somebody else", "it is left alone", "leave the pool alone"),

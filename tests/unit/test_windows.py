@@ -360,7 +360,7 @@ class TestCheck:
         late = {"pool_id": toloka.add_pool(), "not_after": now() - HOUR, "min_open": HOUR / 2}
         why = "it is too late, not_after, which is closes_at less min_open (0:30:00), is "
         with pytest.raises(AirflowSkipException, match=re.escape(why)):
-            run_task(OpenWindowPoolOperator(task_id="open", **late))
+            run_task(OpenWindowPoolOperator(task_id="open", check_task_id="decide", **late))
         assert toloka.journal.requests("POST") == []
 
     def test_what_is_being_opened_must_be_closed_however_late_it_is(self, toloka: EmulatorServer) -> None:
@@ -751,3 +751,31 @@ def asset_or_time(**arguments: Any) -> Any:
     """Return what Airflow 3.1 has for the scheduler and for DAGs alike, and newer ones for DAGs."""
     schedule: Any = getattr(airflow.sdk, "AssetOrTimeSchedule", AssetOrTimeSchedule)
     return schedule(**arguments)
+
+
+class SecondAttempt(TaskInstance):
+    """A second attempt to open the pool of a window that was checked a second ago, by Toloka's clock."""
+
+    checked_at = datetime.min
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value", *, map_indexes: int) -> Any:
+        return {("decide", "began_at"): self.checked_at.isoformat()}.get((task_ids, key))
+
+
+@pytest.mark.parametrize(("checked_after", "is_opened"), [(SECOND, True), (-HOUR, False)])
+def test_a_further_attempt_knows_what_earlier_windows_of_its_run_have_opened(
+    toloka: EmulatorServer, checked_after: timedelta, is_opened: bool
+) -> None:
+    """Before Airflow 3.3, which keeps nothing from one attempt to the next; so it is in these tests."""
+    toloka.progressions.set(Progression(seconds=0))
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
+    pool_id = toloka.add_pool()
+    client.open_pool(pool_id)
+    client.close_pool(pool_id)
+    stopped = client.get_pool(pool_id).last_stopped
+    assert stopped
+    attempt = SecondAttempt(task_id="open", try_number=2, max_tries=1)
+    attempt.checked_at = stopped + checked_after
+    task = OpenWindowPoolOperator(task_id="open", pool_id=pool_id, min_open=HOUR, check_task_id="decide", retries=1)
+    run_task(task, attempt, dag_run=SimpleNamespace(start_date=stopped - 2 * HOUR))
+    assert toloka.pool(pool_id)["status"] == ("OPEN" if is_opened else "CLOSED")

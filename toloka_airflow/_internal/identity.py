@@ -36,6 +36,11 @@ class TaskIdentity:
         return cls(name=f"{_run(context)}{ti.task_id}/{ti.map_index}")
 
     @classmethod
+    def of_group(cls, context: Context, group_id: str) -> TaskIdentity:
+        """Return the identity of a task group, in the run and with the map index of the task that runs."""
+        return cls(name=f"{_run(context)}{group_id}/{context['ti'].map_index}")
+
+    @classmethod
     def of_creator(cls, context: Context, raw: Mapping[str, Any]) -> TaskIdentity | None:
         """Return the identity of the task that created an object of the API, if that is one of this run."""
         return next((cls(name) for name in _names(raw) if name.startswith(_run(context))), None)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Operation
@@ -129,7 +129,7 @@ class TolokaApiError(TolokaError):
         if self.message:
             parts.append(f": {self.message}")
         fields = list(invalid_fields(self.payload, sent))
-        if self.payload and not fields:
+        if self.payload and not fields and not _allowed_statuses(self.payload):
             parts.append(f" {shortened(self.payload)}")
         if self.request_id:
             parts.append(f" (request id {self.request_id})")
@@ -143,6 +143,11 @@ class TolokaApiError(TolokaError):
 
 class TolokaConflictError(TolokaApiError):
     """Report that the present state does not allow the call."""
+
+    def with_cause(self, cause: str) -> Self:
+        """Return it with what is known of the state that does not allow the call."""
+        facts = {name: getattr(self, name) for name in ("status", "code", "message", "request_id", "payload")}
+        return type(self)(self.request, **facts, advice=f"{self.advice} {cause}".strip())
 
     @property
     def is_blocked(self) -> bool:
@@ -236,6 +241,14 @@ def error_class(status: int, payload: Any, *, is_json: bool) -> type[TolokaApiEr
     return TolokaConflictError if status == 409 else TolokaApiError
 
 
+def _allowed_statuses(payload: Any) -> list[Any]:
+    """Return the statuses in which the call is possible, if the answer names nothing else."""
+    if not isinstance(payload, dict) or payload.keys() != {"appropriate_statuses"}:
+        return []
+    allowed = payload["appropriate_statuses"]
+    return allowed if isinstance(allowed, list) else []
+
+
 def quota_interval(payload: Any) -> str | None:
     """Return the interval (MIN, HOUR, DAY) in which a spent quota returns, if the answer names it."""
     interval = payload.get("interval") if isinstance(payload, dict) else None
@@ -290,8 +303,7 @@ def shortened(value: Any, limit: int = MAX_SHOWN) -> str:
 
 def default_advice(status: int, code: str | None, payload: Any) -> str:
     """Return what to do about an error answer, as far as that is known."""
-    allowed = payload.get("appropriate_statuses") if isinstance(payload, dict) else None
-    if allowed and isinstance(allowed, list):
+    if allowed := _allowed_statuses(payload):
         return f"Allowed statuses: {', '.join(map(str, allowed))}."
     if wait := _LONG_QUOTAS.get(quota_interval(payload) or ""):
         latest = datetime.now(UTC) + wait

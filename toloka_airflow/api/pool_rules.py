@@ -103,6 +103,11 @@ def why_not_successful(pool: Training, expected_reasons: Collection[str]) -> str
     return f"Pool {pool.id} was closed for {reason.value}, expected was {' or '.join(expected_reasons)}"
 
 
+def was_cut_short(reason: str | None) -> bool:
+    """Return whether a close for this reason came before all tasks were done; ``None`` is no close."""
+    return reason is not None and CloseReason(reason) != CloseReason.COMPLETED
+
+
 def why_not_closed(pool: Training) -> str | None:
     """Return what a pool is, in words, if it is not closed for good; ``None`` if it is CLOSED or ARCHIVED."""
     return None if is_idle(pool) and not is_closed_for_update(pool) else _in_words(pool)

@@ -20,6 +20,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow import __version__
+from toloka_airflow.api.connection_failures import in_words, was_never_sent
 from toloka_airflow.api.errors import (
     TolokaApiError,
     TolokaConnectionError,
@@ -47,8 +48,6 @@ MAX_RETRY_AFTER = 24 * 3600.0
 MAX_DEPTH = 100
 """How deep an answer may be nested."""
 _TOO_DEEP = f"JSON that is nested deeper than {MAX_DEPTH} levels"
-_PASSWORD = re.compile(r"(?<=//)[^/\s]*@")
-"""The credentials in an address, such as that of a proxy."""
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
 """How OpenSSL finds a certificate in a folder."""
 
@@ -260,11 +259,11 @@ class Transport:
                 yield seconds
         except Exception as exc:  # mostly an OSError; but a proxy that cannot be parsed, for one, is a ValueError
             late = f"no complete answer in {seconds:.3g} s; " if time.monotonic() >= deadline else ""
-            why = _PASSWORD.sub("***@", str(exc) or repr(exc))
-            text = self._without_secret(f"{request} got no answer from {self._settings.base_url}: {late}{why}")
+            answer = f"{request} got no answer from {self._settings.base_url}: {late}{in_words(exc)}"
+            text = self._without_secret(answer)
             text += f". {self._about_host}" if self._about_host else ""
             # No cause: its text is in ours, where the token is crossed out in case that the server echoed it.
-            raise TolokaConnectionError(text, may_have_been_received=not _never_sent(exc)) from None
+            raise TolokaConnectionError(text, may_have_been_received=not was_never_sent(exc)) from None
 
     def _open(
         self, session: requests.Session, method: str, path: str, seconds: float, headers: Mapping[str, str], **sent: Any
@@ -398,17 +397,6 @@ def parse_json(content: bytes) -> Any:
 def _finite(text: str) -> float | None:
     number = float(text)
     return number if math.isfinite(number) else None
-
-
-def _never_sent(exc: Exception) -> bool:
-    """Return whether the connection could not even be made."""
-    import requests
-    from urllib3.exceptions import NewConnectionError
-
-    if isinstance(exc, requests.ConnectTimeout):
-        return True
-    reason = getattr(exc.args[0], "reason", None) if exc.args else None
-    return isinstance(reason, NewConnectionError)
 
 
 def _seconds(retry_after: str | None) -> float | None:

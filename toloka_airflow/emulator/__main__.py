@@ -83,11 +83,20 @@ def _server(options: argparse.Namespace) -> EmulatorServer:
     return server
 
 
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Say the default of what has a value; that a flag is not set by default goes without saying."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return (
+            super()._get_help_string(action) if action.nargs != 0 and action.default not in (None, []) else action.help
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="toloka-emulator",
         description="A local emulator of the Toloka requester API. Stop it with Ctrl+C.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Formatter,
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen at; other than loopback with --allow-remote only")

@@ -130,9 +130,16 @@ class EmulatorServer:
         self._world.accept_only(tokens)
 
     def pool(self, pool_id: str) -> dict[str, Any]:
-        """Return status, close reason, answers, people and money of a pool or a training."""
+        """
+        Return status, close reason, answers, people and money of a pool or a training.
+
+        :raises ValueError: If there is none with this id.
+        """
         with self._world.up_to_date() as world:
-            return summary(world.pools[pool_id])
+            if (pool := world.pools.get(pool_id)) is None:
+                known = ", ".join(world.pools) or "none"
+                raise ValueError(f"pool_id is {pool_id!r}; there is no such pool or training; there are: {known:.200}")
+            return summary(pool)
 
     def settle(self, timeout: float = 5.0) -> bool:
         """Wait until all webhooks that are due were delivered or refused; return False after `timeout` real seconds."""

@@ -120,7 +120,7 @@ class LifecycleOperator(WaitingOperator):
             try:
                 answer = send_if_free(partial(self._submit, context, client))
             except TolokaConflictError as exc:
-                raise self._with_blockers(client, exc) from exc
+                raise self._with_state(client, exc) from exc
             if answer is None:
                 # The state is right, but an operation that is under way may be about to change it.
                 operation = self._unfinished(client)
@@ -198,17 +198,21 @@ class LifecycleOperator(WaitingOperator):
         """Return what must be archived before this can be."""
         return ()
 
-    def _with_blockers(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaError:
-        """Return the refusal, with what is known of its cause."""
+    @abstractmethod
+    def _status(self, client: TolokaClient) -> str:
+        """Fetch the status of what is to be changed."""
+
+    def _with_state(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaConflictError:
+        """Return a refusal with what must be archived first, and the state of what was to be changed."""
+        client, causes = client.without_retries(), []
         try:
-            pools = list(islice(self._blockers(client.without_retries()), 11))
+            if pools := list(islice(self._blockers(client), 11)):
+                named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
+                causes.append(f"Not archived: {named}{', and more' if len(pools) > 10 else ''}")
+            causes.append(f"{self._name} is {self._status(client)}")
         except TolokaError as exc:
-            self.log.warning("The pools that must be archived first could not be listed: %s", exc)
-            return refusal
-        if not pools:
-            return refusal
-        named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
-        return TolokaError(f"{refusal} Not archived: {named}{', and more' if len(pools) > 10 else ''}")
+            self.log.warning("Why Toloka refused %s could not be found out: %s", refusal.request, exc)
+        return refusal.with_cause(". ".join(causes))
 
 
 class PoolOperator(LifecycleOperator):
@@ -225,6 +229,9 @@ class PoolOperator(LifecycleOperator):
         super().__init__(**kwargs)
         self.pool_id = pool_id
 
+    def _status(self, client: TolokaClient) -> str:
+        return client.get_pool(self._id()).status.value
+
 
 class _TrainingOperator(LifecycleOperator):
     template_fields: Sequence[str] = ("training_id", "toloka_conn_id")
@@ -233,6 +240,9 @@ class _TrainingOperator(LifecycleOperator):
     def __init__(self, *, training_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.training_id = training_id
+
+    def _status(self, client: TolokaClient) -> str:
+        return client.get_training(self._id()).status.value
 
 
 class ArchiveOperator(LifecycleOperator):
@@ -308,10 +318,14 @@ class OpenOperator(LifecycleOperator):
     """
 
     def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
-        before = last_started_before(context, self.retries or 0, client, partial(self._fetch, client))
+        before = self._last_started_before(context, client)
         if before is not None and self._was_opened_after(client, before):
             return None
         return super()._submit(context, client)
+
+    def _last_started_before(self, context: Context, client: TolokaClient) -> datetime | None:
+        """Return when it had last been opened before the first attempt of this task; ``None`` if this is that one."""
+        return last_started_before(context, self.retries or 0, client, partial(self._fetch, client))
 
     def _was_opened_after(self, client: TolokaClient, before: datetime) -> bool:
         pool = self._fetch_settled(client)

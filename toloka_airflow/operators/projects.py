@@ -171,6 +171,9 @@ class ArchiveProjectOperator(ArchiveOperator):
     def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         return (pool for pool in _pools(client, self._id()) if not is_archived(pool))
 
+    def _status(self, client: TolokaClient) -> str:
+        return self._fetch(client).status.value
+
     def _fetch(self, client: TolokaClient) -> Project:
         return client.get_project(self._id())
 

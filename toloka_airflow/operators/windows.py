@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
+from toloka_airflow._internal.airflow_internals import task_state_store
 from toloka_airflow._internal.arguments import parse_datetime, parse_optional_datetime
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import PoolOpening, may_have_been_opened_since, why_not_closed, why_unknown
@@ -140,12 +141,25 @@ class OpenWindowPoolOperator(OpenPoolOperator):
     """
     Open the pool of a window.
 
+    Before Airflow 3.3, a further attempt takes the time of the check for the one before which the pool had last been
+    opened by others. The start of the run would be too early: one run may have several windows for a pool, such as the
+    rounds of a `toloka_airflow.label_until.label_until`.
+
     :param min_open: Why ``not_after`` is before the end of the window, to say so if it is too late.
+    :param check_task_id: The task that decided whether to open the window; see `CheckWindowOperator`.
     """
 
-    def __init__(self, *, min_open: timedelta, **kwargs: Any) -> None:
+    def __init__(self, *, min_open: timedelta, check_task_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.min_open = min_open
+        self.check_task_id = check_task_id
+
+    def _last_started_before(self, context: Context, client: TolokaClient) -> datetime | None:
+        before = super()._last_started_before(context, client)
+        if before is None or task_state_store(context) is not None:
+            return before
+        began_at = parse_optional_datetime("began_at", pull(context["ti"], self.check_task_id, "began_at"))
+        return began_at or before
 
     @property
     def name_of_not_after(self) -> str:

@@ -21,12 +21,12 @@ _contexts: dict[str, Any] = {}
 
 def report_read(path: StoragePath) -> None:
     """Report a file as an input of the task that runs in this process."""
-    report_input(_uri(path), path)
+    report_input(file_uri(path), path)
 
 
 def report_written(path: StoragePath) -> None:
     """Report a file as an output of the task that runs in this process."""
-    report_output(_uri(path), path)
+    report_output(file_uri(path), path)
 
 
 def report_input(uri: str, context: Any) -> None:
@@ -55,6 +55,6 @@ def _report(method: str, uri: str, context: Any) -> None:
         log.warning("%s is not in the lineage of this task, as Airflow does not take it: %s", uri, exc)
 
 
-def _uri(path: StoragePath) -> str:
+def file_uri(path: StoragePath) -> str:
     """Return the URI that Airflow itself gives the path; but a local one has no scheme there, and would be dropped."""
     return f"file://{os.path.abspath(path.path)}" if path.protocol in LOCAL else str(path)

@@ -18,6 +18,8 @@ from typing import IO, Any, Protocol
 LOCAL = ("file", "local", "")
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb")
 """Stores without folders; to make one, their clients would create the bucket of a misspelt name."""
+_MEDIA_TYPE = {"s3": "ContentType", "s3a": "ContentType", "gs": "content_type", "gcs": "content_type"}
+"""What s3fs and gcsfs call the media type of a file that is written."""
 _SFTP = ("sftp", "ssh")
 _MEMORY = "memory"
 """For tests of DAGs, as it is of one process only."""
@@ -58,18 +60,22 @@ def check_replaceable(path: StoragePath, *, name: str = "path") -> None:
 
 
 @contextmanager
-def replacing(path: StoragePath, temporary: str) -> Iterator[IO[bytes]]:
+def replacing(path: StoragePath, temporary: str, *, media_type: str | None = None) -> Iterator[IO[bytes]]:
     """
     Open a file for writing that takes the place of the path at the end of the block, unless an error ends it.
 
     :param path: The file, which may be there or not.
     :param temporary: A path on the same file system that nobody else uses; where the store can rename, the file is
         written there first. Folders are made as needed.
+    :param media_type: What S3 and Google's store say that the file is, to a browser. Without it they say
+        that it is binary, which a browser saves instead of showing it.
     :raises ValueError: If the store cannot do it.
     """
     check_replaceable(path)
     if path.protocol in OBJECT_STORES:
-        with _uploading(path.fs.open(path.path, "wb")) as file:
+        name = _MEDIA_TYPE.get(path.protocol)
+        options = {name: media_type} if name and media_type else {}
+        with _uploading(path.fs.open(path.path, "wb", **options)) as file:
             yield file
         return
     for name in (temporary, path.path):

@@ -156,6 +156,14 @@ def test_table(case: Case) -> None:
     assert case.opening.was_followed_by(case.pool) == (case.other == "yes")
 
 
+@pytest.mark.parametrize(
+    ("reason", "is_cut_short"),
+    [(None, False), ("COMPLETED", False), ("MANUAL", True), ("EXPIRED", True), ("NEWER_THAN_THIS", True)],
+)
+def test_a_close_before_all_was_done(reason: str | None, is_cut_short: bool) -> None:
+    assert pool_rules.was_cut_short(reason) == is_cut_short
+
+
 def test_the_rules_need_nothing_but_the_models() -> None:
     """Neither Airflow nor anything that reads or writes."""
     tree = ast.parse(Path(pool_rules.__file__).read_text())

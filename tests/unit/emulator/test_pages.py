@@ -55,3 +55,29 @@ def test_no_such_page(api):
 
 def test_overview_of_nothing(api):
     assert "no pools yet" in page(api, "/").text
+
+
+def test_overview_tells_pools_apart(api):
+    """The pools that a DAG makes every night are all called the same."""
+    project_id = api.add_project(public_name="Cats & dogs")
+    pool_ids = [api.add_pool(project_id, tasks=1) for _ in range(2)]
+    text = page(api, "/").text
+    for pool_id in pool_ids:
+        assert f"<td>{pool_id}</td>" in text
+    assert text.count(f'<a href="/requester/project/{project_id}">Cats &amp; dogs ({project_id})</a>') == 2
+    assert "balance $1,000.00" in text
+    now = api.server.clock.view()["now"][:10]
+    assert text.count(now) >= 3  # the clock, and when each was created
+
+
+def test_page_of_a_pool_says_when_it_ends_and_what_is_reviewed(api):
+    pool_id = api.server.add_pool(
+        3, overlap=2, open=True, will_expire="2100-01-02T03:04:05", auto_accept_solutions=False
+    )
+    api.server.clock.advance(3600)
+    project_id = api.get(f"/pools/{pool_id}")["project_id"]
+    text = page(api, f"/requester/project/{project_id}/pool/{pool_id}").text
+    assert "<th>Expires</th><td>2100-01-02 03:04:05</td>" in text
+    assert "<th>Overlap</th><td>2</td>" in text
+    assert "of which 0 are control tasks" in text
+    assert " submitted" in text

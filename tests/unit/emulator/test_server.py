@@ -116,3 +116,20 @@ def test_wrong_arguments(capsys, arguments, message):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_a_pool_that_is_not_there(make_api):
+    server = make_api().server
+    pool_id = server.add_pool()
+    assert server.pool(pool_id)["status"] == "CLOSED"
+    with pytest.raises(ValueError, match=f"pool_id is '1'; there is no such pool or training; there are: {pool_id}"):
+        server.pool("1")
+
+
+def test_the_help_says_no_default_of_a_flag(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "never 429 --crowd-size" in text
+    assert "(default: None)" not in text
+    assert "(default: 40)" in text

@@ -323,8 +323,21 @@ def test_archiving_a_training_names_the_pools_in_the_way(server: ScriptedServer)
     pools = [main_pool("31", "21"), main_pool("32", "99"), {"id": "33", "project_id": "10", "status": "OPEN"}]
     server.answer("GET", "/pools", json={"items": pools, "has_more": False})
     server.answer("GET", "/pools", json={"items": [], "has_more": False}, times=2)
-    with pytest.raises(AirflowFailException, match=r"Not archived: 31 \(OPEN\)$"):
+    server.answer("GET", "/trainings/21", json={"id": "21", "project_id": "10", "status": "CLOSED"}, times=3)
+    with pytest.raises(AirflowFailException, match=r"Not archived: 31 \(OPEN\)\. Training 21 is CLOSED$"):
         run_task(make(ArchiveTrainingOperator, "training"))
+
+
+@pytest.mark.parametrize("operator", [OpenPoolOperator, ClosePoolOperator])
+def test_a_refusal_for_the_state_names_the_state_once(server: ScriptedServer, operator: Any) -> None:
+    verb = "open" if operator is OpenPoolOperator else "close"
+    allowed = {"appropriate_statuses": ["OPEN", "CLOSED"]}
+    server.error("POST", f"/pools/21/{verb}", 409, "INAPPROPRIATE_STATUS", payload=allowed)
+    server.answer("GET", "/pools/21", json={"id": "21", "project_id": "10", "status": "ARCHIVED"}, times=3)
+    with pytest.raises(AirflowFailException) as caught:
+        run_task(make(operator))
+    assert str(caught.value).endswith("Allowed statuses: OPEN, CLOSED. Pool 21 is ARCHIVED")
+    assert "appropriate_statuses" not in str(caught.value)
 
 
 def test_a_refusal_is_told_even_if_its_cause_cannot_be_found_out(server: ScriptedServer) -> None:

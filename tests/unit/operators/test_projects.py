@@ -52,7 +52,9 @@ def test_pools_and_trainings_in_the_way_are_named(monkeypatch: pytest.MonkeyPatc
         school = {"private_name": "School", "inherited_instructions": True, "training_tasks_in_task_suite_count": 2}
         training_id = client.create_training({**school, "project_id": project_id}).id
         small_pool(client)
-        with pytest.raises(AirflowFailException, match=f"Not archived: {pool_id} .CLOSED., {training_id} .CLOSED.$"):
+        with pytest.raises(
+            AirflowFailException, match=f"Not archived: {pool_id} .CLOSED., {training_id} .CLOSED.. Project"
+        ):
             archive(project_id)
 
 

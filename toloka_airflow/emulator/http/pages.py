@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 from string import Template
 from typing import TYPE_CHECKING
@@ -10,11 +11,16 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from toloka_airflow.emulator.resources.pools.pools import summary
+from toloka_airflow.emulator.world.clock import format_date
+from toloka_airflow.emulator.world.entities import AssignmentStatus
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from starlette.requests import Request
 
     from toloka_airflow.emulator.world.entities import Pool
+    from toloka_airflow.emulator.world.items import Item
     from toloka_airflow.emulator.world.people import Skill, UserSkill
     from toloka_airflow.emulator.world.world import World
 
@@ -26,7 +32,7 @@ FRAME = Template("""<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1 { font-size: 1.5rem; margin-bottom: 0.25rem; }
 p.where { color: #666; margin-top: 0; }
 table { border-collapse: collapse; width: 100%; }
@@ -49,7 +55,7 @@ def page_routes(world: World) -> list[Route]:
 
     async def overview(request: Request) -> Response:
         with world.up_to_date():
-            return _html(_overview(list(world.pools.values())))
+            return _html(_overview(world, list(world.pools.values())))
 
     async def pool(request: Request) -> Response:
         with world.up_to_date():
@@ -64,7 +70,7 @@ def page_routes(world: World) -> list[Route]:
             if found is None:
                 return _absent("project")
             pools = [pool for pool in world.pools.values() if pool.body["project_id"] == found.id]
-            return _html(_overview(pools, str(found.body["public_name"])))
+            return _html(_overview(world, pools, str(found.body["public_name"])))
 
     async def skill(request: Request) -> Response:
         with world.up_to_date():
@@ -96,15 +102,35 @@ def _frame(title: str, body: str) -> str:
     return FRAME.substitute(title=escape(title), body=body)
 
 
-def _overview(pools: list[Pool], title: str = "Toloka emulator") -> str:
+def _overview(world: World, pools: list[Pool], title: str = "Toloka emulator") -> str:
     rows = "".join(
-        f'<tr><td><a href="{_address(pool)}">{escape(_name(pool))}</a></td><td>{pool.kind.lower()}</td>'
-        f"<td>{_status(pool)}</td><td>{pool.completion:.0%}</td></tr>"
+        f'<tr><td>{escape(pool.id)}</td><td><a href="{_address(pool)}">{escape(_name(pool))}</a></td>'
+        f"<td>{_project(world, pool)}</td><td>{pool.kind.lower()}</td><td>{_status(pool)}</td>"
+        f"<td>{pool.completion:.0%}</td><td>{_money(pool.spent)}</td><td>{_time(pool.created)}</td>"
+        f"<td>{_time(pool.last_started)}</td></tr>"
         for pool in reversed(pools)
     )
-    head = "<thead><tr><th>Pool</th><th>Kind</th><th>Status</th><th>Done</th></tr></thead>"
+    names = ("Id", "Pool", "Project", "Kind", "Status", "Done", "Spent", "Created", "Last opened")
+    head = f"<thead><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr></thead>"
     body = f"<table>{head}<tbody>{rows}</tbody></table>" if rows else "<p>There are no pools yet.</p>"
-    return _frame(title, f"<h1>{escape(title)}</h1>{body}")
+    return _frame(title, f"<h1>{escape(title)}</h1>{_account(world)}{body}")
+
+
+def _account(world: World) -> str:
+    """Return the time and the money that there are, in a line."""
+    clock = world.clock.view()
+    pace = "stands still" if clock["frozen"] else f"runs {clock['speed']:g} times as fast as real time"
+    return (
+        f'<p class="where">Virtual time is {_time(world.now)} UTC and {pace} · '
+        f"balance {_money(world.account.balance)}, of which {_money(world.account.reserved)} are reserved for answers "
+        "that are not reviewed</p>"
+    )
+
+
+def _project(world: World, pool: Pool) -> str:
+    project = world.projects[pool.body["project_id"]]
+    name = f"{project.body['public_name']} ({project.id})"
+    return f'<a href="/requester/project/{escape(project.id)}">{escape(name)}</a>'
 
 
 def _skill(skill: Skill, people: list[UserSkill]) -> str:
@@ -117,13 +143,20 @@ def _skill(skill: Skill, people: list[UserSkill]) -> str:
 
 def _pool(pool: Pool) -> str:
     facts = summary(pool)
+    pages = Counter(assignment.status for assignment in pool.assignments)
+    controls = sum(not task.is_real for task in pool.tasks)
     rows = {
         "Status": _status(pool),
         "Close reason": escape(facts["close_reason"] or "-"),
-        "Tasks": f"{facts['tasks']}",
+        "Last opened": _time(pool.last_started),
+        "Last closed": _time(pool.last_stopped),
+        "Expires": escape(str(pool.body.get("will_expire", "-"))[:19].replace("T", " ")),
+        "Tasks": f"{facts['tasks']}, of which {controls} are control tasks",
+        "Overlap": _overlaps(pool),
         "Answers": f"{facts['answers']} of {facts['answers_wanted'] or 'any number'}",
+        "Pages": ", ".join(f"{pages[status]} {status.lower()}" for status in AssignmentStatus if pages[status]) or "-",
         "People": f"{facts['people']}",
-        "Spent": f"${facts['spent']:.2f}",
+        "Spent": _money(pool.spent),
     }
     table = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
     body = f"""<h1>{escape(_name(pool))}</h1>
@@ -132,6 +165,15 @@ in the Toloka emulator · <a href="/">all pools</a></p>
 <p><progress max="1" value="{pool.completion:.4f}"></progress> {pool.completion:.0%} done</p>
 <table>{table}</table>"""
     return _frame(_name(pool), body)
+
+
+def _overlaps(pool: Pool) -> str:
+    """Return how many people are to answer a task, or a suite that was uploaded as one."""
+    items: list[Item] = [*pool.tasks, *pool.suites]
+    overlaps = {item.overlap for item in items if item.answers_each}
+    finite = sorted(overlap for overlap in overlaps if overlap is not None)
+    shown = [f"{finite[0]}" if finite[0] == finite[-1] else f"{finite[0]} to {finite[-1]}"] if finite else []
+    return " or ".join([*shown, *(["any number"] if None in overlaps else [])]) or "-"
 
 
 def _status(pool: Pool) -> str:
@@ -145,3 +187,11 @@ def _name(pool: Pool) -> str:
 def _address(pool: Pool) -> str:
     kind = "training" if pool.is_training else "pool"
     return f"/requester/project/{pool.body['project_id']}/{kind}/{pool.id}"
+
+
+def _time(moment: int | None) -> str:
+    return "-" if moment is None else format_date(moment)[:19].replace("T", " ")
+
+
+def _money(amount: Decimal) -> str:
+    return f"${amount:,.2f}"

@@ -40,7 +40,7 @@ def _answers(task: Task) -> dict[str, Json]:
 
 def _settle(world: World, task: Task, config: Json, answers: dict[str, Json]) -> None:
     names = [field["name"] for field in config["fields"]]
-    labels = {name: _most_certain([values.get(name) for values in answers.values()]) for name in names}
+    labels = {name: most_certain([values.get(name) for values in answers.values()]) for name in names}
     confidence = min(certainty for _, certainty in labels.values())
     if confidence < config["min_confidence"] and len(answers) < config["max_overlap"]:
         overlaps.change(world, task, len(answers) + 1)
@@ -56,7 +56,7 @@ def _settle(world: World, task: Task, config: Json, answers: dict[str, Json]) ->
     )
 
 
-def _most_certain(values: list[Any]) -> tuple[Any, float]:
+def most_certain(values: list[Any]) -> tuple[Any, float]:
     """Return the value most probably right and how probable that is; a wrong answer is any of the others."""
     counts: defaultdict[str, int] = defaultdict(int)
     for value in values:

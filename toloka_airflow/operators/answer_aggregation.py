@@ -1,0 +1,109 @@
+"""Make one label per task out of the answers of several people, without Toloka."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
+
+from toloka_airflow.hooks import task_errors
+from toloka_airflow.operators.quality import needs_numpy
+from toloka_airflow.storage.lineage import file_uri
+from toloka_airflow.storage.paths import storage_path
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import ObjectStoragePath
+
+METHODS = ("majority_vote", "weighted_vote", "dawid_skene", "dawid_skene_map")
+
+
+class AggregateAnswersOperator(BaseOperator):
+    """
+    Aggregate a file of answers, and write the result to a file of JSON Lines, a row for each task.
+
+    The rows are those of `AggregateSolutionsOperator`, with the inputs of the tasks, sorted by ``task_id``:
+    ``pool_id``, ``task_id``, ``output_values``, ``input_values``, ``is_control``, and ``known_solutions`` if it is a
+    control task. ``confidence``, from 0 to 1, is there with the method ``dawid_skene_map``, and is calibrated; other
+    methods give a ``score``, and so does this one where no task has answers of two people and no control task has any,
+    as nothing then shows how many are right. Of several fields it is the lowest, and ``confidences`` or ``scores`` has
+    each.
+
+    No request is sent: there is no quota, and the answers may be of several pools. It may be repeated, and gives the
+    same rows for the same answers, in whatever order they are. The answers are read as a stream into columns; a million
+    of them take some 400 MB. It needs numpy: ``pip install 'airflow-toloka[quality]'``.
+
+    It returns ``{"path", "method", "solutions", "votes", "without_votes"}``, the last three being counts of rows, of
+    the votes that they are made of, and of tasks that have none; and with ``dawid_skene_map``, ``mean_confidence``, the
+    share of the rows to be expected to be right; ``None`` if they have no confidence. Assets among its outlets get the
+    same as the extra of their event, and an `AssetAlias` an event of the file.
+
+    :param answers: The file that `GetAssignmentsOperator` wrote (templated), in any of its formats; or a list of such
+        rows.
+    :param path: The file to write (templated); gzip if its name ends with ``.gz``. One that is there is replaced.
+    :param fields: The output fields to aggregate, each by itself (templated).
+    :param method: ``majority_vote``, ``weighted_vote`` (by accuracy on control tasks), ``dawid_skene`` or
+        ``dawid_skene_map``; docs/quality.md says when to take which.
+    :param statuses: The statuses of assignments whose answers count.
+    :param only_real_tasks: Whether to leave out control tasks, whose labels are known.
+    """
+
+    template_fields: Sequence[str] = ("answers", "path", "fields")
+
+    def __init__(
+        self,
+        *,
+        answers: Any,
+        path: str | ObjectStoragePath,
+        fields: Sequence[str],
+        method: str = "dawid_skene_map",
+        statuses: Sequence[str] = ("SUBMITTED", "ACCEPTED"),
+        only_real_tasks: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"multiple_outputs": True, **kwargs})
+        if method not in METHODS:
+            raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+        self.answers = answers
+        self.path = path
+        self.fields = fields
+        self.method = method
+        self.statuses = statuses
+        self.only_real_tasks = only_real_tasks
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read the answers, and write the labels."""
+        with needs_numpy():
+            # Here, as a DAG that is only parsed needs no numpy.
+            from toloka_airflow.quality.aggregating import aggregate_answers
+        with task_errors():
+            result = aggregate_answers(
+                self.answers,
+                self.path,
+                fields=self.fields,
+                method=self.method,
+                statuses=self.statuses,
+                only_real_tasks=self.only_real_tasks,
+            )
+        if not result["solutions"]:
+            self.log.warning("%s has no row: no answer in %s counts", result["path"], ", ".join(self.fields))
+        elif result["without_votes"]:
+            self.log.info("%d tasks have no label, as none of their answers counts", result["without_votes"])
+        if result["solutions"] and result.get("mean_confidence", 1) is None:
+            self.log.warning(
+                "Nothing shows how many labels are right, so they have a score and no confidence: in %s, no task has "
+                "answers of two people, and no control task has any",
+                " or ".join(self.fields),
+            )
+        self._report(context, result)
+        return result
+
+    def _report(self, context: Context, result: dict[str, Any]) -> None:
+        """Give the asset events of this task its result; an alias gets an event of the file."""
+        for outlet in self.outlets:
+            event = context["outlet_events"][outlet]
+            if isinstance(outlet, AssetAlias):
+                event.add(Asset(uri=file_uri(storage_path("path", self.path))), extra=result)
+            else:
+                event.extra.update(result)

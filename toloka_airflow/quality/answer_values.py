@@ -1,0 +1,147 @@
+"""
+Values of output fields: which are equal, which are no answer, and what the texts of a TSV and of Parquet stand for.
+
+What is equal is in `toloka_airflow.quality.answers`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from toloka_airflow.quality.numeric import np
+from toloka_airflow.transfer.values import value_reader, without_numpy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAX_CACHED = 100_000
+"""Spellings of values that are remembered for each field; of free text, there are as many as answers."""
+_EXACT = 2.0**53
+_PLAIN_COMMA = re.compile(r"(?<!\\),")
+_SPACED_COMMA = re.compile(r"(?<!\\)(,(?=\s|,|$)|(?<=\s),)|^,")
+value_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
+"""Returns the text of a value in JSON; two values are equal if they have the same."""
+
+
+class FieldValues:
+    """The values of a field, as numbers in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._codes: dict[str, int] = {}
+        self._spellings: dict[bytes | str, int] = {}
+
+    def code(self, value: Any) -> int:
+        """Return the number of a value; -1 if it is no answer."""
+        key = bytes(value) if type(value) is msgspec.Raw else value
+        if type(key) is bytes or type(key) is str:
+            code = self._spellings.get(key)
+            if code is None:
+                code = self._new(json.loads(key.decode()) if type(key) is bytes else key)
+                if len(self._spellings) < _MAX_CACHED:
+                    self._spellings[key] = code
+            return code
+        return self._new(value)
+
+    def _new(self, value: Any) -> int:
+        value = plain_value(value)
+        if value is None:
+            return -1
+        text = value_text(value)
+        code = self._codes.setdefault(text, len(self.values))
+        if code == len(self.values):
+            self.values.append(value)
+        return code
+
+    def sorted(self, convert: Any = None) -> tuple[tuple[Any, ...], NDArray[np.int32]]:
+        """Return the values, sorted by their text, and where each number is among them, the last being for -1."""
+        texts = list(self._codes)
+        if convert is not None and (converted := convert(self.values)) is not None:
+            texts = [value_text(value) for value in converted]
+        by_text = dict(zip(texts, self.values if convert is None or converted is None else converted, strict=True))
+        positions = {text: position for position, text in enumerate(sorted(by_text))}
+        codes = np.array([*(positions[text] for text in texts), -1], np.int32)
+        return tuple(by_text[text] for text in positions), codes
+
+
+def plain_value(value: Any) -> Any:
+    """
+    Return the value that stands for all that are equal to it; `None` for what is no answer.
+
+    :raises ValueError: For what JSON does not have.
+    """
+    if type(value) is str:
+        return value if value.strip() else None
+    if hasattr(value, "tolist"):
+        value = without_numpy(value)
+    if isinstance(value, Mapping):
+        if all(item is True or item is False for item in value.values()):
+            return {name: True for name in sorted(value) if value[name]}
+        return _plain(value)
+    if isinstance(value, list | tuple):
+        items = [_plain(item) for item in value]
+        if all(type(item) in (str, int, float) for item in items):
+            return [item for _, item in sorted({value_text(item): item for item in items}.items())]
+        return items
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with its whole numbers as integers: ``3.0`` is what some apps send for the 3 of others."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind is float:
+        if not math.isfinite(value):
+            raise ValueError(f"it has {value!r}, which JSON does not have")
+        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+    if isinstance(value, Mapping):
+        return {name: _plain(value[name]) for name in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    converted = without_numpy(value)
+    if type(converted) is kind:
+        raise ValueError(f"it has {value!r:.100}, which JSON does not have")
+    return _plain(converted)
+
+
+def typed_cells(values: list[Any]) -> list[Any] | None:
+    """Return what the cells of a column of a TSV stand for; `None` if they are texts."""
+    if (parsed := _parsed(values)) is not None:
+        return parsed
+    if not any(_PLAIN_COMMA.search(cell) for cell in values) or any(_SPACED_COMMA.search(cell) for cell in values):
+        return None
+    read = value_reader("array_string")
+    try:
+        lists = [read(cell) for cell in values]
+    except ValueError:
+        return None
+    numbers = _parsed([item for items in lists for item in items])
+    if numbers is not None:
+        rest = iter(numbers)
+        lists = [[next(rest) for _ in items] for items in lists]
+    return [plain_value(items) for items in lists]
+
+
+def json_texts(values: list[Any]) -> list[Any] | None:
+    """Return what the texts of a column of Parquet stand for if they are JSON, with an object or a list among them."""
+    if not any(type(value) is str and value[:1] in ("{", "[") for value in values):
+        return None
+    return _parsed(values)
+
+
+def _parsed(values: list[Any]) -> list[Any] | None:
+    """Return values of which all are texts of JSON; `None` if one is not."""
+    try:
+        parsed = [plain_value(json.loads(value)) for value in values if type(value) is str]
+    except (ValueError, RecursionError):
+        return None
+    return parsed if len(parsed) == len(values) and None not in parsed else None
