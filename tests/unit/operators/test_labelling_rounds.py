@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -483,6 +484,18 @@ class TestRefusals:
         rounds.add_questions()
         with pytest.raises(AirflowFailException, match=words):
             rounds.assess(**options)
+
+    def test_without_numpy_nothing_is_downloaded_and_nothing_tried_again(
+        self, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rounds.add_questions()
+        for name in [name for name in sys.modules if name.startswith("toloka_airflow.quality")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "numpy", None)
+        sent = len(rounds.server.journal.requests())
+        with pytest.raises(AirflowFailException, match=r"airflow-toloka\[quality\]"):
+            rounds.assess()
+        assert len(rounds.server.journal.requests()) == sent
 
     def test_a_group_that_was_skipped_has_no_labels(self, rounds: Rounds) -> None:
         with pytest.raises(AirflowSkipException, match="the group was skipped"):
