@@ -163,7 +163,7 @@ def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
     :raises AirflowException: For what may be different the next time: no answer, 408, 429, most of 5xx, an operation
         that failed or was not done in time, a request that an orphan did not send.
     :raises AirflowFailException: For what will not change by itself: other answers, arguments and files of
-        configuration, the fields of the connection. The task fails without a retry.
+        configuration, the fields of the connection, a library that an extra brings. The task fails without a retry.
     """
     try:
         yield
@@ -178,6 +178,11 @@ def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
         if not _is_raised_here(exc):
             raise
         raise task_error(exc, AirflowException if must_be_done else AirflowFailException) from exc
+    except ImportError as exc:
+        # Where this package says what to install, as for numpy; installing it takes a person.
+        if not _is_raised_here(exc):
+            raise
+        raise AirflowFailException(str(exc)) from exc
 
 
 def task_error(

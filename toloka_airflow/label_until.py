@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
-from toloka_airflow._internal.arguments import parse_int, parse_span
+from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, EndLabellingOperator, LabelsOperator
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
@@ -160,9 +160,6 @@ def label_until(
             toloka_conn_id=toloka_conn_id,
         )
         [check], [result] = window.get_roots(), window.get_leaves()
-        wait: Any = window.children[window.child_id("wait")]  # type: ignore[no-untyped-call]
-        # A sensor fails after a week, unless told otherwise; a round may last longer, and its end is no failure.
-        wait.timeout = max(wait.timeout, (parse_span("timeout", timeout) + grace).total_seconds())
         assess = own_task(
             AssessRoundOperator,
             *RETRIES,

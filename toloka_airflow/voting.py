@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.transfer.review.decisions import check_comment
+from toloka_airflow.transfer.values import comparable
 
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Assignment, Task
@@ -126,18 +127,7 @@ class MajorityVote:
         for task, solution in zip(assignment.tasks, assignment.solutions, strict=True):
             if not task.raw.get("known_solutions"):
                 value = solution.get(self.field)
-                yield task, None if value is None else _digest(json.dumps(_comparable(value), sort_keys=True))
-
-
-def _comparable(value: Any) -> Any:
-    """Return a value with its whole numbers as integers: ``3.0`` is what some apps send for the 3 of others."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _comparable(item) for name, item in value.items()}
-    return value
+                yield task, None if value is None else _digest(json.dumps(comparable(value), sort_keys=True))
 
 
 def _digest(text: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow.sdk import TaskGroup
 
 from toloka_airflow.hooks import TolokaHook
@@ -45,6 +45,8 @@ Any other could make a window do what it must not, such as ``wait_for_completion
 """
 RETRIES = frozenset({"retries", "retry_delay", "retry_exponential_backoff", "max_retry_delay", "retry_policy"})
 """Which reach those tasks, too, that may be tried as often as others of their DAG."""
+LONGEST = timedelta(days=366)
+"""How long a wait lasts at the most, if no ``default_args`` say how long."""
 OF_OPENING = RETRIES | {"execution_timeout", "deferrable"}
 """Which reach the openings, too: what they begin, and do not finish, is closed."""
 
@@ -181,7 +183,7 @@ def pool_window(
         on_low_balance=on_low_balance,
         **shared,
     )
-    wait = own_task(
+    wait: PoolSensor = own_task(
         PoolSensor,
         "timeout",
         task_id="wait",
@@ -201,6 +203,9 @@ def pool_window(
         **RESILIENCE,
         **shared,
     )
+    if wait.timeout == conf.getfloat("sensors", "default_timeout"):
+        # A sensor fails after a week, unless told otherwise. A window may last longer: it ends by its own time.
+        wait.timeout = LONGEST.total_seconds()
     # In a worker, so that it needs no triggerer. Not on_failure_fail_dagrun: see below.
     close_arguments = {
         "closes_at": closes_at,

@@ -63,7 +63,7 @@ quality.report                    | quality quality.methods quality.numeric     
 quality.methods                   | quality.numeric                                   |                  | numpy
 quality.numeric                   |                                                   | numpy            |
 labels                            | api hooks storage transfer.download               |                  | airflow
-voting                            | api transfer.review                               |                  |
+voting                            | api transfer transfer.review                      |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |
                                   | triggers.__init__ triggers.close_on_kill          |                  |
 triggers.__init__                 | api triggers triggers.close_on_kill               |                  |

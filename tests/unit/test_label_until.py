@@ -151,7 +151,8 @@ class Labelling:
 
             @task_group
             def each(pool_id: str) -> None:
-                options = {"target": 1, "sure_at": 0.97, "max_rounds": 3, "timeout": timedelta(hours=5), **arguments}
+                options: dict[str, Any] = {"target": 1, "sure_at": 0.97, "max_rounds": 3, "in_flight": 1}
+                options |= {"timeout": timedelta(hours=5), **arguments}
                 label_until(pool_id=pool_id, fields=["answer"], folder=str(self.folder), **options)
 
             each.expand(pool_id=pools)

@@ -469,6 +469,11 @@ class TestDefaultArgs:
         assert {task for task, _ in found} == tasks
         assert {attribute for _, attribute in found} == set(default_args)
 
+    def test_a_window_of_more_than_a_week_ends_by_its_own_time(self) -> None:
+        wait: Any = self.dag().get_task("w.wait")
+        assert wait.timeout >= timedelta(days=366).total_seconds()
+        assert self.dag(timeout=60.0).get_task("w.wait").timeout == 60  # type: ignore[attr-defined]
+
     def test_whom_it_concerns_and_where_it_runs_reaches_all(self) -> None:
         given = {
             **dict.fromkeys(("doc", "doc_md", "logger_name", "map_index_template", "queue", "pool", "owner"), "mine"),

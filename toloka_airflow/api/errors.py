@@ -129,7 +129,8 @@ class TolokaApiError(TolokaError):
         if self.message:
             parts.append(f": {self.message}")
         fields = list(invalid_fields(self.payload, sent))
-        if self.payload and not fields and not _allowed_statuses(self.payload):
+        is_in_advice = isinstance(self.payload, dict) and self.payload.keys() == {"appropriate_statuses"}
+        if self.payload and not fields and not (is_in_advice and self.advice):
             parts.append(f" {shortened(self.payload)}")
         if self.request_id:
             parts.append(f" (request id {self.request_id})")
@@ -241,14 +242,6 @@ def error_class(status: int, payload: Any, *, is_json: bool) -> type[TolokaApiEr
     return TolokaConflictError if status == 409 else TolokaApiError
 
 
-def _allowed_statuses(payload: Any) -> list[Any]:
-    """Return the statuses in which the call is possible, if the answer names nothing else."""
-    if not isinstance(payload, dict) or payload.keys() != {"appropriate_statuses"}:
-        return []
-    allowed = payload["appropriate_statuses"]
-    return allowed if isinstance(allowed, list) else []
-
-
 def quota_interval(payload: Any) -> str | None:
     """Return the interval (MIN, HOUR, DAY) in which a spent quota returns, if the answer names it."""
     interval = payload.get("interval") if isinstance(payload, dict) else None
@@ -303,7 +296,8 @@ def shortened(value: Any, limit: int = MAX_SHOWN) -> str:
 
 def default_advice(status: int, code: str | None, payload: Any) -> str:
     """Return what to do about an error answer, as far as that is known."""
-    if allowed := _allowed_statuses(payload):
+    allowed = payload.get("appropriate_statuses") if isinstance(payload, dict) else None
+    if allowed and isinstance(allowed, list):
         return f"Allowed statuses: {', '.join(map(str, allowed))}."
     if wait := _LONG_QUOTAS.get(quota_interval(payload) or ""):
         latest = datetime.now(UTC) + wait

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 
 from toloka_airflow.hooks import task_errors
-from toloka_airflow.operators.quality import needs_numpy
 from toloka_airflow.storage.lineage import file_uri
 from toloka_airflow.storage.paths import storage_path
 
@@ -74,10 +73,10 @@ class AggregateAnswersOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the answers, and write the labels."""
-        with needs_numpy():
+        with task_errors():
             # Here, as a DAG that is only parsed needs no numpy.
             from toloka_airflow.quality.aggregating import aggregate_answers
-        with task_errors():
+
             result = aggregate_answers(
                 self.answers,
                 self.path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -132,7 +131,7 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
         return answer
 
     def _written(self, answer: Any, target: ObjectStoragePath) -> str:
-        with replacing(target, f"{target.path}.{uuid.uuid4().hex[:8]}.tmp") as file:
+        with replacing(target) as file:
             file.write(compact_json(answer).encode())
         report_written(target)
         return str(target)

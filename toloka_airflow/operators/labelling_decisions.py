@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,15 +20,9 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.models import Pool, Raw
 
-TARGET, PERSON, CLOSED, TIME, OVERLAP, ROUNDS, BUDGET = REASONS = (
-    "target",
-    "person",
-    "closed",
-    "time",
-    "overlap",
-    "rounds",
-    "budget",
-)
+TARGET, PERSON, CLOSED, TIME = "target", "person", "closed", "time"
+OVERLAP, ROUNDS, BUDGET = "overlap", "rounds", "budget"
+REASONS = TARGET, PERSON, CLOSED, TIME, OVERLAP, ROUNDS, BUDGET
 """Why no further round begins: enough labels are sure; a person ended the wait; the pool was closed before it was
 complete; the time is up; all doubtful tasks have as many answers as they may; all rounds are done; the money is."""
 UNLIMITED = 1e9
@@ -37,7 +30,7 @@ UNLIMITED = 1e9
 
 
 @dataclass(frozen=True)
-class PoolTask:
+class TaskToLabel:
     """
     A task that people label, as Toloka has it while its pool is closed.
 
@@ -55,7 +48,7 @@ class PoolTask:
 
 
 @dataclass
-class PoolTasks:
+class TasksToLabel:
     """
     The tasks of a pool.
 
@@ -63,7 +56,7 @@ class PoolTasks:
     :param golden: How many control tasks there are of each overlap; ``None`` is an infinite one.
     """
 
-    real: dict[str, PoolTask] = field(default_factory=dict)
+    real: dict[str, TaskToLabel] = field(default_factory=dict)
     golden: Counter[int | None] = field(default_factory=Counter)
 
     @classmethod
@@ -91,7 +84,7 @@ class PoolTasks:
                     f"Task {task['id']} of pool {pool.id} has no overlap of its own: it was uploaded in a task suite, "
                     "which has one for all its tasks together. Upload single tasks, and give the pool a mixer_config"
                 )
-            found.real[str(task["id"])] = PoolTask(overlap, remaining)
+            found.real[str(task["id"])] = TaskToLabel(overlap, remaining)
         if not found.real:
             raise ValueError(f"Pool {pool.id} has no tasks to label, only {sum(found.golden.values())} control tasks")
         return found
@@ -209,7 +202,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Purse:
+class Budget:
     """
     The money that is left.
 
@@ -235,11 +228,11 @@ class Purse:
         pages = self.pages(pool)
         return UNLIMITED if pages is None else float(pages * rewards_of(pool.raw).most)
 
-    def affordable(self, pool: Pool, tasks: PoolTasks, overlaps: Mapping[str, int]) -> dict[str, int]:
+    def affordable(self, pool: Pool, tasks: TasksToLabel, overlaps: Mapping[str, int]) -> dict[str, int]:
         """
         Return the first of some overlaps, as many as there is money for.
 
-        There may be none, and still not enough money for what is to come anyway; see `PoolTasks.cost`.
+        There may be none, and still not enough money for what is to come anyway; see `TasksToLabel.cost`.
         """
         task_ids, low, high = list(overlaps), 0, len(overlaps)
         while low < high:
@@ -308,8 +301,7 @@ class RoundFiles:
         return self.read_decision(decision.round) or decision
 
     def _write(self, name: str, text: str) -> None:
-        path = storage_path("folder", name)
-        with replacing(path, f"{path.path}.{uuid.uuid4().hex}.tmp") as file:
+        with replacing(storage_path("folder", name)) as file:
             file.write(text.encode())
 
     def _path(self, number: int, name: str) -> str:

@@ -36,10 +36,10 @@ from toloka_airflow.operators.labelling_decisions import (
     ROUNDS,
     TARGET,
     TIME,
+    Budget,
     Decision,
-    PoolTasks,
-    Purse,
     RoundFiles,
+    TasksToLabel,
     paid_for,
 )
 from toloka_airflow.operators.window_end import pull
@@ -64,7 +64,7 @@ MAX_OVERLAP = 30_000
 
 
 class Stop(NamedTuple):
-    """Why there is no further round: one of `REASONS`, and a sentence."""
+    """Why there is no further round: ``stopped_by`` of a `Decision`, and a sentence."""
 
     reason: str
     why: str
@@ -187,11 +187,14 @@ class _LabellingOperator(LineageMixin, BaseOperator):
         Check what no other check will.
 
         :raises ValueError: If a value cannot be used.
+        :raises ImportError: If numpy is missing.
         """
+        from toloka_airflow.quality import answers  # noqa: F401 - before anything is downloaded
+
         if isinstance(self.fields, str) or not self.fields:
             raise ValueError(f"fields is {self.fields!r:.100}; it must be a list of output fields")
 
-    def _next(self, answered: Answered, tasks: PoolTasks, rounds_left: int, budget: int | None) -> NextRound:
+    def _next(self, answered: Answered, tasks: TasksToLabel, rounds_left: int, budget: int | None) -> NextRound:
         """Return which tasks should get more answers, or why none should."""
         from toloka_airflow.quality.doubts import next_overlaps
 
@@ -207,13 +210,13 @@ class _LabellingOperator(LineageMixin, BaseOperator):
             counted=answered.counted,
         )
 
-    def _read(self, context: Context, client: TolokaClient, pool: Pool, path: str) -> tuple[PoolTasks, Answered]:
+    def _read(self, context: Context, client: TolokaClient, pool: Pool, path: str) -> tuple[TasksToLabel, Answered]:
         """
         Return the tasks of the pool, and what their answers come to.
 
         :param path: Where to write the answers.
         """
-        tasks = PoolTasks.read(pool, (task for page in client.task_pages(pool.id) for task in page))
+        tasks = TasksToLabel.read(pool, (task for page in client.task_pages(pool.id) for task in page))
         if not self._download(context, client, pool.id, path):
             return tasks, Answered()
         return tasks, read_answered(path, self.fields, self.method)
@@ -307,7 +310,7 @@ class AssessRoundOperator(_LabellingOperator):
 
     def _decide(self, context: Context, files: RoundFiles, closes_at: datetime) -> Decision:
         """Return what to do, and store it if that is to buy answers."""
-        budget = parse_money("max_total", self.max_total)
+        max_total = parse_money("max_total", self.max_total)
         client = TolokaHook(self.toloka_conn_id).get_conn()
         pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))
         store_link(context, client, pool)
@@ -323,14 +326,14 @@ class AssessRoundOperator(_LabellingOperator):
         # What is rejected since, be it of before, costs nothing: so both are reckoned anew.
         paid = answered.paid(pool, self._fee)
         paid_before = answered.paid_until(last_submitted, pool, self._fee)
-        purse = None if budget is None else Purse(budget - (paid - paid_before), self._fee)
+        budget = None if max_total is None else Budget(max_total - (paid - paid_before), self._fee)
         rounds_left = len(self.assess_task_ids) - self.round + 1
-        found = self._next(answered, tasks, rounds_left, None if purse is None else purse.answers(pool))
+        found = self._next(answered, tasks, rounds_left, None if budget is None else budget.answers(pool))
         stop = self._why_not(context, found, closes_at)
         bought: dict[str, Any] = {}
         overlaps: dict[str, int] = {}
         if stop is None:
-            overlaps, stop, bought = self._buy(pool, tasks, found, purse)
+            overlaps, stop, bought = self._buy(pool, tasks, found, budget)
         decision = Decision(
             round=self.round,
             stopped_by=stop and stop.reason,
@@ -344,7 +347,7 @@ class AssessRoundOperator(_LabellingOperator):
             answered=answered.tasks,
             last_submitted=last_submitted,
             overlaps_path=None if stop else files.overlaps(self.round),
-            max_spend=None if stop or purse is None else purse.max_spend(pool),
+            max_spend=None if stop or budget is None else budget.max_spend(pool),
             **bought,
         )
         return decision if stop else files.write_decision(decision, overlaps)
@@ -375,23 +378,23 @@ class AssessRoundOperator(_LabellingOperator):
         return FOUND[found.stopped_by] if found.stopped_by else None
 
     def _buy(
-        self, pool: Pool, tasks: PoolTasks, found: NextRound, purse: Purse | None
+        self, pool: Pool, tasks: TasksToLabel, found: NextRound, budget: Budget | None
     ) -> tuple[dict[str, int], Stop | None, dict[str, Any]]:
         """Return which overlaps rise, why none can, and what is bought."""
         # What a task is still to get anyway comes first; so a pool that nobody has answered is opened as it is.
         wanted = {key: overlap for key, overlap in found.overlaps.items() if overlap > tasks.real[key].overlap}
-        raised = wanted if purse is None else purse.affordable(pool, tasks, wanted)
+        raised = wanted if budget is None else budget.affordable(pool, tasks, wanted)
         to_come = tasks.to_come(raised)
         try:
             cost = tasks.cost(pool.raw, raised, self._fee)
         except CannotEstimateError as exc:
-            if purse is not None:
+            if budget is not None:
                 raise
             self.log.warning("What round %d costs is not known: %s", self.round, exc)
             return raised, None, {"raised": len(raised), "to_come": to_come}
-        if purse is not None and (cost > purse.left or not to_come):
+        if budget is not None and (cost > budget.left or not to_come):
             needed = money_text(tasks.cost(pool.raw, wanted, self._fee))
-            why = f"{purse.shown} is left of max_total, and {tasks.to_come(wanted)} more answers may cost {needed}"
+            why = f"{budget.shown} is left of max_total, and {tasks.to_come(wanted)} more answers may cost {needed}"
             return {}, Stop(BUDGET, why), {}
         if len(raised) < len(wanted):
             self.log.warning("There is money for the %d least sure of %d tasks only", len(raised), len(wanted))

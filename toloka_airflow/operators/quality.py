@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -70,11 +69,12 @@ class MeasureQualityOperator(BaseOperator):
             target = None if self.path is None else storage_path("path", self.path)
             if target is not None:
                 check_replaceable(target)
-            with needs_numpy():
-                from toloka_airflow.quality.measures import measure_quality
+            # Here, as a DAG that is only parsed needs no numpy.
+            from toloka_airflow.quality.measures import measure_quality
+
             figures = measure_quality(self.answers, fields=self.fields, labels=self.labels, statuses=self.statuses)
             if target is not None:
-                with replacing(target, f"{target.path}.{uuid.uuid4().hex[:8]}.tmp") as file:
+                with replacing(target) as file:
                     file.write(compact_json(figures, allow_nan=False).encode())
                 report_written(target)
         short = {
@@ -169,9 +169,9 @@ class QualityGateOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Reckon the figures and hold them against their limits."""
         with task_errors():
-            with needs_numpy():
-                from toloka_airflow.quality.answers import read_answers
-                from toloka_airflow.quality.gate import check_quality
+            from toloka_airflow.quality.answers import read_answers
+            from toloka_airflow.quality.gate import check_quality
+
             limits = self._limits()
             table = read_answers(self.answers, fields=self.fields, statuses=self.statuses)
             checks = check_quality(table, list(dict.fromkeys(self.fields)), limits, self.labels)
@@ -202,17 +202,6 @@ class QualityGateOperator(BaseOperator):
             max_rejected=_parse("max_rejected", self.max_rejected),
             sure_at=parse_share("sure_at", self.sure_at),
         )
-
-
-class needs_numpy:  # noqa: N801  a context manager, named as those of contextlib
-    """Fail without a retry, by what says how to install numpy, if it is missing."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, traceback: object) -> None:
-        if isinstance(exc, ImportError):
-            raise AirflowFailException(str(exc)) from exc
 
 
 def _parse(name: str, value: object) -> float | None:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import ReportLink, TolokaLink, file_address, store_link, store_report_address
-from toloka_airflow.operators.quality import needs_numpy
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import check_replaceable, replacing
@@ -114,8 +112,7 @@ class QualityReportOperator(LineageMixin, BaseOperator):
             check_replaceable(path)
             pool_id = None if self.pool_id is None else checked_id("pool_id", self.pool_id)
             url = self._url(path)
-            with needs_numpy():
-                summary = self._write(context, path, pool_id)
+            summary = self._write(context, path, pool_id)
         if url is not None:
             store_report_address(context, url)
         self.log.info("The report is in %s%s", self.path, "" if url is None else f", which is at {url}")
@@ -129,8 +126,7 @@ class QualityReportOperator(LineageMixin, BaseOperator):
         facts = None if pool_id is None else self._facts(context, pool_id)
         figures = read_figures(self.answers, self.labels, fields=self.fields, facts=facts)
         html = render(figures, title=self.title, made=datetime.now(UTC), currency=self.currency)
-        temporary = f"{path.path}.{TaskIdentity.of(context).uuid('report')[:8]}.part"
-        with replacing(path, temporary, media_type=MEDIA_TYPE) as file:
+        with replacing(path, media_type=MEDIA_TYPE) as file:
             file.write(html.encode())
         report_written(path)
         self.log.info("%s", figures.in_words(self.currency))

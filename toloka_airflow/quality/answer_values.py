@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from toloka_airflow.quality.numeric import np
-from toloka_airflow.transfer.values import value_reader, without_numpy
+from toloka_airflow.transfer.values import comparable, value_reader, without_numpy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_CACHED = 100_000
 """Spellings of values that are remembered for each field; of free text, there are as many as answers."""
-_EXACT = 2.0**53
 _PLAIN_COMMA = re.compile(r"(?<!\\),")
 _SPACED_COMMA = re.compile(r"(?<!\\)(,(?=\s|,|$)|(?<=\s),)|^,")
 value_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
@@ -83,34 +82,15 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, Mapping):
         if all(item is True or item is False for item in value.values()):
             return {name: True for name in sorted(value) if value[name]}
-        return _plain(value)
+        return comparable(value)
     if isinstance(value, list | tuple):
-        items = [_plain(item) for item in value]
+        items = [comparable(item) for item in value]
         if all(type(item) in (str, int, float) for item in items):
             return [item for _, item in sorted({value_text(item): item for item in items}.items())]
         return items
     if isinstance(value, float) and math.isnan(value):
         return None
-    return _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value with its whole numbers as integers: ``3.0`` is what some apps send for the 3 of others."""
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
-        return value
-    if kind is float:
-        if not math.isfinite(value):
-            raise ValueError(f"it has {value!r}, which JSON does not have")
-        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
-    if isinstance(value, Mapping):
-        return {name: _plain(value[name]) for name in sorted(value)}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    converted = without_numpy(value)
-    if type(converted) is kind:
-        raise ValueError(f"it has {value!r:.100}, which JSON does not have")
-    return _plain(converted)
+    return comparable(value)
 
 
 def typed_cells(values: list[Any]) -> list[Any] | None:

@@ -60,13 +60,13 @@ def check_replaceable(path: StoragePath, *, name: str = "path") -> None:
 
 
 @contextmanager
-def replacing(path: StoragePath, temporary: str, *, media_type: str | None = None) -> Iterator[IO[bytes]]:
+def replacing(path: StoragePath, temporary: str | None = None, *, media_type: str | None = None) -> Iterator[IO[bytes]]:
     """
     Open a file for writing that takes the place of the path at the end of the block, unless an error ends it.
 
     :param path: The file, which may be there or not.
-    :param temporary: A path on the same file system that nobody else uses; where the store can rename, the file is
-        written there first. Folders are made as needed.
+    :param temporary: A path on the same file system that nobody else uses, beside the file by default; where the store
+        can rename, the file is written there first. Folders are made as needed.
     :param media_type: What S3 and Google's store say that the file is, to a browser. Without it they say
         that it is binary, which a browser saves instead of showing it.
     :raises ValueError: If the store cannot do it.
@@ -78,6 +78,7 @@ def replacing(path: StoragePath, temporary: str, *, media_type: str | None = Non
         with _uploading(path.fs.open(path.path, "wb", **options)) as file:
             yield file
         return
+    temporary = temporary or f"{path.path}.{uuid.uuid4().hex[:8]}.tmp"
     for name in (temporary, path.path):
         path.fs.makedirs(path.fs._parent(name), exist_ok=True)
     try:

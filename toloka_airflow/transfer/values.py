@@ -118,6 +118,31 @@ def without_numpy(value: Any) -> Any:
     return without_numpy(value.tolist()) if hasattr(value, "tolist") and not is_date else value
 
 
+def comparable(value: Any) -> Any:
+    """
+    Return the value that stands for all that are equal to it: whole numbers as integers, keys in order.
+
+    3.0 is what some apps send for the 3 of others. From 2**53 on, a number of that kind is no longer exact, and stays.
+
+    :raises ValueError: For what JSON does not have.
+    """
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind is float:
+        if not math.isfinite(value):
+            raise ValueError(f"it has {value!r}, which JSON does not have")
+        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+    if isinstance(value, Mapping):
+        return {name: comparable(value[name]) for name in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [comparable(item) for item in value]
+    converted = without_numpy(value)
+    if type(converted) is kind:
+        raise ValueError(f"it has {value!r:.100}, which JSON does not have")
+    return comparable(converted)
+
+
 def _output_values(task: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, Any]]]:
     for key in ("known_solutions", "baseline_solutions"):
         solutions = task.get(key)

@@ -647,6 +647,12 @@ class TestErrorAnswers:
         assert exc.payload == payload
         assert "Allowed statuses: OPEN, CLOSED." in str(exc)
 
+    def test_allowed_statuses_beside_something_else(self, server: ScriptedServer) -> None:
+        payload = {"appropriate_statuses": ["OPEN"], "pool_id": "7"}
+        exc = self.conflict(server, json={"code": "INAPPROPRIATE_STATUS", "message": "No", "payload": payload})
+        assert "'pool_id': '7'" in str(exc)
+        assert "Allowed statuses: OPEN." in str(exc)
+
     @pytest.mark.parametrize("code", ["CONFLICT_STATE", "A_CODE_OF_THE_FUTURE"])
     def test_a_code_without_advice(self, server: ScriptedServer, code: str) -> None:
         exc = self.conflict(server, json={"code": code, "message": "Conflict state"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -95,7 +96,8 @@ class Rounds:
         """Open the pool, and let people answer all that is to come."""
         self.client.open_pool(self.pool_id)
         self.server.clock.advance(DAY)
-        assert self.server.pool(self.pool_id)["close_reason"] == "COMPLETED"
+        pool = self.server.pool(self.pool_id)
+        assert (pool["status"], pool["close_reason"]) == ("CLOSED", "COMPLETED")
 
     def assess(self, number: int = 1, end: Any = COMPLETED, **options: Any) -> dict[str, Any]:
         """Run the task that decides about a round, and return its decision."""
@@ -125,9 +127,9 @@ class Rounds:
 
     def raise_overlap(self, number: int) -> dict[str, Any]:
         path = self.xcoms[ASSESS[number - 1]]["overlaps"]
-        result: dict[str, Any] = run_task(
-            ChangeOverlapOperator(task_id="raise", pool_id=self.pool_id, tasks=path)
-        ).result
+        # One at a time, as who answers what depends on the order in which overlaps rise.
+        task = ChangeOverlapOperator(task_id="raise", pool_id=self.pool_id, tasks=path, in_flight=1)
+        result: dict[str, Any] = run_task(task).result
         return result
 
     def overlaps(self, number: int) -> dict[str, int]:
@@ -326,7 +328,9 @@ class TestStops:
         assert "less than 0:05:00 (min_open) is left" in text
 
     def test_when_all_rounds_are_done(self, rounds: Rounds) -> None:
-        rounds.add_questions()
+        # So sure are never all, and so many answers has none.
+        rounds.options |= {"sure_at": 0.9999, "max_overlap": 10}
+        rounds.add_questions(control=10)
         for number in (1, 2, 3):
             rounds.assess(number)
             rounds.raise_overlap(number)
@@ -483,6 +487,18 @@ class TestRefusals:
         rounds.add_questions()
         with pytest.raises(AirflowFailException, match=words):
             rounds.assess(**options)
+
+    def test_without_numpy_nothing_is_downloaded_and_nothing_tried_again(
+        self, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rounds.add_questions()
+        for name in [name for name in sys.modules if name.startswith("toloka_airflow.quality")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "numpy", None)
+        sent = len(rounds.server.journal.requests())
+        with pytest.raises(AirflowFailException, match=r"airflow-toloka\[quality\]"):
+            rounds.assess()
+        assert len(rounds.server.journal.requests()) == sent
 
     def test_a_group_that_was_skipped_has_no_labels(self, rounds: Rounds) -> None:
         with pytest.raises(AirflowSkipException, match="the group was skipped"):

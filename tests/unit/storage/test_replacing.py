@@ -63,6 +63,17 @@ def everything(path: Any) -> list[str]:
     return sorted(path.fs.find(path.fs._parent(path.path)))
 
 
+def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    """As two attempts of one task are that are alive; each has a name of its own to write under."""
+    path = local(tmp_path)
+    with replacing(path) as first, replacing(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert everything(path) == [path.path]
+    with path.fs.open(path.path, "rb") as file:
+        assert file.read() == b"first"
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_the_old_file_is_read_until_the_new_one_is_whole(path: Any, there: bool) -> None:
     if there:
