@@ -62,7 +62,7 @@ def dawid_skene_map(
     found = sums.shares()
     compared = _compared(sums, known)
     if not compared.any():
-        return replace(aggregation(sums, found, is_confidence=False), skills=np.full(votes.person_count, np.nan))
+        return aggregation(sums, found, is_confidence=False)
     for _ in range(max(iterations, 1)):
         believed = _with_known(sums, found, known)
         fit = _Fit.of(sums, believed, compared)
@@ -120,9 +120,8 @@ class _Fit:
     def of(cls, sums: VoteSums, believed: Table, compared: NDArray[np.float64]) -> _Fit:
         """Return what follows from the probabilities of the labels."""
         votes = sums.votes
-        counts = np.stack([sums.by_pair(row[sums.tasks] * compared) for row in believed])
-        is_right = np.arange(votes.label_count)[:, None] == sums.pair_labels
-        right = sums.by_person(np.where(is_right, counts, 0).sum(axis=0))
+        counts = np.stack([sums.by_pair(row * compared[: len(sums.voted)]) for row in believed])
+        right = sums.right(counts)
         given = np.asarray(np.bincount(votes.people, compared, votes.person_count), np.float64)
         mean = float((right.sum() + 1) / (compared.sum() + 2))
         mistakes = np.ones((votes.label_count, votes.label_count))
@@ -141,7 +140,7 @@ class _Fit:
         votes = sums.votes
         own = believed[votes.labels, sums.tasks] * self.compared
         accuracy = self.accuracies(self.right[votes.people] - own, self.given[votes.people] - self.compared)
-        is_compared = self.compared[sums.starts]
+        is_compared = self.compared[: len(sums.voted)]
         logs = np.empty_like(believed)
         for label, row in enumerate(believed):
             own = row[sums.tasks] * self.compared
