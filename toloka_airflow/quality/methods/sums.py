@@ -43,7 +43,7 @@ class VoteSums:
         )
         self.voted = votes.tasks[: len(starts)]
         """The tasks that have votes; only they are in the tables."""
-        self.tasks = np.concatenate([np.arange(size) for size in sizes])
+        self.tasks: NDArray[np.int64] = np.concatenate([np.arange(size) for size in sizes])
         pairs = votes.people.astype(np.int64) * votes.label_count + votes.labels
         present = np.zeros(votes.person_count * votes.label_count, bool)
         present[pairs] = True
