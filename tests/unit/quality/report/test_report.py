@@ -14,7 +14,10 @@ import pytest
 
 from tests.reports import HOSTILE, MARKUP, PNG, POOL, PROJECT, answers, excessive_answers, hostile_answers, labels
 from toloka_airflow.quality.report import PoolFacts, build_report, read_figures
-from toloka_airflow.quality.report.figures import MOST_DOTS, MOST_FIELDS, MOST_LABELS, MOST_SPANS
+from toloka_airflow.quality.report.agreement import MOST_LABELS
+from toloka_airflow.quality.report.figures import MOST_FIELDS
+from toloka_airflow.quality.report.people import MOST_DOTS
+from toloka_airflow.quality.report.progress import MOST_SPANS
 
 MADE = datetime(2026, 11, 3, 12, tzinfo=UTC)
 ADDRESS = "http://tracker.example.org"
