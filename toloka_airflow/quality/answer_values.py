@@ -10,15 +10,11 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from toloka_airflow.quality.numeric import np
 from toloka_airflow.transfer.values import comparable, value_reader, without_numpy
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _MAX_CACHED = 100_000
 """Spellings of values that are remembered for each field; of free text, there are as many as answers."""
@@ -58,15 +54,14 @@ class FieldValues:
             self.values.append(value)
         return code
 
-    def sorted(self, convert: Any = None) -> tuple[tuple[Any, ...], NDArray[np.int32]]:
+    def sorted(self, convert: Any = None) -> tuple[tuple[Any, ...], list[int]]:
         """Return the values, sorted by their text, and where each number is among them, the last being for -1."""
         texts = list(self._codes)
         if convert is not None and (converted := convert(self.values)) is not None:
             texts = [value_text(value) for value in converted]
         by_text = dict(zip(texts, self.values if convert is None or converted is None else converted, strict=True))
         positions = {text: position for position, text in enumerate(sorted(by_text))}
-        codes = np.array([*(positions[text] for text in texts), -1], np.int32)
-        return tuple(by_text[text] for text in positions), codes
+        return tuple(by_text[text] for text in positions), [*(positions[text] for text in texts), -1]
 
 
 def plain_value(value: Any) -> Any:

@@ -171,7 +171,7 @@ def read_figures(
         fields=[field_figures(table, found, name, right[name], timeline) for name in names],
         left_out_fields=left_out,
         people=people_figures(
-            table, names, right, seconds, set(map(str, facts.restricted or ())), by_controls=by_controls
+            table, names, found.codes, seconds, set(map(str, facts.restricted or ())), by_controls=by_controls
         ),
         accuracy_by="control tasks" if by_controls else "labels",
         times_are=times_are,

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.quality.measures import wilson_interval
+from toloka_airflow.quality.by_person import medians, right_by_person, wilson_interval
+from toloka_airflow.quality.measures import known_truth
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.charts import Dot, duration
@@ -58,8 +59,19 @@ def least_accurate(person: PersonFigures) -> tuple[float, str]:
 
 def is_measured_by_controls(table: AnswerTable, names: Sequence[str]) -> bool:
     """Return whether there are enough answers to control tasks to measure people by these alone."""
-    number = sum(int((table.fields[name].known[table.votes(name).tasks] >= 0).sum()) for name in names)
+    number = sum(int((known_truth(table, name).is_right(table.votes(name)) >= 0).sum()) for name in names)
     return number > 0 and number >= ENOUGH_CONTROLS * len(table.person_ids) * len(names)
+
+
+def _is_right(table: AnswerTable, name: str, labels: NDArray[np.int32] | None) -> NDArray[np.int8]:
+    """Return for each vote 1 if it is right, 0 if it is wrong, and -1 if that is not known; labels come second."""
+    votes = table.votes(name)
+    known = known_truth(table, name).is_right(votes)
+    if labels is None:
+        return known
+    label = labels[votes.tasks]
+    by_label = np.where(label < 0, -1, label == votes.labels)
+    return np.where(known >= 0, known, by_label).astype(np.int8)
 
 
 def seconds_of(table: AnswerTable) -> tuple[NDArray[np.float64], str | None]:
@@ -85,7 +97,7 @@ def seconds_of(table: AnswerTable) -> tuple[NDArray[np.float64], str | None]:
 def people_figures(
     table: AnswerTable,
     names: Sequence[str],
-    right: Mapping[str, NDArray[np.int32]],
+    labels: Mapping[str, NDArray[np.int32]],
     seconds: NDArray[np.float64],
     restricted: Collection[str],
     *,
@@ -95,12 +107,12 @@ def people_figures(
     number = len(table.person_ids)
     hits, compared = np.zeros(number, np.int64), np.zeros(number, np.int64)
     for name in names:
-        votes = table.votes(name)
-        expected = (table.fields[name].known if by_controls else right[name])[votes.tasks]
-        compared += np.bincount(votes.people[expected >= 0], minlength=number)
-        hits += np.bincount(votes.people[(expected >= 0) & (expected == votes.labels)], minlength=number)
+        is_right = _is_right(table, name, None if by_controls else labels[name])
+        right, total = right_by_person(table.votes(name), is_right)
+        hits += right
+        compared += total
     answers = np.bincount(table.people, minlength=number)
-    medians = _medians(table.people, seconds, number)
+    typical = medians(table.people, seconds, number)
     people = [
         PersonFigures(
             id=person,
@@ -108,25 +120,12 @@ def people_figures(
             right=int(hits[i]),
             compared=int(compared[i]),
             interval=wilson_interval(int(hits[i]), int(compared[i])),
-            seconds=None if math.isnan(medians[i]) else float(medians[i]),
+            seconds=None if math.isnan(typical[i]) else float(typical[i]),
             is_banned=person in restricted,
         )
         for i, person in enumerate(table.person_ids)
     ]
     return sorted(people, key=least_accurate)
-
-
-def _medians(groups: NDArray[np.int32], values: NDArray[np.float64], number: int) -> NDArray[np.float64]:
-    """Return the median of each group's values that are known; nan if none is."""
-    known = np.isfinite(values)
-    sorted_by = np.lexsort((values[known], groups[known]))
-    values, sizes = values[known][sorted_by], np.bincount(groups[known], minlength=number)
-    medians = np.full(number, np.nan)
-    some = np.flatnonzero(sizes)
-    first = (np.cumsum(sizes) - sizes)[some]
-    low, high = first + (sizes[some] - 1) // 2, first + sizes[some] // 2
-    medians[some] = (values[low] + values[high]) / 2
-    return medians
 
 
 def people_view(figures: Figures) -> dict[str, Any]:
