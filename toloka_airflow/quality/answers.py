@@ -397,10 +397,10 @@ class _Reading:
         known = np.full(len(task_positions), -1, np.int32)
         alternatives = {}
         for task, given in self._known[name].items():
-            position, right = int(task_positions[task]), sorted({int(codes[code]) for code in given})
+            position, right = int(task_positions[task]), sorted({int(codes[code]) for code in given} - {-1})
             if len(right) == 1:
                 known[position] = right[0]
-            else:
+            elif right:
                 alternatives[position] = tuple(right)
         return Field(name, values, codes[_taken(self._labels.pop(name))], known, alternatives)
 
