@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from toloka_airflow.quality.answer_values import plain_value, value_text
 from toloka_airflow.quality.answers import COUNTED, STATUSES, AnswerTable, read_answers
 from toloka_airflow.quality.by_person import by_person, share
+from toloka_airflow.quality.label_rows import label_rows
 from toloka_airflow.quality.numeric import np
-from toloka_airflow.transfer.row_sources import PlainRows, row_source
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -200,19 +200,6 @@ def labels_truth(table: AnswerTable, field: str, labels: Rows | ObjectStoragePat
     if rows and field not in names:
         raise ValueError(f"labels: none has the field {field!r}; there are {', '.join(sorted(names)):.500}")
     return Truth(tuple(values), found, {})
-
-
-def label_rows(labels: Any) -> Iterable[tuple[str, dict[str, Any]]]:
-    """
-    Iterate over labels, and where each is.
-
-    :raises ValueError: If a row is none.
-    """
-    source = row_source("labels", labels)
-    for number, row, _ in source.rows(PlainRows("task_id", expected="a label is an object with task_id")):
-        if row.get("task_id") is None or not isinstance(row.get("output_values"), Mapping):
-            raise ValueError(f"{source.where(number)}: it has no task_id and output_values, so it is no label")
-        yield source.where(number), row
 
 
 def confusion_matrix(votes: Votes, truth: Truth) -> NDArray[np.int64]:

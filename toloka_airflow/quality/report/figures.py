@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.quality.answer_files import AnswerSource
 from toloka_airflow.quality.answers import STATUSES, AnswerTable, read_answers
-from toloka_airflow.quality.measures import label_rows
+from toloka_airflow.quality.label_rows import label_rows
 from toloka_airflow.quality.methods import DEFAULT_METHOD
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report.agreement import FieldFigures, field_figures
@@ -54,8 +54,9 @@ class Figures:
     All figures of a report.
 
     :param labelled: How many tasks have a label.
-    :param method: What made the labels here; ``None`` if they were given.
-    :param is_confidence: Whether the number of a label is calibrated.
+    :param methods: What made the labels, as far as their rows say so.
+    :param are_labels_made_here: Whether the labels were made for this report.
+    :param is_confidence: Whether the number of a label is a confidence; that of Toloka's own aggregation is none.
     :param sureness: Of every label: its confidence or score.
     :param accuracy_by: What people's accuracy is measured by: ``control tasks`` or ``labels``.
     :param times_are: ``page``: begun to submitted; ``gap``: from one submission to the next; ``None``: unknown.
@@ -68,7 +69,8 @@ class Figures:
     answers: int
     statuses: Mapping[str, int]
     labelled: int
-    method: str | None
+    methods: Sequence[str]
+    are_labels_made_here: bool
     is_confidence: bool
     sureness: NDArray[np.float64]
     timeline: Timeline | None
@@ -163,7 +165,8 @@ def read_figures(
         answers=len(table),
         statuses=_statuses(table),
         labelled=int(found.has_label.sum()) + found.unanswered,
-        method=found.method,
+        methods=found.methods,
+        are_labels_made_here=found.are_made_here,
         is_confidence=found.is_confidence,
         sureness=np.concatenate([found.sureness[found.has_label], np.array(found.unanswered_sureness)]),
         timeline=timeline,
@@ -200,7 +203,8 @@ def _nothing(facts: PoolFacts, labelled: int | None) -> Figures:
         answers=0,
         statuses={},
         labelled=labelled or 0,
-        method=DEFAULT_METHOD if labelled is None else None,
+        methods=(DEFAULT_METHOD,) if labelled is None else (),
+        are_labels_made_here=labelled is None,
         is_confidence=labelled is None,
         sureness=np.empty(0),
         timeline=None,

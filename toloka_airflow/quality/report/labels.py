@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.quality.answer_values import plain_value
-from toloka_airflow.quality.measures import label_rows
+from toloka_airflow.quality.label_rows import BY_TOLOKA, label_rows, method_of
 from toloka_airflow.quality.methods import DEFAULT_METHOD, METHODS
 from toloka_airflow.quality.numeric import np
 
@@ -30,13 +30,18 @@ class Labels:
     sureness: NDArray[np.float64]
     has_label: NDArray[np.bool_]
     is_confidence: bool = False
-    method: str | None = None
+    methods: tuple[str, ...] = ()
+    are_made_here: bool = False
     unanswered: int = 0
     unanswered_sureness: list[float] = field(default_factory=list)
 
 
 def read_labels(labels: Any, table: AnswerTable) -> Labels:
-    """Return labels from a file; the number of a label may be called ``confidence`` or ``score``."""
+    """
+    Return labels from a file; the number of a label may be called ``confidence`` or ``score``.
+
+    What Toloka's own aggregation calls confidence counts as a score: nobody says that it is calibrated.
+    """
     indices = {task_id: index for index, task_id in enumerate(table.task_ids)}
     found = Labels(
         values={name: list(each.values) for name, each in table.fields.items()},
@@ -46,7 +51,9 @@ def read_labels(labels: Any, table: AnswerTable) -> Labels:
     )
     codes = {name: {_to_json(value): i for i, value in enumerate(values)} for name, values in found.values.items()}
     confidences = scores = 0
+    methods = set()
     for _, row in label_rows(labels):
+        methods.add(method_of(row))
         confidences += row.get("confidence") is not None
         scores += row.get("score") is not None
         sureness = _sureness(row)
@@ -64,7 +71,9 @@ def read_labels(labels: Any, table: AnswerTable) -> Labels:
                     known[text] = len(known)
                     found.values[name].append(value)
                 found.codes[name][index] = known[text]
-    found.is_confidence = confidences > 0 and not scores
+    found.methods = tuple(sorted(method for method in methods if method is not None))
+    is_by_toloka = any(method.startswith(BY_TOLOKA) for method in found.methods)
+    found.is_confidence = confidences > 0 and not scores and not is_by_toloka
     return found
 
 
@@ -91,7 +100,8 @@ def make_labels(table: AnswerTable) -> Labels:
         sureness=sureness,
         has_label=np.logical_or.reduce([labels >= 0 for labels in codes.values()]),
         is_confidence=is_confidence,
-        method=DEFAULT_METHOD,
+        methods=(DEFAULT_METHOD,),
+        are_made_here=True,
     )
 
 
