@@ -17,6 +17,8 @@ SCORE = (
     "The score of a label is higher for labels that are surer, but it is no probability: of labels with 0.9, more or "
     "fewer than nine in ten may be right."
 )
+MOST_METHODS = 5
+"""That are named; whoever wrote the rows of labels may have given each another."""
 OF_TOLOKA = " It is what Toloka's own aggregation calls confidence; it does not say that it is calibrated."
 TIMES = {
     "page": "From the moment at which a page was begun to its submission, divided by the tasks on it. A person's is "
@@ -86,11 +88,13 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
 
 
 def _made_by(figures: Figures) -> str:
-    by_toloka = [method for method in figures.methods if method.startswith(BY_TOLOKA)]
-    names = [f"Toloka's own aggregation ({method.removeprefix(BY_TOLOKA)})" for method in by_toloka]
-    names += [f"the method {plain_text(method, 100)}" for method in figures.methods if method not in by_toloka]
-    if not names:
+    if not figures.methods:
         return "what wrote the file of labels, which does not name its method"
+    by_toloka = [each.removeprefix(BY_TOLOKA) for each in figures.methods if each.startswith(BY_TOLOKA)]
+    names = [f"Toloka's own aggregation ({plain_text(each, 100)})" for each in by_toloka]
+    names += [f"the method {plain_text(each, 100)}" for each in figures.methods if not each.startswith(BY_TOLOKA)]
+    if len(names) > MOST_METHODS:
+        return f"{len(names):,} methods"
     return " and ".join(names) + (", for this report" if figures.are_labels_made_here else "")
 
 

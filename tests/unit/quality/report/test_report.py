@@ -206,6 +206,7 @@ def test_scores_are_called_scores() -> None:
         (["a <b>", "c"], "confidence", ["Made by the method a <b> and the method c.", "is not known here"]),
         ([None], "confidence", ["by what wrote the file of labels, which does not name", "is not known here"]),
         (["dawid_skene_map", "toloka:DAWID_SKENE"], "score", ["(DAWID_SKENE) and the method dawid_skene_map"]),
+        (list("abcdef"), "confidence", ["Made by 6 methods."]),
     ],
 )
 def test_it_says_whose_number_a_confidence_is(methods: list[str | None], number: str, texts: list[str]) -> None:
