@@ -132,28 +132,29 @@ def _rows(
 ) -> Iterator[tuple[float, dict[str, Any]]]:
     """Iterate over the rows, each with its lowest number."""
     values = {name: table.field(name).values for name in found}
-    labels = {name: each.labels.tolist() for name, each in found.items()}
-    numbers = {name: each.scores.tolist() for name, each in found.items()}
-    pools, is_control = table.pools.tolist(), table.is_control.tolist()
+    # Lists of their numbers would be several times as large as the columns.
+    labels = {name: each.labels for name, each in found.items()}
+    numbers = {name: each.scores for name, each in found.items()}
     inputs = table.inputs or ()
     for task, task_id in enumerate(table.task_ids):
-        if only_real_tasks and is_control[task]:
+        is_control, pool = bool(table.is_control[task]), int(table.pools[task])
+        if only_real_tasks and is_control:
             continue
-        of_fields = {name: round(numbers[name][task], DIGITS) for name in found if labels[name][task] >= 0}
+        of_fields = {name: round(float(numbers[name][task]), DIGITS) for name in found if labels[name][task] >= 0}
         if not of_fields:
             continue
         lowest = min(of_fields.values())
         row: dict[str, Any] = {
-            "pool_id": table.pool_ids[pools[task]] if pools[task] >= 0 else None,
+            "pool_id": table.pool_ids[pool] if pool >= 0 else None,
             "task_id": task_id,
             noun: lowest,
             "method": method,
             "output_values": {name: values[name][labels[name][task]] for name in of_fields},
             "input_values": json.loads(inputs[task]),
-            "is_control": is_control[task],
+            "is_control": is_control,
         }
         if len(found) > 1:
             row[f"{noun}s"] = of_fields
-        if is_control[task]:
+        if is_control:
             row["known_solutions"] = json.loads(table.known_solutions[task])
         yield lowest, row
