@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
 
 from toloka_airflow._internal.supervision import ensure_supervised
-from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaNotSentError, TolokaOperationError
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS, ClientSettings
 from toloka_airflow.get_provider_info import get_provider_info
@@ -20,6 +19,7 @@ from toloka_airflow.get_provider_info import get_provider_info
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+    from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models.account import Requester
 
 ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX, "yandex_tasks": YANDEX_TASKS}
@@ -134,6 +134,9 @@ def client_from_connection(conn: Connection, *, before_change: Callable[[], None
     :param before_change: See `TolokaClient`.
     :raises ValueError: If a field of the connection cannot be used.
     """
+    # Not when a DAG is parsed: no operator connects before it runs.
+    from toloka_airflow.api.client import TolokaClient
+
     return TolokaClient(settings_from_connection(conn), before_change=before_change)
 
 

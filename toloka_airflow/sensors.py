@@ -29,7 +29,6 @@ from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_error, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
-from toloka_airflow.triggers import OperationTrigger, PoolTrigger
 from toloka_airflow.triggers.close_on_kill import IN_WORKER, CloseOnKill, NewerAttempt, close_in_worker
 from toloka_airflow.triggers.events import (
     FINISHED,
@@ -41,8 +40,7 @@ from toloka_airflow.triggers.events import (
     without_awaited,
 )
 from toloka_airflow.triggers.progress import had_answers, in_words, measure
-from toloka_airflow.triggers.waiting import safety_timeout
-from toloka_airflow.triggers.waits import OperationWait, PoolTracker, PoolWait, SubjectT, poll_timeout
+from toloka_airflow.triggers.waits import OperationWait, PoolTracker, PoolWait, SubjectT, poll_timeout, safety_timeout
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -69,7 +67,6 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
     """
 
     operator_extra_links = (TolokaLink(),)
-    trigger_type: ClassVar[Callable[..., BaseTrigger]]
     subject_type: ClassVar[type[Operation] | type[Pool]]
     defer_after = 0.0
     """Seconds to wait in the worker before the task is deferred."""
@@ -138,7 +135,7 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
             # Raised from here, so that soft_fail and never_fail handle this first poll like any other.
             wait = self._for_trigger(subject)
             self.defer(
-                trigger=self.trigger_type(**wait.arguments()),
+                trigger=self._trigger(wait.arguments()),
                 method_name="execute_complete",
                 kwargs=Awaited(wait.subject_id, wait.deadline).kwargs(),
                 timeout=safety_timeout(min(self.timeout, self._time_left() or self.timeout)),
@@ -244,6 +241,10 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         """
 
     @abstractmethod
+    def _trigger(self, arguments: dict[str, Any]) -> BaseTrigger:
+        """Return what waits in the triggerer; its module is imported here, and not when a DAG is parsed."""
+
+    @abstractmethod
     def _end(self, context: Context, connect: Connect, subject: SubjectT, kind: str, opened_at: str | None) -> Any:
         """Return the result, or raise why there is none; kind and time are those of a `WaitEvent` with a subject."""
 
@@ -268,7 +269,6 @@ class OperationSensor(WaitSensor[Operation]):
     """
 
     template_fields: Sequence[str] = ("operation_id", "toloka_conn_id")
-    trigger_type = OperationTrigger
     subject_type = Operation
 
     def __init__(
@@ -296,6 +296,11 @@ class OperationSensor(WaitSensor[Operation]):
             poll_interval=self.poke_interval,
             deadline=time.time() + self.timeout,
         )
+
+    def _trigger(self, arguments: dict[str, Any]) -> BaseTrigger:
+        from toloka_airflow.triggers import OperationTrigger
+
+        return OperationTrigger(**arguments)
 
     def _end(self, context: Context, connect: Connect, subject: Operation, kind: str, opened_at: str | None) -> str:
         if subject.status == OperationStatus.SUCCESS:
@@ -354,7 +359,6 @@ class PoolSensor(WaitSensor[Pool]):
     """
 
     template_fields: Sequence[str] = ("pool_id", "until", "max_spend", "spent_before", "training_id", "toloka_conn_id")
-    trigger_type = PoolTrigger
     subject_type = Pool
     close_limits = IN_WORKER
 
@@ -449,6 +453,11 @@ class PoolSensor(WaitSensor[Pool]):
         if subject is None or not is_open(subject):
             return wait
         return dataclasses.replace(wait, last_started=subject.raw.get("last_started"))
+
+    def _trigger(self, arguments: dict[str, Any]) -> BaseTrigger:
+        from toloka_airflow.triggers import PoolTrigger
+
+        return PoolTrigger(**arguments)
 
     def _end(
         self, context: Context, connect: Connect, subject: Pool, kind: str, opened_at: str | None

@@ -66,11 +66,13 @@ labels                            | api hooks storage transfer.download         
 voting                            | api transfer transfer.review                      |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |
                                   | triggers.__init__ triggers.close_on_kill          |                  |
-triggers.__init__                 | api triggers triggers.close_on_kill               |                  |
+triggers.__init__                 | triggers.pool_closed triggers.shared_waits        |                  |
+triggers.shared_waits             | api triggers triggers.killed_triggers             |                  |
                                   | triggers.lists triggers.measuring                 |                  |
-                                  | triggers.pool_closed triggers.shared_polling      |                  |
+                                  | triggers.shared_polling                           |                  |
+triggers.killed_triggers          | api triggers triggers.close_on_kill               |                  |
 triggers.measuring                | api triggers                                      |                  |
-triggers.close_on_kill            | _internal api triggers                            |                  |
+triggers.close_on_kill            | _internal api                                     |                  |
 triggers.pool_closed              | _internal api triggers triggers.lists             | airflow          |
                                   | triggers.shared_polling                           |                  |
 triggers.lists                    | api triggers.shared_polling                       |                  |
@@ -89,8 +91,9 @@ hooks                             | _internal api get_provider_info             
 preload                           | _internal.startup                                 |                  |
 plugin                            | _internal.startup links timetables                | airflow          |
 links                             | api                                               | airflow          |
-_internal.startup                 | _internal api.timed_session operators             |                  | requests
-                                  | triggers.__init__ windows                         |                  |
+_internal.startup                 | _internal api api.timed_session checks operators  |                  | requests
+                                  | triggers.pool_closed triggers.shared_waits        |                  |
+                                  | windows                                           |                  |
 _internal                         | api                                               | airflow          |
 cli                               | api checks cli.rehearsal hooks operators          |                  | airflow
                                   | rehearsal storage transfer.upload                 |                  |

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.checks.money import Fee, Range, cost_of, rewards_of
+from toloka_airflow.checks.money import Fee, Range, cost_of, money_text, rewards_of
 from toloka_airflow.checks.page_plan import plan_pages
 from toloka_airflow.checks.task_counts import TaskCounts, count_tasks
 
@@ -181,10 +181,3 @@ def table(result: Estimate, duration: Duration | None = None) -> Iterator[str]:
         yield f"{title:{widths[0]}}  {least:>{widths[1]}}  {most:>{widths[2]}}"
     yield ""
     yield from (f"- {sentence}" for sentence in (*result.assumptions, *(duration.assumptions if duration else ())))
-
-
-def money_text(amount: Decimal) -> str:
-    """Return an amount as people write it: exact, with two decimals or more."""
-    short = amount.normalize()
-    decimals = max(2, -int(short.as_tuple().exponent))
-    return f"{short:.{decimals}f}"

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.checks.checking import kind_of
 from toloka_airflow.checks.duration import Pace, estimate_duration
-from toloka_airflow.checks.estimate import Estimate, estimate, money_text, table
-from toloka_airflow.checks.money import Fee, Range
+from toloka_airflow.checks.estimate import Estimate, estimate, table
+from toloka_airflow.checks.money import Fee, Range, money_text
 from toloka_airflow.checks.task_counts import CannotEstimateError, count_tasks
 from toloka_airflow.cli import rehearsal
 from toloka_airflow.cli.progress import shown_progress

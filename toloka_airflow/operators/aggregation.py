@@ -90,9 +90,10 @@ class AggregateSolutionsOperator(WaitingOperator):
     Aggregate the accepted answers of a pool, and write the result to a file of JSON Lines, a row for each task.
 
     A row is as the API answers it, ``pool_id``, ``task_id``, ``output_values`` and ``confidence`` from 0 to 1, with
-    what the task has: ``input_values``, ``is_control``, and ``known_solutions`` if it is a control task. So the file is
-    the pool's inputs with their labels. `toloka_airflow.labels.add_inputs` does that for labels from elsewhere. For it
-    all tasks of the pool are read, into a temporary file on the local disk.
+    ``method``, whose confidence that is (``toloka:`` and the type), and what the task has: ``input_values``,
+    ``is_control``, and ``known_solutions`` if it is a control task. So the file is the pool's inputs with their labels.
+    `toloka_airflow.labels.add_inputs` does that for labels from elsewhere. For it all tasks of the pool are read, into
+    a temporary file on the local disk.
 
     A further attempt resumes the aggregation that a previous one started, and the writing of its results, unless that
     began more than a day ago. What was started before this task began is never taken for its own, as it may lack
@@ -269,8 +270,10 @@ class AggregateSolutionsOperator(WaitingOperator):
             )
 
     def _labels(self, solutions: Iterable[Raw], tasks: PoolTasks) -> Iterator[Raw]:
+        from toloka_airflow.quality.label_rows import BY_TOLOKA
+
         for solution in solutions:
-            label = {**solution, **tasks.of(str(solution["task_id"]))}
+            label = {**solution, "method": f"{BY_TOLOKA}{self.type}", **tasks.of(str(solution["task_id"]))}
             if not (self.only_real_tasks and label["is_control"]):
                 yield label
 

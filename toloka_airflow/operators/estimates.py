@@ -13,8 +13,8 @@ from toloka_airflow._internal.arguments import parse_money, parse_share
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.checks.duration import Duration, estimate_duration
-from toloka_airflow.checks.estimate import Estimate, estimate, money_text, table
-from toloka_airflow.checks.money import Fee, Range
+from toloka_airflow.checks.estimate import Estimate, estimate, table
+from toloka_airflow.checks.money import Fee, Range, money_text
 from toloka_airflow.checks.task_counts import count_tasks
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin

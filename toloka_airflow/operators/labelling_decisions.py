@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from toloka_airflow.checks.estimate import estimate, money_text
-from toloka_airflow.checks.money import Fee, cost_of, rewards_of
+from toloka_airflow.checks.money import Fee, cost_of, money_text, rewards_of
 from toloka_airflow.checks.task_counts import TaskCounts, is_training
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import replacing
@@ -99,6 +98,8 @@ class TasksToLabel:
 
         :raises CannotEstimateError: If that cannot be known.
         """
+        from toloka_airflow.checks.estimate import estimate
+
         left = Counter(overlaps.get(task_id, task.overlap) - task.taken for task_id, task in self.real.items())
         planned = estimate(pool, TaskCounts(real=left, golden=self.golden), fee=fee)
         highest = max(

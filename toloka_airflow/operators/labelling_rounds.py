@@ -22,8 +22,7 @@ from toloka_airflow._internal.arguments import parse_int, parse_money, parse_opt
 from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
-from toloka_airflow.checks.estimate import money_text
-from toloka_airflow.checks.money import Fee
+from toloka_airflow.checks.money import Fee, money_text
 from toloka_airflow.checks.task_counts import CannotEstimateError
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
@@ -44,9 +43,6 @@ from toloka_airflow.operators.labelling_decisions import (
 )
 from toloka_airflow.operators.window_end import pull
 from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.download.answer_rows import read_answers
-from toloka_airflow.transfer.download.parallel_download import ParallelDownload
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -227,6 +223,10 @@ class _LabellingOperator(LineageMixin, BaseOperator):
 
         A further attempt begins anew: what a killed one has read may have been decided since.
         """
+        from toloka_airflow.storage.row_files import RowFile
+        from toloka_airflow.transfer.download.answer_rows import read_answers
+        from toloka_airflow.transfer.download.parallel_download import ParallelDownload
+
         key = TaskIdentity.of(context).uuid("answers", pool_id)[:8]
         file = RowFile(storage_path("folder", path), key=key, max_age=-1)
         ParallelDownload(

@@ -113,7 +113,8 @@ class QualityGateOperator(BaseOperator):
         rejected ones, too, for ``max_rejected``.
     :param fields: The output fields (templated).
     :param labels: The file of labels that ``min_confident`` is about (templated), as `AggregateAnswersOperator` writes
-        it with a calibrated method. With labels that only have a score, the limit does not hold.
+        it with a calibrated method. With labels that only have a score, or the confidence of Toloka's own aggregation,
+        the limit does not hold.
     :param min_agreement: Krippendorff's alpha must be at least this (templated), up to 1.
     :param min_confident: At least this share of the tasks must have a sure label (templated). Control tasks do not
         count, nor do labels of tasks that are not among the answers; a task without a label is not sure.

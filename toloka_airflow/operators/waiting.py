@@ -16,9 +16,8 @@ from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
-from toloka_airflow.triggers import OperationTrigger
 from toloka_airflow.triggers.events import FINISHED, TIMED_OUT, Awaited, WaitEvent, without_awaited
-from toloka_airflow.triggers.waiting import safety_timeout
+from toloka_airflow.triggers.waits import safety_timeout
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -93,6 +92,8 @@ class WaitingOperator(LineageMixin, BaseOperator):
             with suppress(TolokaTimeoutError):
                 return client.wait_operation(operation, timeout=soon, poll_interval=interval)
             left = max(0.0, deadline - time.time())
+        from toloka_airflow.triggers import OperationTrigger
+
         self.defer(
             trigger=OperationTrigger(
                 operation_id=operation.id,

@@ -392,14 +392,15 @@ class _Reading:
 
     def _field(self, name: str, task_positions: NDArray[np.int32]) -> Field:
         convert = typed_cells if self._source.is_untyped else json_texts if self._source.has_json_texts else None
-        values, codes = self._values[name].sorted(convert)
+        values, positions = self._values[name].sorted(convert)
+        codes = np.array(positions, np.int32)
         known = np.full(len(task_positions), -1, np.int32)
         alternatives = {}
         for task, given in self._known[name].items():
-            position, right = int(task_positions[task]), sorted({int(codes[code]) for code in given})
+            position, right = int(task_positions[task]), sorted({int(codes[code]) for code in given} - {-1})
             if len(right) == 1:
                 known[position] = right[0]
-            else:
+            elif right:
                 alternatives[position] = tuple(right)
         return Field(name, values, codes[_taken(self._labels.pop(name))], known, alternatives)
 

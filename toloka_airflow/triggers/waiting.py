@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
@@ -111,8 +110,3 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         if isinstance(exc, TolokaError) and exc.is_transient:
             self._not_before = time.monotonic() + min(exc.retry_after or 0.0, MAX_RETRY_PAUSE)
         return not isinstance(exc, TimeoutError) and self._failures.is_final(exc)
-
-
-def safety_timeout(seconds: float) -> timedelta:
-    """Return the time-out to give to Airflow: later than the trigger's own deadline, should the trigger be lost."""
-    return timedelta(seconds=seconds + 60)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from toloka_airflow.checks.estimate import estimate, money_text, table
-from toloka_airflow.checks.money import Fee, Range, cost_of, rewards_of
+from toloka_airflow.checks.estimate import estimate, table
+from toloka_airflow.checks.money import Fee, Range, cost_of, money_text, rewards_of
 from toloka_airflow.checks.task_counts import CannotEstimateError, TaskCounts, count_tasks
 
 MIXER = {"real_tasks_count": 5, "golden_tasks_count": 0, "training_tasks_count": 0}

@@ -174,7 +174,34 @@ def test_tasks_whose_answers_do_not_count_are_not_answered(tmp_path: Path) -> No
 
 def test_labels_of_other_tasks_do_not_make_these_sure(tmp_path: Path) -> None:
     labels = [{"task_id": f"old{task}", "output_values": {"label": "cat"}, "confidence": 1} for task in range(99)]
-    with pytest.raises(AirflowFailException, match=r"0\.9 sure is 0 \(0 of 10\)"):
+    with pytest.raises(AirflowFailException, match=r"0\.9 sure is 0 \(0 of 10"):
+        gate(tmp_path, labels=labels, min_confident=0.9)
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ("dawid_skene_map", "10 of 10"),
+        ("my model", "10 of 10, by the confidence of my model"),
+        (None, "10 of 10, by the confidence of a method that the labels do not name"),
+    ],
+)
+def test_it_says_whose_confidence_it_takes(tmp_path: Path, method: str | None, reason: str) -> None:
+    named = {} if method is None else {"method": method}
+    labels = [{"task_id": f"t{i}", "output_values": {"label": "cat"}, "confidence": 1, **named} for i in range(10)]
+    [check] = gate(tmp_path, labels=labels, min_confident=0.9).result["checks"]
+    assert (check["passed"], check["reason"]) == (True, reason)
+
+
+def test_it_does_not_take_what_toloka_calls_confidence(tmp_path: Path) -> None:
+    """Nobody says that nine in ten of its labels with 0.9 are right."""
+    method = "toloka:DAWID_SKENE"
+    labels = [
+        {"task_id": f"t{i}", "output_values": {"label": "cat"}, "confidence": 1, "method": method} for i in range(10)
+    ]
+    with pytest.raises(
+        AirflowFailException, match="cannot be reckoned, as the confidence of the labels is that of Tol"
+    ):
         gate(tmp_path, labels=labels, min_confident=0.9)
 
 

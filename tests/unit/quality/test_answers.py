@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import math
 import random
 import subprocess
 import sys
@@ -250,6 +251,24 @@ def test_texts_with_commas_stay_texts_in_a_tsv(tmp_path: Path) -> None:
     answers = [row("t", "a", label="yes, clearly"), row("t", "b", label="no")]
     path = written(answers, tmp_path / "a.tsv")
     assert read_answers(path, fields=["label"]).field("label").values == ("no", "yes, clearly")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.tsv"])
+def test_nan_among_numbers_is_no_answer(tmp_path: Path, name: str) -> None:
+    """The API may answer it, and a download writes it; in a TSV it must not make texts of the numbers beside it."""
+    answers = [row("t", "a", count=3), row("t", "b", count=math.nan), row("t", "c", count=10)]
+    answers += [{**row("u", "a", count=3), "known_solutions": [{"output_values": {"count": math.nan}}]}]
+    field = read_answers(written(answers, tmp_path / name), fields=["count"]).field("count")
+    assert field.values == (10, 3)  # sorted by their text
+    assert field.labels.tolist() == [1, -1, 0, 1]
+    assert (field.known.tolist(), field.alternatives) == ([-1, -1], {})
+
+
+@pytest.mark.parametrize("other", ["Anna", "true", None])
+def test_nan_among_texts_is_a_text_in_a_tsv(tmp_path: Path, other: str | None) -> None:
+    answers = [row("t", "a", label="NaN"), row("t", "b", label=other)]
+    field = read_answers(written(answers, tmp_path / "a.tsv"), fields=["label"]).field("label")
+    assert "NaN" in field.values
 
 
 GOOD = json.dumps(row("t", "a", label="cat"))

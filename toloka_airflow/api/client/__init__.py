@@ -14,7 +14,7 @@ from toloka_airflow.api.client.attachments import AttachmentCalls
 from toloka_airflow.api.client.bonuses import BonusCalls
 from toloka_airflow.api.client.calls import PAGE_SIZE
 from toloka_airflow.api.client.messages import MessageCalls
-from toloka_airflow.api.client.operations import MIN_POLL_TIMEOUT, read_steps
+from toloka_airflow.api.client.operations import read_steps
 from toloka_airflow.api.client.people import PeopleCalls
 from toloka_airflow.api.client.pools import PoolCalls
 from toloka_airflow.api.client.projects import ProjectCalls
@@ -24,7 +24,7 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Pool, Project, Training
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS
 
-__all__ = ["MAX_METRICS", "MIN_POLL_TIMEOUT", "PAGE_SIZE", "TolokaClient", "read_steps"]
+__all__ = ["MAX_METRICS", "PAGE_SIZE", "TolokaClient", "read_steps"]
 
 WEB_HOSTS = {
     PRODUCTION: "https://platform.toloka.ai",
