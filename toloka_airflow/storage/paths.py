@@ -108,9 +108,9 @@ def refuse_same_file(path: ObjectStoragePath, **sources: Any) -> None:
     :raises ValueError: If one of them is the same file.
     """
     for name, source in sources.items():
-        if is_path(source) and str(source).strip() and _place(storage_path(name, source)) == _place(path):
+        if is_path(source) and str(source).strip() and _location(storage_path(name, source)) == _location(path):
             raise ValueError(f"path is {str(path)!r}, and so is {name}, which would be overwritten; name another file")
 
 
-def _place(path: ObjectStoragePath) -> tuple[str, str]:
+def _location(path: ObjectStoragePath) -> tuple[str, str]:
     return path.protocol or "file", path.path
