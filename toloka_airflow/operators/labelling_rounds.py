@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 DECISION = "decision"
 """The XCom of a round that says what it decided, also when it was skipped."""
 STATUSES = ("SUBMITTED", "ACCEPTED", "REJECTED")
+CALIBRATED = "dawid_skene_map"
+"""The method whose number is a probability."""
 IN_FLIGHT = 12
 MAX_OVERLAP = 30_000
 
@@ -335,6 +337,12 @@ class AssessRoundOperator(_LabellingOperator):
 
     def _decide(self, context: Context, files: RoundFiles, closes_at: datetime) -> Decision:
         """Return what to do, and store it if that is to buy answers."""
+        if self.round == 1 and self.method != CALIBRATED:
+            self.log.warning(
+                "sure_at is %s, which is held against a score of %s: that is no probability that a label is right",
+                self.sure_at,
+                self.method,
+            )
         max_total = parse_money("max_total", self.max_total)
         client = TolokaHook(self.toloka_conn_id).get_conn()
         pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))

@@ -505,6 +505,16 @@ class TestRefusals:
         with pytest.raises(AirflowFailException, match=words):
             rounds.assess(templated=options.keys(), **options)
 
+    def test_a_number_that_is_no_probability_is_named(self, rounds: Rounds, capsys: pytest.CaptureFixture[str]) -> None:
+        rounds.add_questions()
+        rounds.assess()
+        assert "no probability" not in capsys.readouterr().out
+        rounds.folder = rounds.folder / "other"
+        rounds.assess(method="majority_vote", sure_at=0.9)
+        assert "sure_at is 0.9, which is held against a score of majority_vote: that is no probability" in (
+            capsys.readouterr().out
+        )
+
     def test_a_folder_that_a_template_did_not_give(self, rounds: Rounds) -> None:
         rounds.add_questions()
         with pytest.raises(AirflowFailException, match="folder is ''"):
