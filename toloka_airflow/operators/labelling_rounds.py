@@ -363,6 +363,8 @@ class AssessRoundOperator(_LabellingOperator):
         rounds_left = len(self.assess_task_ids) - self.round + 1
         found = self._next(answered, tasks, rounds_left, None if budget is None else budget.answers(pool))
         stop = self._why_not(context, found, closes_at)
+        if budget is not None and stop is FOUND[BUDGET]:
+            stop = Stop(BUDGET, budget.why_over(pool))
         bought: dict[str, Any] = {}
         overlaps: dict[str, int] = {}
         if stop is None:

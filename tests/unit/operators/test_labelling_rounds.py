@@ -329,6 +329,13 @@ class TestStops:
         assert rounds.stop(2, end)[0] == reason
         assert rounds.stop(2, end, target=0)[0] == "target"
 
+    def test_when_there_is_not_even_money_for_a_page(self, rounds: Rounds) -> None:
+        """With what one would cost: somebody is to choose another max_total."""
+        rounds.add_questions(reward_per_assignment=0.05)
+        reason, text = rounds.stop(max_total=0.06)
+        assert reason == "budget"
+        assert "0.06 is left of max_total, and a page of answers may cost 0.065, the fee included" in text
+
     def test_when_too_little_time_is_left(self, rounds: Rounds) -> None:
         rounds.add_questions()
         reason, text = rounds.stop(closes_at=(datetime.now(UTC) + timedelta(minutes=4)).isoformat())
