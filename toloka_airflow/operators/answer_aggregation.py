@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 
 from toloka_airflow.hooks import task_errors
+from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow.storage.lineage import file_uri
 from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.row_files import check_rows_name
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -70,6 +72,7 @@ class AggregateAnswersOperator(BaseOperator):
         self.method = method
         self.statuses = statuses
         self.only_real_tasks = only_real_tasks
+        check_known(self, fields=check_fields, path=check_rows_name, statuses=check_statuses)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the answers, and write the labels."""
@@ -85,6 +88,7 @@ class AggregateAnswersOperator(BaseOperator):
                 statuses=self.statuses,
                 only_real_tasks=self.only_real_tasks,
             )
+        self.log.info("%s has %s", result["path"], _in_words(result))
         if not result["solutions"]:
             self.log.warning("%s has no row: no answer in %s counts", result["path"], ", ".join(self.fields))
         elif result["without_votes"]:
@@ -106,3 +110,9 @@ class AggregateAnswersOperator(BaseOperator):
                 event.add(Asset(uri=file_uri(storage_path("path", self.path))), extra=result)
             else:
                 event.extra.update(result)
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    sure = result.get("mean_confidence")
+    expected = "" if sure is None else f"; {sure:.1%} of them are to be expected to be right"
+    return f"{result['solutions']} labels of {result['votes']} votes, by {result['method']}{expected}"

@@ -224,6 +224,11 @@ class Budget:
         pages = self.pages(pool)
         return None if pages is None else pages * int(pool.raw["mixer_config"].get("real_tasks_count") or 1)
 
+    def why_over(self, pool: Pool) -> str:
+        """Return why no further answer can be paid for, with what one page costs."""
+        page = money_text(cost_of(1, rewards_of(pool.raw).most, self.fee).total)
+        return f"{self.shown} is left of max_total, and a page of answers may cost {page}, the fee included"
+
     def max_spend(self, pool: Pool) -> float:
         """Return for which rewards, without the fee, there is money."""
         pages = self.pages(pool)

@@ -24,9 +24,12 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
 from toloka_airflow.checks.money import Fee, money_text
 from toloka_airflow.checks.task_counts import CannotEstimateError
+from toloka_airflow.checks.wording import did_you_mean, nearest
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, store_link
+from toloka_airflow.operators.answer_aggregation import METHODS
+from toloka_airflow.operators.known_arguments import check_fields, check_known
 from toloka_airflow.operators.labelling_decisions import (
     BUDGET,
     CLOSED,
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
 DECISION = "decision"
 """The XCom of a round that says what it decided, also when it was skipped."""
 STATUSES = ("SUBMITTED", "ACCEPTED", "REJECTED")
+CALIBRATED = "dawid_skene_map"
+"""The method whose number is a probability."""
 IN_FLIGHT = 12
 MAX_OVERLAP = 30_000
 
@@ -168,6 +173,14 @@ class _LabellingOperator(LineageMixin, BaseOperator):
         self.assess_task_ids = assess_task_ids
         self.group_id = group_id
         self.toloka_conn_id = toloka_conn_id
+        check_known(
+            self,
+            fields=check_fields,
+            target=parse_share,
+            sure_at=parse_share,
+            max_overlap=_parse_overlap,
+            method=_check_method,
+        )
 
     def _files(self, context: Context) -> RoundFiles:
         # Of the pool, too: a run that is done again with another one decides about that anew.
@@ -180,27 +193,26 @@ class _LabellingOperator(LineageMixin, BaseOperator):
 
     def _check(self) -> None:
         """
-        Check what no other check will.
+        Check what no other check will, or only once answers are paid for.
 
         :raises ValueError: If a value cannot be used.
         :raises ImportError: If numpy is missing.
         """
         from toloka_airflow.quality import answers  # noqa: F401 - before anything is downloaded
 
-        if isinstance(self.fields, str) or not self.fields:
-            raise ValueError(f"fields is {self.fields!r:.100}; it must be a list of output fields")
+        check_fields("fields", self.fields)
+        _check_method("method", self.method)
 
     def _next(self, answered: Answered, tasks: TasksToLabel, rounds_left: int, budget: int | None) -> NextRound:
         """Return which tasks should get more answers, or why none should."""
         from toloka_airflow.quality.doubts import next_overlaps
 
-        highest = int(self.max_overlap) if str(self.max_overlap).isdecimal() else self.max_overlap
         return next_overlaps(
             answered.scores,
             {task_id: task.taken for task_id, task in tasks.real.items()},
             target=parse_share("target", self.target),
             sure_at=parse_share("sure_at", self.sure_at),
-            max_overlap=parse_int("max_overlap", highest, maximum=MAX_OVERLAP),
+            max_overlap=_parse_overlap("max_overlap", self.max_overlap),
             rounds_left=rounds_left,
             budget=budget,
             counted=answered.counted,
@@ -214,8 +226,22 @@ class _LabellingOperator(LineageMixin, BaseOperator):
         """
         tasks = TasksToLabel.read(pool, (task for page in client.task_pages(pool.id) for task in page))
         if not self._download(context, client, pool.id, path):
+            self._ensure_fields(client, pool)
             return tasks, Answered()
         return tasks, read_answered(path, self.fields, self.method)
+
+    def _ensure_fields(self, client: TolokaClient, pool: Pool) -> None:
+        """
+        Make sure that the project has the fields, while nobody has answered yet; afterwards the answers show it.
+
+        :raises ValueError: If the project has no such output field.
+        """
+        spec = client.get_project(pool.project_id).raw["task_spec"]["output_spec"]
+        if unknown := [name for name in self.fields if name not in spec]:
+            raise ValueError(
+                f"fields has {unknown[0]!r:.100}, which is no output field of project {pool.project_id}; there are "
+                f"{', '.join(spec)}{did_you_mean(nearest(unknown[0], spec))}"
+            )
 
     def _download(self, context: Context, client: TolokaClient, pool_id: str, path: str) -> int:
         """
@@ -284,6 +310,7 @@ class AssessRoundOperator(_LabellingOperator):
             raise ValueError(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
         self.min_open = min_open
         self.result_task_id = result_task_id
+        check_known(self, max_total=parse_money, closes_at=parse_optional_datetime)
 
     def execute(self, context: Context) -> None:
         """Repeat the decision of a previous attempt, or decide."""
@@ -310,6 +337,12 @@ class AssessRoundOperator(_LabellingOperator):
 
     def _decide(self, context: Context, files: RoundFiles, closes_at: datetime) -> Decision:
         """Return what to do, and store it if that is to buy answers."""
+        if self.round == 1 and self.method != CALIBRATED:
+            self.log.warning(
+                "sure_at is %s, which is held against a score of %s: that is no probability that a label is right",
+                self.sure_at,
+                self.method,
+            )
         max_total = parse_money("max_total", self.max_total)
         client = TolokaHook(self.toloka_conn_id).get_conn()
         pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))
@@ -330,6 +363,8 @@ class AssessRoundOperator(_LabellingOperator):
         rounds_left = len(self.assess_task_ids) - self.round + 1
         found = self._next(answered, tasks, rounds_left, None if budget is None else budget.answers(pool))
         stop = self._why_not(context, found, closes_at)
+        if budget is not None and stop is FOUND[BUDGET]:
+            stop = Stop(BUDGET, budget.why_over(pool))
         bought: dict[str, Any] = {}
         overlaps: dict[str, int] = {}
         if stop is None:
@@ -516,7 +551,18 @@ class EndLabellingOperator(BaseOperator):
         # A task that has failed and was done by hand, or cleared, does not matter once there are labels.
         failed = [task_id for task_id, state in states.items() if state in ("failed", "upstream_failed")]
         if failed and states.get(self.labels_task_id) != "success":
-            raise AirflowFailException(f"There are no labels, as {failed[0]} is {states[failed[0]]}")
+            # What is behind a failed task is upstream_failed: a reader wants the log of the first.
+            cause = next((task_id for task_id in failed if states[task_id] == "failed"), failed[0])
+            raise AirflowFailException(f"There are no labels, as {cause} is {states[cause]}")
+
+
+def _parse_overlap(name: str, value: object) -> int:
+    return parse_int(name, int(str(value)) if str(value).isdecimal() else value, maximum=MAX_OVERLAP)
+
+
+def _check_method(name: str, value: object) -> None:
+    if value not in METHODS:
+        raise ValueError(f"{name} is {value!r:.100}; it must be one of {', '.join(METHODS)}")
 
 
 def why_over(end: Mapping[str, Any] | None) -> Stop | None:

@@ -10,9 +10,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from toloka_airflow._internal.arguments import parse_share
 from toloka_airflow.hooks import task_errors
+from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lineage import report_written
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import refuse_same_file, storage_path
 from toloka_airflow.storage.replacing import check_replaceable, replacing
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class MeasureQualityOperator(BaseOperator):
         self.labels = labels
         self.path = path
         self.statuses = statuses
+        check_known(self, fields=check_fields, statuses=check_statuses)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the answers, and return the figures."""
@@ -69,6 +71,7 @@ class MeasureQualityOperator(BaseOperator):
             target = None if self.path is None else storage_path("path", self.path)
             if target is not None:
                 check_replaceable(target)
+                refuse_same_file(target, answers=self.answers, labels=self.labels)
             # Here, as a DAG that is only parsed needs no numpy.
             from toloka_airflow.quality.measures import measure_quality
 
@@ -166,6 +169,17 @@ class QualityGateOperator(BaseOperator):
         self.max_rejected = max_rejected
         self.on_failure = on_failure
         self.statuses = statuses
+        check_known(
+            self,
+            fields=check_fields,
+            statuses=check_statuses,
+            min_agreement=_parse_alpha,
+            min_confident=_parse,
+            sure_at=parse_share,
+            min_answers=_parse_count,
+            min_tasks=_parse_count,
+            max_rejected=_parse,
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Reckon the figures and hold them against their limits."""
@@ -196,7 +210,7 @@ class QualityGateOperator(BaseOperator):
             if getattr(self, name) is None:
                 raise ValueError(f"{name} is None: a template or an upstream task gave no limit")
         return Limits(
-            min_agreement=_parse_alpha(self.min_agreement),
+            min_agreement=_parse_alpha("min_agreement", self.min_agreement),
             min_confident=_parse("min_confident", self.min_confident),
             min_answers=_parse_count("min_answers", self.min_answers),
             min_tasks=_parse_count("min_tasks", self.min_tasks),
@@ -209,7 +223,7 @@ def _parse(name: str, value: object) -> float | None:
     return None if value is None else parse_share(name, value)
 
 
-def _parse_alpha(value: object) -> float | None:
+def _parse_alpha(name: str, value: object) -> float | None:
     if value is None:
         return None
     try:
@@ -217,7 +231,7 @@ def _parse_alpha(value: object) -> float | None:
     except ValueError:
         number = 2.0
     if not -1 <= number <= 1:
-        raise ValueError(f"min_agreement is {value!r:.100}; Krippendorff's alpha is a number from -1 to 1")
+        raise ValueError(f"{name} is {value!r:.100}; Krippendorff's alpha is a number from -1 to 1")
     return number
 
 

@@ -12,6 +12,7 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import ReportLink, TolokaLink, file_address, store_link, store_report_address
+from toloka_airflow.operators.known_arguments import check_fields, check_known
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import check_replaceable, replacing
@@ -102,13 +103,15 @@ class QualityReportOperator(LineageMixin, BaseOperator):
         self.url = url
         self.currency = currency
         self.toloka_conn_id = toloka_conn_id
+        check_known(self, path=_check_suffix, fields=check_fields, url=_check_url)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the report."""
         with task_errors():
             path = storage_path("path", self.path)
-            if not path.path.lower().endswith(SUFFIXES):
-                raise ValueError(f"path is {str(path)!r}; it must end with .html, so that a browser shows the file")
+            _check_suffix("path", path)
+            if self.fields is not None:
+                check_fields("fields", self.fields)
             check_replaceable(path)
             pool_id = None if self.pool_id is None else checked_id("pool_id", self.pool_id)
             url = self._url(path)
@@ -135,8 +138,7 @@ class QualityReportOperator(LineageMixin, BaseOperator):
     def _url(self, path: ObjectStoragePath) -> str | None:
         if self.url is None:
             return file_address(path)
-        if not self.url.lower().startswith(("http://", "https://")):
-            raise ValueError(f"url is {self.url!r}; it must begin with https:// or http://")
+        _check_url("url", self.url)
         return self.url
 
     def _facts(self, context: Context, pool_id: str) -> PoolFacts:
@@ -152,6 +154,16 @@ class QualityReportOperator(LineageMixin, BaseOperator):
             measured=measure(client, pool_id, self.log) or {},
             restricted=_restricted(client, pool),
         )
+
+
+def _check_suffix(name: str, path: object) -> None:
+    if not str(path).lower().endswith(SUFFIXES):
+        raise ValueError(f"{name} is {str(path)!r}; it must end with .html, so that a browser shows the file")
+
+
+def _check_url(name: str, url: str) -> None:
+    if not str(url).lower().startswith(("http://", "https://")):
+        raise ValueError(f"{name} is {url!r}; it must begin with https:// or http://")
 
 
 def _restricted(client: TolokaClient, pool: Pool) -> set[str]:

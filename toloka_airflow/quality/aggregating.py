@@ -12,7 +12,7 @@ from toloka_airflow.quality.answers import COUNTED, AnswerTable, read_answers
 from toloka_airflow.quality.methods import DEFAULT_METHOD, METHODS, dawid_skene_map, weighted_vote
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.storage.json_text import compact_json
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import refuse_same_file, storage_path
 from toloka_airflow.storage.row_files import RowFile
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def aggregate_answers(
     """
     check_method(method)
     target = storage_path("path", path)
+    refuse_same_file(target, answers=answers)
     # What a killed call has left is removed, as its answers may have been others.
     file = RowFile(target, key="aggregated", max_age=-1)
     table = read_answers(answers, fields=fields, statuses=statuses, inputs=True)

@@ -47,6 +47,7 @@ STATUSES = ("ACTIVE", "SUBMITTED", "ACCEPTED", "REJECTED", "SKIPPED", "EXPIRED")
 """Of assignments, in the order in which they come: of an answer that is there twice, the later status is taken."""
 COUNTED = ("SUBMITTED", "ACCEPTED")
 _STATUS_CODES = {status: code for code, status in enumerate(STATUSES)}
+_STATUS_CODES["APPROVED"] = _STATUS_CODES["ACCEPTED"]  # as Toloka's pages and tables call it
 _UNKNOWN_STATUS = "SUBMITTED"
 _MAX_NAMES = 100
 
@@ -221,7 +222,8 @@ def _checked_names(argument: str, names: Any, wanted: str) -> tuple[str, ...]:
 def _instead(name: str, known: Iterable[str]) -> str:
     """Return what there is instead of a name that there is not, as the end of a sentence."""
     names = sorted(known)
-    near = get_close_matches(name, names, 1, 0.6) or [other for other in names if other.lower() == name.lower()]
+    plain = name.removeprefix("OUTPUT:")  # as Toloka's tables call it
+    near = get_close_matches(plain, names, 1, 0.6) or [other for other in names if other.lower() == plain.lower()]
     question = f"; did you mean {near[0]!r}?" if near else ""
     return f"; there are {', '.join(names):.500}{question}" if names else "; there are none"
 

@@ -97,3 +97,20 @@ def storage_path(name: str, value: Any) -> ObjectStoragePath:
         return ObjectStoragePath(Path(value).absolute()) if is_rooted else path
     except (TypeError, ValueError) as exc:
         raise ValueError(f"{name} is {str(value)!r}, which cannot be opened: {exc}") from exc
+
+
+def refuse_same_file(path: ObjectStoragePath, **sources: Any) -> None:
+    """
+    Refuse to write a file over one that it is made of.
+
+    :param path: What is to be written, the argument ``path``.
+    :param sources: What is read, by the names of the arguments: paths, or anything else.
+    :raises ValueError: If one of them is the same file.
+    """
+    for name, source in sources.items():
+        if is_path(source) and str(source).strip() and _location(storage_path(name, source)) == _location(path):
+            raise ValueError(f"path is {str(path)!r}, and so is {name}, which would be overwritten; name another file")
+
+
+def _location(path: ObjectStoragePath) -> tuple[str, str]:
+    return path.protocol or "file", path.path

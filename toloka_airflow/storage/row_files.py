@@ -173,6 +173,17 @@ class RowRange:
         return f"{self._name}{number:06}.json"
 
 
+def check_rows_name(name: str, path: object) -> None:
+    """
+    Check that the name of a file is not that of another format than JSON Lines.
+
+    :param name: The argument to name in the error.
+    :raises ValueError: If it is.
+    """
+    if str(path).lower().removesuffix(".gz").endswith(_OTHER_FORMATS):
+        raise ValueError(f"{name} is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
+
+
 class RowFile:
     """
     Write rows to a file that appears when it is finished, and survive being killed at any moment.
@@ -206,8 +217,8 @@ class RowFile:
     ) -> None:
         self._path, self._target = path, path.path
         self._is_converted = is_converted
-        if not is_converted and self._target.lower().removesuffix(".gz").endswith(_OTHER_FORMATS):
-            raise ValueError(f"path is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
+        if not is_converted:
+            check_rows_name("path", path)
         check_replaceable(path)
         self._fs = path.fs
         if path.protocol not in OBJECT_STORES and self._fs.isdir(self._target):

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import Asset
 
-from tests.support import Outcome, TaskInstance, run_task
+from tests.support import Outcome, TaskInstance, from_templates, run_task
 from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.quality import MeasureQualityOperator, QualityGateOperator
 
@@ -117,16 +117,57 @@ def test_gates_that_cannot_be_made(arguments: Any, message: str) -> None:
         QualityGateOperator(task_id="gate", answers="a.jsonl", fields=["label"], **arguments)
 
 
+UNUSABLE: list[tuple[dict[str, Any], str]] = [
+    ({"min_agreement": "much"}, "min_agreement is 'much'; Krippendorff's alpha is a number from -1 to 1"),
+    ({"min_agreement": True}, "min_agreement is True"),
+    ({"min_agreement": "nan"}, "min_agreement is 'nan'"),
+    ({"min_answers": 0}, "min_answers is 0; it must be a whole number"),
+    ({"min_tasks": "1.5"}, "min_tasks is '1.5'"),
+    ({"max_rejected": 10}, "max_rejected is 10; it must be a number from 0 to 1"),
+    ({"min_tasks": "None"}, "min_tasks is 'None'"),
+    ({"min_agreement": 60}, "min_agreement is 60; Krippendorff's alpha is a number from -1 to 1"),
+    ({"min_tasks": 1, "fields": "label"}, "fields is 'label'; it must be a list of output fields"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [*UNUSABLE, ({"min_tasks": 1, "statuses": ["DONE"]}, "statuses has 'DONE'; there are ")]
+)
+def test_limits_that_cannot_be_used_are_found_when_the_dag_is_parsed(arguments: Any, message: str) -> None:
+    """And not behind the round that was paid for."""
+    with pytest.raises(ValueError, match=message):
+        QualityGateOperator(task_id="gate", answers="a.jsonl", **{"fields": ["label"], **arguments})
+
+
+@pytest.mark.parametrize(("arguments", "message"), UNUSABLE)
+def test_limits_of_templates_that_cannot_be_used_fail_without_a_retry(
+    tmp_path: Path, arguments: Any, message: str
+) -> None:
+    make = partial(QualityGateOperator, task_id="gate", answers=answers(tmp_path / "a.jsonl"))
+    with pytest.raises(AirflowFailException, match=message):
+        run_task(from_templates(make, **{"fields": ["label"], **arguments}))
+
+
+def test_a_running_task_is_not_kept_from_its_work_by_the_dag_that_it_parses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So an edit of the DAG keeps no other task of a run, such as the one that closes the pool, from running."""
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "dag")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "close_pool")
+    QualityGateOperator(task_id="gate", answers="a.jsonl", fields=["label"], min_agreement=60)
+
+
+@pytest.mark.parametrize("same", ["answers", "labels"])
+def test_figures_do_not_replace_what_they_are_of(tmp_path: Path, same: str) -> None:
+    path = answers(tmp_path / "a.jsonl")
+    text = Path(path).read_text()
+    given = {"answers": "other.jsonl", "path": f"file://{path}", same: path}
+    with pytest.raises(AirflowFailException, match=f"and so is {same}, which would be overwritten"):
+        run_task(MeasureQualityOperator(task_id="measure", fields=["label"], **given))
+    assert Path(path).read_text() == text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"min_agreement": "much"}, "min_agreement is 'much'; Krippendorff's alpha is a number from -1 to 1"),
-        ({"min_agreement": True}, "min_agreement is True"),
-        ({"min_agreement": "nan"}, "min_agreement is 'nan'"),
-        ({"min_answers": 0}, "min_answers is 0; it must be a whole number"),
-        ({"min_tasks": "1.5"}, "min_tasks is '1.5'"),
-        ({"max_rejected": 10}, "max_rejected is 10; it must be a number from 0 to 1"),
-        ({"min_tasks": "None"}, "min_tasks is 'None'"),
         ({"min_tasks": 1, "fields": ["lable"]}, "no answer has the field 'lable'.* did you mean 'label'"),
         ({"min_tasks": 1, "answers": "/nowhere.jsonl"}, "and there is no such file"),
         (

@@ -299,6 +299,9 @@ def test_rows_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> No
     ("answers", "arguments", "message"),
     [
         ([row("t", "a", label="cat")], {"fields": ["lable"]}, "has the field 'lable'; .*did you mean 'label'"),
+        ([row("t", "a", label="cat")], {"fields": ["OUTPUT:label"]}, "did you mean 'label'"),
+        ([{"task": "t", "worker": "a", "label": "cat"}], {"fields": ["label"]}, "an answer is an object like {"),
+        ([{"OUTPUT:label": "a", "ASSIGNMENT:worker_id": "b"}], {"fields": ["label"]}, "has no ASSIGNMENT:task_id"),
         ([], {"fields": "label"}, "fields is 'label'; it must be a list"),
         ([], {"fields": []}, r"fields is \[\]; it must be a list"),
         ([], {"fields": ["label"], "statuses": ["DONE"]}, "statuses: 'DONE' is none; there are ACCEPTED"),
@@ -313,6 +316,15 @@ def test_rows_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> No
 def test_what_cannot_be_used(answers: Any, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_answers(answers, **arguments)
+
+
+def test_a_status_by_the_name_of_tolokas_pages(tmp_path: Path) -> None:
+    rows = [{**row("t", "a", label="cat"), "status": "APPROVED"}]
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(rows[0]))
+    for answers in (rows, path):
+        table = read_answers(answers, fields=["label"], statuses=["ACCEPTED"])
+        assert len(table.vote_rows("label")) == 1
 
 
 def test_a_field_that_was_not_read() -> None:

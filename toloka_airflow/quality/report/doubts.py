@@ -141,7 +141,8 @@ def doubt_view(doubt: Doubt, number: str, images: Images) -> dict[str, Any]:
                     {
                         "value": images.shown("answer", vote.value, may_link=False, most=MOST_OF_ANSWER),
                         "number": f"{len(vote.people):,}",
-                        "people": _who(vote.people),
+                        "people": [plain_text(person, 40) for person in vote.people[:MOST_WHO]],
+                        "more_people": max(0, len(vote.people) - MOST_WHO),
                         "is_label": vote.is_label,
                         "is_known": vote.is_known,
                     }
@@ -166,8 +167,3 @@ def _inputs(inputs: Mapping[str, Any], images: Images) -> list[Shown]:
         shown.append(images.shown(plain_text(name, 60), value, may_link=True, most=most))
         left -= len(shown[-1].text)
     return shown
-
-
-def _who(people: Sequence[str]) -> str:
-    shown = ", ".join(plain_text(person, 40) for person in people[:MOST_WHO])
-    return shown + (f" and {len(people) - MOST_WHO} more" if len(people) > MOST_WHO else "")

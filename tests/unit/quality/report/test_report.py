@@ -282,6 +282,18 @@ def test_more_values_than_are_shown_are_counted() -> None:
     assert "and 5 more values" in page(rows, labels(rows)).text
 
 
+def test_each_person_of_an_answer_has_a_line_of_their_own() -> None:
+    """A long id is cut where its line ends, and no comma is left alone; text of one id turns no other one around."""
+    rows = [
+        {"assignment_id": f"{n:02}", "task_id": "t", "user_id": f"person-{n:02}", "output_values": {"animal": "cat"}}
+        for n in range(10)
+    ]
+    found = page(rows)
+    people = " ".join(f"person-{number:02}" for number in range(8))
+    assert f"10{people} and 2 more" in found.text
+    assert ".votes td bdi { display: block }" in build_report(rows, None, made=MADE)
+
+
 def test_times_that_no_calendar_has(tmp_path: Path) -> None:
     rows = answers()
     for row, time in zip(rows, ("9999-12-31T23:59:59", "0001-01-01T00:00:00"), strict=False):
