@@ -40,6 +40,8 @@ class Sample:
 class Receiver:
     """What was received, by name."""
 
+    kind_of_timers = "timer"
+
     def __init__(self) -> None:
         self._samples: list[Sample] = []
 
@@ -93,7 +95,9 @@ def read_statsd(line: str) -> Sample:
 
 
 class Collector(Receiver):
-    """Receive OTLP over HTTP, in protobuf."""
+    """Receive OTLP over HTTP, in protobuf; before Airflow 3.3 a timer is the gauge of its last value there."""
+
+    kind_of_timers = "timer" if VERSION >= (3, 3) else "gauge"
 
     def __enter__(self) -> Self:
         receiver = self
@@ -135,6 +139,8 @@ class Collector(Receiver):
             "AIRFLOW__METRICS__OTEL_PORT": str(self._server.server_port),
             "AIRFLOW__METRICS__OTEL_INTERVAL_MILLISECONDS": "1000",
             "AIRFLOW__METRICS__OTEL_SSL_ACTIVE": "False",
+            # Each process counts from 0; so counters can be added up.
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
         }
 
 

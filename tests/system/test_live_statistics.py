@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.statistics_receivers import Collector, Receiver, StatsdServer
 from tests.support import TOKEN
 from tests.system.disturbed import PATIENCE, Connect, insist
 from tests.worlds import digits
+from toloka_airflow.api.observing import route_of
 from toloka_airflow.emulator.server import EmulatorServer
 
 pytestmark = pytest.mark.live
@@ -56,7 +58,6 @@ def airflow(receiver: StatsdServer | Collector, tmp_path_factory: pytest.TempPat
     shutil.copy(ROOT / "dags_examples" / f"{DAG_ID}.py", folder / "dags")
     env = {
         "PYTHONPATH": str(ROOT),
-        "AIRFLOW__TOLOKA__DEFER_AFTER": "0",
         "AIRFLOW__TOLOKA__STATISTICS_INTERVAL": "1",
         **receiver.settings(),
     }
@@ -65,9 +66,36 @@ def airflow(receiver: StatsdServer | Collector, tmp_path_factory: pytest.TempPat
         yield local
 
 
+def counted(receiver: Receiver) -> Counter[tuple[str, str, str]]:
+    """Return how often which requests were counted."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for sample in receiver.samples(f"{PREFIX}toloka.requests"):
+        found[sample.tags["method"], sample.tags["route"], sample.tags["status"]] += round(sample.value)
+    return without_reports(found)
+
+
+def requested(toloka: EmulatorServer) -> Counter[tuple[str, str, str]]:
+    """Return how often which requests were answered."""
+    entries = toloka.journal.requests()
+    paths = [entry["path"].removeprefix("/api/v1") for entry in entries]
+    return without_reports(
+        Counter(
+            (entry["method"], route_of(path), str(entry["status"])) for entry, path in zip(entries, paths, strict=True)
+        )
+    )
+
+
+def without_reports(found: Counter[tuple[str, str, str]]) -> Counter[tuple[str, str, str]]:
+    """Leave out what is requested again and again for the gauges."""
+    return Counter(
+        {key: count for key, count in found.items() if key[:2] not in [("GET", "/requester"), ("GET", "/pools")]}
+    )
+
+
 def test_every_documented_name_is_received(
     receiver: Receiver, airflow: LocalAirflow, connect_to: Connect, tmp_path: Path
 ) -> None:
+    names = documented()
     with EmulatorServer(seed=1, speed=60) as toloka:
         connect_to("toloka_default", toloka)
         requests.put(f"{toloka.url}/_emulator/truth", json=digits(), timeout=10).raise_for_status()
@@ -77,21 +105,22 @@ def test_every_documented_name_is_received(
         toloka.faults.add("GET", "/api/v1/pools/{id}", status=429, retry_after=1, times=1)
         airflow.api.wait_for_dag(DAG_ID)
         run_id = insist(partial(airflow.api.trigger, DAG_ID, {"images": 20, "output": f"file://{tmp_path}"}))
-        names = documented()
         wait_until(lambda: bool(receiver.samples("airflow.toloka.pools.percent")), "a report of the pool", PATIENCE)
         toloka.crowd.change(size=people)
         airflow.api.wait_for_run(DAG_ID, run_id)
 
         def missing() -> set[str]:
-            return {f"airflow.{name}" for name in names} - {sample.name for sample in receiver.samples()}
+            return {f"{PREFIX}{name}" for name in names} - {sample.name for sample in receiver.samples()}
 
         wait_until(lambda: not missing(), "everything is reported", PATIENCE)
+        wait_until(lambda: counted(receiver) == requested(toloka), "each request is counted once", PATIENCE)
+        wait_until(lambda: receiver.samples(f"{PREFIX}toloka.waits", of="pool")[-1].value == 0, "no wait", PATIENCE)
     assert {sample.name for sample in receiver.samples()} == {f"airflow.{name}" for name in names}
     for sample in receiver.samples():
         row = names[sample.name.removeprefix(PREFIX)]
-        assert (sample.kind, set(sample.tags)) == (row.kind, row.tags), sample
+        kind = receiver.kind_of_timers if row.kind == "timer" else row.kind
+        assert (sample.kind, set(sample.tags)) == (kind, row.tags), sample
         assert sample.tags["connection"] == "toloka_default"
         assert TOKEN not in str(sample)
     assert receiver.samples("airflow.toloka.closes", by="toloka", reason="completed")
-    assert receiver.samples("airflow.toloka.waits", of="pool")[-1].value == 0
     assert receiver.samples("airflow.toloka.quota_refusals", route="/pools/id")

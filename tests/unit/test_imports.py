@@ -68,7 +68,8 @@ sensors                           | _internal api assets hooks lineage links tri
                                   | triggers.__init__ triggers.close_on_kill          |                  |
 triggers.__init__                 | api triggers triggers.close_on_kill               |                  |
                                   | triggers.lists triggers.measuring                 |                  |
-                                  | triggers.pool_closed triggers.shared_polling      |                  |
+                                  | triggers.pool_closed triggers.statistics          |                  |
+triggers.statistics               | _internal api triggers triggers.shared_polling    |                  | airflow
 triggers.measuring                | api triggers                                      |                  |
 triggers.close_on_kill            | _internal api triggers                            |                  |
 triggers.pool_closed              | _internal api triggers triggers.lists             | airflow          |

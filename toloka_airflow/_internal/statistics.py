@@ -101,7 +101,7 @@ def timing(name: str, seconds: float, **tags: str) -> None:
 
 @contextmanager
 def harmless() -> Iterator[None]:
-    """Log what goes wrong in this block, once in a process, and go on behind it."""
+    """Log what goes wrong in this block, once in a process, and continue behind it."""
     try:
         yield
     except Exception:
