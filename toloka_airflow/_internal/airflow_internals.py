@@ -247,8 +247,8 @@ def airflow_statistics() -> Any | None:
     """
     Return what sends statistics in this process, with ``incr``, ``gauge`` and ``timing``; ``None`` if nothing does.
 
-    Since 3.2, Airflow has its statistics twice, for tasks and for its components. A process sets up that of both which
-    it uses, and what is sent through the other one is lost without a word.
+    Since 3.2, Airflow has its statistics twice, for tasks and for its components. A process sets up those that it uses
+    itself, and what is sent through the other ones is lost without a word.
     """
     for name in STATISTICS_MODULES:
         module = sys.modules.get(name)
