@@ -194,10 +194,10 @@ def _set_up() -> None:
         from airflow import stats
 
         # It chooses when it is imported.
-        kind: Any = type(stats.Stats)
-        kind.instance = None
-        del kind.factory
-        kind.__init__(stats.Stats)
+        chosen: Any = stats.Stats
+        chosen.instance = None
+        del type(chosen).factory
+        type(chosen).__init__(chosen)
         return
     # As `airflow.sdk.execution_time.task_runner.main` does.
     from airflow.sdk._shared.observability.metrics import stats

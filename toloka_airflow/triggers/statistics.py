@@ -21,7 +21,6 @@ import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextvars import Context
 from functools import partial
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from toloka_airflow.triggers.progress import Facts
 
 ACCOUNT_TIMEOUT = 30.0
-"""Seconds that the requests of a report may take."""
+"""Seconds that the requests for a gauge of the account may take."""
 PURPOSE = "statistics"
 _BY_OTHERS = frozenset({CloseReason.MANUAL, CloseReason.FOR_UPDATE})
 """Reasons of closes that Toloka does not make by itself."""
@@ -119,8 +118,9 @@ class _Reports:
         while True:
             with statistics.harmless():
                 await in_thread(executor, partial(self._report_waits, frozenset(self.waits)))
-            with statistics.harmless():
-                await poller.fetch(self._report_account, interval)
+            for report in (self._report_open, self._report_balance):
+                with statistics.harmless():
+                    await poller.fetch(report, interval)
             await asyncio.sleep(interval)
 
     def _report_waits(self, waits: Waits) -> None:
@@ -130,13 +130,14 @@ class _Reports:
         statistics.gauge("waits", len(waits) - len(of_pools), of="operation", **tags)
         self._pools.report({wait.wait.pool_id: wait.tracker.progress.facts for wait in of_pools})
 
-    def _report_account(self, client: TolokaClient) -> None:
-        client = client.without_retries(timeout=ACCOUNT_TIMEOUT)
-        balance = client.get_requester().balance
+    def _report_open(self, client: TolokaClient) -> None:
+        pools = client.without_retries(timeout=ACCOUNT_TIMEOUT).list_pools(status=PoolStatus.OPEN)
+        statistics.gauge("pools.open", sum(1 for _ in pools), connection=self.toloka_conn_id)
+
+    def _report_balance(self, client: TolokaClient) -> None:
+        balance = client.without_retries(timeout=ACCOUNT_TIMEOUT).get_requester().balance
         if balance is not None:
             statistics.gauge("balance", float(balance), connection=self.toloka_conn_id)
-        pools = sum(1 for _ in client.list_pools(status=PoolStatus.OPEN))
-        statistics.gauge("pools.open", pools, connection=self.toloka_conn_id)
 
 
 class PoolReports:
@@ -164,7 +165,7 @@ class PoolReports:
     def _report(self, measured: Collection[Facts], ages: Collection[float], **more: str) -> None:
         tags = {**self._tags, **more}
         if percents := [facts["percent"] for facts in measured if facts["percent"] is not None]:
-            statistics.gauge("pools.percent", fmean(percents), **tags)
+            statistics.gauge("pools.percent", sum(percents) / len(percents), **tags)
         for fact in ("spent", "committed"):
             statistics.gauge(f"pools.{fact}", sum(facts[fact] or 0.0 for facts in measured), **tags)
         if ages:
