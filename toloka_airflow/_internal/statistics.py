@@ -2,8 +2,8 @@
 What is reported to Airflow's own statistics, be they StatsD, Datadog or OpenTelemetry; `docs/statistics.md` has it all.
 
 The only module that touches them. Where none is configured it does nothing at all. Whatever goes wrong with them is
-logged once in a process, and neither fails nor delays anything but the thread that reports: in a triggerer, none of
-this is called by the event loop.
+logged once in a process, and neither fails nor delays anything but the thread that reports, which in a triggerer is
+never that of the event loop.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
     from toloka_airflow.api.client import TolokaClient
+    from toloka_airflow.api.models import Raw
     from toloka_airflow.triggers.progress import Facts
 
 ACCOUNT_TIMEOUT = 30.0
@@ -65,7 +66,10 @@ class ReportedWait(SharedWaitTrigger[SubjectT]):
     def _ended(self, kind: str, **more: Any) -> WaitEvent:
         event = super()._ended(kind, **more)
         if kind == FINISHED and statistics.is_on():
-            threads(self.wait.toloka_conn_id, PURPOSE).submit(_report_end, self.wait, dict(more), time.time())
+            with statistics.harmless():
+                threads(self.wait.toloka_conn_id, PURPOSE).submit(
+                    _report_end, self.wait, event.subject or {}, time.time()
+                )
         return event
 
 
@@ -115,20 +119,27 @@ class _Reports:
         poller = _StatisticsPoller.of(self.toloka_conn_id)
         executor = threads(self.toloka_conn_id, PURPOSE)
         interval = statistics.interval()
-        while True:
-            with statistics.harmless():
-                await in_thread(executor, partial(self._report_waits, frozenset(self.waits)))
-            for report in (self._report_open, self._report_balance):
+        try:
+            while True:
                 with statistics.harmless():
-                    await poller.fetch(report, interval)
-            await asyncio.sleep(interval)
+                    await in_thread(executor, partial(self._report_waits, frozenset(self.waits)))
+                for report in (self._report_open, self._report_balance):
+                    with statistics.harmless():
+                        await poller.fetch(report, interval)
+                await asyncio.sleep(interval)
+        finally:
+            self._all.pop(asyncio.get_running_loop(), None)
 
     def _report_waits(self, waits: Waits) -> None:
         tags = {"connection": self.toloka_conn_id, "hostname": statistics.HOSTNAME}
         of_pools: list[Any] = [wait for wait in waits if isinstance(wait.wait, PoolWait)]
         statistics.gauge("waits", len(of_pools), of="pool", **tags)
         statistics.gauge("waits", len(waits) - len(of_pools), of="operation", **tags)
-        self._pools.report({wait.wait.pool_id: wait.tracker.progress.facts for wait in of_pools})
+        pools: dict[str, Facts | None] = {}
+        for wait in of_pools:  # of several for one pool, only those with a progress_interval measure it
+            pool_id = wait.wait.pool_id
+            pools[pool_id] = wait.tracker.progress.facts or pools.get(pool_id)
+        self._pools.report(pools)
 
     def _report_open(self, client: TolokaClient) -> None:
         pools = client.without_retries(timeout=ACCOUNT_TIMEOUT).list_pools(status=PoolStatus.OPEN)
@@ -154,11 +165,14 @@ class PoolReports:
     def report(self, pools: Mapping[str, Facts | None]) -> None:
         """Report pools, by their ids, with what is known of each."""
         measured = {pool_id: facts for pool_id, facts in pools.items() if facts}
+        before = self._answers.keys()
         ages = self._ages(measured)
         statistics.gauge("pools.waited_for", len(pools), **self._tags)
         if statistics.has_pool_ids():
             for pool_id, facts in measured.items():
                 self._report([facts], [ages[pool_id]] if pool_id in ages else [], pool=pool_id)
+            for pool_id in before - ages.keys():  # it would seem to get no answers for ever
+                self._report_age(0.0, pool=pool_id)
         else:
             self._report(measured.values(), ages.values() or [0.0])
 
@@ -169,7 +183,10 @@ class PoolReports:
         for fact in ("spent", "committed"):
             statistics.gauge(f"pools.{fact}", sum(facts[fact] or 0.0 for facts in measured), **tags)
         if ages:
-            statistics.gauge("pools.last_answer_age", max(ages), **tags)
+            self._report_age(max(ages), **more)
+
+    def _report_age(self, age: float, **more: str) -> None:
+        statistics.gauge("pools.last_answer_age", age, **self._tags, **more)
 
     def _ages(self, measured: Mapping[str, Facts]) -> dict[str, float]:
         """Return the seconds since each pool has got an answer, or was measured first; forget the other pools."""
@@ -182,10 +199,9 @@ class PoolReports:
         return {pool_id: now - since for pool_id, (_, since) in self._answers.items()}
 
 
-def _report_end(wait: Any, facts: dict[str, Any], noticed_at: float) -> None:
+def _report_end(wait: Any, subject: Raw, noticed_at: float) -> None:
     """Report when a wait has noticed that what it waited for is done, and who closed a pool."""
     with statistics.harmless():
-        subject = facts["subject"]
         is_pool = isinstance(wait, PoolWait)
         ended = read_date(subject.get("last_stopped" if is_pool else "finished"))
         if ended is not None:

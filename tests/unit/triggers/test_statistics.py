@@ -195,10 +195,15 @@ class TestPools:
 
     def test_each_is_one_where_that_is_switched_on(self, statsd: StatsdServer) -> None:
         with reporting({**statsd.settings(), "AIRFLOW__TOLOKA__STATISTICS_POOL_IDS": "True"}):
-            PoolReports("a").report({"1": FACTS, "2": {**FACTS, "spent": None}, "3": None})
+            reports = PoolReports("a")
+            reports.report({"1": FACTS, "2": {**FACTS, "spent": None}, "3": None})
             assert values(statsd, "pools.waited_for", 1) == [3]
             spent = {sample.tags["pool"]: sample.value for sample in received(statsd, "pools.spent", 2)}
             assert spent == {"1": 0.25, "2": 0}
+            assert {sample.tags["pool"] for sample in received(statsd, "pools.last_answer_age", 2)} == {"1", "2"}
+            reports.report({"1": FACTS})
+            *_, gone = received(statsd, "pools.last_answer_age", 4)
+            assert (gone.value, gone.tags["pool"]) == (0, "2")
 
     def test_the_age_is_that_of_the_last_answer(self, statsd: StatsdServer) -> None:
         with VirtualTime(None, START) as virtual:
