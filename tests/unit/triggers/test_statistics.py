@@ -21,6 +21,7 @@ from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.triggers import OperationTrigger, PoolTrigger
+from toloka_airflow.triggers.poller import Poller
 from toloka_airflow.triggers.statistics import PoolReports
 
 PATIENCE = 60
@@ -147,6 +148,14 @@ def test_who_closed_a_pool_is_counted(
     server.default("GET", "/pools/21", pool("CLOSED", reason, last_stopped=NOW))
     asyncio.run(end(pool_wait()))
     assert received(statsd, "closes")[0].tags == {"connection": connection, "by": by, "reason": known}
+
+
+def test_a_close_of_the_triggerer_is_that_of_a_killed_wait(
+    statsd: StatsdServer, server: ScriptedServer, connection: str
+) -> None:
+    server.answer("POST", "/pools/21/close", 202, operation())
+    asyncio.run(Poller(connection).fetch(lambda client: client.close_pool("21"), 60.0))
+    assert received(statsd, "closes")[0].tags == {"connection": connection, "by": "kill", "reason": "manual"}
 
 
 def test_a_toloka_that_refuses_reports_ends_neither_them_nor_a_wait(
