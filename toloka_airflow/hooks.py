@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
 
+from toloka_airflow._internal import statistics
 from toloka_airflow._internal.supervision import ensure_supervised
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaNotSentError, TolokaOperationError
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS, ClientSettings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models.account import Requester
+    from toloka_airflow.api.observing import Observer
 
 ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX, "yandex_tasks": YANDEX_TASKS}
 CONNECT_TIMEOUT = 10.0
@@ -58,7 +60,11 @@ class TolokaHook(BaseHook):
 
         :raises ValueError: If a field of the connection cannot be used; nothing is sent.
         """
-        return client_from_connection(self.get_connection(self.toloka_conn_id), before_change=ensure_supervised)
+        return client_from_connection(
+            self.get_connection(self.toloka_conn_id),
+            before_change=ensure_supervised,
+            observer=statistics.observer(self.toloka_conn_id, closes_as="task"),
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """Fetch whose token it is (``GET /requester``), for the *Test* button of the connection form."""
@@ -127,17 +133,20 @@ def settings_from_connection(conn: Connection) -> ClientSettings:
         raise ValueError(f"Connection {conn.conn_id!r}: {exc}") from None
 
 
-def client_from_connection(conn: Connection, *, before_change: Callable[[], None] | None = None) -> TolokaClient:
+def client_from_connection(
+    conn: Connection, *, before_change: Callable[[], None] | None = None, observer: Observer | None = None
+) -> TolokaClient:
     """
     Return a client for a connection; see `settings_from_connection`.
 
     :param before_change: See `TolokaClient`.
+    :param observer: See `TolokaClient`.
     :raises ValueError: If a field of the connection cannot be used.
     """
     # Not when a DAG is parsed: no operator connects before it runs.
     from toloka_airflow.api.client import TolokaClient
 
-    return TolokaClient(settings_from_connection(conn), before_change=before_change)
+    return TolokaClient(settings_from_connection(conn), before_change=before_change, observer=observer)
 
 
 def connected(client: TolokaClient, requester: Requester) -> str:

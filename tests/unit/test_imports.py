@@ -69,7 +69,8 @@ sensors                           | _internal api assets hooks lineage links tri
 triggers.__init__                 | triggers.pool_closed triggers.shared_waits        |                  |
 triggers.shared_waits             | api triggers triggers.killed_triggers             |                  |
                                   | triggers.lists triggers.measuring                 |                  |
-                                  | triggers.shared_polling                           |                  |
+                                  | triggers.statistics                               |                  |
+triggers.statistics               | _internal api triggers triggers.shared_polling    |                  | airflow
 triggers.killed_triggers          | api triggers triggers.close_on_kill               |                  |
 triggers.measuring                | api triggers                                      |                  |
 triggers.close_on_kill            | _internal api                                     |                  |

@@ -30,7 +30,9 @@ Called, by the functions of this module only:
 - ``airflow.providers_manager.ProvidersManager``: private; which providers this process finds (`provider_version`)
 - ``airflow.executors.base_executor.ExecutorConf``: young, since Airflow 3.2; the options of a team
   (`celery_settings`)
-
+- ``airflow.sdk._shared.observability.metrics.stats``, ``airflow._shared.observability.metrics.stats``: private, since
+  Airflow 3.2; the two places where a process may have set up Airflow's statistics (`airflow_statistics`)
+- ``airflow.stats.Stats``: the one place of Airflow 3.1, deprecated since 3.2 (`airflow_statistics`)
 - ``airflow.sdk.RetryPolicy``, ``airflow.sdk.RetryDecision``: since Airflow 3.3; decide when a task that failed is tried
   again (`RetryPolicy`, `retry_decision`)
 
@@ -82,6 +84,11 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 TASK_RUNNER_MODULE = "airflow.sdk.execution_time.task_runner"
 SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
+STATISTICS_MODULES = (
+    "airflow.sdk._shared.observability.metrics.stats",
+    "airflow._shared.observability.metrics.stats",
+    "airflow.stats",
+)
 CELERY_EXECUTOR = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
 CELERY_DEFAULT = "airflow.providers.celery.executors.default_celery.DEFAULT_CELERY_CONFIG"
 
@@ -234,6 +241,21 @@ def provider_version(package: str, conn_type: str) -> str | None:
     if info is None or conn_type not in [each["connection-type"] for each in info.data.get("connection-types", [])]:
         return None
     return str(info.version)
+
+
+def airflow_statistics() -> Any | None:
+    """
+    Return what sends statistics in this process, with ``incr``, ``gauge`` and ``timing``; ``None`` if nothing does.
+
+    Since 3.2, Airflow has its statistics twice, for tasks and for its components. A process sets up those that it uses
+    itself, and what is sent through the other ones is lost without a word.
+    """
+    for name in STATISTICS_MODULES:
+        module = sys.modules.get(name)
+        # Airflow 3.3 has the factory in the module, 3.2 in the class; 3.1 sets itself up.
+        if module is not None and (getattr(module, "_factory", None) or getattr(module.Stats, "factory", None)):
+            return module.Stats
+    return None
 
 
 def is_celery_executor(executor: type[BaseExecutor]) -> bool:

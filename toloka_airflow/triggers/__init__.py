@@ -2,8 +2,8 @@
 Waiting in the triggerer.
 
 `waiting` is the plain wait, and `waits` says what is waited for; `shared_polling` makes ten thousand waits cheap,
-`measuring` those with a budget, and `killed_triggers` makes a killed one safe. The class paths of the triggers are
-stored in databases of Airflow.
+`measuring` those with a budget, `killed_triggers` makes a killed one safe, and `statistics` reports all of them. The
+class paths of the triggers are stored in databases of Airflow.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from toloka_airflow.api.models import Operation, Pool
 from toloka_airflow.triggers.killed_triggers import ClosesPoolOnKill
 from toloka_airflow.triggers.lists import OperationPoller, PoolPoller
 from toloka_airflow.triggers.measuring import MeasuresWithOthers
-from toloka_airflow.triggers.shared_polling import SharedWaitTrigger
+from toloka_airflow.triggers.statistics import ReportedWait
 from toloka_airflow.triggers.waits import OperationWait, PoolWait
 
 
-class OperationTrigger(SharedWaitTrigger[Operation]):
+class OperationTrigger(ReportedWait[Operation]):
     """Wait until an operation is done; the arguments are those of `toloka_airflow.triggers.waits.OperationWait`."""
 
     __module__ = "toloka_airflow.triggers"
@@ -23,7 +23,7 @@ class OperationTrigger(SharedWaitTrigger[Operation]):
     poller_type = OperationPoller
 
 
-class PoolTrigger(ClosesPoolOnKill, MeasuresWithOthers, SharedWaitTrigger[Pool]):
+class PoolTrigger(ClosesPoolOnKill, MeasuresWithOthers, ReportedWait[Pool]):
     """Wait until a pool stops; the arguments are those of `toloka_airflow.triggers.waits.PoolWait`."""
 
     __module__ = "toloka_airflow.triggers"

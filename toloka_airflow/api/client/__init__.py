@@ -66,6 +66,8 @@ class TolokaClient(
         if this process may not change anything at Toloka any more.
     :param on_retry: Called with the error of a request that is about to be sent again.
     :param before_receiving: Called when an answer begins to come, before more of it is read than its headers.
+    :param observer: Called with each request that was sent, as an `Exchange`, once it is answered or failed; it raises
+        nothing.
     """
 
     def web_url(self, found: Training | Project) -> str:
