@@ -10,8 +10,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow.storage.lineage import file_uri
-from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.storage.row_files import check_rows_name
+from toloka_airflow.storage.paths import check_rows_name, storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+_OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv", ".xls", ".xlsx", ".ods")
+
 
 def refuse_rows_as_text(name: str, value: object) -> None:
     """
@@ -114,3 +116,14 @@ def refuse_same_file(path: ObjectStoragePath, **sources: Any) -> None:
 
 def _location(path: ObjectStoragePath) -> tuple[str, str]:
     return path.protocol or "file", path.path
+
+
+def check_rows_name(name: str, path: object) -> None:
+    """
+    Check that the name of a file is not that of another format than JSON Lines.
+
+    :param name: The argument to name in the error.
+    :raises ValueError: If it is.
+    """
+    if str(path).lower().removesuffix(".gz").endswith(_OTHER_FORMATS):
+        raise ValueError(f"{name} is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from toloka_airflow.storage.lineage import report_written
+from toloka_airflow.storage.paths import check_rows_name
 from toloka_airflow.storage.replacing import OBJECT_STORES, StoragePath, check_replaceable, replacing
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ BLOCK_ROWS, BLOCK_BYTES = 32, 256 * 1024
 """How many rows to write, and bytes to read, at once: more memory at a time than the page of a list is never taken."""
 GZIP_LEVEL = 3
 """Half the time that the default level takes, for a tenth more bytes."""
-
-_OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv", ".xls", ".xlsx", ".ods")
 
 
 @dataclass(frozen=True)
@@ -171,17 +170,6 @@ class RowRange:
 
     def _description(self, number: int) -> str:
         return f"{self._name}{number:06}.json"
-
-
-def check_rows_name(name: str, path: object) -> None:
-    """
-    Check that the name of a file is not that of another format than JSON Lines.
-
-    :param name: The argument to name in the error.
-    :raises ValueError: If it is.
-    """
-    if str(path).lower().removesuffix(".gz").endswith(_OTHER_FORMATS):
-        raise ValueError(f"{name} is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
 
 
 class RowFile:
