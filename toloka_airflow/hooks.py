@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
 
 from toloka_airflow._internal.supervision import ensure_supervised
+from toloka_airflow._internal.troubleshooting import topic_of, with_link
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaNotSentError, TolokaOperationError
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS, ClientSettings
@@ -67,7 +68,8 @@ class TolokaHook(BaseHook):
             requester = client.get_requester()
         except (TolokaError, ValueError, AirflowException) as exc:
             # Airflow tests what is in the form under an id that it makes up, which tells a reader nothing.
-            return False, str(exc).removeprefix(f"Connection {self.toloka_conn_id!r}: ")
+            text = str(exc).removeprefix(f"Connection {self.toloka_conn_id!r}: ")
+            return False, with_link(text, exc.topic if isinstance(exc, TolokaError) else "connection-fields")
         return True, f"{connected(client, requester)}, balance {balance(client, requester)}"
 
     @classmethod
@@ -182,25 +184,35 @@ def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
         # Where this package says what to install, as for numpy; installing it takes a person.
         if not _is_raised_here(exc):
             raise
-        raise AirflowFailException(str(exc)) from exc
+        raise AirflowFailException(with_link(str(exc), "missing-library")) from exc
 
 
 def task_error(
     exc: TolokaError | ValueError, outer: type[AirflowException], text: str | None = None
 ) -> AirflowException:
-    """Return an error as one that is also an exception of Airflow, with the same facts and the same or another text."""
+    """
+    Return an error as one that is also an exception of Airflow, with the same facts and the same or another text.
+
+    At its end is a link to what the documentation says about such an error.
+    """
+    topic = exc.topic if isinstance(exc, TolokaError) else topic_of(_raised_by(exc))
     kind = type(exc) if isinstance(exc, TolokaError) else ValueError
     # Under its public name, as that is what logs show.
     both: Any = type(kind.__name__, (outer, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
-    error: AirflowException = both.__new__(both, text or str(exc))
+    error: AirflowException = both.__new__(both, with_link(text or str(exc), topic))
     vars(error).update(vars(exc))
     return error
 
 
 def _is_raised_here(exc: Exception) -> bool:
     """Return whether this package raised an error itself."""
+    return _raised_by(exc).startswith("toloka_airflow.")
+
+
+def _raised_by(exc: Exception) -> str:
+    """Return the name of the module that raised an error."""
     *_, (frame, _line) = walk_tb(exc.__traceback__)
-    return str(frame.f_globals.get("__name__")).startswith("toloka_airflow.")
+    return str(frame.f_globals.get("__name__"))
 
 
 def _extra(text: str | None) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def why_not_successful(pool: Training, expected_reasons: Collection[str]) -> str
     if unknown := why_unknown(pool):
         return f"Pool {pool.id} is {unknown}"
     if not is_closed(pool):
-        return f"Pool {pool.id} is {pool.status.value}, so it will not be completed any more"
+        return f"Pool {pool.id} is {pool.status.value}, so it will not be completed any more; create another pool"
     if reason is None:
         return f"Pool {pool.id} is CLOSED and was never open; open it first"
     if reason in expected_reasons:

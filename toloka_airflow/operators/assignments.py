@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.troubleshooting import ArgumentError
 from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
@@ -110,7 +111,7 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if rows not in get_args(Rows):
-            raise ValueError(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
+            raise ArgumentError(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
         self.pool_id = pool_id
         self.path = path
         self.status = status
@@ -254,13 +255,13 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if (decisions is None) == (decide is None):
-            raise ValueError("decisions or decide must be given, and not both")
+            raise ArgumentError("decisions or decide must be given, and not both")
         if isinstance(decisions, DecidesFromAll):
-            raise ValueError(f"decisions is {decisions!r:.100}, which decides by itself: give it as decide")
+            raise ArgumentError(f"decisions is {decisions!r:.100}, which decides by itself: give it as decide")
         if decide is not None and (
             isinstance(decide, type) or not (callable(decide) or isinstance(decide, DecidesFromAll))
         ):
-            raise ValueError(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
+            raise ArgumentError(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
         self.pool_id = pool_id
         self.decisions = decisions
         self.decide = decide
@@ -277,7 +278,11 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
             pool = client.get_pool(pool_id)
             store_link(context, client, pool)
             if is_archived(pool):
-                raise TolokaError(f"Pool {pool_id} is ARCHIVED, so its answers cannot be accepted or rejected any more")
+                raise TolokaError(
+                    f"Pool {pool_id} is ARCHIVED, so its answers cannot be accepted or rejected any more. Review them "
+                    "before the pool is archived",
+                    topic="archived",
+                )
             review = Review(client, pool_id, in_flight=self.in_flight, log=self.log)
             if self.decide is None:
                 review.carry_out(self._given())

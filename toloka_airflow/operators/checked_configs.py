@@ -18,6 +18,7 @@ from airflow.sdk import get_current_context, get_parsing_context, literal
 
 from toloka_airflow._internal.airflow_internals import is_unmapped
 from toloka_airflow._internal.literals import argument_lines
+from toloka_airflow._internal.troubleshooting import ArgumentError
 from toloka_airflow.api.models import read_date
 from toloka_airflow.storage.config_files import read_config, read_config_with_lines
 from toloka_airflow.storage.lineage import report_read
@@ -153,9 +154,10 @@ class ConfigCheckMixin:
     def _refuse(self, problems: Sequence[Problem]) -> None:
         if problems:
             mistakes = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-            raise ValueError(
+            raise ArgumentError(
                 f"{self.config_name} of task {self.task_id} has {mistakes} (check_config=False would leave this "
-                "check out):\n" + "\n".join(map(str, problems))
+                "check out):\n" + "\n".join(map(str, problems)),
+                "configuration",
             )
 
     def _placed(self, problems: Sequence[Problem]) -> list[Problem]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from toloka_airflow._internal.arguments import parse_money, parse_share
+from toloka_airflow._internal.troubleshooting import ArgumentError, with_link
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.checks.duration import Duration, estimate_duration
@@ -103,11 +104,11 @@ class EstimateOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if (config is None) == (pool_id is None):
-            raise ValueError("Give either config, of a pool that is to be created, or pool_id, of one that is there")
+            raise ArgumentError("Give either config, of a pool that is to be created, or pool_id, of one that is there")
         if config is not None and tasks is None:
-            raise ValueError("tasks is None; without pool_id, say which tasks the pool will have")
+            raise ArgumentError("tasks is None; without pool_id, say which tasks the pool will have")
         if hasattr(tasks, "__next__"):
-            raise ValueError(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
+            raise ArgumentError(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
         for name, amount in (("fee", fee), ("min_fee", min_fee)):
             parse_money(name, amount)
         parse_share("rejected_share", rejected_share)
@@ -144,8 +145,11 @@ class EstimateOperator(LineageMixin, BaseOperator):
         )
         if limit is not None and estimated.total.most > limit:
             raise AirflowFailException(
-                f"The pool may cost {money_text(estimated.total.most)}, and max_total is {money_text(limit)}. Lower "
-                "the overlap or the reward, give fewer tasks, or raise max_total"
+                with_link(
+                    f"The pool may cost {money_text(estimated.total.most)}, and max_total is {money_text(limit)}. "
+                    "Lower the overlap or the reward, give fewer tasks, or raise max_total",
+                    "not-enough-money",
+                )
             )
         return estimated.as_json() | {"duration": None if duration is None else duration.as_json()}
 

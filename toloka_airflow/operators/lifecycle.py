@@ -13,9 +13,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
+from toloka_airflow._internal.troubleshooting import ArgumentError
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Operation, OperationStatus, Project
+from toloka_airflow.api.models import Operation, OperationStatus, PoolStatus, Project
 from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if_free
 from toloka_airflow.api.pool_rules import (
     PoolOpening,
@@ -204,15 +205,17 @@ class LifecycleOperator(WaitingOperator):
 
     def _with_state(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaConflictError:
         """Return a refusal with what must be archived first, and the state of what was to be changed."""
-        client, causes = client.without_retries(), []
+        client, causes, is_archived = client.without_retries(), [], False
         try:
             if pools := list(islice(self._blockers(client), 11)):
                 named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
                 causes.append(f"Not archived: {named}{', and more' if len(pools) > 10 else ''}")
-            causes.append(f"{self._name} is {self._status(client)}")
+            status = self._status(client)
+            is_archived = status == PoolStatus.ARCHIVED
+            causes.append(f"{self._name} is {status}{', for good: create another one' if is_archived else ''}")
         except TolokaError as exc:
             self.log.warning("Why Toloka refused %s could not be found out: %s", refusal.request, exc)
-        return refusal.with_cause(". ".join(causes))
+        return refusal.with_cause(". ".join(causes), "archived" if is_archived else None)
 
 
 class PoolOperator(LifecycleOperator):
@@ -399,9 +402,9 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
     ) -> None:
         super().__init__(**kwargs)
         if on_low_balance not in ON_LOW_BALANCE:
-            raise ValueError(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
+            raise ArgumentError(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
         if will_expire is not None and expires_in is not None:
-            raise ValueError("will_expire and expires_in say both when the pool expires; give only one of them")
+            raise ArgumentError("will_expire and expires_in say both when the pool expires; give only one of them")
         parse_money("fee", fee)
         self.not_after = not_after
         self.will_expire = will_expire
