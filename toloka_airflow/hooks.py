@@ -9,7 +9,12 @@ from contextlib import contextmanager
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    BaseHook,
+)
 
 from toloka_airflow._internal.supervision import ensure_supervised
 from toloka_airflow._internal.troubleshooting import topic_of, with_link
@@ -57,9 +62,15 @@ class TolokaHook(BaseHook):
         In a task whose supervisor has ended, it sends nothing that changes Toloka (`TolokaNotSentError`): Airflow tries
         that task again, and both attempts would act.
 
+        :raises AirflowNotFoundException: If Airflow has no such connection.
         :raises ValueError: If a field of the connection cannot be used; nothing is sent.
         """
-        return client_from_connection(self.get_connection(self.toloka_conn_id), before_change=ensure_supervised)
+        try:
+            conn = self.get_connection(self.toloka_conn_id)
+        except AirflowNotFoundException as exc:
+            text = f"{exc}. Add the connection, or name another one as toloka_conn_id"
+            raise AirflowNotFoundException(with_link(text, "connection-fields")) from exc
+        return client_from_connection(conn, before_change=ensure_supervised)
 
     def test_connection(self) -> tuple[bool, str]:
         """Fetch whose token it is (``GET /requester``), for the *Test* button of the connection form."""

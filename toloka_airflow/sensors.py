@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow._internal.airflow_internals import TRIGGER_FAILED
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
 from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
-from toloka_airflow._internal.troubleshooting import ArgumentError
+from toloka_airflow._internal.troubleshooting import ArgumentError, with_link
 from toloka_airflow.api.errors import FailureCount, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, Pool, read_date
@@ -66,6 +66,7 @@ STOPPED_BY = {FINISHED: "closed", TIME_IS_UP: "until", SPENT: "max_spend"}
 SPENDING_INTERVAL = 60.0
 MAX_FAILURE_PAUSE = 0.5
 """Seconds between two requests after an answer that should not change, at the most."""
+_IF_TIMED_OUT = "Raise timeout if it may take longer"
 
 
 class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
@@ -114,7 +115,12 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         # Not in the first poll, as soft_fail would skip a task with an argument that cannot be used.
         with task_errors():
             self._prepare()
-        return super().execute(context)
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as exc:
+            status = f"{self._wait.name} is {self._last_status or 'not known to be done'}"
+            text = f"{str(exc).rstrip('.')}; {status}. {_IF_TIMED_OUT}"
+            raise AirflowSensorTimeout(with_link(text, "timed-out")) from exc
 
     def _prepare(self) -> None:
         """Read the arguments and the connection."""
@@ -175,7 +181,7 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         try:
             end = WaitEvent.read(event)
             if end.kind == TIMED_OUT:
-                raise TolokaTimeoutError(f"Timed out after {self.timeout:.0f} s: {end.message}")
+                raise TolokaTimeoutError(f"Timed out after {self.timeout:.0f} s: {end.message}. {_IF_TIMED_OUT}")
             if end.subject is None:
                 raise TolokaError(end.message)
             subject: Any = self.subject_type.from_api(end.subject)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.checks.checking import kind_of
 from toloka_airflow.checks.duration import Pace, estimate_duration
 from toloka_airflow.checks.estimate import Estimate, estimate, money_text, table
@@ -103,7 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"airflow-toloka estimate: {exc}", file=sys.stderr)
         return 1
     except _failures() as exc:
-        print(f"airflow-toloka estimate: {exc}", file=sys.stderr)
+        topic = getattr(exc, "topic", "configuration")
+        print(with_link(f"airflow-toloka estimate: {exc}", topic), file=sys.stderr)
         return 2
     duration = None
     if estimated.answers is not None:
@@ -143,7 +145,8 @@ def _judge(arguments: argparse.Namespace, estimated: Estimate) -> int:
     if arguments.max_total is None or estimated.total.most <= arguments.max_total:
         return 0
     cost, limit = money_text(estimated.total.most), money_text(arguments.max_total)
-    print(f"airflow-toloka estimate: the pool may cost {cost}, and --max-total is {limit}", file=sys.stderr)
+    text = f"airflow-toloka estimate: the pool may cost {cost}, and --max-total is {limit}"
+    print(with_link(text, "not-enough-money"), file=sys.stderr)
     return 1
 
 

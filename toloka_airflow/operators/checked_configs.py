@@ -77,7 +77,11 @@ class ConfigCheckMixin:
             if problems := self._known_errors_in(self._document(config)):
                 self._refuse(self._placed(problems))
         elif (path := self._present_file(config)) is not None:
-            self._refuse(self._known_errors_in(self._document(path)))
+            try:
+                document = self._document(path)
+            except ValueError as exc:
+                raise ArgumentError(str(exc), "configuration") from exc
+            self._refuse(self._known_errors_in(document))
 
     def _read_checked(self) -> dict[str, Any]:
         """

@@ -141,7 +141,8 @@ def let_expire(client: TolokaClient, pool: Pool, will_expire: datetime | None, l
     if not is_open(pool):
         if will_expire is not None and will_expire <= datetime.now(UTC):
             raise ValueError(
-                f"will_expire is {will_expire.isoformat()}, which is in the past: the pool would close at once"
+                f"will_expire is {will_expire.isoformat()}, which is in the past: the pool would close at once. "
+                "Give a later one"
             )
         if expires := will_expire or present:
             fail_if_over(f"Pool {pool.id}", "will_expire", expires, client)

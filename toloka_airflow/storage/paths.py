@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+NO_SUCH_FILE = "and there is no such file where this runs; give the path of one that is there"
+
 
 def refuse_rows_as_text(name: str, value: object) -> None:
     """

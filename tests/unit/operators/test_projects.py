@@ -149,7 +149,7 @@ class TestUpdating:
         [
             ("10", {**PROJECT, "id": "11"}, "project_id is '10', but config is that of project '11'"),
             ("None", PROJECT, "project_id is 'None'"),
-            ("10", "nothing.yaml", "config is 'nothing.yaml': there is no such file"),
+            ("10", "nothing.yaml", "config is 'nothing.yaml', and there is no such file"),
         ],
     )
     @pytest.mark.usefixtures("connection")

@@ -197,7 +197,7 @@ class Upload:
             shown = "; ".join(f"{self.source.unit} {line}" for line in results.examples(SHOWN_INVALID))
             raise TolokaError(
                 f"{self.source.name}: the API found {invalid} of {total} tasks invalid, and {created} were created. "
-                f"{shown}. {results.report()} {_ADVICE}",
+                f"{shown}. {' '.join(filter(None, (results.report(), _ADVICE)))}",
                 topic="invalid-tasks",
             )
         if created + invalid != total:
