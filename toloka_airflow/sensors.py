@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow._internal.airflow_internals import TRIGGER_FAILED
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
 from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
-from toloka_airflow._internal.troubleshooting import ArgumentError, with_link
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.errors import FailureCount, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, Pool, read_date
@@ -93,7 +93,7 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
     ) -> None:
         super().__init__(**kwargs)
         if deferrable and (self.exponential_backoff or self.max_wait is not None):
-            raise ArgumentError(
+            raise argument_error(
                 "exponential_backoff and max_wait are for polls in a worker: in the triggerer, waits with the same "
                 "interval share one poll. Leave them out and choose poke_interval, or set deferrable=False"
             )
@@ -396,11 +396,11 @@ class PoolSensor(WaitSensor[Pool]):
         self.pool_id = pool_id
         self.expected_reasons = _checked_reasons(expected_reasons)
         if max_spend is not None and self.reschedule and not self.deferrable:
-            raise ArgumentError(
+            raise argument_error(
                 "max_spend needs the mode poke or a deferrable sensor: nothing is measured between two polls"
             )
         if training_id is not None and not close_on_kill:
-            raise ArgumentError(f"training_id is {training_id!r}, which does nothing without close_on_kill=True")
+            raise argument_error(f"training_id is {training_id!r}, which does nothing without close_on_kill=True")
         self.until = until
         self.max_spend = max_spend
         self.spent_before = spent_before
@@ -543,5 +543,5 @@ def _checked_reasons(reasons: Iterable[str]) -> list[str]:
     checked = [CloseReason(reason) for reason in ([reasons] if isinstance(reasons, str) else reasons)]
     if not checked or not all(reason.is_known for reason in checked):
         known = ", ".join(reason.value for reason in CloseReason)
-        raise ArgumentError(f"expected_reasons is {list(reasons)!r}; it must name at least one of {known}")
+        raise argument_error(f"expected_reasons is {list(reasons)!r}; it must name at least one of {known}")
     return [reason.value for reason in checked]

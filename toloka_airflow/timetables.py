@@ -19,7 +19,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
 
-from toloka_airflow._internal.troubleshooting import ArgumentError, with_link
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
@@ -63,9 +63,9 @@ class PoolWindowTimetable(Timetable):
         self._opens = _time_of_day("opens", opens)
         self._closes = _time_of_day("closes", closes)
         if self._opens == DAY:
-            raise ArgumentError(f"opens={opens!r} is the end of a day; use '00:00'", "window-times")
+            raise argument_error(f"opens={opens!r} is the end of a day; use '00:00'", "window-times")
         if self._closes == self._opens:
-            raise ArgumentError(
+            raise argument_error(
                 f"closes={closes!r} is the same as opens; a whole day is opens='00:00', closes='24:00'", "window-times"
             )
         if self._closes < self._opens:
@@ -231,7 +231,7 @@ def _time_of_day(argument: str, text: str) -> timedelta:
     match = re.fullmatch(r"(\d\d?):(\d\d)", text) if isinstance(text, str) else None
     hours, minutes = (int(part) for part in match.groups()) if match else (0, 60)
     if minutes > 59 or timedelta(hours=hours, minutes=minutes) > DAY:
-        raise ArgumentError(
+        raise argument_error(
             f"{argument}={text!r} is no time of day such as '09:00'; '24:00' is the end of the day", "window-times"
         )
     return timedelta(hours=hours, minutes=minutes)
@@ -250,7 +250,7 @@ def _days_of_week(text: str) -> frozenset[int]:
     for part in text.lower().split(",") if isinstance(text, str) else [""]:
         names = [name.strip() for name in part.split("-")]
         if not 1 <= len(names) <= 2 or not set(names) <= set(DAYS):
-            raise ArgumentError(
+            raise argument_error(
                 f"days={text!r} is no list of days; use 'mon-fri', 'mon,wed,sat-sun' or 'daily'", "window-times"
             )
         first, last = DAYS.index(names[0]), DAYS.index(names[-1])
@@ -263,14 +263,14 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     # What is raised for names that cannot be a file, are a directory, or not a text.
     except (KeyError, ValueError, OSError, TypeError, AttributeError) as exc:
-        raise ArgumentError(
+        raise argument_error(
             f"timezone={name!r} is no time zone known here; use a name such as 'Europe/Berlin'", "window-times"
         ) from exc
 
 
 def _dates(exclude_dates: Iterable[date | str]) -> Iterator[date]:
     if isinstance(exclude_dates, str):
-        raise ArgumentError(f"exclude_dates={exclude_dates!r} is a text; give a list of dates", "window-times")
+        raise argument_error(f"exclude_dates={exclude_dates!r} is a text; give a list of dates", "window-times")
     for value in exclude_dates:
         # A datetime is a date, too, but of which time zone?
         if isinstance(value, date) and not isinstance(value, datetime):
@@ -279,7 +279,7 @@ def _dates(exclude_dates: Iterable[date | str]) -> Iterator[date]:
         try:
             yield date.fromisoformat(value)  # type: ignore[arg-type]
         except (TypeError, ValueError) as exc:
-            raise ArgumentError(
+            raise argument_error(
                 f"exclude_dates: {value!r} is no date; use a `date` or a text as '2026-12-24'", "window-times"
             ) from exc
 
@@ -287,7 +287,7 @@ def _dates(exclude_dates: Iterable[date | str]) -> Iterator[date]:
 def _duration(min_open: timedelta | float, *, less_than: timedelta) -> timedelta:
     duration = min_open if isinstance(min_open, timedelta) else timedelta(seconds=min_open)
     if not timedelta(0) <= duration < less_than:
-        raise ArgumentError(
+        raise argument_error(
             f"min_open={min_open!r} must be at least 0 and less than the window, which is {less_than}", "window-times"
         )
     return duration

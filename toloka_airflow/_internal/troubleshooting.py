@@ -78,15 +78,15 @@ _BY_PACKAGE: dict[str, Topic] = {
 """What a `ValueError` is about that names no topic, by the module that raised it or the package it is in."""
 
 
-class ArgumentError(ValueError):
+def argument_error(text: str, topic: Topic = "arguments") -> ValueError:
     """
-    Report an argument that cannot be used.
+    Return an error about an argument that cannot be used.
+
+    For what is found when a DAG is parsed: in a task, `task_errors` adds the link.
 
     :param text: What is wrong with which argument, and what to do.
     """
-
-    def __init__(self, text: str, topic: Topic = "arguments") -> None:
-        super().__init__(with_link(text, topic))
+    return ValueError(with_link(text, topic))
 
 
 def with_link(text: str, topic: Topic) -> str:

@@ -173,11 +173,11 @@ class TolokaApiError(TolokaError):
 class TolokaConflictError(TolokaApiError):
     """Report that the present state does not allow the call."""
 
-    def with_cause(self, cause: str, topic: Topic | None = None) -> Self:
+    def with_cause(self, cause: str, topic: Topic) -> Self:
         """Return it with what is known of the state that does not allow the call, and what that is about."""
         facts = {name: getattr(self, name) for name in ("status", "code", "message", "request_id", "payload")}
         error = type(self)(self.request, **facts, advice=f"{self.advice} {cause}".strip())
-        error.topic = topic or error.topic
+        error.topic = topic
         return error
 
     @property

@@ -29,6 +29,7 @@ from toloka_airflow.cli.progress import shown_progress
 from toloka_airflow.storage.config_files import read_config
 
 if TYPE_CHECKING:
+    from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.transfer.upload.task_files import Specs
 
 KINDS = ("project", "pool", "training", "tasks")
@@ -104,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"airflow-toloka estimate: {exc}", file=sys.stderr)
         return 1
     except _failures() as exc:
-        topic = getattr(exc, "topic", "configuration")
+        topic: Topic = getattr(exc, "topic", "configuration")
         print(with_link(f"airflow-toloka estimate: {exc}", topic), file=sys.stderr)
         return 2
     duration = None

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow._internal.identity import TaskIdentity
-from toloka_airflow._internal.troubleshooting import ArgumentError
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.client import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
@@ -111,7 +111,7 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if rows not in get_args(Rows):
-            raise ArgumentError(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
+            raise argument_error(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
         self.pool_id = pool_id
         self.path = path
         self.status = status
@@ -255,13 +255,13 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if (decisions is None) == (decide is None):
-            raise ArgumentError("decisions or decide must be given, and not both")
+            raise argument_error("decisions or decide must be given, and not both")
         if isinstance(decisions, DecidesFromAll):
-            raise ArgumentError(f"decisions is {decisions!r:.100}, which decides by itself: give it as decide")
+            raise argument_error(f"decisions is {decisions!r:.100}, which decides by itself: give it as decide")
         if decide is not None and (
             isinstance(decide, type) or not (callable(decide) or isinstance(decide, DecidesFromAll))
         ):
-            raise ArgumentError(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
+            raise argument_error(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
         self.pool_id = pool_id
         self.decisions = decisions
         self.decide = decide

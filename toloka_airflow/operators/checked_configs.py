@@ -18,7 +18,7 @@ from airflow.sdk import get_current_context, get_parsing_context, literal
 
 from toloka_airflow._internal.airflow_internals import is_unmapped
 from toloka_airflow._internal.literals import argument_lines
-from toloka_airflow._internal.troubleshooting import ArgumentError
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.models import read_date
 from toloka_airflow.storage.config_files import read_config, read_config_with_lines
 from toloka_airflow.storage.lineage import report_read
@@ -80,7 +80,7 @@ class ConfigCheckMixin:
             try:
                 document = self._document(path)
             except ValueError as exc:
-                raise ArgumentError(str(exc), "configuration") from exc
+                raise argument_error(str(exc), "configuration") from exc
             self._refuse(self._known_errors_in(document))
 
     def _read_checked(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class ConfigCheckMixin:
     def _refuse(self, problems: Sequence[Problem]) -> None:
         if problems:
             mistakes = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-            raise ArgumentError(
+            raise argument_error(
                 f"{self.config_name} of task {self.task_id} has {mistakes} (check_config=False would leave this "
                 "check out):\n" + "\n".join(map(str, problems)),
                 "configuration",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from toloka_airflow._internal.arguments import parse_money, parse_share
-from toloka_airflow._internal.troubleshooting import ArgumentError, with_link
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.checks.duration import Duration, estimate_duration
@@ -104,11 +104,13 @@ class EstimateOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if (config is None) == (pool_id is None):
-            raise ArgumentError("Give either config, of a pool that is to be created, or pool_id, of one that is there")
+            raise argument_error(
+                "Give either config, of a pool that is to be created, or pool_id, of one that is there"
+            )
         if config is not None and tasks is None:
-            raise ArgumentError("tasks is None; without pool_id, say which tasks the pool will have")
+            raise argument_error("tasks is None; without pool_id, say which tasks the pool will have")
         if hasattr(tasks, "__next__"):
-            raise ArgumentError(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
+            raise argument_error(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
         for name, amount in (("fee", fee), ("min_fee", min_fee)):
             parse_money(name, amount)
         parse_share("rejected_share", rejected_share)

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow._internal.airflow_internals import task_states
 from toloka_airflow._internal.arguments import parse_int, parse_money, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import TaskIdentity
-from toloka_airflow._internal.troubleshooting import ArgumentError, with_link
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
 from toloka_airflow.checks.estimate import money_text
@@ -282,7 +282,7 @@ class AssessRoundOperator(_LabellingOperator):
         self.closes_at = closes_at
         self.timeout = parse_span("timeout", timeout)
         if self.timeout <= min_open:
-            raise ArgumentError(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
+            raise argument_error(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
         self.min_open = min_open
         self.result_task_id = result_task_id
 

@@ -174,11 +174,10 @@ class ArchiveProjectOperator(ArchiveOperator):
     def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         return (pool for pool in _pools(client, self._id()) if not is_archived(pool))
 
-    def _status(self, client: TolokaClient) -> str:
-        return self._fetch(client).status.value
-
     def _fetch(self, client: TolokaClient) -> Project:
         return client.get_project(self._id())
+
+    _subject = _fetch
 
     def _list(self, client: TolokaClient, own: Created) -> Iterable[Project]:
         return client.list_projects(created_gte=own.created)

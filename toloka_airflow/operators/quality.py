@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
 
 from toloka_airflow._internal.arguments import parse_share
-from toloka_airflow._internal.troubleshooting import ArgumentError, with_link
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lineage import report_written
@@ -148,15 +148,15 @@ class QualityGateOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         if on_failure not in ("fail", "skip"):
-            raise ArgumentError(f"on_failure is {on_failure!r}; it must be 'fail' or 'skip'", "quality-gate")
+            raise argument_error(f"on_failure is {on_failure!r}; it must be 'fail' or 'skip'", "quality-gate")
         given = zip(_LIMITS, (min_agreement, min_confident, min_answers, min_tasks, max_rejected), strict=True)
         self._given = [name for name, limit in given if limit is not None]
         if not self._given:
-            raise ArgumentError(
+            raise argument_error(
                 f"A gate without a limit lets everything pass; give one of {', '.join(_LIMITS)}", "quality-gate"
             )
         if min_confident is not None and labels is None:
-            raise ArgumentError(
+            raise argument_error(
                 "labels is None; min_confident is about the confidence of labels, so say where they are", "quality-gate"
             )
         self.answers = answers

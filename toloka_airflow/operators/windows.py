@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from toloka_airflow._internal.airflow_internals import task_state_store
 from toloka_airflow._internal.arguments import parse_datetime, parse_optional_datetime
-from toloka_airflow._internal.troubleshooting import ArgumentError, with_link
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import PoolOpening, may_have_been_opened_since, why_not_closed, why_unknown
 from toloka_airflow.hooks import TolokaHook, task_errors
@@ -65,7 +65,7 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
         super().__init__(**kwargs)
         for name, span in {"min_open": min_open, "grace": grace}.items():
             if not isinstance(span, timedelta) or span < timedelta(0):
-                raise ArgumentError(f"{name} is {span!r}; it must be a timedelta that is not negative")
+                raise argument_error(f"{name} is {span!r}; it must be a timedelta that is not negative")
         self.pool_id = pool_id
         self.closes_at = closes_at
         self.min_open = min_open

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import TOKEN, connect
 from tests.worlds import PROJECT
+from toloka_airflow._internal.troubleshooting import PAGE
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.cli.__main__ import main
@@ -30,6 +31,7 @@ CONFIG: dict[str, Any] = {
     "defaults": {"default_overlap_for_new_task_suites": 2, "default_overlap_for_new_tasks": 3},
     "mixer_config": {"real_tasks_count": 5, "golden_tasks_count": 0, "training_tasks_count": 0},
 }
+HELP = f"Help: {PAGE}#not-enough-money"
 ENDLESS = [{"input_values": {"text": "a"}, "infinite_overlap": True}]
 
 
@@ -111,7 +113,7 @@ class TestMoney:
         assert run("pool.json", "tasks.json", "--max-total", "0.312") == 0
         assert run("pool.json", "tasks.json", "--max-total", "0.31") == 1
         out, err = capsys.readouterr()
-        assert err == "airflow-toloka estimate: the pool may cost 0.312, and --max-total is 0.31\n"
+        assert err == f"airflow-toloka estimate: the pool may cost 0.312, and --max-total is 0.31. {HELP}\n"
         assert out.count("total               0.312  0.312") == 2
 
     def test_people_at_once(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ class TestAnswers:
         server.error("POST", "/projects/10/archive", 409, "UNARCHIVED_POOLS_CONFLICT")
         server.answer("GET", "/pools", json={"items": [pool("ARCHIVED")], "has_more": False})
         server.error("GET", "/trainings", 500, "INTERNAL_ERROR")
-        with pytest.raises(AirflowFailException, match=r"Archive every pool of the project first\.$"):
+        with pytest.raises(AirflowFailException, match=r"Archive every pool of the project first\. Help: "):
             archive()
 
     @pytest.mark.parametrize("value", ["1/2", "", None])
