@@ -341,12 +341,13 @@ class PoolSensor(WaitSensor[Pool]):
     it again since; or ``until`` if the time was up first. If the pool is still OPEN or LOCKED, ``close_reason`` and
     ``closed_at`` are ``None``. ``has_answers`` is ``False`` if nobody answered since the pool was opened, which is
     logged as a warning, too; ``None`` if that did not become known. With ``progress_interval`` there is also
-    ``progress``: ``{"percent", "answers", "spent", "committed"}`` at the end, or ``None`` if it did not become known.
+    ``progress``: ``{"percent", "assignments", "spent", "committed"}`` at the end (``answers`` is an older name of
+    ``assignments``), or ``None`` if it did not become known.
     Assets among the outlets get the same facts as the extra of their event; an `AssetAlias` stands for the asset of the
     pool (see `toloka_airflow.assets`).
 
-    ``spent`` are the rewards of accepted answers, as Toloka counts them (``spent_budget``). ``committed`` are those of
-    answers that were submitted and neither accepted nor rejected yet: their number times the highest reward of the
+    ``spent`` are the rewards of accepted assignments, as Toloka counts them (``spent_budget``). ``committed`` are
+    those of what was submitted and neither accepted nor rejected yet: their number times the highest reward of the
     pool, as with dynamic pricing an answer may cost less. Neither contains Toloka's fee.
 
     :param pool_id: The pool (templated).

@@ -75,7 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--min-fee", type=_money, default=Fee().least, metavar="USD", help="the least fee of an answer (default: 0.005)"
     )
-    add("--rejected", type=_share, default=Decimal(0), metavar="SHARE", help="how many answers you reject (default: 0)")
+    add(
+        "--rejected",
+        type=_share,
+        default=Decimal(0),
+        metavar="SHARE",
+        help="how many assignments you reject (default: 0)",
+    )
     add("--max-total", type=_money, metavar="USD", help="exit with 1 if it may cost more, the fee included")
     add(
         "--conn-id", metavar="ID", help="the Airflow connection to Toloka; measure the project's previous pools with it"
@@ -109,8 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(with_link(f"airflow-toloka estimate: {exc}", topic), file=sys.stderr)
         return 2
     duration = None
-    if estimated.answers is not None:
-        duration = estimate_duration(estimated.answers, pool, paces, people=arguments.at_once)
+    if estimated.assignments is not None:
+        duration = estimate_duration(estimated.assignments, pool, paces, people=arguments.at_once)
     answer = estimated.as_json() | {"duration": duration and duration.as_json()}
     if not arguments.json:
         print("\n".join(table(estimated, duration)))

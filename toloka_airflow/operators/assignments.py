@@ -209,13 +209,13 @@ def pool_or_training(client: TolokaClient, pool_id: str) -> Training:
 
 class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     """
-    Accept or reject the answers of a pool.
+    Accept or reject the assignments of a pool.
 
     It may be repeated: what is decided as wanted already counts as done. SUBMITTED can become ACCEPTED or REJECTED,
     and REJECTED can become ACCEPTED. If Toloka or somebody else has decided otherwise, such as by accepting after the
     review period, the others are decided and then the task fails: money was paid.
 
-    It returns ``{"pool_id", "accepted", "rejected", "already", "left"}``: counts of answers that are decided as
+    It returns ``{"pool_id", "accepted", "rejected", "already", "left"}``: counts of assignments that are decided as
     wanted, how many of them were before this attempt, and how many were left as they are. With ``decide``, everything
     that is decided is as wanted, whoever did it.
 
@@ -236,7 +236,7 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
         `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it. Or what gets all
         answers first: `toloka_airflow.voting.MajorityVote`, or another object with a method ``from_answers``, which
         gets an iterator of all SUBMITTED, ACCEPTED and REJECTED answers and returns such a function.
-    :param in_flight: How many answers to decide at a time, and with ``decide``, how many pages of them to read.
+    :param in_flight: How many assignments to decide at a time, and with ``decide``, how many pages of them to read.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
@@ -300,7 +300,9 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
                 review.carry_out(ask(decide, self._answers(client, pool_id)))
             review.ensure_success()
             if not any(review.counts.values()):
-                self.log.warning("Pool %s: there was nothing to decide, so all answers are left as they are", pool_id)
+                self.log.warning(
+                    "Pool %s: there was nothing to decide, so all assignments are left as they are", pool_id
+                )
         self._report_pool_written(pool_id)
         self._lineage_facts = {"pool_id": pool_id, **review.counts}
         return self._lineage_facts

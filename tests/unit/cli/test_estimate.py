@@ -61,14 +61,14 @@ class TestMoney:
         assert run("project.json", "pool.json", "tasks.csv") == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[:6] == [
-            "                    least   most",
-            "tasks                  20     20",
-            "pages                   4      4",
-            "answers                12     12",
-            "price of an answer  0.026  0.026",
-            "rewards              0.24   0.24",
+            "                        least   most",
+            "tasks                      20     20",
+            "pages                       4      4",
+            "assignments                12     12",
+            "price of an assignment  0.026  0.026",
+            "rewards                  0.24   0.24",
         ]
-        assert "total               0.312  0.312" in lines
+        assert "total                   0.312  0.312" in lines
         assert "- Bonuses are not in it, nor is the training that people must pass, which is not paid." in lines
 
     @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ class TestMoney:
         assert run("pool.json", "tasks.json", "--max-total", "0.31") == 1
         out, err = capsys.readouterr()
         assert err == f"airflow-toloka estimate: the pool may cost 0.312, and --max-total is 0.31. {HELP}\n"
-        assert out.count("total               0.312  0.312") == 2
+        assert out.count("total                   0.312  0.312") == 2
 
     def test_people_at_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         hours = printed(capsys, "pool.json", "tasks.json", "--at-once", "2-4")["duration"]["hours"]
@@ -261,7 +261,7 @@ class TestRehearsing:
     def test_with_the_table(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("project.json", "pool.json", "tasks.csv", *self.OPTIONS, "--svg", "picture.svg") == 0
         out = capsys.readouterr().out
-        assert "total               0.312  0.312" in out
+        assert "total                   0.312  0.312" in out
         assert "money" in out.lower()
         assert (folder / "picture.svg").read_text().startswith("<svg")
 
