@@ -47,8 +47,8 @@ class EstimateOperator(LineageMixin, BaseOperator):
     it costs, as with an infinite overlap. Nothing is changed at Toloka, so it can be repeated as often as needed.
 
     It returns ``tasks``, ``control_tasks``, ``training_tasks``, ``pages``, ``assignments``, ``paid_assignments``,
-    ``people``, ``price``, ``reward``, ``fee``, ``total``, ``assumptions`` and ``duration``. What is not known exactly is
-    a range, ``{"least": 12.48, "most": 15.6}``; so are all amounts of money, in the currency of the account.
+    ``people``, ``price``, ``reward``, ``fee``, ``total``, ``assumptions`` and ``duration``. What is not known exactly
+    is a range, ``{"least": 12.48, "most": 15.6}``; so are all amounts of money, in the currency of the account.
     ``duration`` has ``work_hours`` and ``hours``, or is ``None`` for endless answers. ``answers`` and ``paid_answers``
     are older names of ``assignments`` and ``paid_assignments``.
 

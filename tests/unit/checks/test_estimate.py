@@ -149,7 +149,7 @@ class TestUnpaid:
         assert (made.assignments, made.paid_assignments, made.total.most) == (None, None, 0)
         assert "so it costs nothing" in " ".join(made.assumptions)
         assert made.as_json()["answers"] is None
-        assert ("answers", "endless", "endless") in made.rows()
+        assert ("assignments", "endless", "endless") in made.rows()
 
     def test_a_training(self) -> None:
         training = {"training_tasks_in_task_suite_count": 5}
@@ -168,7 +168,7 @@ class TestAssumptions:
     def test_nothing_more_than_needed(self) -> None:
         pool = with_mixer(real_tasks_count=1)
         assert estimate(pool, [TASK]).assumptions == (
-            "Toloka's fee is 30% of the reward, and at least 0.005 for an answer; it depends on the account.",
+            "Toloka's fee is 30% of the reward, and at least 0.005 for an assignment; it depends on the account.",
             "Bonuses are not in it, nor is the training that people must pass, which is not paid.",
             "All assignments are accepted at once, as auto_accept_solutions is not false, so none is rejected.",
         )

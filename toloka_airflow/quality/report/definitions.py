@@ -62,8 +62,8 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
         (
             "money",
             "Money",
-            "Spent are the rewards of accepted assignments, committed those of submitted ones that are neither accepted "
-            "nor rejected yet. Toloka's fee and bonuses are not in it.",
+            "Spent are the rewards of accepted assignments, committed those of submitted ones that are neither "
+            "accepted nor rejected yet. Toloka's fee and bonuses are not in it.",
         ),
         ("per-label", "Per label", "What is spent and committed, divided by the labels."),
         (
