@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.common.compat.sdk import AirflowException, Asset
 
 from tests.support import TOKEN, TaskInstance, connect, run_task
 from tests.worlds import POOL, PROJECT
@@ -26,6 +26,7 @@ from toloka_airflow._internal.airflow_internals import TRIGGER_FAILED
 from toloka_airflow._internal.troubleshooting import _BY_PACKAGE, DOCUMENTATION, PAGE, Topic, topic_of, with_link
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
+from toloka_airflow.assets import pool_asset
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.assignments import ReviewAssignmentsOperator
@@ -355,6 +356,14 @@ def call_with_a_host(world: World) -> None:
     run_task(TolokaCallOperator(task_id="call", method="GET", path="https://toloka.dev/api/v1/pools"))
 
 
+def asset_of_no_pool(world: World) -> None:
+    Asset("toloka://toloka_default/pool/21")
+
+
+def asset_without_an_id(world: World) -> None:
+    pool_asset("")
+
+
 MISTAKES: dict[Callable[[World], None], tuple[str, str, Topic]] = {
     wrong_token: ("401 AUTHENTICATION_ERROR", "Check the token (the password of the Airflow", "token-refused"),
     no_right: ("403 ACCESS_DENIED", "check the account and `account_id`", "token-refused"),
@@ -410,6 +419,8 @@ MISTAKES: dict[Callable[[World], None], tuple[str, str, Topic]] = {
     gate_without_a_limit: ("A gate without a limit", "give one of min_agreement", "quality-gate"),
     no_numpy: ("numpy", "pip install 'airflow-toloka[quality]'", "missing-library"),
     report_that_no_browser_shows: ("report.txt'", "must end with .html", "arguments"),
+    asset_of_no_pool: ("toloka_default/pool/21", "such as toloka://<connection id>/pools/<pool id>", "assets"),
+    asset_without_an_id: ("pool_id is ''", "Pass an id, or the output of the task", "no-id"),
     call_with_a_host: ("path is 'https://toloka.dev", "must be without a host", "arguments"),
 }
 """What is done, what the message names, what it says to do, and the heading in `docs/troubleshooting.md`."""

@@ -218,7 +218,7 @@ def people_range(people: tuple[int, int]) -> Range[int]:
         any(isinstance(number, bool) or not isinstance(number, int) for number in (least, most))
         or not 0 < least <= most
     ):
-        raise ValueError(f"people is {people!r}; it must be a pair of the least and the most, such as (10, 100)")
+        raise argument_error(f"people is {people!r}; it must be a pair of the least and the most, such as (10, 100)")
     return Range(least, most)
 
 
