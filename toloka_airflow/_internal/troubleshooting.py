@@ -47,7 +47,6 @@ Topic = Literal[
 _MARK = f"Help: {PAGE}#"
 _LINK = rf"[ .\n]*{re.escape(_MARK)}([a-z-]+)"
 _BY_PACKAGE: dict[str, Topic] = {
-    "_internal.arguments": "arguments",
     "api": "arguments",
     "api.ids": "no-id",
     "api.settings": "connection-fields",
