@@ -28,6 +28,7 @@ from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.assets import pool_asset
 from toloka_airflow.emulator.server import EmulatorServer
+from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.assignments import ReviewAssignmentsOperator
 from toloka_airflow.operators.bonuses import PayBonusesOperator
@@ -94,6 +95,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with EmulatorServer(seed=1, speed=600) as toloka:
+        toloka.crowd.change(size=0)  # what is open stays so, however busy this machine is
         connect(monkeypatch, toloka.url)
         yield World(toloka, tmp_path, monkeypatch)
 
@@ -142,7 +144,8 @@ def nobody_listens(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     world.connect(host=f"http://127.0.0.1:{port}")
-    world.open("21")
+    with task_errors():
+        TolokaHook().get_conn().without_retries().get_requester()
 
 
 def no_connection(world: World) -> None:
