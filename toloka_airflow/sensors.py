@@ -20,11 +20,19 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow._internal.airflow_internals import TRIGGER_FAILED
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
 from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.errors import FailureCount, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, Pool, read_date
 from toloka_airflow.api.pool_actions import close_and_wait
-from toloka_airflow.api.pool_rules import PoolOpening, is_open, was_completed, why_not_closed, why_not_successful
+from toloka_airflow.api.pool_rules import (
+    PoolOpening,
+    is_archived,
+    is_open,
+    was_completed,
+    why_not_closed,
+    why_not_successful,
+)
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_error, task_errors
 from toloka_airflow.lineage import LineageMixin
@@ -40,12 +48,21 @@ from toloka_airflow.triggers.events import (
     without_awaited,
 )
 from toloka_airflow.triggers.progress import had_answers, in_words, measure
-from toloka_airflow.triggers.waits import OperationWait, PoolTracker, PoolWait, SubjectT, poll_timeout, safety_timeout
+from toloka_airflow.triggers.waits import (
+    OperationWait,
+    PoolTracker,
+    PoolWait,
+    SubjectT,
+    no_triggerer,
+    poll_timeout,
+    safety_timeout,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
+    from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.api.client import TolokaClient
 
     Connect = Callable[[], TolokaClient]
@@ -55,6 +72,7 @@ STOPPED_BY = {FINISHED: "closed", TIME_IS_UP: "until", SPENT: "max_spend"}
 SPENDING_INTERVAL = 60.0
 MAX_FAILURE_PAUSE = 0.5
 """Seconds between two requests after an answer that should not change, at the most."""
+_IF_TIMED_OUT = "Raise timeout if it may take longer"
 
 
 class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
@@ -80,7 +98,7 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
     ) -> None:
         super().__init__(**kwargs)
         if deferrable and (self.exponential_backoff or self.max_wait is not None):
-            raise ValueError(
+            raise argument_error(
                 "exponential_backoff and max_wait are for polls in a worker: in the triggerer, waits with the same "
                 "interval share one poll. Leave them out and choose poke_interval, or set deferrable=False"
             )
@@ -102,7 +120,12 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         # Not in the first poll, as soft_fail would skip a task with an argument that cannot be used.
         with task_errors():
             self._prepare()
-        return super().execute(context)
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as exc:
+            status = f"{self._wait.name} is {self._last_status or 'not known to be done'}"
+            text = f"{str(exc).rstrip('.')}; {status}. {_IF_TIMED_OUT}"
+            raise AirflowSensorTimeout(with_link(text, "timed-out")) from exc
 
     def _prepare(self) -> None:
         """Read the arguments and the connection."""
@@ -151,14 +174,19 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         if next_method == TRIGGER_FAILED and self._until() is not None and not self._time_left():
             self.log.warning("The time is up, and no triggerer said so: %s", (next_kwargs or {}).get("error"))
             next_method, next_kwargs = "execute", {}
-        return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout as exc:
+            if next_method != TRIGGER_FAILED:
+                raise
+            raise AirflowSensorTimeout(no_triggerer(exc)) from exc
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """End as a poll in the worker would have ended."""
         try:
             end = WaitEvent.read(event)
             if end.kind == TIMED_OUT:
-                raise TolokaTimeoutError(f"Timed out after {self.timeout:.0f} s: {end.message}")
+                raise TolokaTimeoutError(f"Timed out after {self.timeout:.0f} s: {end.message}. {_IF_TIMED_OUT}")
             if end.subject is None:
                 raise TolokaError(end.message)
             subject: Any = self.subject_type.from_api(end.subject)
@@ -326,12 +354,13 @@ class PoolSensor(WaitSensor[Pool]):
     it again since; or ``until`` if the time was up first. If the pool is still OPEN or LOCKED, ``close_reason`` and
     ``closed_at`` are ``None``. ``has_answers`` is ``False`` if nobody answered since the pool was opened, which is
     logged as a warning, too; ``None`` if that did not become known. With ``progress_interval`` there is also
-    ``progress``: ``{"percent", "answers", "spent", "committed"}`` at the end, or ``None`` if it did not become known.
+    ``progress``: ``{"percent", "assignments", "spent", "committed"}`` at the end (``answers`` is an older name of
+    ``assignments``), or ``None`` if it did not become known.
     Assets among the outlets get the same facts as the extra of their event; an `AssetAlias` stands for the asset of the
     pool (see `toloka_airflow.assets`).
 
-    ``spent`` are the rewards of accepted answers, as Toloka counts them (``spent_budget``). ``committed`` are those of
-    answers that were submitted and neither accepted nor rejected yet: their number times the highest reward of the
+    ``spent`` are the rewards of accepted assignments, as Toloka counts them (``spent_budget``). ``committed`` are
+    those of what was submitted and neither accepted nor rejected yet: their number times the highest reward of the
     pool, as with dynamic pricing an answer may cost less. Neither contains Toloka's fee.
 
     :param pool_id: The pool (templated).
@@ -380,11 +409,11 @@ class PoolSensor(WaitSensor[Pool]):
         self.pool_id = pool_id
         self.expected_reasons = _checked_reasons(expected_reasons)
         if max_spend is not None and self.reschedule and not self.deferrable:
-            raise ValueError(
+            raise argument_error(
                 "max_spend needs the mode poke or a deferrable sensor: nothing is measured between two polls"
             )
         if training_id is not None and not close_on_kill:
-            raise ValueError(f"training_id is {training_id!r}, which does nothing without close_on_kill=True")
+            raise argument_error(f"training_id is {training_id!r}, which does nothing without close_on_kill=True")
         self.until = until
         self.max_spend = max_spend
         self.spent_before = spent_before
@@ -468,7 +497,8 @@ class PoolSensor(WaitSensor[Pool]):
             subject = self._close(context, connect, subject, started)
         result: dict[str, Any] = {**subject.summary(), "stopped_by": STOPPED_BY[kind]}
         if kind == FINISHED and (failure := why_not_successful(subject, self.expected_reasons)):
-            raise task_error(TolokaError(failure), AirflowFailException)
+            topic: Topic = "archived" if is_archived(subject) else "pool-stopped-otherwise"
+            raise task_error(TolokaError(failure, topic=topic), AirflowFailException)
         if kind != FINISHED and why_not_closed(subject):
             # What the pool says of a close is of an opening before.
             result |= {"close_reason": None, "closed_at": None}
@@ -531,5 +561,5 @@ def _checked_reasons(reasons: Iterable[str]) -> list[str]:
     checked = [CloseReason(reason) for reason in ([reasons] if isinstance(reasons, str) else reasons)]
     if not checked or not all(reason.is_known for reason in checked):
         known = ", ".join(reason.value for reason in CloseReason)
-        raise ValueError(f"expected_reasons is {list(reasons)!r}; it must name at least one of {known}")
+        raise argument_error(f"expected_reasons is {list(reasons)!r}; it must name at least one of {known}")
     return [reason.value for reason in checked]

@@ -18,7 +18,8 @@ PACKAGE = "toloka_airflow"
 
 # All names of ours are without "toloka_airflow.". A module has the row with its name, or with the longest name of a
 # package that it is in; so a package in a row does not stand for those of its modules that have rows of their own.
-# Modules of one row may import each other, and all may import the version from toloka_airflow itself.
+# Modules of one row may import each other. All may import the version from toloka_airflow itself, and all but the
+# emulator, which has the words of Toloka, the addresses that errors end with, from a module that imports nothing.
 #
 # "of ours": in parentheses is what may be imported for annotations only.
 # "at import": third-party packages that importing the module imports. "later": those that only functions and
@@ -107,6 +108,7 @@ storage                           |                                             
                                   |                                                   |                  | sshfs yaml
 get_provider_info                 |                                                   |                  |
 __init__                          |                                                   |                  |
+_internal.troubleshooting         |                                                   |                  |
 
 api                               | api.timed_session                                 |                  | requests
                                   |                                                   |                  | urllib3
@@ -138,6 +140,7 @@ emulator.world                    | emulator.courier                            
 emulator.courier                  |                                                   |                  |
 """
 
+HELP = "_internal.troubleshooting"
 OURS, ANNOTATIONS, AT_IMPORT, LATER = "of ours", "of ours, for annotations", "at import", "later"
 Permissions = dict[str, set[str]]
 
@@ -236,7 +239,7 @@ class Checker:
         if module not in self.modules:
             return f"there is no {imported.name}"
         target = self._row(module)
-        if target in (row, "__init__"):
+        if target in (row, "__init__") or (target == HELP and not row.startswith("emulator")):
             return None
         return self._permitted(row, [ANNOTATIONS, OURS] if imported.for_annotations else [OURS], target or module)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.sdk import AirflowException
 
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaOperationError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus
@@ -129,9 +130,11 @@ class AggregateSolutionsOperator(WaitingOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if type not in (DAWID_SKENE, WEIGHTED):
-            raise ValueError(f"type is {type!r}; it must be {DAWID_SKENE} or {WEIGHTED}")
+            raise argument_error(f"type is {type!r}; it must be {DAWID_SKENE} or {WEIGHTED}")
         if (answer_weight_skill_id is None) != (type == DAWID_SKENE):
-            raise ValueError(f"answer_weight_skill_id is {answer_weight_skill_id!r}; {WEIGHTED} needs it, and no other")
+            raise argument_error(
+                f"answer_weight_skill_id is {answer_weight_skill_id!r}; {WEIGHTED} needs it, and no other"
+            )
         self.pool_id = pool_id
         self.fields = fields
         self.path = path

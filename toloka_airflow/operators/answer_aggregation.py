@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
 
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow.storage.lineage import file_uri
@@ -64,7 +65,7 @@ class AggregateAnswersOperator(BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if method not in METHODS:
-            raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+            raise argument_error(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
         self.answers = answers
         self.path = path
         self.fields = fields

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_int, parse_money
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.operators.waiting import WaitingOperator, remaining_deadline
 
@@ -97,14 +98,14 @@ class PayBonusesOperator(WaitingOperator):
     ) -> None:
         super().__init__(timeout=timeout, **{"multiple_outputs": True, **kwargs})
         if (bonuses is None) == (answers is None):
-            raise ValueError("bonuses or answers must be given, and not both")
+            raise argument_error("bonuses or answers must be given, and not both")
         if (answers is None) != (bonus is None):
-            raise ValueError("answers and bonus, a function that makes bonuses of them, must be given together")
+            raise argument_error("answers and bonus, a function that makes bonuses of them, must be given together")
         if bonus is not None and not callable(bonus):
-            raise ValueError(f"bonus is {bonus!r:.100}; it must be a function")
+            raise argument_error(f"bonus is {bonus!r:.100}; it must be a function")
         for name, value in {"bonuses": bonuses, "answers": answers}.items():
             if hasattr(value, "__next__"):
-                raise ValueError(f"{name} is {value!r:.100}, which can be read only once; give a list or a path")
+                raise argument_error(f"{name} is {value!r:.100}, which can be read only once; give a list or a path")
         self.bonuses = bonuses
         self.answers = answers
         self.bonus = bonus

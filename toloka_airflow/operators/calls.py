@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from toloka_airflow._internal.airflow_internals import task_state_store
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.free_calls import checked_method, checked_params, checked_path, is_repeatable
 from toloka_airflow.hooks import TolokaHook, task_error, task_errors
@@ -105,8 +106,11 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
             may_have_been_sent = noted is not None and noted["max_tries"] == ti.max_tries
         if may_have_been_sent:
             raise AirflowFailException(
-                f"{request} was not sent, as a previous attempt of this task may have sent it. Find out at Toloka "
-                "whether it was done; to send it again, clear the task"
+                with_link(
+                    f"{request} was not sent, as a previous attempt of this task may have sent it. Find out at Toloka "
+                    "whether it was done; to send it again, clear the task",
+                    "call-not-repeated",
+                )
             )
         note = {"try_number": ti.try_number, "max_tries": ti.max_tries}
         if store is not None:
@@ -125,8 +129,11 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
         size = len(compact_json(answer).encode())
         if size > MAX_XCOM_BYTES:
             raise AirflowFailException(
-                f"The call was done, but its answer has {size} bytes of JSON, more than the {MAX_XCOM_BYTES} that this "
-                "task returns: have it written to a file by `answer_path`"
+                with_link(
+                    f"The call was done, but its answer has {size} bytes of JSON, more than the {MAX_XCOM_BYTES} that "
+                    "this task returns: have it written to a file by `answer_path`",
+                    "arguments",
+                )
             )
         return answer
 

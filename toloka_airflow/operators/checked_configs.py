@@ -18,6 +18,7 @@ from airflow.sdk import literal
 
 from toloka_airflow._internal.airflow_internals import is_unmapped
 from toloka_airflow._internal.literals import argument_lines
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.models import read_date
 from toloka_airflow.operators.known_arguments import TEMPLATES, is_in_task_process
 from toloka_airflow.storage.config_files import read_config, read_config_with_lines
@@ -76,7 +77,11 @@ class ConfigCheckMixin:
             if problems := self._known_errors_in(self._document(config)):
                 self._refuse(self._placed(problems))
         elif (path := self._present_file(config)) is not None:
-            self._refuse(self._known_errors_in(self._document(path)))
+            try:
+                document = self._document(path)
+            except ValueError as exc:
+                raise argument_error(str(exc), "configuration") from exc
+            self._refuse(self._known_errors_in(document))
 
     def _read_checked(self) -> dict[str, Any]:
         """
@@ -153,9 +158,10 @@ class ConfigCheckMixin:
     def _refuse(self, problems: Sequence[Problem]) -> None:
         if problems:
             mistakes = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-            raise ValueError(
+            raise argument_error(
                 f"{self.config_name} of task {self.task_id} has {mistakes} (check_config=False would leave this "
-                "check out):\n" + "\n".join(map(str, problems))
+                "check out):\n" + "\n".join(map(str, problems)),
+                "configuration",
             )
 
     def _placed(self, problems: Sequence[Problem]) -> list[Problem]:

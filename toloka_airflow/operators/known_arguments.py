@@ -16,6 +16,7 @@ from typing import Any
 from airflow.sdk import get_current_context, get_parsing_context
 
 from toloka_airflow._internal.airflow_internals import is_unmapped
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.models import AssignmentStatus
 
 TEMPLATES = ("{{", "{%", "{#")
@@ -40,7 +41,10 @@ def check_known(task: Any, **checks: Check) -> None:
     for name, check in checks.items():
         value = getattr(task, name)
         if _is_known(value):
-            check(name, value)
+            try:
+                check(name, value)
+            except ValueError as exc:
+                raise argument_error(str(exc)) from None
 
 
 def check_fields(name: str, value: Any) -> None:

@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow._internal.airflow_internals import task_states
 from toloka_airflow._internal.arguments import parse_int, parse_money, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
 from toloka_airflow.checks.money import Fee, money_text
@@ -307,7 +308,7 @@ class AssessRoundOperator(_LabellingOperator):
         self.closes_at = closes_at
         self.timeout = parse_span("timeout", timeout)
         if self.timeout <= min_open:
-            raise ValueError(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
+            raise argument_error(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
         self.min_open = min_open
         self.result_task_id = result_task_id
         check_known(self, max_total=parse_money, closes_at=parse_optional_datetime)
@@ -350,8 +351,11 @@ class AssessRoundOperator(_LabellingOperator):
         self._report_pool_read(pool.id)
         if why := why_not_closed(pool):
             raise AirflowException(
-                f"Round {self.round} cannot begin: pool {pool.id} is {why}, so not all its answers are there. Close "
-                "it, or wait until it is closed"
+                with_link(
+                    f"Round {self.round} cannot begin: pool {pool.id} is {why}, so not all its answers are there. "
+                    "Close it, or wait until it is closed",
+                    "pool-not-closed",
+                )
             )
         answers_path = files.answers(self.round)
         tasks, answered = self._read(context, client, pool, answers_path)
@@ -395,8 +399,11 @@ class AssessRoundOperator(_LabellingOperator):
         first = files.read_decision(1)
         if first is None:
             raise AirflowFailException(
-                f"What was paid before the first round is not known: {self.folder} has no decision of "
-                f"{self.assess_task_ids[0]}"
+                with_link(
+                    f"What was paid before the first round is not known: {self.folder} has no decision of "
+                    f"{self.assess_task_ids[0]}",
+                    "answers-and-labels",
+                )
             )
         return first.last_submitted
 
@@ -461,13 +468,21 @@ class LabelsOperator(_LabellingOperator):
             pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))
             store_link(context, client, pool)
             if why := why_not_closed(pool):
-                raise AirflowException(f"There are no labels yet: pool {pool.id} is {why}, so answers may still come")
+                raise AirflowException(
+                    with_link(
+                        f"There are no labels yet: pool {pool.id} is {why}, so answers may still come",
+                        "pool-not-closed",
+                    )
+                )
             last = decisions[-1]
             if last.stopped_by is None:
                 last = self._end(context, client, pool, last)
             if not last.answered:
                 raise AirflowFailException(
-                    f"There are no labels: pool {pool.id} has no answers that count ({last.in_words})"
+                    with_link(
+                        f"There are no labels: pool {pool.id} has no answers that count ({last.in_words})",
+                        "answers-and-labels",
+                    )
                 )
             labels = write_labels(last.answers_path, self._labels_path, self.fields, self.method)
         rounds = sum(each.stopped_by is None for each in decisions)
@@ -553,7 +568,8 @@ class EndLabellingOperator(BaseOperator):
         if failed and states.get(self.labels_task_id) != "success":
             # What is behind a failed task is upstream_failed: a reader wants the log of the first.
             cause = next((task_id for task_id in failed if states[task_id] == "failed"), failed[0])
-            raise AirflowFailException(f"There are no labels, as {cause} is {states[cause]}")
+            text = f"There are no labels, as {cause} is {states[cause]}"
+            raise AirflowFailException(with_link(text, "answers-and-labels"))
 
 
 def _parse_overlap(name: str, value: object) -> int:

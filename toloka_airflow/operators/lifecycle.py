@@ -13,12 +13,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus, Project
 from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if_free
 from toloka_airflow.api.pool_rules import (
     PoolOpening,
+    is_archived,
     is_open,
     was_opened_and_closed_after,
     why_not_closed,
@@ -199,20 +201,24 @@ class LifecycleOperator(WaitingOperator):
         return ()
 
     @abstractmethod
-    def _status(self, client: TolokaClient) -> str:
-        """Fetch the status of what is to be changed."""
+    def _subject(self, client: TolokaClient) -> Training | Project:
+        """Fetch what is to be changed."""
 
     def _with_state(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaConflictError:
         """Return a refusal with what must be archived first, and the state of what was to be changed."""
-        client, causes = client.without_retries(), []
+        client, causes, topic = client.without_retries(), [], refusal.topic
         try:
             if pools := list(islice(self._blockers(client), 11)):
                 named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
                 causes.append(f"Not archived: {named}{', and more' if len(pools) > 10 else ''}")
-            causes.append(f"{self._name} is {self._status(client)}")
+            subject = self._subject(client)
+            causes.append(f"{self._name} is {subject.status.value}")
+            if is_archived(subject):
+                topic = "archived"
+                causes[-1] += ", for good: create another one"
         except TolokaError as exc:
             self.log.warning("Why Toloka refused %s could not be found out: %s", refusal.request, exc)
-        return refusal.with_cause(". ".join(causes))
+        return refusal.with_cause(". ".join(causes), topic)
 
 
 class PoolOperator(LifecycleOperator):
@@ -229,8 +235,8 @@ class PoolOperator(LifecycleOperator):
         super().__init__(**kwargs)
         self.pool_id = pool_id
 
-    def _status(self, client: TolokaClient) -> str:
-        return client.get_pool(self._id()).status.value
+    def _subject(self, client: TolokaClient) -> Pool:
+        return client.get_pool(self._id())
 
 
 class _TrainingOperator(LifecycleOperator):
@@ -241,8 +247,8 @@ class _TrainingOperator(LifecycleOperator):
         super().__init__(**kwargs)
         self.training_id = training_id
 
-    def _status(self, client: TolokaClient) -> str:
-        return client.get_training(self._id()).status.value
+    def _subject(self, client: TolokaClient) -> Training:
+        return client.get_training(self._id())
 
 
 class ArchiveOperator(LifecycleOperator):
@@ -399,9 +405,9 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
     ) -> None:
         super().__init__(**kwargs)
         if on_low_balance not in ON_LOW_BALANCE:
-            raise ValueError(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
+            raise argument_error(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
         if will_expire is not None and expires_in is not None:
-            raise ValueError("will_expire and expires_in say both when the pool expires; give only one of them")
+            raise argument_error("will_expire and expires_in say both when the pool expires; give only one of them")
         parse_money("fee", fee)
         self.not_after = not_after
         self.will_expire = will_expire

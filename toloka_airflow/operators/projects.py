@@ -105,7 +105,10 @@ class UpdateProjectOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
             find_link(context, client, {"project_id": project_id})
             project = client.get_project(project_id)
             if is_archived(project):
-                raise TolokaError(f"Project {project_id} is ARCHIVED, so it cannot be changed any more")
+                raise TolokaError(
+                    f"Project {project_id} is ARCHIVED, so it cannot be changed any more. Create another project",
+                    topic="archived",
+                )
             wanted = {key: value for key, value in config.items() if key not in SET_BY_TOLOKA}
             tag = {TAG: tags} if (tags := part("project", project.raw, "metadata").get(TAG)) else {}
             wanted["metadata"] = {**part("config", config, "metadata"), **tag}
@@ -171,11 +174,10 @@ class ArchiveProjectOperator(ArchiveOperator):
     def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         return (pool for pool in _pools(client, self._id()) if not is_archived(pool))
 
-    def _status(self, client: TolokaClient) -> str:
-        return self._fetch(client).status.value
-
     def _fetch(self, client: TolokaClient) -> Project:
         return client.get_project(self._id())
+
+    _subject = _fetch
 
     def _list(self, client: TolokaClient, own: Created) -> Iterable[Project]:
         return client.list_projects(created_gte=own.created)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
 
 from toloka_airflow._internal.arguments import parse_share
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow.storage.json_text import compact_json
@@ -151,13 +152,17 @@ class QualityGateOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         if on_failure not in ("fail", "skip"):
-            raise ValueError(f"on_failure is {on_failure!r}; it must be 'fail' or 'skip'")
+            raise argument_error(f"on_failure is {on_failure!r}; it must be 'fail' or 'skip'", "quality-gate")
         given = zip(_LIMITS, (min_agreement, min_confident, min_answers, min_tasks, max_rejected), strict=True)
         self._given = [name for name, limit in given if limit is not None]
         if not self._given:
-            raise ValueError(f"A gate without a limit lets everything pass; give one of {', '.join(_LIMITS)}")
+            raise argument_error(
+                f"A gate without a limit lets everything pass; give one of {', '.join(_LIMITS)}", "quality-gate"
+            )
         if min_confident is not None and labels is None:
-            raise ValueError("labels is None; min_confident is about the confidence of labels, so say where they are")
+            raise argument_error(
+                "labels is None; min_confident is about the confidence of labels, so say where they are", "quality-gate"
+            )
         self.answers = answers
         self.fields = fields
         self.labels = labels
@@ -198,8 +203,9 @@ class QualityGateOperator(BaseOperator):
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra.update(figures)
         if not figures["passed"]:
-            refused = AirflowSkipException if self.on_failure == "skip" else AirflowFailException
-            raise refused(_message(checks))
+            if self.on_failure == "skip":
+                raise AirflowSkipException(_message(checks))
+            raise AirflowFailException(with_link(_message(checks), "quality-gate"))
         self.log.info("The answers are good enough: %s", ". ".join(map(str, checks)))
         return figures
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
@@ -93,7 +94,7 @@ class QualityReportOperator(LineageMixin, BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         for name, rows in (("answers", answers), ("labels", labels)):
             if isinstance(rows, Iterator):
-                raise ValueError(f"{name} is {rows!r:.100}, which can be read only once; give a list or a path")
+                raise argument_error(f"{name} is {rows!r:.100}, which can be read only once; give a list or a path")
         self.answers = answers
         self.path = path
         self.labels = labels

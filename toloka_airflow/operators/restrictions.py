@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from toloka_airflow._internal.arguments import parse_int, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import CommentTag
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaApiError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import read_date
@@ -95,7 +96,7 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         check_repeatable("users", users)
         if expires_in is not None and will_expire is not None:
-            raise ValueError("expires_in and will_expire say both when the restriction ends; give only one of them")
+            raise argument_error("expires_in and will_expire say both when the restriction ends; give only one of them")
         self.users = users
         self.scope = scope
         self.project_id = project_id
@@ -211,9 +212,9 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if restricted_by not in get_args(RestrictedBy):
-            raise ValueError(f"restricted_by is {restricted_by!r}; it must be {', '.join(get_args(RestrictedBy))}")
+            raise argument_error(f"restricted_by is {restricted_by!r}; it must be {', '.join(get_args(RestrictedBy))}")
         if restricted_by == "anybody" and users is None and project_id is None and pool_id is None:
-            raise ValueError("restricted_by is 'anybody', so users, project_id or pool_id must say which to lift")
+            raise argument_error("restricted_by is 'anybody', so users, project_id or pool_id must say which to lift")
         check_repeatable("users", users)
         self.users = users
         self.scope = scope

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_int
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.waiting import WaitingOperator, remaining_deadline
@@ -87,7 +88,7 @@ class CreateTasksOperator(WaitingOperator):
     ) -> None:
         super().__init__(timeout=timeout, **{"multiple_outputs": True, **kwargs})
         if hasattr(tasks, "__next__"):
-            raise ValueError(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
+            raise argument_error(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
         self.pool_id = pool_id
         self.tasks = tasks
         self.ids_path = ids_path

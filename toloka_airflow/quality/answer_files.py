@@ -15,7 +15,7 @@ import msgspec
 
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.lines import not_utf8, read_lines
-from toloka_airflow.storage.paths import is_path, local_file, refuse_rows_as_text, storage_path
+from toloka_airflow.storage.paths import NO_SUCH_FILE, is_path, local_file, refuse_rows_as_text, storage_path
 from toloka_airflow.transfer.row_sources import Cells, PlainRows, row_source
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class AnswerSource:
                         number += 1
                         yield from self._of_rows([(number, _with_others(dict(zip(names, cells, strict=True))))])
         except FileNotFoundError:
-            raise ValueError(f"answers is {str(path)!r}, and there is no such file") from None
+            raise ValueError(f"answers is {str(path)!r}, {NO_SUCH_FILE}") from None
         except pyarrow.ArrowException as exc:
             raise ValueError(f"{self.where(number + 1)}: it cannot be read as Parquet: {exc}") from exc
 

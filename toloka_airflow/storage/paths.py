@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 _OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv", ".xls", ".xlsx", ".ods")
+NO_SUCH_FILE = "and there is no such file where this runs; give the path of one that is there"
 
 
 def refuse_rows_as_text(name: str, value: object) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.errors import FailureCount, TolokaError
 from toloka_airflow.triggers.events import REFUSED, TIMED_OUT, WaitEvent
 from toloka_airflow.triggers.poller import LEAST_PAUSE, Poller
@@ -70,7 +71,7 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             subject = await fetch()
         except (AirflowNotFoundException, PermissionError, TimeoutError, TolokaError, ValueError) as exc:
             if self._is_final(exc):
-                return self._ended(REFUSED, message=str(exc))
+                return self._ended(REFUSED, message=_with_link(exc))
             self._last_known = f"the last poll failed: {str(exc) or repr(exc)}"
             self.log.warning("Could not poll %s, trying again: %s", self.wait.name, str(exc) or repr(exc))
         else:
@@ -110,3 +111,9 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         if isinstance(exc, TolokaError) and exc.is_transient:
             self._not_before = time.monotonic() + min(exc.retry_after or 0.0, MAX_RETRY_PAUSE)
         return not isinstance(exc, TimeoutError) and self._failures.is_final(exc)
+
+
+def _with_link(exc: Exception) -> str:
+    if isinstance(exc, TolokaError):
+        return with_link(str(exc), exc.topic)
+    return with_link(str(exc) or repr(exc), "connection-fields")

@@ -39,7 +39,12 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
     number = figures.number
     given = [
         ("labels", "Labels", f"Tasks for which there is one answer to use. Made by {_made_by(figures)}."),
-        ("answers", "Answers", "An answer is one task of one page that a person has submitted, whatever its status."),
+        (
+            "answers",
+            "Answers",
+            "An answer is one person's answer to one task, whatever its status. A page that "
+            "a person has submitted, with the answers to all tasks on it, is an assignment.",
+        ),
         (
             "alpha",
             "Agreement (Krippendorff's alpha)",
@@ -62,8 +67,8 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
         (
             "money",
             "Money",
-            "Spent are the rewards of accepted pages, committed those of submitted ones that are neither accepted nor "
-            "rejected yet. Toloka's fee and bonuses are not in it.",
+            "Spent are the rewards of accepted assignments, committed those of submitted ones that are neither "
+            "accepted nor rejected yet. Toloka's fee and bonuses are not in it.",
         ),
         ("per-label", "Per label", "What is spent and committed, divided by the labels."),
         (

@@ -77,7 +77,7 @@ def money_view(money: Money, facts_of_pool: PoolFacts, currency: str) -> dict[st
         )
     if money.unknown:
         notes.append(
-            f"Of {count(money.unknown, 'page', 'pages')} of answers the reward is not known; they are not in it."
+            f"Of {count(money.unknown, 'assignment', 'assignments')} the reward is not known; they are not in it."
         )
     return {
         "bar": Pair.of(lambda width: charts.shares_bar("Money", shown, currency, width), FULL),

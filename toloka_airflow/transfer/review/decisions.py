@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus
 from toloka_airflow.storage.lines import not_utf8, read_lines
@@ -75,9 +76,10 @@ def check_comment(name: str, comment: object) -> None:
     :raises ValueError: If they cannot.
     """
     if not isinstance(comment, str) or not comment.strip() or len(comment) > MAX_COMMENT:
-        raise ValueError(
+        raise argument_error(
             f"{name} is {comment!r:.100}; people read it, so it must be text of up to {MAX_COMMENT} characters that "
-            "says why"
+            "says why",
+            "decisions",
         )
 
 
