@@ -417,7 +417,7 @@ MISTAKES: dict[Callable[[World], None], tuple[str, str, Topic]] = {
     bonus_of_nothing: ("amount: it is 'a lot'", "must be a number from", "rows-and-columns"),
     rejection_without_a_reason: ("public_comment is None", "it must be text", "decisions"),
     majority_of_more_than_all: ("min_share is 2", "must be a number above 0", "decisions"),
-    no_answers_in_the_file: ("line 1: it has no output_values", "an answer is an object with", "answers-and-labels"),
+    no_answers_in_the_file: ("line 1: it has no output_values", "one for each field", "answers-and-labels"),
     gate_that_holds: ("the field 'answer' is 2", "min_answers is 3", "quality-gate"),
     gate_without_a_limit: ("A gate without a limit", "give one of min_agreement", "quality-gate"),
     no_numpy: ("numpy", "pip install 'airflow-toloka[quality]'", "missing-library"),
