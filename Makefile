@@ -53,10 +53,12 @@ demo: $(READY)  ## label images in a real Airflow with a local Toloka
 
 test: lint unit contract system  ## everything that must pass
 
-lint: $(READY)  ## style and types
+lint: $(READY)  ## style and types, also of the examples and of what README and docs/ show
 	$(VENV)/bin/ruff format --check $(CODE)
 	$(VENV)/bin/ruff check $(CODE)
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy dags_examples
+	$(VENV)/bin/python -m docs.snippets
 
 unit: $(READY)  ## fast tests, without a running Airflow
 	$(IN_LANE)/python -m pytest tests/unit tests/test_lane.py -m 'not long' $(AT_ONCE) $(COVERAGE)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.storage.lineage import file_uri
 from toloka_airflow.storage.paths import storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
+
+    from toloka_airflow._internal.task_outputs import RowsOrPath
 
 METHODS = ("majority_vote", "weighted_vote", "dawid_skene", "dawid_skene_map")
 
@@ -53,9 +56,9 @@ class AggregateAnswersOperator(BaseOperator):
     def __init__(
         self,
         *,
-        answers: Any,
-        path: str | ObjectStoragePath,
-        fields: Sequence[str],
+        answers: RowsOrPath,
+        path: str | ObjectStoragePath | XComArg,
+        fields: Sequence[str] | XComArg,
         method: str = "dawid_skene_map",
         statuses: Sequence[str] = ("SUBMITTED", "ACCEPTED"),
         only_real_tasks: bool = False,
@@ -64,9 +67,9 @@ class AggregateAnswersOperator(BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if method not in METHODS:
             raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-        self.answers = answers
-        self.path = path
-        self.fields = fields
+        self.answers: Any = answers
+        self.path = cast("str | ObjectStoragePath", path)
+        self.fields = as_rendered(fields)
         self.method = method
         self.statuses = statuses
         self.only_real_tasks = only_real_tasks

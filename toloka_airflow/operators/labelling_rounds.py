@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow._internal.airflow_internals import task_states
 from toloka_airflow._internal.arguments import parse_int, parse_money, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
 from toloka_airflow.checks.estimate import money_text
@@ -50,7 +51,7 @@ from toloka_airflow.transfer.download.parallel_download import ParallelDownload
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
@@ -146,13 +147,13 @@ class _LabellingOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        fields: Sequence[str],
-        folder: str | ObjectStoragePath,
-        target: float | str,
-        sure_at: float | str,
-        max_overlap: int | str,
-        method: str,
+        pool_id: str | XComArg,
+        fields: Sequence[str] | XComArg,
+        folder: str | ObjectStoragePath | XComArg,
+        target: float | str | XComArg,
+        sure_at: float | str | XComArg,
+        max_overlap: int | str | XComArg,
+        method: str | XComArg,
         fee: float,
         assess_task_ids: Sequence[str],
         group_id: str,
@@ -161,13 +162,13 @@ class _LabellingOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         parse_money("fee", fee)
-        self.pool_id = pool_id
-        self.fields = fields
-        self.folder = folder
-        self.target = target
-        self.sure_at = sure_at
-        self.max_overlap = max_overlap
-        self.method = method
+        self.pool_id = as_rendered(pool_id)
+        self.fields = as_rendered(fields)
+        self.folder = as_rendered(folder)
+        self.target = as_rendered(target)
+        self.sure_at = as_rendered(sure_at)
+        self.max_overlap = as_rendered(max_overlap)
+        self.method = as_rendered(method)
         self.fee = fee
         self.assess_task_ids = assess_task_ids
         self.group_id = group_id
@@ -198,7 +199,8 @@ class _LabellingOperator(LineageMixin, BaseOperator):
         """Return which tasks should get more answers, or why none should."""
         from toloka_airflow.quality.doubts import next_overlaps
 
-        highest = int(self.max_overlap) if str(self.max_overlap).isdecimal() else self.max_overlap
+        given = str(self.max_overlap)
+        highest = int(given) if given.isdecimal() else self.max_overlap
         return next_overlaps(
             answered.scores,
             {task_id: task.taken for task_id, task in tasks.real.items()},
@@ -268,8 +270,8 @@ class AssessRoundOperator(_LabellingOperator):
         self,
         *,
         round: int,
-        max_total: float | str | None,
-        closes_at: datetime | str | None,
+        max_total: float | str | XComArg | None,
+        closes_at: datetime | str | XComArg | None,
         timeout: timedelta,
         min_open: timedelta,
         result_task_id: str | None,
@@ -277,8 +279,8 @@ class AssessRoundOperator(_LabellingOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.round = round
-        self.max_total = max_total
-        self.closes_at = closes_at
+        self.max_total = as_rendered(max_total)
+        self.closes_at = as_rendered(closes_at)
         self.timeout = parse_span("timeout", timeout)
         if self.timeout <= min_open:
             raise ValueError(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
