@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.sdk import ObjectStoragePath, XComArg
 
+__all__ = ["LabelUntil", "label_until"]
+
 MAX_ROUNDS = 20
 """Each has seven tasks, or nine with a training."""
 

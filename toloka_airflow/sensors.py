@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
     Connect = Callable[[], TolokaClient]
 
+__all__ = ["OperationSensor", "PoolSensor"]
+
 AnswerT = TypeVar("AnswerT")
 STOPPED_BY = {FINISHED: "closed", TIME_IS_UP: "until", SPENT: "max_spend"}
 SPENDING_INTERVAL = 60.0

@@ -19,6 +19,8 @@ import pendulum
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
 
+__all__ = ["PoolWindowTimetable"]
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import XComArg
 
+__all__ = ["PoolWindow", "pool_window"]
+
 OperatorT = TypeVar("OperatorT", bound=BaseOperator)
 
 EXPECTED = ("COMPLETED", "EXPIRED", "MANUAL")

@@ -24,6 +24,18 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Operation
 
+__all__ = [
+    "TolokaApiError",
+    "TolokaConflictError",
+    "TolokaConnectionError",
+    "TolokaError",
+    "TolokaNotSentError",
+    "TolokaOperationError",
+    "TolokaQuotaError",
+    "TolokaRetryableError",
+    "TolokaTimeoutError",
+]
+
 MAX_CONSECUTIVE_FAILURES = 3
 """How often a permanent error, such as 404, must come in a row before a wait believes it."""
 MAX_SHOWN = 500

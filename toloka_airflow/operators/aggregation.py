@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Raw
 
+__all__ = ["AggregateSolutionsOperator"]
+
 OPERATION = "SOLUTION.AGGREGATE"
 EXPIRED = "RESULTS_EXPIRED"
 DAWID_SKENE, WEIGHTED = "DAWID_SKENE", "WEIGHTED_DYNAMIC_OVERLAP"

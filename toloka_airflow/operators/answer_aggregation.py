@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from toloka_airflow._internal.task_outputs import RowsOrPath
 
+__all__ = ["AggregateAnswersOperator"]
+
 METHODS = ("majority_vote", "weighted_vote", "dawid_skene", "dawid_skene_map")
 
 

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow._internal.identity import TaskIdentity
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
-from toloka_airflow.api.client import PAGE_SIZE
+from toloka_airflow.api.client.calls import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus, Training
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.storage.row_writers import RowWriter
+
+__all__ = ["GetAssignmentsOperator", "ReviewAssignmentsOperator"]
 
 Rows = Literal["answers", "assignments"]
 MAX_PAGE, MAX_IN_FLIGHT = 100_000, 64

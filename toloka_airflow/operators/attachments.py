@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.storage.replacing import StoragePath
 
+__all__ = ["DownloadAttachmentsOperator"]
+
 FILE_TYPES = ("file", "array_file")
 
 

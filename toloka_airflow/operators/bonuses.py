@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from toloka_airflow.transfer.bonuses.bonus_rows import Decide
     from toloka_airflow.transfer.bonuses.paying import Payment
 
+__all__ = ["PayBonusesOperator"]
+
 DAILY_QUOTA = 10_000
 ALREADY = "already"
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import ObjectStoragePath, XComArg
 
+__all__ = ["TolokaCallOperator"]
+
 MAX_XCOM_BYTES = 48 * 1024
 """Of an answer that is returned, as JSON: what every database that Airflow knows can hold as one XCom."""
 SENT_KEY = "toloka_call"

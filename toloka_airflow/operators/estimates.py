@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
 
+__all__ = ["EstimateOperator"]
+
 
 class EstimateOperator(LineageMixin, BaseOperator):
     """

@@ -44,6 +44,15 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool, Training
 
+__all__ = [
+    "ArchivePoolOperator",
+    "ArchiveTrainingOperator",
+    "ClosePoolOperator",
+    "CloseTrainingOperator",
+    "OpenPoolOperator",
+    "OpenTrainingOperator",
+]
+
 LIFECYCLE = ("OPEN", "CLOSE", "ARCHIVE")
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Task
 
+__all__ = ["ChangeOverlapOperator"]
+
 MAX_OVERLAP = 30_000
 MAX_IN_FLIGHT = 64
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
 
+__all__ = ["ClonePoolOperator", "CloneTrainingOperator", "CreatePoolOperator", "CreateTrainingOperator"]
+
 HOW_TO_EXPIRE = "give will_expire (a date) or expires_in (a timedelta or seconds)"
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from toloka_airflow.operators.creation import Calls
     from toloka_airflow.operators.duplicates import Created
 
+__all__ = ["ArchiveProjectOperator", "CreateProjectOperator", "UpdateProjectOperator"]
+
 
 class CreateProjectOperator(CreateOperator):
     """

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Path = str | PathLike[str] | ObjectStoragePath
 
+__all__ = ["MeasureQualityOperator", "QualityGateOperator"]
+
 LONG = ("by_person", "confusion", "agreement_over_time", "least_agreed")
 """What of a field's figures is in the file only."""
 MAX_SHOWN = 2000

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
-    from toloka_airflow.quality.report import PoolFacts
+    from toloka_airflow.quality.report.figures import PoolFacts
+
+__all__ = ["QualityReportOperator"]
 
 SUFFIXES = (".html", ".htm")
 MEDIA_TYPE = "text/html; charset=utf-8"
@@ -121,7 +123,8 @@ class QualityReportOperator(LineageMixin, BaseOperator):
 
     def _write(self, context: Context, path: ObjectStoragePath, pool_id: str | None) -> dict[str, Any]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.quality.report import read_figures, render
+        from toloka_airflow.quality.report.figures import read_figures
+        from toloka_airflow.quality.report.page import render
 
         facts = None if pool_id is None else self._facts(context, pool_id)
         figures = read_figures(self.answers, self.labels, fields=self.fields, facts=facts)
@@ -140,7 +143,7 @@ class QualityReportOperator(LineageMixin, BaseOperator):
         return self.url
 
     def _facts(self, context: Context, pool_id: str) -> PoolFacts:
-        from toloka_airflow.quality.report import PoolFacts
+        from toloka_airflow.quality.report.figures import PoolFacts
 
         client = TolokaHook(self.toloka_conn_id).get_conn()
         pool = client.get_pool(pool_id)

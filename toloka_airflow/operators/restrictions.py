@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models.people import UserRestriction
 
+__all__ = ["LiftRestrictionsOperator", "RestrictUsersOperator"]
+
 RestrictedBy = Literal["run", "dag", "anybody"]
 SCOPES = {"ALL_PROJECTS": None, "PROJECT": "project_id", "POOL": "pool_id"}
 """Where a person can be kept from working, and the argument that says which; SYSTEM is Toloka's own."""

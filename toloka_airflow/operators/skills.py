@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
 
+__all__ = ["CreateSkillOperator", "SetUserSkillsOperator"]
+
 MAX_IN_FLIGHT = 64
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.transfer.upload.uploading import Upload
 
+__all__ = ["CreateTasksOperator"]
+
 MAX_CHUNK = 10_000
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Operation
 
+__all__ = ["UpdatePoolOperator"]
+
 
 class UpdatePoolOperator(ConfigCheckMixin, PoolOperator):
     """

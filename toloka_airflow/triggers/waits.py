@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from toloka_airflow.api.client import MIN_POLL_TIMEOUT
+from toloka_airflow.api.client.operations import MIN_POLL_TIMEOUT
 from toloka_airflow.api.models import Operation, Pool, read_date
 from toloka_airflow.api.pool_rules import PoolOpening, has_stopped
 from toloka_airflow.triggers.events import FINISHED, SPENT, TIME_IS_UP

@@ -13,8 +13,15 @@ from typing import Any
 import pytest
 
 from tests.reports import HOSTILE, MARKUP, PNG, POOL, PROJECT, answers, excessive_answers, hostile_answers, labels
-from toloka_airflow.quality.report import PoolFacts, build_report, read_figures
-from toloka_airflow.quality.report.figures import MOST_DOTS, MOST_FIELDS, MOST_LABELS, MOST_SPANS
+from toloka_airflow.quality.report import build_report
+from toloka_airflow.quality.report.figures import (
+    MOST_DOTS,
+    MOST_FIELDS,
+    MOST_LABELS,
+    MOST_SPANS,
+    PoolFacts,
+    read_figures,
+)
 
 MADE = datetime(2026, 11, 3, 12, tzinfo=UTC)
 ADDRESS = "http://tracker.example.org"
