@@ -69,7 +69,7 @@ def test_what_users_are_shown_is_public(path: Path) -> None:
 
 
 def test_importing_all_for_a_dag_imports_nothing_heavy() -> None:
-    modules = [module for module in PUBLIC if not module.startswith(("toloka_airflow.emulator", "toloka_airflow.reh"))]
+    modules = [module for module in PUBLIC if module.split(".")[1] not in ("emulator", "quality", "rehearsal")]
     code = (
         "import importlib, json, sys\n"
         "import airflow.sdk, airflow.providers.common.compat.sdk\n"
@@ -120,3 +120,8 @@ def test_a_hidden_argument_would_be_found() -> None:
 
     Hides.__module__ = Hidden.__module__ = "toloka_airflow.made_up"
     assert set(own_arguments(Hidden)) - set(inspect.signature(Hidden).parameters) == {"pool_id"}
+
+
+def test_the_citation_names_this_version() -> None:
+    [cited] = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert cited == import_module("toloka_airflow").__version__

@@ -1,5 +1,5 @@
 """
-What type checkers are told of the outputs of tasks, and of the arguments that take them; when it runs, it is nothing.
+The outputs of tasks, and the arguments that take them, for type checkers; when it runs, it is nothing.
 
 An output stands for a value that is there when the DAG runs: it goes into arguments of that type, and ``[...]`` takes a
 single value of a dict. Airflow types ``.output`` as an `XComArg`, which no function of a ``@task`` takes, and which
