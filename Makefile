@@ -17,7 +17,7 @@ MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-CODE := toloka_airflow airflow_toloka.py dags_examples demo fleet tests benchmarks constraints docs schemas
+CODE := toloka_airflow airflow_toloka.py dags_examples demo fleet release tests benchmarks constraints docs schemas
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13),$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
@@ -26,12 +26,13 @@ OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13
 FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
 CROWD_KIT := .venv/crowd-kit-python-$(PYTHON_VERSION)
 WAITING := .venv/waiting-python-$(PYTHON_VERSION)
+RELEASE := .venv/release-python-$(PYTHON_VERSION)
 FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
     bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-quality bench-rehearsal bench-transfer \
-    bench-wait bench-worker docs schemas constraints wheel clean
+    bench-wait bench-worker docs schemas constraints wheel release clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -53,10 +54,12 @@ demo: $(READY)  ## label images in a real Airflow with a local Toloka
 
 test: lint unit contract system  ## everything that must pass
 
-lint: $(READY)  ## style and types
+lint: $(READY)  ## style and types, also of the examples and of what README and docs/ show
 	$(VENV)/bin/ruff format --check $(CODE)
 	$(VENV)/bin/ruff check $(CODE)
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy dags_examples
+	$(VENV)/bin/python -m docs.snippets
 
 unit: $(READY)  ## fast tests, without a running Airflow
 	$(IN_LANE)/python -m pytest tests/unit tests/test_lane.py -m 'not long' $(AT_ONCE) $(COVERAGE)
@@ -194,6 +197,8 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    --custom-compile-command='make constraints' --output-file=constraints/crowd-kit.txt constraints/crowd-kit.in
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
+	    --custom-compile-command='make constraints' --output-file=constraints/release.txt constraints/release.in
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    -c constraints/airflow-3.3.txt \
 	    --custom-compile-command='make constraints' --output-file=constraints/waiting.txt constraints/waiting.in
 	for airflow in 3.1 3.3; do $(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal \
@@ -203,6 +208,14 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 
 wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build
+
+release: $(RELEASE)/.ready  ## build wheel and sdist, check them, install both on every Airflow, run the demo; half an hour
+	$(RELEASE)/bin/python -m release
+
+$(RELEASE)/.ready: constraints/release.txt
+	$(PYTHON) -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/release.txt
+	touch $@
 
 clean: fleet-down  ## remove everything that was installed or made
 	rm -rf .venv .demo .fleet .fleet-bench .chaos build dist *.egg-info

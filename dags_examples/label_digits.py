@@ -163,4 +163,4 @@ def label_digits() -> None:
     aggregate >> [compared, report] >> archive_pool >> archive_project
 
 
-dag = label_digits()
+label_digits_dag = label_digits()

@@ -118,7 +118,7 @@ def start_toloka(airflow: LocalAirflow) -> str:
 
 def set_truth(toloka: str) -> None:
     """Give the simulated people the true labels, which the DAG only uses to compare."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     truth = [
         {"match": {"image_id": f"digit-{number:04}"}, "output_values": {"digit": str(digit)}}

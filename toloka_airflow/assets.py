@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Asset, Context
 
+__all__ = ["pool_asset"]
+
 SCHEME = "toloka"
 FORM = f"{SCHEME}://<connection id>/pools/<pool id>"
 

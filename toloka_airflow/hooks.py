@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from toloka_airflow.api.models.account import Requester
     from toloka_airflow.api.observing import Observer
 
+__all__ = ["TolokaHook"]
+
 ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX, "yandex_tasks": YANDEX_TASKS}
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a TCP connection; the connection's own `timeout` is for the answer."""

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
-    BaseSensorOperator,
     PokeReturnValue,
-    conf,
 )
 
 from toloka_airflow._internal.airflow_internals import TRIGGER_FAILED
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
-from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
+from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, DEFER_BY_DEFAULT, parse_defer_after
+from toloka_airflow._internal.task_outputs import BaseSensorOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.errors import FailureCount, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.ids import checked_id
@@ -60,12 +59,15 @@ from toloka_airflow.triggers.waits import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
     from airflow.triggers.base import BaseTrigger
 
     from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.api.client import TolokaClient
 
     Connect = Callable[[], TolokaClient]
+
+__all__ = ["OperationSensor", "PoolSensor"]
 
 AnswerT = TypeVar("AnswerT")
 STOPPED_BY = {FINISHED: "closed", TIME_IS_UP: "until", SPENT: "max_spend"}
@@ -93,7 +95,7 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         self,
         *,
         toloka_conn_id: str = TolokaHook.default_conn_name,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool = DEFER_BY_DEFAULT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -300,10 +302,16 @@ class OperationSensor(WaitSensor[Operation]):
     subject_type = Operation
 
     def __init__(
-        self, *, operation_id: str | None, defer_after: float | timedelta | None = None, **kwargs: Any
+        self,
+        *,
+        operation_id: str | XComArg | None,
+        defer_after: float | timedelta | None = None,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.operation_id = operation_id
+        super().__init__(toloka_conn_id=toloka_conn_id, deferrable=deferrable, **kwargs)
+        self.operation_id = as_rendered(operation_id)
         self.defer_after = parse_defer_after(defer_after)
 
     def _prepare(self) -> None:
@@ -394,19 +402,21 @@ class PoolSensor(WaitSensor[Pool]):
     def __init__(
         self,
         *,
-        pool_id: str,
+        pool_id: str | XComArg,
         expected_reasons: Iterable[str] = ("COMPLETED",),
-        until: datetime | str | None = None,
-        max_spend: float | str | None = None,
-        spent_before: float | str | None = None,
+        until: datetime | str | XComArg | None = None,
+        max_spend: float | str | XComArg | None = None,
+        spent_before: float | str | XComArg | None = None,
         close_on_kill: bool = False,
-        training_id: str | None = None,
+        training_id: str | XComArg | None = None,
         ignore_close_for_update: bool = False,
         progress_interval: float | timedelta | None = None,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.pool_id = pool_id
+        super().__init__(toloka_conn_id=toloka_conn_id, deferrable=deferrable, **{"multiple_outputs": True, **kwargs})
+        self.pool_id = as_rendered(pool_id)
         self.expected_reasons = _checked_reasons(expected_reasons)
         if max_spend is not None and self.reschedule and not self.deferrable:
             raise argument_error(
@@ -414,11 +424,11 @@ class PoolSensor(WaitSensor[Pool]):
             )
         if training_id is not None and not close_on_kill:
             raise argument_error(f"training_id is {training_id!r}, which does nothing without close_on_kill=True")
-        self.until = until
-        self.max_spend = max_spend
-        self.spent_before = spent_before
+        self.until = as_rendered(until)
+        self.max_spend = as_rendered(max_spend)
+        self.spent_before = as_rendered(spent_before)
         self.close_on_kill = close_on_kill
-        self.training_id = training_id
+        self.training_id = as_rendered(training_id)
         self.ignore_close_for_update = ignore_close_for_update
         self.progress_interval = (
             None if progress_interval is None else parse_seconds("progress_interval", progress_interval)

@@ -21,6 +21,8 @@ from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, T
 
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 
+__all__ = ["PoolWindowTimetable"]
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)

@@ -18,6 +18,8 @@ from toloka_airflow.transfer.values import comparable
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Assignment, Task
 
+__all__ = ["MajorityVote"]
+
 log = logging.getLogger(__name__)
 
 DIGEST_BYTES = 8

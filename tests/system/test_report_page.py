@@ -20,7 +20,8 @@ from demo.debian import MissingError, may_install
 from demo.processes import Processes
 from tests.reports import HOSTILE, POOL, PROJECT, answers, excessive_answers, hostile_answers, labels
 from tests.support import scripted_server
-from toloka_airflow.quality.report import PoolFacts, build_report
+from toloka_airflow.quality.report import build_report
+from toloka_airflow.quality.report.figures import PoolFacts
 
 MADE = datetime(2026, 11, 3, 12, tzinfo=UTC)
 SIZES = [("light", 1200), ("dark", 1200), ("light", 360), ("dark", 360)]

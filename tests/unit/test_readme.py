@@ -42,5 +42,5 @@ def test_all_forms_are_shown() -> None:
 
 
 def test_the_emulator_is_used_as_shown() -> None:
-    [code] = [text for text in blocks("python") if "EmulatorServer" in text]
+    [code] = [text for text in blocks("python") if "EmulatorServer(" in text]
     exec(compile(code, "README.md", "exec"), {})

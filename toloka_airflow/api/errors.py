@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.api.models import Operation
 
+__all__ = [
+    "TolokaApiError",
+    "TolokaConflictError",
+    "TolokaConnectionError",
+    "TolokaError",
+    "TolokaNotSentError",
+    "TolokaOperationError",
+    "TolokaQuotaError",
+    "TolokaRetryableError",
+    "TolokaTimeoutError",
+]
+
 MAX_CONSECUTIVE_FAILURES = 3
 """How often a permanent error, such as 404, must come in a row before a wait believes it."""
 MAX_SHOWN = 500

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from toloka_airflow.api.ids import checked_id
 
+__all__ = ["ClientSettings"]
+
 PRODUCTION = "https://toloka.dev"
 SANDBOX = "https://sandbox.toloka.dev"
 YANDEX_TASKS = "https://tasks.yandex.ru"

@@ -15,6 +15,8 @@ from toloka_airflow.checks.task_counts import TaskCounts, count_tasks
 if TYPE_CHECKING:
     from toloka_airflow.checks.duration import Duration
 
+__all__ = ["Estimate", "estimate"]
+
 MORE_OVERLAP, ASSESSMENT = "CHANGE_OVERLAP", "ASSIGNMENTS_ASSESSMENT"
 
 

@@ -6,12 +6,15 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowException
 
+from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaOperationError
 from toloka_airflow.api.ids import checked_id
@@ -29,10 +32,12 @@ from toloka_airflow.triggers.events import WaitEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Raw
+
+__all__ = ["AggregateSolutionsOperator"]
 
 OPERATION = "SOLUTION.AGGREGATE"
 EXPIRED = "RESULTS_EXPIRED"
@@ -120,26 +125,38 @@ class AggregateSolutionsOperator(WaitingOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        fields: Sequence[str],
-        path: str | ObjectStoragePath,
+        pool_id: str | XComArg,
+        fields: Sequence[str] | XComArg,
+        path: str | ObjectStoragePath | XComArg,
         type: str = DAWID_SKENE,
-        answer_weight_skill_id: str | None = None,
+        answer_weight_skill_id: str | XComArg | None = None,
         only_real_tasks: bool = False,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"multiple_outputs": True, **kwargs})
+        super().__init__(
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **{"multiple_outputs": True, **kwargs},
+        )
         if type not in (DAWID_SKENE, WEIGHTED):
             raise argument_error(f"type is {type!r}; it must be {DAWID_SKENE} or {WEIGHTED}")
         if (answer_weight_skill_id is None) != (type == DAWID_SKENE):
             raise argument_error(
                 f"answer_weight_skill_id is {answer_weight_skill_id!r}; {WEIGHTED} needs it, and no other"
             )
-        self.pool_id = pool_id
-        self.fields = fields
-        self.path = path
+        self.pool_id = as_rendered(pool_id)
+        self.fields = as_rendered(fields)
+        self.path = as_rendered(path)
         self.type = type
-        self.answer_weight_skill_id = answer_weight_skill_id
+        self.answer_weight_skill_id = as_rendered(answer_weight_skill_id)
         self.only_real_tasks = only_real_tasks
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
@@ -15,7 +16,11 @@ from toloka_airflow.storage.paths import check_rows_name, storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
+
+    from toloka_airflow._internal.task_outputs import RowsOrPath
+
+__all__ = ["AggregateAnswersOperator"]
 
 METHODS = ("majority_vote", "weighted_vote", "dawid_skene", "dawid_skene_map")
 
@@ -55,9 +60,9 @@ class AggregateAnswersOperator(BaseOperator):
     def __init__(
         self,
         *,
-        answers: Any,
-        path: str | ObjectStoragePath,
-        fields: Sequence[str],
+        answers: RowsOrPath,
+        path: str | ObjectStoragePath | XComArg,
+        fields: Sequence[str] | XComArg,
         method: str = "dawid_skene_map",
         statuses: Sequence[str] = ("SUBMITTED", "ACCEPTED"),
         only_real_tasks: bool = False,
@@ -66,9 +71,9 @@ class AggregateAnswersOperator(BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if method not in METHODS:
             raise argument_error(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-        self.answers = answers
-        self.path = path
-        self.fields = fields
+        self.answers: Any = answers
+        self.path = cast("str | ObjectStoragePath", path)
+        self.fields = as_rendered(fields)
         self.method = method
         self.statuses = statuses
         self.only_real_tasks = only_real_tasks

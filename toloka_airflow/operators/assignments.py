@@ -7,12 +7,11 @@ from datetime import datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
-from toloka_airflow.api.client import PAGE_SIZE
+from toloka_airflow.api.client.calls import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus, Training
@@ -33,10 +32,12 @@ from toloka_airflow.transfer.review.reviewing import Decide, DecidesFromAll, Rev
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.storage.row_writers import RowWriter
+
+__all__ = ["GetAssignmentsOperator", "ReviewAssignmentsOperator"]
 
 Rows = Literal["answers", "assignments"]
 MAX_PAGE, MAX_IN_FLIGHT = 100_000, 64
@@ -98,12 +99,12 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        path: str | ObjectStoragePath,
-        status: str | Sequence[str] = ("ACCEPTED",),
+        pool_id: str | XComArg,
+        path: str | ObjectStoragePath | XComArg,
+        status: str | Sequence[str] | XComArg = ("ACCEPTED",),
         rows: Rows = "answers",
-        since: str | datetime | None = None,
-        until: str | datetime | None = None,
+        since: str | datetime | XComArg | None = None,
+        until: str | datetime | XComArg | None = None,
         page_size: int = PAGE_SIZE,
         in_flight: int = 12,
         toloka_conn_id: str = TolokaHook.default_conn_name,
@@ -112,12 +113,12 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if rows not in get_args(Rows):
             raise argument_error(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
-        self.pool_id = pool_id
-        self.path = path
-        self.status = status
+        self.pool_id = as_rendered(pool_id)
+        self.path = as_rendered(path)
+        self.status = as_rendered(status)
         self.rows = rows
-        self.since = since
-        self.until = until
+        self.since = as_rendered(since)
+        self.until = as_rendered(until)
         self.page_size = parse_int("page_size", page_size, maximum=MAX_PAGE)
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
@@ -246,8 +247,8 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        decisions: Mapping[str, Any] | Sequence[Any] | ObjectStoragePath | None = None,
+        pool_id: str | XComArg,
+        decisions: Mapping[str, Any] | Sequence[Any] | ObjectStoragePath | XComArg | None = None,
         decide: Decide | DecidesFromAll | None = None,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
@@ -262,8 +263,8 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
             isinstance(decide, type) or not (callable(decide) or isinstance(decide, DecidesFromAll))
         ):
             raise argument_error(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
-        self.pool_id = pool_id
-        self.decisions = decisions
+        self.pool_id = as_rendered(pool_id)
+        self.decisions = as_rendered(decisions)
         self.decide = decide
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id

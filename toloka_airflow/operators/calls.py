@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from toloka_airflow._internal.airflow_internals import task_state_store
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.free_calls import checked_method, checked_params, checked_path, is_repeatable
@@ -22,7 +23,9 @@ from toloka_airflow.storage.replacing import OBJECT_STORES, check_replaceable, r
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
+
+__all__ = ["TolokaCallOperator"]
 
 MAX_XCOM_BYTES = 48 * 1024
 """Of an answer that is returned, as JSON: what every database that Airflow knows can hold as one XCom."""
@@ -58,20 +61,20 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        method: str,
-        path: str,
+        method: str | XComArg,
+        path: str | XComArg,
         json: Any = None,
-        query: Mapping[str, Any] | None = None,
-        answer_path: str | PathLike[str] | ObjectStoragePath | None = None,
+        query: Mapping[str, Any] | XComArg | None = None,
+        answer_path: str | PathLike[str] | ObjectStoragePath | XComArg | None = None,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.method = method
-        self.path = path
+        self.method = as_rendered(method)
+        self.path = as_rendered(path)
         self.json = json
-        self.query = query
-        self.answer_path = answer_path
+        self.query = as_rendered(query)
+        self.answer_path = as_rendered(answer_path)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> Any:

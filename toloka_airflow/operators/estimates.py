@@ -7,9 +7,10 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from toloka_airflow._internal.arguments import parse_money, parse_share
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.ids import checked_id
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.transfer.upload.task_files import Specs
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
+
+__all__ = ["EstimateOperator"]
 
 
 class EstimateOperator(LineageMixin, BaseOperator):
@@ -88,12 +92,12 @@ class EstimateOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        config: Config | None = None,
-        pool_id: str | None = None,
-        tasks: Any = None,
-        project_config: Config | None = None,
-        project_id: str | None = None,
-        max_total: float | str | None = None,
+        config: Config | XComArg | None = None,
+        pool_id: str | XComArg | None = None,
+        tasks: RowsOrPath | None = None,
+        project_config: Config | XComArg | None = None,
+        project_id: str | XComArg | None = None,
+        max_total: float | str | XComArg | None = None,
         fee: float = 0.3,
         min_fee: float = 0.005,
         rejected_share: float = 0.0,
@@ -117,12 +121,12 @@ class EstimateOperator(LineageMixin, BaseOperator):
         parse_share("rejected_share", rejected_share)
         if people is not None:
             people_range(people)
-        self.config = config
-        self.pool_id = pool_id
-        self.tasks = tasks
-        self.project_config = project_config
-        self.project_id = project_id
-        self.max_total = max_total
+        self.config = as_rendered(config)
+        self.pool_id = as_rendered(pool_id)
+        self.tasks: Any = tasks
+        self.project_config = as_rendered(project_config)
+        self.project_id = as_rendered(project_id)
+        self.max_total = as_rendered(max_total)
         self.fee = fee
         self.min_fee = min_fee
         self.rejected_share = rejected_share

@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow._internal.airflow_internals import task_states
 from toloka_airflow._internal.arguments import parse_int, parse_money, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
@@ -50,7 +51,7 @@ from toloka_airflow.storage.paths import storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
@@ -148,13 +149,13 @@ class _LabellingOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        fields: Sequence[str],
-        folder: str | ObjectStoragePath,
-        target: float | str,
-        sure_at: float | str,
-        max_overlap: int | str,
-        method: str,
+        pool_id: str | XComArg,
+        fields: Sequence[str] | XComArg,
+        folder: str | ObjectStoragePath | XComArg,
+        target: float | str | XComArg,
+        sure_at: float | str | XComArg,
+        max_overlap: int | str | XComArg,
+        method: str | XComArg,
         fee: float,
         assess_task_ids: Sequence[str],
         group_id: str,
@@ -163,13 +164,13 @@ class _LabellingOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         parse_money("fee", fee)
-        self.pool_id = pool_id
-        self.fields = fields
-        self.folder = folder
-        self.target = target
-        self.sure_at = sure_at
-        self.max_overlap = max_overlap
-        self.method = method
+        self.pool_id = as_rendered(pool_id)
+        self.fields = as_rendered(fields)
+        self.folder = as_rendered(folder)
+        self.target = as_rendered(target)
+        self.sure_at = as_rendered(sure_at)
+        self.max_overlap = as_rendered(max_overlap)
+        self.method = as_rendered(method)
         self.fee = fee
         self.assess_task_ids = assess_task_ids
         self.group_id = group_id
@@ -295,8 +296,8 @@ class AssessRoundOperator(_LabellingOperator):
         self,
         *,
         round: int,
-        max_total: float | str | None,
-        closes_at: datetime | str | None,
+        max_total: float | str | XComArg | None,
+        closes_at: datetime | str | XComArg | None,
         timeout: timedelta,
         min_open: timedelta,
         result_task_id: str | None,
@@ -304,8 +305,8 @@ class AssessRoundOperator(_LabellingOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.round = round
-        self.max_total = max_total
-        self.closes_at = closes_at
+        self.max_total = as_rendered(max_total)
+        self.closes_at = as_rendered(closes_at)
         self.timeout = parse_span("timeout", timeout)
         if self.timeout <= min_open:
             raise argument_error(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")

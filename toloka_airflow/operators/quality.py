@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from toloka_airflow._internal.arguments import parse_share
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
@@ -19,11 +20,14 @@ from toloka_airflow.storage.replacing import check_replaceable, replacing
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.quality.gate import Check, Limits
 
     Path = str | PathLike[str] | ObjectStoragePath
+
+__all__ = ["MeasureQualityOperator", "QualityGateOperator"]
 
 LONG = ("by_person", "confusion", "agreement_over_time", "least_agreed")
 """What of a field's figures is in the file only."""
@@ -51,19 +55,19 @@ class MeasureQualityOperator(BaseOperator):
     def __init__(
         self,
         *,
-        answers: Path | Any,
-        fields: Sequence[str],
-        labels: Path | Any = None,
-        path: Path | None = None,
-        statuses: Sequence[str] = ("SUBMITTED", "ACCEPTED"),
+        answers: RowsOrPath,
+        fields: Sequence[str] | XComArg,
+        labels: RowsOrPath | None = None,
+        path: Path | XComArg | None = None,
+        statuses: Sequence[str] | XComArg = ("SUBMITTED", "ACCEPTED"),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.answers = answers
-        self.fields = fields
-        self.labels = labels
-        self.path = path
-        self.statuses = statuses
+        self.answers: Any = answers
+        self.fields = as_rendered(fields)
+        self.labels: Any = labels
+        self.path = as_rendered(path)
+        self.statuses = as_rendered(statuses)
         check_known(self, fields=check_fields, statuses=check_statuses)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -137,17 +141,17 @@ class QualityGateOperator(BaseOperator):
     def __init__(
         self,
         *,
-        answers: Path | Any,
-        fields: Sequence[str],
-        labels: Path | Any = None,
-        min_agreement: float | str | None = None,
-        min_confident: float | str | None = None,
-        sure_at: float | str = 0.9,
-        min_answers: int | str | None = None,
-        min_tasks: int | str | None = None,
-        max_rejected: float | str | None = None,
+        answers: RowsOrPath,
+        fields: Sequence[str] | XComArg,
+        labels: RowsOrPath | None = None,
+        min_agreement: float | str | XComArg | None = None,
+        min_confident: float | str | XComArg | None = None,
+        sure_at: float | str | XComArg = 0.9,
+        min_answers: int | str | XComArg | None = None,
+        min_tasks: int | str | XComArg | None = None,
+        max_rejected: float | str | XComArg | None = None,
         on_failure: str = "fail",
-        statuses: Sequence[str] = ("SUBMITTED", "ACCEPTED"),
+        statuses: Sequence[str] | XComArg = ("SUBMITTED", "ACCEPTED"),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -163,17 +167,17 @@ class QualityGateOperator(BaseOperator):
             raise argument_error(
                 "labels is None; min_confident is about the confidence of labels, so say where they are", "quality-gate"
             )
-        self.answers = answers
-        self.fields = fields
-        self.labels = labels
-        self.min_agreement = min_agreement
-        self.min_confident = min_confident
-        self.sure_at = sure_at
-        self.min_answers = min_answers
-        self.min_tasks = min_tasks
-        self.max_rejected = max_rejected
+        self.answers: Any = answers
+        self.fields = as_rendered(fields)
+        self.labels: Any = labels
+        self.min_agreement = as_rendered(min_agreement)
+        self.min_confident = as_rendered(min_confident)
+        self.sure_at = as_rendered(sure_at)
+        self.min_answers = as_rendered(min_answers)
+        self.min_tasks = as_rendered(min_tasks)
+        self.max_rejected = as_rendered(max_rejected)
         self.on_failure = on_failure
-        self.statuses = statuses
+        self.statuses = as_rendered(statuses)
         check_known(
             self,
             fields=check_fields,

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
@@ -21,11 +20,14 @@ from toloka_airflow.triggers.progress import measure
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
-    from toloka_airflow.quality.report import PoolFacts
+    from toloka_airflow.quality.report.figures import PoolFacts
+
+__all__ = ["QualityReportOperator"]
 
 SUFFIXES = (".html", ".htm")
 MEDIA_TYPE = "text/html; charset=utf-8"
@@ -80,13 +82,13 @@ class QualityReportOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        answers: Any,
-        path: str | ObjectStoragePath,
-        labels: Any = None,
-        fields: Sequence[str] | None = None,
-        pool_id: str | None = None,
-        title: str | None = None,
-        url: str | None = None,
+        answers: RowsOrPath,
+        path: str | ObjectStoragePath | XComArg,
+        labels: RowsOrPath | None = None,
+        fields: Sequence[str] | XComArg | None = None,
+        pool_id: str | XComArg | None = None,
+        title: str | XComArg | None = None,
+        url: str | XComArg | None = None,
         currency: str = "$",
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
@@ -95,13 +97,13 @@ class QualityReportOperator(LineageMixin, BaseOperator):
         for name, rows in (("answers", answers), ("labels", labels)):
             if isinstance(rows, Iterator):
                 raise argument_error(f"{name} is {rows!r:.100}, which can be read only once; give a list or a path")
-        self.answers = answers
-        self.path = path
-        self.labels = labels
-        self.fields = fields
-        self.pool_id = pool_id
-        self.title = title
-        self.url = url
+        self.answers: Any = answers
+        self.path = as_rendered(path)
+        self.labels: Any = labels
+        self.fields = as_rendered(fields)
+        self.pool_id = as_rendered(pool_id)
+        self.title = as_rendered(title)
+        self.url = as_rendered(url)
         self.currency = currency
         self.toloka_conn_id = toloka_conn_id
         check_known(self, path=_check_suffix, fields=check_fields, url=_check_url)
@@ -125,7 +127,8 @@ class QualityReportOperator(LineageMixin, BaseOperator):
 
     def _write(self, context: Context, path: ObjectStoragePath, pool_id: str | None) -> dict[str, Any]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.quality.report import read_figures, render
+        from toloka_airflow.quality.report.figures import read_figures
+        from toloka_airflow.quality.report.page import render
 
         facts = None if pool_id is None else self._facts(context, pool_id)
         figures = read_figures(self.answers, self.labels, fields=self.fields, facts=facts)
@@ -143,7 +146,7 @@ class QualityReportOperator(LineageMixin, BaseOperator):
         return self.url
 
     def _facts(self, context: Context, pool_id: str) -> PoolFacts:
-        from toloka_airflow.quality.report import PoolFacts
+        from toloka_airflow.quality.report.figures import PoolFacts
 
         client = TolokaHook(self.toloka_conn_id).get_conn()
         pool = client.get_pool(pool_id)

@@ -8,11 +8,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowException
 
 from toloka_airflow._internal.airflow_internals import TRIGGER_FAILED
 from toloka_airflow._internal.arguments import parse_seconds
-from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
+from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, DEFER_BY_DEFAULT, parse_defer_after
+from toloka_airflow._internal.task_outputs import BaseOperator
 from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.hooks import TolokaHook, task_errors
@@ -47,7 +48,7 @@ class WaitingOperator(LineageMixin, BaseOperator):
         self,
         *,
         toloka_conn_id: str = TolokaHook.default_conn_name,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool = DEFER_BY_DEFAULT,
         defer_after: float | timedelta | None = None,
         poll_interval: float | timedelta = 5.0,
         timeout: float | timedelta = 600.0,

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from toloka_airflow._internal.airflow_internals import task_state_store
 from toloka_airflow._internal.arguments import parse_datetime, parse_optional_datetime
+from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import PoolOpening, may_have_been_opened_since, why_not_closed, why_unknown
@@ -29,6 +30,7 @@ from toloka_airflow.triggers.progress import cost, had_answers, measure
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
@@ -54,8 +56,8 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        closes_at: datetime | str,
+        pool_id: str | XComArg,
+        closes_at: datetime | str | XComArg,
         min_open: timedelta,
         grace: timedelta,
         measure_spending: bool,
@@ -66,8 +68,8 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
         for name, span in {"min_open": min_open, "grace": grace}.items():
             if not isinstance(span, timedelta) or span < timedelta(0):
                 raise argument_error(f"{name} is {span!r}; it must be a timedelta that is not negative")
-        self.pool_id = pool_id
-        self.closes_at = closes_at
+        self.pool_id = as_rendered(pool_id)
+        self.closes_at = as_rendered(closes_at)
         self.min_open = min_open
         self.grace = grace
         self.measure_spending = measure_spending
@@ -192,7 +194,7 @@ class WindowResultOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
+        pool_id: str | XComArg,
         check_task_id: str,
         open_task_id: str,
         wait_task_id: str,
@@ -200,7 +202,7 @@ class WindowResultOperator(LineageMixin, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.pool_id = pool_id
+        self.pool_id = as_rendered(pool_id)
         self.check_task_id = check_task_id
         self.open_task_id = open_task_id
         self.wait_task_id = wait_task_id

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from toloka_airflow.quality.methods import Aggregation
 
+__all__ = ["aggregate_answers"]
+
 AT_ONCE = 1000
 DIGITS = 6
 """Of confidences and scores; further ones differ by the processor."""

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
     from numpy.typing import NDArray
 
+__all__ = ["AnswerTable", "read_answers"]
+
 STATUSES = ("ACTIVE", "SUBMITTED", "ACCEPTED", "REJECTED", "SKIPPED", "EXPIRED")
 """Of assignments, in the order in which they come: of an answer that is there twice, the later status is taken."""
 COUNTED = ("SUBMITTED", "ACCEPTED")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from toloka_airflow.quality.methods.votes import Votes
 
+__all__ = ["measure_quality"]
+
 Rows = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 
 MAX_VALUES = 50

@@ -14,6 +14,8 @@ from toloka_airflow.storage.row_files import RowFile
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+__all__ = ["accuracy_by_person"]
+
 GOLDEN, OUTPUT = "GOLDEN:", "OUTPUT:"
 
 

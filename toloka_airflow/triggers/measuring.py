@@ -32,7 +32,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.client import MAX_METRICS
+from toloka_airflow.api.client.analytics import MAX_METRICS
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaOperationError, is_transient
 from toloka_airflow.api.models import Operation, OperationStatus, Pool, read_metrics
 from toloka_airflow.api.pool_rules import has_stopped

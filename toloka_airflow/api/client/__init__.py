@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from toloka_airflow.api.client.account import AccountCalls
 from toloka_airflow.api.client.aggregation import AggregationCalls
-from toloka_airflow.api.client.analytics import MAX_METRICS, AnalyticsCalls
+from toloka_airflow.api.client.analytics import AnalyticsCalls
 from toloka_airflow.api.client.assignments import AssignmentCalls
 from toloka_airflow.api.client.attachments import AttachmentCalls
 from toloka_airflow.api.client.bonuses import BonusCalls
-from toloka_airflow.api.client.calls import PAGE_SIZE
 from toloka_airflow.api.client.messages import MessageCalls
 from toloka_airflow.api.client.operations import read_steps
 from toloka_airflow.api.client.people import PeopleCalls
@@ -24,7 +23,7 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Pool, Project, Training
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS
 
-__all__ = ["MAX_METRICS", "PAGE_SIZE", "TolokaClient", "read_steps"]
+__all__ = ["TolokaClient"]
 
 WEB_HOSTS = {
     PRODUCTION: "https://platform.toloka.ai",
