@@ -13,7 +13,6 @@ from toloka_airflow.api.client.assignments import AssignmentCalls
 from toloka_airflow.api.client.attachments import AttachmentCalls
 from toloka_airflow.api.client.bonuses import BonusCalls
 from toloka_airflow.api.client.messages import MessageCalls
-from toloka_airflow.api.client.operations import read_steps
 from toloka_airflow.api.client.people import PeopleCalls
 from toloka_airflow.api.client.pools import PoolCalls
 from toloka_airflow.api.client.projects import ProjectCalls
