@@ -90,6 +90,17 @@ def test_pool_lifecycle(connected: dict[str, str], toloka: EmulatorServer) -> No
     assert client.get_pool(pool_id).status == PoolStatus.ARCHIVED
 
 
+def test_label_texts(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    ended = run_example("label_texts", connected, {"output": f"file://{tmp_path}"})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
+    [pool] = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).list_pools()
+    assert (pool.status, pool.last_close_reason) == (PoolStatus.CLOSED, "COMPLETED")
+    [path] = tmp_path.glob("*/labels.jsonl")
+    labels = [json.loads(line) for line in path.read_text().splitlines()]
+    texts = ["Best I ever had.", "Broke on the first day.", "Works as described."]
+    assert sorted(row["input_values"]["text"] for row in labels) == texts
+
+
 def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
     requests.put(f"{toloka.url}/_emulator/truth", json=digits(), timeout=10).raise_for_status()
     conf = {"images": 60, "output": f"file://{tmp_path}"}
