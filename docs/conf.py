@@ -48,6 +48,9 @@ html_css_files = ["site.css"]
 # The search is Sphinx's own: a script and an index beside the pages, so it works from a folder, too.
 html_theme_options = {"navigation_with_keys": True}
 html_show_sourcelink = False
+html_copy_source = False
+# Excerpts are fetched, which a browser refuses in a folder.
+html_show_search_summary = False
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 

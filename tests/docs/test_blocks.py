@@ -63,7 +63,9 @@ def test_every_block_is_run_or_says_why_not(name: str) -> None:
     assert [each for each in found if each[1]] == []
 
 
-@pytest.mark.parametrize(("pattern", "test"), [(page, test) for page, tests in RUN_BY.items() for test in {*tests.values()}])
+@pytest.mark.parametrize(
+    ("pattern", "test"), [(page, test) for page, tests in RUN_BY.items() for test in {*tests.values()}]
+)
 def test_the_tests_that_are_named_read_their_pages(pattern: str, test: str) -> None:
     pages = list(ROOT.glob(pattern))
     assert pages

@@ -21,7 +21,9 @@ FIRST_DAG = (DOCS / "first-dag.md").read_text()
 NAMES = re.findall(r"^([a-z-]+)$", INDEX.partition("```{toctree}")[2], re.MULTILINE)
 PAGES = {name: (DOCS / "how-to" / f"{name}.md").read_text() for name in NAMES}
 SNIPPET = re.compile(r"^```python\n(?!# \w+\.py\n)(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILES = re.compile(r"^```yaml\n# dags/comments/(\S+)\n(.*?)^```$|`dags/comments/(\S+)`:\n\n```csv\n(.*?)^```$", re.M | re.S)
+FILES = re.compile(
+    r"^```yaml\n# dags/comments/(\S+)\n(.*?)^```$|`dags/comments/(\S+)`:\n\n```csv\n(.*?)^```$", re.M | re.S
+)
 HEAD = '''
 from airflow.sdk import DAG
 
@@ -74,6 +76,8 @@ def test_the_snippets_are_a_dag_that_runs(tmp_path: Path, tmp_path_factory: pyte
     assert ended["state"] == "success"
 
 
-@pytest.mark.parametrize("name", re.findall(r"^\| `(\w+(?:Operator|Sensor))\(", (DOCS / "operators.md").read_text(), re.M))
+@pytest.mark.parametrize(
+    "name", re.findall(r"^\| `(\w+(?:Operator|Sensor))\(", (DOCS / "operators.md").read_text(), re.M)
+)
 def test_every_operator_has_its_how_to(name: str) -> None:
     assert any(f"`{name}`" in text or f"{name}(" in text for text in PAGES.values())
