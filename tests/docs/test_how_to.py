@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from textwrap import indent
 
+import pytest
+
 from tests.airflow_home import airflow_home, clean_environment
 from toloka_airflow.emulator.server import EmulatorServer
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

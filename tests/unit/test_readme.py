@@ -1,4 +1,4 @@
-"""What the README and docs/connection.md show of connections is what the project understands; the README's DAG is one."""
+"""What the README and docs/connection.md show of connections is understood; the README's DAG is an example."""
 
 from __future__ import annotations
 
@@ -53,4 +53,4 @@ def test_it_is_short() -> None:
 
 def test_every_make_command_is_in_the_makefile() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert {name for name in re.findall(r"make (?:-C \S+ )?([a-z]+)\b", README)} <= {*targets, "and", "git"}
+    assert set(re.findall(r"make (?:-C \S+ )?([a-z]+)\b", README)) <= {*targets, "and", "git"}
