@@ -120,6 +120,12 @@ def leads_somewhere(page: Path, target: str) -> bool:
     return path.exists() and (not anchor or anchor in anchors(path))
 
 
+def test_every_example_is_in_the_gallery() -> None:
+    page = (ROOT / "docs" / "examples.md").read_text()
+    shown = re.findall(r"^<!-- source of (\w+)\.py -->$", page, re.MULTILINE)
+    assert sorted(shown) == sorted(path.stem for path in (ROOT / "dags_examples").glob("*.py"))
+
+
 def anchors(page: Path) -> set[str]:
     """Return the names of the headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
