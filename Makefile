@@ -185,7 +185,8 @@ docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from
 	$(MAKE) --no-print-directory site
 
 site: $(DOCS)/.ready  ## build the documentation site into build/site/; warnings are errors
-	AIRFLOW_HOME=build/site-airflow $(DOCS)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env \
+	rm -rf docs/_reference
+	AIRFLOW_HOME=$(CURDIR)/build/site-airflow $(DOCS)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env \
 	    --jobs auto --builder html docs build/site
 	@echo "The site is in build/site/index.html."
 
@@ -226,4 +227,4 @@ wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build
 
 clean: fleet-down  ## remove everything that was installed or made
-	rm -rf .venv .demo .fleet .fleet-bench .chaos build dist *.egg-info
+	rm -rf .venv .demo .fleet .fleet-bench .chaos build dist docs/_reference *.egg-info
