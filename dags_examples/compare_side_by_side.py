@@ -1,5 +1,5 @@
 """
-Ask people which of two models they like better, text by text.
+Have people say which of two models they like better, text by text.
 
 Of each text there are two summaries, by two models. Which of them stands on the left is decided by chance, as people
 prefer what comes first. Five people compare each pair; the last task says how often each model won.
