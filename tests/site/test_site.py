@@ -42,7 +42,6 @@ OTHER_WORDS = {
     "reopen": "how-to/open-and-close.html",
     "stop": "how-to/open-and-close.html",
     "clone": "how-to/create.html",
-    "import": "how-to/tasks.html",
     "export": "how-to/answers.html",
     "photos": "how-to/answers.html",
     "majority": "how-to/labels.html",
