@@ -25,6 +25,7 @@ OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13
 
 FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
 CROWD_KIT := .venv/crowd-kit-python-$(PYTHON_VERSION)
+DOCS := .venv/docs-python-$(PYTHON_VERSION)
 WAITING := .venv/waiting-python-$(PYTHON_VERSION)
 RELEASE := .venv/release-python-$(PYTHON_VERSION)
 FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
@@ -32,7 +33,7 @@ FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
     bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-quality bench-rehearsal bench-transfer \
-    bench-wait bench-worker docs schemas constraints wheel release clean
+    bench-wait bench-worker docs site test-site schemas constraints wheel release clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -180,10 +181,28 @@ $(WAITING)/.ready: constraints/waiting.txt
 	$(WAITING)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/waiting.txt
 	touch $@
 
-docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code
+docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code; then site
 	$(VENV)/bin/python docs/coverage.py
 	$(VENV)/bin/python docs/checks.py
 	$(VENV)/bin/python -m docs.week
+	$(MAKE) --no-print-directory site
+
+site: $(DOCS)/.ready  ## build the documentation site into build/site/; warnings are errors
+	rm -rf docs/_reference
+	AIRFLOW_HOME=$(CURDIR)/build/site-airflow $(DOCS)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env \
+	    --jobs auto --builder html docs build/site
+	@echo "The site is in build/site/index.html."
+
+test-site: $(READY) site  ## its links, its search, and its pages in a headless Chromium
+	$(IN_LANE)/python -m pytest tests/site
+
+# The API reference imports the package, and so Airflow; Sphinx is nothing that the tests need.
+$(DOCS)/.ready: $(READY) setup.cfg constraints/docs.in constraints/docs.txt
+	@echo "Installing what builds the site into $(DOCS)/ ..."
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(VENV)/bin/uv pip install --quiet --system-certs --python $(DOCS)/bin/python \
+	    -c constraints/airflow-3.3.txt -c constraints/docs.txt -e '.[emulator,parquet,quality]' -r constraints/docs.in
+	touch $@
 
 # make schemas API=toloka-openapi.json
 schemas: $(READY)  ## write the schemas of configurations anew from API, the public API document
@@ -201,6 +220,9 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    -c constraints/airflow-3.3.txt \
 	    --custom-compile-command='make constraints' --output-file=constraints/waiting.txt constraints/waiting.in
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
+	    -c constraints/airflow-3.3.txt \
+	    --custom-compile-command='make constraints' --output-file=constraints/docs.txt constraints/docs.in
 	for airflow in 3.1 3.3; do $(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal \
 	    --python-version=3.11 --no-annotate -c constraints/airflow-$$airflow.txt \
 	    --custom-compile-command='make constraints' --output-file=constraints/fleet-$$airflow.txt \
@@ -218,4 +240,4 @@ $(RELEASE)/.ready: constraints/release.txt
 	touch $@
 
 clean: fleet-down  ## remove everything that was installed or made
-	rm -rf .venv .demo .fleet .fleet-bench .chaos build dist *.egg-info
+	rm -rf .venv .demo .fleet .fleet-bench .chaos build dist docs/_reference *.egg-info

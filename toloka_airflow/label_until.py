@@ -27,7 +27,7 @@ MAX_ROUNDS = 20
 class LabelUntil(TaskGroup):
     """The task group that `label_until` returns."""
 
-    result: XComArg
+    result: Any
     """How and when it ended, and where the labels are."""
 
 

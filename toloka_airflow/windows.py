@@ -61,7 +61,7 @@ class PoolWindow(TaskGroup):
     tasks that were put inside.
     """
 
-    result: XComArg
+    result: Any
     """How and when the window ended."""
     _parts: dict[str, BaseOperator] | None = None
 

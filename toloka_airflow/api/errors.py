@@ -1,15 +1,15 @@
 """
-Everything that `toloka_airflow.api` raises, apart from `ValueError` for a bad argument.
+Everything that `toloka_airflow.api` raises, apart from `ValueError` for a bad argument::
 
-TolokaError
-    TolokaConnectionError       no answer came, so nobody knows what the server did
-    TolokaApiError              the API answered with an error
-        TolokaConflictError     409: not possible in the present state
-        TolokaRetryableError    408, 429, 5xx (but 501, 505) or not JSON: the same request may succeed later
-            TolokaQuotaError    429 for a quota that returns in an hour or a day
-    TolokaOperationError        an operation ended as FAIL, or in a way this version does not know
-    TolokaTimeoutError          an operation was not done in time
-    TolokaNotSentError          this process may not change anything at Toloka any more
+    TolokaError
+        TolokaConnectionError       no answer came, so nobody knows what the server did
+        TolokaApiError              the API answered with an error
+            TolokaConflictError     409: not possible in the present state
+            TolokaRetryableError    408, 429, 5xx (but 501, 505) or not JSON: the same request may succeed later
+                TolokaQuotaError    429 for a quota that returns in an hour or a day
+        TolokaOperationError        an operation ended as FAIL, or in a way this version does not know
+        TolokaTimeoutError          an operation was not done in time
+        TolokaNotSentError          this process may not change anything at Toloka any more
 
 Each knows what its callers decide by: `is_transient`, `may_have_been_received` and `retry_after`. `FailureCount` says
 when a permanent error is believed.
