@@ -106,8 +106,9 @@ def make_home(home: Path, pool_ids: list[str], dags: int) -> None:
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
     rows = Rows()
     for number in range(dags):
-        rows.add("dag", dag_id=f"dag_{number:02}", bundle_name="dags", is_stale=False, is_paused=False,
-                 timetable_summary="0 0 * * *", fileloc="/dags/labelling.py", max_active_tasks=16, dag_display_name=f"dag_{number:02}")  # fmt: skip
+        name, never = f"dag_{number:02}", "0 0 * * *"
+        rows.add("dag", dag_id=name, dag_display_name=name, bundle_name="dags", fileloc="/dags/labelling.py",
+                 is_stale=False, is_paused=False, timetable_summary=never, max_active_tasks=16)  # fmt: skip
     for number, pool_id in enumerate(pool_ids):
         add_pool(rows, f"dag_{number % dags:02}", f"run_{number:04}", pool_id)
     insert(home, rows.tables)

@@ -104,6 +104,11 @@ def test_nothing_without_a_session(airflow: dict[str, Any]) -> None:
                 assert answer.json().keys() == {"detail"}
 
 
+def test_each_route_finds_out_who_the_user_is(airflow: dict[str, Any]) -> None:
+    assert len(airflow["routes"]) == 6
+    assert all(airflow["routes"].values()), airflow["routes"]
+
+
 def test_no_documentation(admin: Page) -> None:
     for path in ("docs", "redoc", "openapi.json", "static/../app.py", "static/%2e%2e%2fapp.py", ""):
         assert admin.get(path).status_code in (200, 404)
