@@ -82,7 +82,7 @@ def main() -> None:
     with os.fdopen(int(sys.argv[1]), "w") as ready:
         openapi = page.openapi() if page else None
         json.dump({"url": url, "openapi": openapi, "routes": routes(page), "tokens": tokens}, ready)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_keep_alive=120)).run(sockets=[listener])
 
 
 if __name__ == "__main__":
