@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from threading import Barrier, Event, Thread
@@ -215,7 +215,8 @@ def _have_open(person: Person, ended: Event) -> None:
 
 def lists_of_toloka(began: list[Any]) -> bool:
     """Return whether lists of pools began at least 10 seconds after each other."""
-    pauses = [after - before for before, after in pairwise(began)]
+    times = [datetime.fromisoformat(each) for each in began]
+    pauses = [(after - before).total_seconds() for before, after in pairwise(times)]
     least = min(pauses, default=float("inf"))
     print(f"lists of open pools: {len(began)}, at least {least:.1f} s after each other")
     return least >= 9.9
