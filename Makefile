@@ -32,8 +32,8 @@ FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-quality bench-rehearsal bench-transfer \
-    bench-wait bench-worker docs site test-site schemas constraints wheel release clean
+    bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-page bench-quality bench-rehearsal \
+    bench-transfer bench-wait bench-worker docs site test-site schemas constraints wheel release clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -85,8 +85,8 @@ kills-in-shared-airflow: $(READY)
 kills-in-own-airflow: $(READY)
 	$(IN_LANE)/python -m pytest tests/system -m 'long and live and own_airflow'
 
-test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
-	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
+test-fidelity: $(FIDELITY)/.ready $(READY)  ## the official client, the documented bodies and made-up requests (PAGE_REQUESTS=20000 to the page)
+	AIRFLOW_PYTHON=$(abspath $(VENV))/bin/python $(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
 
 # An environment of its own: the official client does not install beside Airflow.
 $(FIDELITY)/.ready: constraints/fidelity.txt
@@ -140,6 +140,9 @@ bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it ta
 
 bench-label: $(READY)  ## what labels of some accuracy cost, by the way answers are bought; writes the figures of docs/quality.md
 	$(VENV)/bin/python -m benchmarks.label --write
+
+bench-page: $(READY)  ## the page in Airflow's UI beside the list of DAGs: 2,000 pools in 40 DAGs, 20 people
+	$(VENV)/bin/python -m benchmarks.page $(OPTIONS)
 
 bench-quality: $(READY) $(CROWD_KIT)/.ready  ## aggregating beside crowd-kit, and what a confidence means (OPTIONS='--write')
 	$(VENV)/bin/python -m benchmarks.quality --kit-python $(CROWD_KIT)/bin/python $(OPTIONS)
