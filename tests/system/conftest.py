@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.browser import Browser, ensure_chromium
+from demo.debian import MissingError, may_install
 from demo.local_airflow import LocalAirflow
+from demo.processes import Processes
 from tests.support import TOKEN
 from tests.system.disturbed import Connect, insist
 from toloka_airflow.emulator.server import EmulatorServer
@@ -90,3 +93,19 @@ def connect_to(airflow: LocalAirflow) -> Connect:
         insist(partial(airflow.api.call, "POST", "/connections", json=connection))
 
     return connect
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A page of a headless Chromium, which reports what it requests and what goes wrong."""
+    try:
+        ensure_chromium("A test of a page")
+    except MissingError as exc:
+        if may_install():
+            raise
+        pytest.skip(str(exc))
+    folder = tmp_path_factory.mktemp("chromium")
+    with Processes(folder / "logs") as processes, Browser(processes, folder / "profile") as opened:
+        for domain in ("Page", "Log", "Runtime", "Network"):
+            opened.call(f"{domain}.enable")
+        yield opened

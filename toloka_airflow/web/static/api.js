@@ -43,9 +43,10 @@ export const fetchPool = (key) => call(poolPath(key));
 /** @param start A date in UTC, such as 2026-11-30. */
 export const fetchCalendar = (start, days) => call(`api/calendar?${new URLSearchParams({ start, days })}`);
 
-export function closePool(key, reason) {
+/** @param opened_at What was shown of the pool when it was confirmed: an opening that came later is not closed. */
+export function closePool(key, reason, opened_at) {
   const headers = { "Content-Type": "application/json", "X-Toloka-Airflow": "1" };
-  return call(`${poolPath(key)}/close`, { method: "POST", headers, body: JSON.stringify({ reason }) });
+  return call(`${poolPath(key)}/close`, { method: "POST", headers, body: JSON.stringify({ reason, opened_at }) });
 }
 
 const poolPath = ({ dag_id, conn_id, pool_id }) => `api/pools/${[dag_id, conn_id, pool_id].map(encodeURIComponent).join("/")}`;

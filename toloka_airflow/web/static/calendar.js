@@ -6,6 +6,9 @@ import { airflowLink, dagLink, fact, note } from "./parts.js";
 
 const HOURS = [0, 3, 6, 9, 12, 15, 18, 21];
 const LANE = 24;
+const DAY = 86_400_000;
+// Windows are listed by when they open, and may be open from one week into the next.
+const LONGEST = 7 * DAY;
 // Windows shorter than this have their name behind them, where it takes about as much.
 const SHORT = 3 * 3_600_000;
 const STATES = { planned: "", open: "●", done: "✓", missed: "✕", late: "!", paused: "Ⅱ" };
@@ -23,10 +26,10 @@ export function daysOf(offset, now) {
   return midnights.slice(0, 7).map((from, index) => ({ from, to: midnights[index + 1] }));
 }
 
-/** The dates of UTC that hold the week: the first, and how many. */
+/** The dates of UTC on which windows open that reach into the week: the first, and how many. */
 export function utcDates(days) {
-  const start = new Date(days[0].from).toISOString().slice(0, 10);
-  return { start, days: Math.ceil((days[6].to - Date.parse(start)) / 86_400_000) };
+  const start = new Date(days[0].from - LONGEST).toISOString().slice(0, 10);
+  return { start, days: Math.ceil((days[6].to - Date.parse(start)) / DAY) };
 }
 
 /** The whole section; `calendar` is null until it was fetched. */
@@ -139,7 +142,7 @@ function windowBar(window, day, { left, right, top }, week, now) {
   );
 }
 
-const spanText = (from, to, now) => `${dayText(from)} ${clockText(from)} to ${to - from < 86_400_000 && partsOf(from).day === partsOf(to).day ? clockText(to) : timeText(to, now)}`;
+const spanText = (from, to, now) => `${dayText(from)} ${clockText(from)} to ${to - from < DAY && partsOf(from).day === partsOf(to).day ? clockText(to) : timeText(to, now)}`;
 
 /** What is known of the window that was clicked. */
 function chosenWindow(windows, week, now) {

@@ -238,7 +238,7 @@ function focusEntry(left) {
 // ---- closing a pool
 
 function askToClose() {
-  state.closing = { step: "asked", text: "" };
+  state.closing = { step: "asked", text: "", opened_at: state.detail.pool.opened_at };
   draw();
   document.getElementById("keep-open").focus();
 }
@@ -252,12 +252,12 @@ function keepOpen() {
 async function sendClosing() {
   if (state.closing.step !== "asked") return;
   const { ids } = state.route;
-  const closing = { step: "sending", text: "" };
+  const closing = { ...state.closing, step: "sending" };
   const reason = document.getElementById("closing-reason").value.trim();
   state.closing = closing;
   draw();
   try {
-    const { text } = await closePool(ids, reason);
+    const { text } = await closePool(ids, reason, closing.opened_at);
     Object.assign(closing, { step: "done", text });
   } catch (error) {
     if (!(error instanceof CallError)) throw error;

@@ -8,6 +8,8 @@ const STATUSES = {
   CLOSED: ["Closed", "calm"],
   ARCHIVED: ["Archived", "calm"],
   LOCKED: ["Locked", "warn"],
+  NOT_OPEN: ["Not open", "calm"],
+  UNKNOWN: ["Unknown", "calm"],
 };
 const CONNECTIONS = {
   fresh: ["good", (at) => `fetched ${at}`],
@@ -17,10 +19,9 @@ const CONNECTIONS = {
 };
 
 /** A status as a coloured word; one that is not known is shown as it came. */
-export function statusBadge(status) {
-  const [word, tone] = STATUSES[status] ?? [plain(status) || "Unknown", "calm"];
-  return h("span", { class: `badge ${tone}` }, word);
-}
+export const statusBadge = (status) => h("span", { class: `badge ${STATUSES[status]?.[1] ?? "calm"}` }, statusText(status));
+
+export const statusText = (status) => STATUSES[status]?.[0] ?? (plain(status) || "Unknown");
 
 /** "COMPLETED" as "completed"; none is nothing. */
 export function reasonText(reason) {

@@ -4,7 +4,7 @@ import { timeChart } from "./charts.js";
 import { foreign, h, plain } from "./dom.js";
 import { UNKNOWN, ago, count, duration, money, parseTime, percent, roundMoney, runText, time } from "./format.js";
 import { copyable, dagLink, fact, note, reasonText, runLink, statusBadge, taskLink } from "./parts.js";
-import { alertList, isOpen, progress } from "./pools.js";
+import { alertList, isOpen, nameOf, progress } from "./pools.js";
 
 const MOST_FIGURES = 200;
 
@@ -23,17 +23,18 @@ export function poolView({ key, detail, closing, now, width }) {
   );
 }
 
-function poolParts({ pool, history, runs, operations }, closing, now, width) {
+function poolParts({ pool, history, runs, operations, message }, closing, now, width) {
   return [
     h(
       "div",
       { class: "title" },
-      h("h2", { tabindex: "-1", id: "pool-name" }, foreign(pool.name || `Pool ${pool.pool_id}`)),
+      h("h2", { tabindex: "-1", id: "pool-name" }, foreign(nameOf(pool))),
       statusBadge(pool.status),
       pool.close_reason && h("span", { class: "soft" }, reasonText(pool.close_reason)),
       pool.kind === "training" && h("span", { class: "badge calm" }, "Training"),
       canClose(pool) && ["not begun", "failed"].includes(closing.step) && h("button", { type: "button", id: "close-now", "data-action": "ask-to-close", class: "danger" }, "Close now"),
     ),
+    message && note("warn", "Toloka did not answer: what is shown is older. ", foreign(message)),
     pool.alerts.length > 0 && h("div", { class: "note bad" }, alertList(pool.alerts)),
     closingParts(pool, closing),
     h("div", { class: "card" }, facts(pool, now)),
@@ -68,12 +69,12 @@ function facts(pool, now) {
   );
 }
 
-const canClose = (pool) => isOpen(pool) && pool.may_close;
+const canClose = (pool) => pool.status === "OPEN" && pool.may_close;
 
 /** The second step, what became of it, or why there is no first one. */
 function closingParts(pool, { step, text }) {
   if (step === "done") return h("div", { class: "note good", role: "status", tabindex: "-1", id: "closing-result" }, foreign(text));
-  if (!isOpen(pool)) return null;
+  if (pool.status !== "OPEN") return null;
   if (!pool.may_close) {
     return note("calm", "Closing it takes the right to change the task instances of ", foreign(pool.dag_id), ", which you do not have.");
   }
@@ -158,7 +159,7 @@ function runTable(runs, now) {
     h(
       "table",
       { class: "plain" },
-      tableHead("Task", "Run", "What", "State", "Started", "Ended"),
+      tableHead("Task", "Run", "Operator", "State", "Started", "Ended"),
       h(
         "tbody",
         {},

@@ -2,16 +2,16 @@
 
 import { foreign, h, plain } from "./dom.js";
 import { UNKNOWN, count, countOf, dateText, duration, money, parseTime, percent, roughDuration, runText, time } from "./format.js";
-import { connectionList, connectionNotes, dagLink, note, reasonText, statusBadge, taskLink, runLink } from "./parts.js";
+import { connectionList, connectionNotes, dagLink, note, reasonText, statusBadge, statusText, taskLink, runLink } from "./parts.js";
 
 const PAGE_SIZE = 50;
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-const STATUS_ORDER = ["OPEN", "LOCKED", "CLOSED", "ARCHIVED"];
+const STATUS_ORDER = ["OPEN", "LOCKED", "NOT_OPEN", "CLOSED", "ARCHIVED"];
 
 // Column: its head, what it is ordered by, and whether large values come first at the first click.
 const COLUMNS = {
   status: ["Status", (pool) => statusRank(pool), false],
-  name: ["Pool", (pool) => pool.name, false],
+  name: ["Pool", nameOf, false],
   opened_by: ["Opened by", (pool) => [pool.dag_id, pool.opened_by?.task_id, pool.opened_by?.run_id].join(" "), false],
   closes_at: ["Closes", (pool) => (isOpen(pool) ? parseTime(pool.closes_at ?? pool.expires_at) : null), false],
   percent: ["Progress", (pool) => pool.percent, true],
@@ -23,6 +23,10 @@ const COLUMNS = {
 export const keyOf = ({ dag_id, conn_id, pool_id }) => [dag_id, conn_id, pool_id].map(encodeURIComponent).join("/");
 
 export const isOpen = (pool) => pool.status === "OPEN" || pool.status === "LOCKED";
+
+export const nameOf = (pool) => plain(pool.name) || `${pool.kind === "training" ? "Training" : "Pool"} ${plain(pool.pool_id)}`;
+
+const statusOf = (pool) => pool.status ?? "UNKNOWN";
 
 /** How the table is shown; nothing of it is stored. */
 export function newTable() {
@@ -41,7 +45,7 @@ export function chosenPools(pools, table) {
   const words = table.text.toLowerCase().split(/\s+/).filter(Boolean);
   const chosen = pools.filter(
     (pool) =>
-      (!table.status || pool.status === table.status) &&
+      (!table.status || statusOf(pool) === table.status) &&
       (!table.onlyAlerts || pool.alerts.length) &&
       words.every((word) => searchedText(pool).includes(word)),
   );
@@ -107,7 +111,7 @@ function totalTiles(pools, totals) {
 }
 
 function filterBar(pools, chosen, table) {
-  const statuses = [...new Set(pools.map(({ status }) => status))].sort(collator.compare);
+  const statuses = [...new Set(pools.map(statusOf))].sort(collator.compare);
   const isFiltered = table.text || table.status || table.onlyAlerts;
   const total = countOf(pools.length, "pool");
   return h(
@@ -126,7 +130,7 @@ function filterBar(pools, chosen, table) {
       "select",
       { "data-input": "status", "aria-label": "Status" },
       h("option", { value: "" }, "All statuses"),
-      statuses.map((status) => h("option", { value: status, "data-key": status }, statusBadge(status).textContent)),
+      statuses.map((status) => h("option", { value: status, "data-key": status }, statusText(status))),
     ),
     h("label", { class: "check" }, h("input", { type: "checkbox", "data-input": "onlyAlerts" }), "Only with red marks"),
     h("span", { class: "soft count", role: "status" }, isFiltered ? `${count(chosen.length)} of ${total}` : total),
@@ -184,7 +188,7 @@ function poolRow(pool, now) {
 }
 
 function nameLink(pool, key) {
-  return h("a", { href: `#pool/${key}`, class: "name", title: plain(pool.name) }, foreign(pool.name || `Pool ${pool.pool_id}`));
+  return h("a", { href: `#pool/${key}`, class: "name", title: nameOf(pool) }, foreign(nameOf(pool)));
 }
 
 /** Red marks, each with its words. */
@@ -196,15 +200,18 @@ export function alertList(alerts) {
   );
 }
 
+/** The DAG whose tasks name the pool, and beneath it the task and the run that opened it, which may be of another one. */
 function openedBy(pool, now) {
   const by = pool.opened_by;
   const lines = by?.by_hand
     ? ["by hand"]
-    : [by?.task_id && taskLink(by, { class: "line" }), by?.run_id && runLink(by, { class: "line" }, runText(by.run_id, now))].filter(Boolean);
-  return [
-    dagLink(by?.dag_id ?? pool.dag_id, { class: "line" }),
-    lines.length ? lines.map((line) => h("div", { class: "small soft" }, line)) : h("div", { class: "small soft" }, "opener unknown"),
-  ];
+    : [
+        by && by.dag_id !== pool.dag_id && dagLink(by.dag_id, { class: "line" }),
+        by?.task_id && taskLink(by, { class: "line" }),
+        by?.run_id && runLink(by, { class: "line" }, runText(by.run_id, now)),
+        !by && isOpen(pool) && "opener unknown",
+      ];
+  return [dagLink(pool.dag_id, { class: "line" }), lines.filter(Boolean).map((line) => h("div", { class: "small soft" }, line))];
 }
 
 /** When it will be closed, and when Toloka closes it by itself. */
