@@ -90,7 +90,12 @@ class TolokaClient(
 
     def in_currency(self, amount: object) -> str:
         """Return an amount of money for a message, with its currency where that is known."""
-        return f"{amount} USD" if self.base_url in IN_USD else str(amount)
+        return f"{amount} {self.currency}" if self.currency else str(amount)
+
+    @property
+    def currency(self) -> str | None:
+        """The currency of all amounts; ``None`` where it is not documented."""
+        return "USD" if self.base_url in IN_USD else None
 
     @property
     def _web_host(self) -> str:

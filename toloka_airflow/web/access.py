@@ -1,0 +1,48 @@
+"""Who looks at the page: which DAGs they may read, and in which of them they may close pools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.common.db.common import SessionDep  # noqa: TC002, as FastAPI reads it
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends
+
+
+@dataclass(frozen=True)
+class Reader:
+    """
+    A user with the DAGs that they may read.
+
+    :param may_close: Whether they may change task instances of a DAG, and so close its pools. It decides which buttons
+        there are; whoever closes a pool is asked again.
+    """
+
+    user: Any
+    dag_ids: frozenset[str]
+    may_close: Callable[[str], bool]
+
+
+def _reader(user: GetUserDep, session: SessionDep) -> Reader:
+    dag_ids = get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
+    return Reader(user, frozenset(dag_ids), partial(_may_close, user))
+
+
+def _may_close(user: Any, dag_id: str) -> bool:
+    manager = get_auth_manager()
+    return manager.is_authorized_dag(
+        method="PUT", access_entity=DagAccessEntity.TASK_INSTANCE, details=DagDetails(id=dag_id), user=user
+    )
+
+
+ReaderDep = Annotated[Reader, Depends(_reader)]
+"""Anybody who is signed in."""
+MAY_READ_DAG = Depends(requires_access_dag("GET"))
+"""The right to read the DAG that is in the path."""
+MAY_CLOSE = Depends(requires_access_dag("PUT", DagAccessEntity.TASK_INSTANCE))
+"""The right to change task instances of the DAG that is in the path."""

@@ -1,0 +1,174 @@
+"""What one worker process of the API server keeps for the page: records, lists, and the rows made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from toloka_airflow.api.models import Operation, read_date
+from toloka_airflow.records.pools import OPERATION, PoolKey, PoolRecord, PoolRecords, read_pools
+from toloka_airflow.web.measurements import history, in_utc
+from toloka_airflow.web.overview import (
+    MAX_POOLS,
+    Filters,
+    Row,
+    as_seen,
+    connection_state,
+    make_row,
+    make_rows,
+    seen_by,
+    totals,
+)
+from toloka_airflow.web.refreshed import Refreshed, Snapshot
+from toloka_airflow.web.toloka import Accounts, OpenPools, PoolDetails, in_words
+
+if TYPE_CHECKING:
+    from toloka_airflow.web.access import Reader
+
+RECORDS_PAUSE = 3.0
+"""Seconds between two readings of the database."""
+RECORDS_LOAD = 0.1
+"""The greatest share of the time for which the database is read."""
+RECORDS_USABLE_FOR = 15.0
+RECORDS_MAX_WAIT = 30.0
+MAX_TASKS = 200
+"""Tasks that a pool's own view shows."""
+
+
+class NoRecordsError(Exception):
+    """Report that the database could not be read."""
+
+
+class Pools:
+    """The pools of all DAGs, for whoever may read them."""
+
+    def __init__(self) -> None:
+        self._records = Refreshed(
+            read_pools,
+            min_pause=RECORDS_PAUSE,
+            max_wait=RECORDS_MAX_WAIT,
+            usable_for=RECORDS_USABLE_FOR,
+            load=RECORDS_LOAD,
+        )
+        self._accounts = Accounts()
+        self._lock = Lock()
+        self._made_of: Any = None
+        self._rows: list[tuple[PoolRecord, Row]] = []
+
+    def overview(self, reader: Reader, filters: Filters) -> dict[str, Any]:
+        """Return what the page shows first."""
+        records = self._read()
+        conn_ids = {key.conn_id for key in records.pools}
+        snapshots = {conn_id: self._accounts.open_pools(conn_id) for conn_id in sorted(conn_ids)}
+        rows = list(seen_by(reader, self._rows_of(records, snapshots), filters))
+        shown = {key.conn_id for key in records.pools if key.dag_id in reader.dag_ids}
+        return {
+            "now": in_utc(datetime.now(UTC)),
+            "connections": [connection_state(conn_id, snapshots[conn_id]) for conn_id in sorted(shown)],
+            "pools": rows[:MAX_POOLS],
+            "totals": totals(rows),
+            "is_cut": records.is_cut or len(rows) > MAX_POOLS,
+        }
+
+    def record(self, key: PoolKey) -> PoolRecord | None:
+        """Return what a DAG's records say of a pool; ``None`` if they do not name it."""
+        return self._read().pools.get(key)
+
+    def details(self, reader: Reader, record: PoolRecord) -> dict[str, Any]:
+        """Return a pool's own view."""
+        records, key = self._read(), record.key
+        snapshot = self._accounts.open_pools(key.conn_id)
+        operation_ids = _operation_ids(record)
+        own = self._accounts.details(
+            key.conn_id, key.pool_id, is_training=record.is_training, operation_ids=operation_ids
+        )
+        everybody = [
+            task
+            for each in records.pools.values()
+            if (each.key.conn_id, each.key.pool_id) == (key.conn_id, key.pool_id)
+            for task in each.tasks
+        ]
+        row = make_row(record, everybody, records, _newest(key.pool_id, snapshot, own))
+        return {
+            "pool": as_seen(row, reader, reader.may_close(key.dag_id)),
+            "history": history(record),
+            "runs": [_task(task) for task in record.tasks[:MAX_TASKS]],
+            "operations": [_operation(each, own.value) for each in own.value.operations] if own.value else [],
+            "message": None if own.error is None else in_words(own.error),
+        }
+
+    def shown_opening(self, key: PoolKey, opened_at: str | None) -> datetime | None:
+        """
+        Return when the opening began that somebody saw who wants to close it.
+
+        :param opened_at: What the page showed, to the second; ``None`` if it did not say.
+        """
+        if (shown := read_date(opened_at)) is not None:
+            return shown + timedelta(seconds=1)
+        listed = self._accounts.open_pools(key.conn_id).value
+        found = listed.pools.get(key.pool_id) if listed else None
+        return found.last_started if found else None
+
+    def requiring(self, reader: Reader, key: PoolKey) -> str | None:
+        """Name an open main pool that requires a training; its id only to those who may read a DAG of it."""
+        listed = self._accounts.open_pools(key.conn_id).value
+        pool_id = listed.open_pool_requiring(key.pool_id) if listed else None
+        if pool_id is None:
+            return None
+        readable = any(each.pool_id == pool_id and each.dag_id in reader.dag_ids for each in self._read().pools)
+        return f"pool {pool_id}" if readable else "a pool"
+
+    def _read(self) -> PoolRecords:
+        snapshot = self._records.get()
+        if snapshot.value is None:
+            raise NoRecordsError("Airflow's database could not be read") from snapshot.error
+        return snapshot.value
+
+    def _rows_of(self, records: PoolRecords, snapshots: dict[str, Snapshot[OpenPools]]) -> list[tuple[PoolRecord, Row]]:
+        """Return the rows of all pools, made once for all who look at the same data."""
+        made_of = records.read_at, [(conn_id, each.fetched_at) for conn_id, each in snapshots.items()]
+        with self._lock:
+            if made_of != self._made_of:
+                self._rows, self._made_of = make_rows(records, snapshots), made_of
+            return self._rows
+
+
+def _newest(pool_id: str, snapshot: Snapshot[OpenPools], own: Snapshot[PoolDetails]) -> Snapshot[OpenPools]:
+    """Return the list with a pool as it was fetched by itself, if that is newer."""
+    details, listed = own.value, snapshot.value
+    if details is None or own.fetched_at is None:
+        return snapshot
+    is_newer = snapshot.fetched_at is not None and snapshot.fetched_at > own.fetched_at
+    if listed is not None and is_newer and pool_id in listed.pools:
+        return snapshot
+    alone = OpenPools({pool_id: details.pool}, None, details.currency, {pool_id: details.web_url})
+    return Snapshot(alone, own.fetched_at, own.error)
+
+
+def _operation_ids(record: PoolRecord) -> Sequence[str]:
+    """Return the operations that tasks have started, the newest first."""
+    found = (task.xcoms.get(OPERATION) for task in record.tasks)
+    return list(dict.fromkeys(each for each in found if isinstance(each, str) and 0 < len(each) <= 64))
+
+
+def _task(task: Any) -> dict[str, Any]:
+    return {
+        **task.key._asdict(),
+        "state": task.state,
+        "what": task.operator,
+        "started_at": in_utc(task.started),
+        "ended_at": in_utc(task.ended),
+    }
+
+
+def _operation(operation: Operation, details: PoolDetails | None) -> dict[str, Any]:
+    return {
+        "operation_id": operation.id,
+        "type": operation.type,
+        "status": operation.status.value,
+        "submitted_at": in_utc(operation.submitted),
+        "finished_at": in_utc(operation.finished) if operation.is_done else None,
+        "log": list(details.logs.get(operation.id, ())) if details else [],
+    }

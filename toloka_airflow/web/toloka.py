@@ -1,0 +1,201 @@
+"""
+What the page fetches from Toloka, with the connections that tasks have used; and never a connection itself.
+
+Each worker process of the API server has one list of open pools for each connection, fetched at most every 10 seconds
+however many people look. Nobody waits for Toloka longer than 3 seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from toloka_airflow.api.errors import TolokaApiError, TolokaError, shortened
+from toloka_airflow.api.models import Operation, Pool, PoolStatus, Training
+from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.web.refreshed import Refreshed, Snapshot
+
+if TYPE_CHECKING:
+    from toloka_airflow.api.client import TolokaClient
+
+MAX_WAIT = 3.0
+"""Seconds for which a request to the API server may wait for Toloka."""
+MIN_PAUSE = 10.0
+"""Seconds between two lists of a connection."""
+USABLE_FOR = 30.0
+"""Seconds for which a list is shown at once, while the next one is fetched."""
+LIST_TIMEOUT = 30.0
+"""Seconds that a list, which nobody waits for any more, may take."""
+_CODE = re.compile(r"[A-Z0-9_]{1,64}")
+MAX_OPERATIONS = 20
+MAX_LOG_LINES = 50
+MAX_KEPT = 200
+"""Pools whose own view is kept."""
+
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True)
+class OpenPools:
+    """
+    What is open on an account.
+
+    :param pools: Pools and trainings by id.
+    :param balance: Money on the account; ``None`` if it is not known.
+    :param currency: Of all amounts; ``None`` where it is not documented.
+    :param web_urls: The addresses of their pages, by id.
+    """
+
+    pools: Mapping[str, Training]
+    balance: Decimal | None
+    currency: str | None
+    web_urls: Mapping[str, str]
+
+    def open_pool_requiring(self, training_id: str) -> str | None:
+        """Return the id of an open main pool that requires a training; ``None`` if there is none."""
+        pools = (pool for pool in self.pools.values() if isinstance(pool, Pool))
+        return next((pool.id for pool in pools if pool.training_id == training_id), None)
+
+
+@dataclass(frozen=True)
+class PoolDetails:
+    """
+    A pool and its operations.
+
+    :param logs: What the logs of operations say, by operation.
+    """
+
+    pool: Training
+    web_url: str
+    currency: str | None
+    operations: Sequence[Operation]
+    logs: Mapping[str, Sequence[str]]
+
+
+class _Kept(Generic[ValueT]):
+    """Values by key, of which those that were not used for longest are dropped."""
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size, self._lock = max_size, Lock()
+        self._values: OrderedDict[Hashable, ValueT] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], ValueT]) -> ValueT:
+        with self._lock:
+            value = self._values[key] if key in self._values else self._values.setdefault(key, make())
+            self._values.move_to_end(key)
+            if len(self._values) > self._max_size:
+                self._values.popitem(last=False)
+            return value
+
+
+class Accounts:
+    """What one process knows of the accounts of all connections."""
+
+    def __init__(self) -> None:
+        self._open: _Kept[Refreshed[OpenPools]] = _Kept(MAX_KEPT)
+        self._details: _Kept[Refreshed[PoolDetails]] = _Kept(MAX_KEPT)
+
+    def open_pools(self, conn_id: str) -> Snapshot[OpenPools]:
+        """Return what is open, with the connection that has this id."""
+        fetch = partial(_fetch_open, conn_id)
+        return self._open.get(conn_id, partial(_refreshed, fetch)).get()
+
+    def details(
+        self, conn_id: str, pool_id: str, *, is_training: bool, operation_ids: Sequence[str]
+    ) -> Snapshot[PoolDetails]:
+        """Return a pool with those of some operations that are about it."""
+        key = conn_id, pool_id, is_training, *operation_ids[:MAX_OPERATIONS]
+        fetch = partial(_fetch_details, conn_id, pool_id, is_training, operation_ids[:MAX_OPERATIONS])
+        return self._details.get(key, partial(_refreshed, fetch)).get()
+
+
+def client(conn_id: str, *, timeout: float) -> TolokaClient:
+    """
+    Return a client for a connection.
+
+    :param timeout: Seconds from now in which all its requests must have ended.
+    :raises ConnectionUnusableError: If there is no such connection, or it cannot be used.
+    """
+    try:
+        return TolokaHook(conn_id).get_conn().without_retries(timeout=timeout)
+    except Exception:  # its text may quote what is secret
+        raise ConnectionUnusableError(conn_id) from None
+
+
+class ConnectionUnusableError(Exception):
+    """Report a connection that the API server cannot read; it says nothing of what the connection holds."""
+
+    def __init__(self, conn_id: str) -> None:
+        super().__init__(
+            f"The connection {conn_id!r} cannot be used here: the API server finds none with this id, or a field of it "
+            "has no valid value. `airflow-toloka doctor` says more"
+        )
+
+
+def in_words(error: Exception) -> str:
+    """Return what went wrong, for people who may know nothing of the connection: neither its host nor others' texts."""
+    if isinstance(error, ConnectionUnusableError):
+        return str(error)
+    if isinstance(error, TolokaApiError):
+        code = f" {error.code}" if error.code and _CODE.fullmatch(error.code) else ""
+        return f"Toloka answered {error.status}{code}"
+    if isinstance(error, TolokaError) and error.is_transient:
+        return "Toloka did not answer in time"
+    return "What Toloka answered could not be used; the log of the API server may say more"
+
+
+def _refreshed(fetch: Callable[[], ValueT]) -> Refreshed[ValueT]:
+    return Refreshed(fetch, min_pause=MIN_PAUSE, max_wait=MAX_WAIT, usable_for=USABLE_FOR)
+
+
+def _fetch_open(conn_id: str) -> OpenPools:
+    toloka = client(conn_id, timeout=LIST_TIMEOUT)
+    found: list[Training] = [*toloka.list_pools(status=PoolStatus.OPEN), *toloka.list_trainings(status=PoolStatus.OPEN)]
+    try:
+        balance = toloka.get_requester().balance
+    except TolokaError:  # the pools are worth more
+        balance = None
+    urls = {each.id: toloka.web_url(each) for each in found}
+    return OpenPools({each.id: each for each in found}, balance, toloka.currency, urls)
+
+
+def _fetch_details(conn_id: str, pool_id: str, is_training: bool, operation_ids: Sequence[str]) -> PoolDetails:
+    toloka = client(conn_id, timeout=LIST_TIMEOUT)
+    pool: Training = toloka.get_training(pool_id) if is_training else toloka.get_pool(pool_id)
+    found = [operation for id_ in operation_ids if (operation := _operation(toloka, id_, pool_id))]
+    logs = {operation.id: _log(toloka, operation) for operation in found}
+    return PoolDetails(pool, toloka.web_url(pool), toloka.currency, found, logs)
+
+
+def _operation(toloka: TolokaClient, operation_id: str, pool_id: str) -> Operation | None:
+    """Return an operation, unless it is gone or about another pool: a record may name any."""
+    try:
+        operation = toloka.get_operation(operation_id)
+    except (TolokaApiError, ValueError):
+        return None
+    about = {str(operation.parameters.get(name)) for name in ("pool_id", "training_id")}
+    return operation if pool_id in about else None
+
+
+def _log(toloka: TolokaClient, operation: Operation) -> list[str]:
+    if not operation.has_log or not operation.is_done:
+        return []
+    try:
+        steps = toloka.get_operation_log(operation.id)
+    except TolokaError as exc:
+        return [f"The log could not be fetched: {in_words(exc)}"]
+    lines = [_step(step) for step in steps[:MAX_LOG_LINES]]
+    return [*lines, f"and {len(steps) - MAX_LOG_LINES} more"] if len(steps) > MAX_LOG_LINES else lines
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    """Return a step of a log as a line: what it was, whether it succeeded, and what it says."""
+    kind, output = step.get("type") or "step", step.get("output")
+    outcome = {True: "done", False: "failed"}.get(step.get("success"), "unknown")  # type: ignore[arg-type]
+    return f"{kind}: {outcome}" + (f" ({shortened(output)})" if output else "")
