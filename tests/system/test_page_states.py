@@ -16,6 +16,7 @@ import pytest
 
 from demo.airflow_api import wait_until
 from demo.browser import Browser
+from tests.framed_page import FramedPage
 from tests.page_answers import made_calendar, made_details, made_overview, made_pool
 from tests.reports import HOSTILE
 from tests.support import ScriptedServer, scripted_server
@@ -24,28 +25,22 @@ from toloka_airflow.web.pages import PAGE, files
 
 BASE = "/api/airflow"
 """Where Airflow is: below a path, so that an address which is not relative leads nowhere."""
-MUST_NOT = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Page.javascriptDialogOpening")
 # As Airflow frames it.
 PARENT = """<!doctype html><html class="{theme}"><head><link rel="icon" href="data:,"></head>
 <body style="margin: 0"><iframe sandbox="allow-scripts allow-same-origin allow-forms" src="toloka/view{query}"
 style="border: 0; width: 100vw; height: 100vh"></iframe></body></html>"""
-FRAME = "document.querySelector('iframe').contentDocument"
+DAG_PAGE = b"<!doctype html><link rel='icon' href='data:,'>the DAG"
 SIZES = [("light", 1208), ("dark", 1208), ("light", 900), ("dark", 900)]
-KEYS = {
-    "Tab": ("Tab", 9, ""),
-    "Enter": ("Enter", 13, "\r"),
-    "Escape": ("Escape", 27, ""),
-    "ArrowDown": ("ArrowDown", 40, ""),
-}
 
 
-class Page:
+class Page(FramedPage):
     """The page in a frame of a parent that is like Airflow's."""
 
     def __init__(self, browser: Browser, server: ScriptedServer) -> None:
-        self.browser, self.server = browser, server
+        super().__init__(browser)
+        self.server = server
         self.now = datetime.now(UTC)
-        self.serve("view", files()[PAGE][0], files()[PAGE][1])
+        self.serve("view", *files()[PAGE])
         for name, (content, media_type) in files().items():
             self.serve(f"static/{name}", content, media_type)
 
@@ -73,58 +68,12 @@ class Page:
         self.server.default("GET", f"{BASE}/parent", body=html, headers={"Content-Type": "text/html"})
         self.browser.resize(width, 800)
         self.browser.take_events()
-        self.browser.call("Page.navigate", url=f"{self.server.url}{BASE}/parent")
-        self.browser.wait_for("Page.loadEventFired")
-        self.until(f"{FRAME}?.querySelector('header')", "it has begun")
-
-    def js(self, expression: str) -> Any:
-        """Evaluate an expression in which ``$`` is the page's document."""
-        return self.browser.evaluate(expression.replace("$", FRAME))
-
-    def until(self, expression: str, what: str) -> None:
-        wait_until(lambda: bool(self.js(f"Boolean({expression})")), what, timeout=30, interval=0.05)
-
-    def shows(self, text: str) -> None:
-        wait_until(lambda: text in self.text(), f"{text!r} is shown instead of {self.text()!r}", timeout=30, interval=0.05)
-
-    def text(self) -> str:
-        return str(self.js("$.body.innerText"))
-
-    def click(self, selector: str) -> None:
-        self.until(f"$.querySelector({selector!r})", selector)
-        self.js(f"$.querySelector({selector!r}).click()")
-
-    def press(self, key: str, times: int = 1) -> None:
-        name, code, text = KEYS[key]
-        for _ in range(times):
-            params = {"key": name, "code": name, "windowsVirtualKeyCode": code, "text": text}
-            self.browser.call("Input.dispatchKeyEvent", type="keyDown", **params)
-            self.browser.call("Input.dispatchKeyEvent", type="keyUp", **params)
-
-    def type(self, selector: str, text: str) -> None:
-        self.js(f"$.querySelector({selector!r}).focus()")
-        self.browser.call("Input.insertText", text=text)
-
-    def refresh(self) -> None:
-        """Fetch anew and wait for it."""
-        before = len(self.server.calls("GET"))
-        self.click("[data-action=refresh]")
-        wait_until(lambda: len(self.server.calls("GET")) > before, "it was fetched", timeout=30, interval=0.05)
-
-    def focused(self) -> str:
-        return str(self.js("$.activeElement.id || $.activeElement.textContent"))
+        self.show(f"{self.server.url}{BASE}/parent")
 
     def is_in_shape(self) -> None:
         """Check that nothing is wider than the page, and that all requests and reports are as they must be."""
         assert self.js("$.documentElement.scrollWidth - $.documentElement.clientWidth") == 0
-        events = self.browser.take_events()
-        assert [event for event in events if event["method"] in MUST_NOT] == []
-        errors = [event["params"]["entry"] for event in events if event["method"] == "Log.entryAdded"]
-        # The one warning is of any frame such as Airflow's.
-        assert [entry for entry in errors if "allow-same-origin" not in entry["text"]] == []
-        requested = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-        own = f"{self.server.url}{BASE}/"
-        assert [url for url in requested if not url.startswith(own) and url != "data:,"] == []
+        self.has_only_requested(f"{self.server.url}{BASE}/")
 
 
 def path_of(pool: dict[str, Any]) -> str:
@@ -140,11 +89,6 @@ def page(browser: Browser) -> Iterator[Page]:
         assert server.unexpected == []
 
 
-def rows(page: Page) -> list[str]:
-    names: list[str] = page.js("[...$.querySelectorAll('a.name')].map(name => name.textContent)")
-    return names
-
-
 @pytest.mark.parametrize("count", [0, 1, 2000])
 def test_any_number_of_pools_is_shown(page: Page, count: int) -> None:
     page.pools(count)
@@ -152,7 +96,7 @@ def test_any_number_of_pools_is_shown(page: Page, count: int) -> None:
     for theme, width in SIZES:
         page.open(theme=theme, width=width)
         page.shows("No pool or training is known yet." if count == 0 else f"{count:,} pool")
-        assert len(rows(page)) == min(count, 50)
+        assert len(page.rows()) == min(count, 50)
         backgrounds.add(page.js("getComputedStyle($.body).backgroundColor"))
         page.is_in_shape()
     assert len(backgrounds) == 2
@@ -162,11 +106,11 @@ def test_all_pools_are_reached_page_by_page(page: Page) -> None:
     pools = page.pools(120)
     page.open()
     page.shows("1 to 50 of 120")
-    found = rows(page)
+    found = page.rows()
     for last in ("100", "120"):
         page.click(".pager button:last-child")
         page.shows(f"to {last} of 120")
-        found += rows(page)
+        found += page.rows()
     assert sorted(found) == sorted(pool["name"] for pool in pools)
     assert page.js("$.querySelector('.pager button:last-child').disabled")
 
@@ -177,11 +121,11 @@ def test_the_filter_and_the_sort(page: Page) -> None:
     page.shows("120 pools")
     marked = [pool["name"] for pool in pools if pool["alerts"]]
     # What needs somebody comes first, whatever it is called.
-    assert sorted(rows(page)[: len(marked)]) == sorted(marked)
-    page.type("#filter-text", "signs 11 label_3")
-    page.shows("of 120 pools")
-    names = [p["name"] for p in pools if "signs 11" in p["name"].lower() and p["dag_id"].startswith("label_3")]
-    assert sorted(rows(page)) == sorted(names) != []
+    assert sorted(page.rows()[: len(marked)]) == sorted(marked)
+    page.type("#filter-text", "SIGNS label_33")
+    page.shows("3 of 120 pools")
+    names = [pool["name"] for pool in pools if pool["dag_id"] == "label_33"]
+    assert sorted(page.rows()) == sorted(names) != []
     page.js("$.querySelector('#filter-text').select()")
     page.browser.call("Input.insertText", text="no such pool")
     page.shows("No pool matches the filter.")
@@ -190,15 +134,15 @@ def test_the_filter_and_the_sort(page: Page) -> None:
     assert page.focused() == "filter-text"
     page.click("[data-input=onlyAlerts]")
     page.shows(f"{len(marked)} of 120 pools")
-    assert sorted(rows(page)) == sorted(marked)
+    assert sorted(page.rows()) == sorted(marked)
     page.click("[data-input=onlyAlerts]")
     page.click("[data-action=sort][data-value=spent]")
     page.until("$.querySelector('[aria-sort=descending]')", "it is sorted")
     by_money = sorted((pool for pool in pools if pool["spent"] is not None), key=lambda pool: -pool["spent"])
-    assert rows(page)[:50] == [pool["name"] for pool in by_money[:50]]
+    assert page.rows()[:50] == [pool["name"] for pool in by_money[:50]]
     page.click("[data-action=sort][data-value=spent]")
     page.until("$.querySelector('[aria-sort=ascending]')", "it is sorted")
-    assert rows(page)[:50] == [pool["name"] for pool in by_money[::-1][:50]]
+    assert page.rows()[:50] == [pool["name"] for pool in by_money[::-1][:50]]
 
 
 def test_what_others_wrote_is_shown_as_text(page: Page) -> None:
@@ -301,9 +245,9 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     # Status, check box, eight heads of columns; then the first row.
     page.press("Tab", 11)
     first = page.focused()
-    assert first == rows(page)[0]
+    assert first == page.rows()[0]
     page.press("ArrowDown")
-    assert page.focused() == rows(page)[1]
+    assert page.focused() == page.rows()[1]
     assert page.js("getComputedStyle($.activeElement).outlineStyle") == "solid"
     name = page.focused()
     page.press("Enter")
@@ -331,7 +275,7 @@ def test_what_cannot_be_seen_has_a_name(page: Page) -> None:
         page.until("$.querySelector('table, .week, .chart')", f"{query} is shown")
         page.browser.call("Accessibility.enable")
         nodes = page.browser.call("Accessibility.getFullAXTree", frameId=_frame_id(page.browser))["nodes"]
-        roles = {"button", "link", "textbox", "searchbox", "combobox", "checkbox", "image", "table", "region", "group"}
+        roles = {"button", "link", "textbox", "searchbox", "combobox", "checkbox", "image", "table", "region"}
         named = [node for node in nodes if node.get("role", {}).get("value") in roles and not node["ignored"]]
         assert len(named) > 10
         assert [node for node in named if not node["name"].get("value")] == []
@@ -379,7 +323,9 @@ def test_a_tab_shows_what_it_is_about(page: Page, query: str, asked: dict[str, l
 def test_what_is_old_or_missing_says_so(page: Page) -> None:
     page.pools(3, "down")
     page.open()
-    page.shows("Toloka did not answer for the connection toloka_default: its figures are 7 min old. Toloka answered 503")
+    page.shows(
+        "Toloka did not answer for the connection toloka_default: its figures are 7 min old. Toloka answered 503"
+    )
     page.shows("3 pools")
     page.is_in_shape()
     page.pools(0, "loading")
@@ -404,7 +350,7 @@ def test_what_is_old_or_missing_says_so(page: Page) -> None:
     page.answer("overview", {"detail": "Something went wrong"}, 500)
     page.js("$.querySelector('[data-action=refresh]').click()")
     page.shows("Something went wrong What is shown is of ")
-    assert len(rows(page)) == 3
+    assert len(page.rows()) == 3
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5000])
@@ -471,7 +417,8 @@ def test_days_are_those_of_the_reader(page: Page, zone: str, day: str, hours: li
     days = page.browser.evaluate(f"{module}.then(calendar => calendar.daysOf(0, Date.parse('{day}T12:00:00Z')))")
     assert [(each["to"] - each["from"]) / 3_600_000 for each in days] == hours
     shown = page.browser.evaluate(
-        f"new Intl.DateTimeFormat('en', {{weekday: 'short', hour: 'numeric', hourCycle: 'h23'}}).format({days[0]['from']})"
+        "new Intl.DateTimeFormat('en', {weekday: 'short', hour: 'numeric', hourCycle: 'h23'})"
+        f".format({days[0]['from']})"
     )
     assert shown.startswith("Mon")
     assert "00" in shown
@@ -494,7 +441,7 @@ def test_the_zone_that_was_chosen_in_airflow_counts(page: Page) -> None:
 
 def test_links_into_airflow_are_followed_by_its_own_page(page: Page) -> None:
     pool = page.pools(1)[0]
-    page.server.default("GET", f"{BASE}/dags/{pool['dag_id']}", body=b"the DAG", headers={"Content-Type": "text/html"})
+    page.server.default("GET", f"{BASE}/dags/{pool['dag_id']}", body=DAG_PAGE, headers={"Content-Type": "text/html"})
     page.open()
     page.click(f"a[href$='dags/{pool['dag_id']}']")
     wait_until(lambda: page.browser.text() == "the DAG", "Airflow shows the DAG", timeout=30)
@@ -504,5 +451,3 @@ def test_links_into_airflow_are_followed_by_its_own_page(page: Page) -> None:
 def _frame_id(browser: Browser) -> str:
     tree = browser.call("Page.getFrameTree")["frameTree"]
     return str(tree["childFrames"][0]["frame"]["id"])
-
-

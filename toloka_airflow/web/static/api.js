@@ -49,7 +49,10 @@ export function closePool(key, reason, opened_at) {
   return call(`${poolPath(key)}/close`, { method: "POST", headers, body: JSON.stringify({ reason, opened_at }) });
 }
 
-const poolPath = ({ dag_id, conn_id, pool_id }) => `api/pools/${[dag_id, conn_id, pool_id].map(encodeURIComponent).join("/")}`;
+const poolPath = ({ dag_id, conn_id, pool_id }) => `api/pools/${pathOf(dag_id, conn_id, pool_id)}`;
+
+/** Names as parts of an address, whatever is in them. */
+export const pathOf = (...names) => names.map((name) => encodeURIComponent(String(name).toWellFormed())).join("/");
 
 async function call(path, options = {}) {
   let answer;

@@ -1,5 +1,6 @@
 // What several sections of the page show: statuses, marks, links into Airflow, notes.
 
+import { pathOf } from "./api.js";
 import { foreign, h, plain } from "./dom.js";
 import { UNKNOWN, ago, money } from "./format.js";
 
@@ -34,7 +35,7 @@ export function reasonText(reason) {
  * @param path Parts of the address behind Airflow's own, such as ["dags", "label_digits"].
  */
 export function airflowLink(path, text, attributes = {}) {
-  const href = `../${path.map(encodeURIComponent).join("/")}`;
+  const href = `../${pathOf(...path)}`;
   return h("a", { href, "data-airflow": true, ...attributes }, foreign(text));
 }
 

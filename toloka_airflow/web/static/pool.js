@@ -141,7 +141,7 @@ function figures(history, pool, now) {
       { class: "scroll", tabindex: "0", role: "region", "aria-label": "Figures of the charts" },
       h(
         "table",
-        { class: "plain" },
+        { class: "plain", "aria-label": "Figures of the charts" },
         tableHead("Time", "Progress", "Answers", "Spent", "Committed"),
         h("tbody", {}, rows.map((row) => h("tr", { "data-key": row.at }, h("td", {}, time(row.at, now)), ...[percent(row.percent), count(row.answers), money(row.spent, pool.currency), money(row.committed, pool.currency)].map((text) => h("td", {}, text))))),
       ),
@@ -158,7 +158,7 @@ function runTable(runs, now) {
     { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" },
     h(
       "table",
-      { class: "plain" },
+      { class: "plain", "aria-label": "Runs" },
       tableHead("Task", "Run", "Operator", "State", "Started", "Ended"),
       h(
         "tbody",

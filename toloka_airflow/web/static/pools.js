@@ -1,5 +1,6 @@
 // The section "Pools": all pools and trainings as a table, with totals, a filter, an order and pages.
 
+import { pathOf } from "./api.js";
 import { foreign, h, plain } from "./dom.js";
 import { UNKNOWN, count, countOf, dateText, duration, money, parseTime, percent, roughDuration, runText, time } from "./format.js";
 import { connectionList, connectionNotes, dagLink, note, reasonText, statusBadge, statusText, taskLink, runLink } from "./parts.js";
@@ -11,7 +12,7 @@ const STATUS_ORDER = ["OPEN", "LOCKED", "NOT_OPEN", "CLOSED", "ARCHIVED"];
 // Column: its head, what it is ordered by, and whether large values come first at the first click.
 const COLUMNS = {
   status: ["Status", (pool) => statusRank(pool), false],
-  name: ["Pool", nameOf, false],
+  name: ["Pool", (pool) => nameOf(pool), false],
   opened_by: ["Opened by", (pool) => [pool.dag_id, pool.opened_by?.task_id, pool.opened_by?.run_id].join(" "), false],
   closes_at: ["Closes", (pool) => (isOpen(pool) ? parseTime(pool.closes_at ?? pool.expires_at) : null), false],
   percent: ["Progress", (pool) => pool.percent, true],
@@ -20,7 +21,7 @@ const COLUMNS = {
   cost_per_hour: ["An hour", (pool) => pool.cost_per_hour, true],
 };
 
-export const keyOf = ({ dag_id, conn_id, pool_id }) => [dag_id, conn_id, pool_id].map(encodeURIComponent).join("/");
+export const keyOf = ({ dag_id, conn_id, pool_id }) => pathOf(dag_id, conn_id, pool_id);
 
 export const isOpen = (pool) => pool.status === "OPEN" || pool.status === "LOCKED";
 
