@@ -79,15 +79,19 @@ triggers                          | _internal api hooks                         
 lineage                           | assets hooks storage                              |                  | airflow attrs
                                   |                                                   |                  | openlineage
 cli.doctor                        | doctor doctor.__init__                            |                  |
+records                           | _internal links timetables                        |                  | airflow
+                                  |                                                   |                  | sqlalchemy
+web                               | _internal api hooks links records                 | airflow fastapi  |
+                                  |                                                   | msgspec starlette |
 doctor.diagnosis                  | doctor get_provider_info hooks                    |                  |
 doctor.__init__                   | doctor doctor.diagnosis                           |                  |
 doctor                            | _internal _internal.startup api get_provider_info | airflow          | sqlalchemy
-                                  | hooks                                             |                  |
+                                  | hooks records                                     |                  |
 retries                           | _internal api                                     |                  | airflow
 assets                            | api                                               |                  | airflow
 hooks                             | _internal api get_provider_info                   | airflow          | wtforms
 preload                           | _internal.startup                                 |                  |
-plugin                            | _internal.startup links timetables                | airflow          |
+plugin                            | _internal.startup links timetables web            | airflow          |
 links                             | api                                               | airflow          |
 _internal.startup                 | _internal api.timed_session operators             |                  | requests
                                   | triggers.__init__ windows                         |                  |

@@ -12,6 +12,9 @@ Called, by the functions of this module only:
   private; the connection of a task process with its supervisor, which closes with that (`supervisor_socket`)
 - ``airflow.providers.common.compat.connection.get_async_connection``: young; reads a connection without blocking the
   event loop on every Airflow 3 (`fetch_connection`)
+- ``airflow.jobs.triggerer_job_runner.TriggerCommsDecoder.asend``, ``airflow.sdk.execution_time.comms.GetXCom``,
+  ``airflow.sdk.execution_time.comms.SetXCom``: private; the XComs of the task of a trigger, without blocking the event
+  loop (`fetch_xcom`, `set_xcoms`)
 - ``airflow.triggers.base.BaseEventTrigger.asset_state_store``: since Airflow 3.3; where a trigger that watches an asset
   keeps what a restart must not forget (`asset_state_store`)
 - ``airflow.sdk.execution_time.context.TaskStateStoreAccessor.get``,
@@ -57,7 +60,7 @@ Overridden or read by a subclass, because Airflow calls or sets it:
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +146,41 @@ async def fetch_connection(toloka_conn_id: str) -> Connection:
     from airflow.providers.common.compat.connection import get_async_connection
 
     return await get_async_connection(toloka_conn_id)
+
+
+async def fetch_xcom(ti: Any, key: str) -> Any:
+    """
+    Return an XCom of the task of a trigger; ``None`` if there is none. It must not be cancelled.
+
+    :param ti: The task instance whose trigger runs.
+    """
+    from airflow.sdk.execution_time.comms import GetXCom, XComResult
+
+    answer = await _asend(GetXCom(key=key, **_of(ti)))
+    return answer.value if isinstance(answer, XComResult) else None
+
+
+async def set_xcoms(ti: Any, values: Mapping[str, Any]) -> None:
+    """
+    Set XComs, JSON values by key, of the task of a trigger; they must not be cancelled.
+
+    :param ti: The task instance whose trigger runs.
+    """
+    from airflow.sdk.execution_time.comms import SetXCom
+
+    for key, value in values.items():
+        await _asend(SetXCom(key=key, value=value, **_of(ti)))
+
+
+def _of(ti: Any) -> dict[str, Any]:
+    return {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index}
+
+
+async def _asend(message: Any) -> Any:
+    comms = getattr(sys.modules.get(TASK_RUNNER_MODULE), "SUPERVISOR_COMMS", None)
+    if type(comms).__name__ != "TriggerCommsDecoder":
+        raise RuntimeError("this process is no triggerer")
+    return await comms.asend(message)  # type: ignore[union-attr]
 
 
 def asset_state_store(trigger: Any) -> Any | None:

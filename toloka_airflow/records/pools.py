@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from toloka_airflow._internal.trails import MEASURED
 from toloka_airflow.links import XCOM_KEY
 from toloka_airflow.records.reading import CONN_ID, UNDER_WAY, rows
 from toloka_airflow.records.waits import Wait, stored_waits
@@ -26,10 +27,6 @@ MAX_AGE = timedelta(days=30)
 """How long ago a run may have ended whose pools are still read."""
 MAX_TASKS = 50_000
 """How many tasks are read at the most, those of the newest runs first."""
-MEASURED = "toloka_measured"
-"""The XCom of a waiting task with the last measurement of its pool."""
-TRAIL = "toloka_progress"
-"""The XCom of a waiting task with all measurements that are kept."""
 OPERATION = "operation_id"
 CLOSES_AT, OVER_AT = "closes_at", "over_at"
 CLOSE_REASON, CLOSED_AT, PROGRESS = "close_reason", "closed_at", "progress"

@@ -19,7 +19,7 @@ from toloka_airflow.records.reading import reading, rows
 from toloka_airflow.timetables import PoolWindowTimetable
 
 _SUMMARY = re.compile(r"\S+ \d\d:\d\d-\d\d:\d\d \S+")
-"""What `PoolWindowTimetable.summary` looks like, so that no other DAG has to be decoded."""
+"""The form of `PoolWindowTimetable.summary`, so that no other DAG has to be decoded."""
 _NAME = f"{PoolWindowTimetable.__module__}.{PoolWindowTimetable.__qualname__}"
 
 

@@ -51,6 +51,8 @@ class Progress:
         self._operation: Operation | None = None
         self.facts: Facts | None = None
         """The last measurement."""
+        self.measured = 0
+        """How many measurements there were."""
 
     def due_in(self) -> float:
         """Return in how many seconds a poll would start or read a measurement."""
@@ -78,6 +80,7 @@ class Progress:
             self._note(_facts(result, lambda: pool))
 
     def _note(self, facts: Facts | None) -> None:
+        self.measured += facts is not None
         if facts and facts != self.facts:
             self.facts = facts
             self.log.info("Progress of pool %s: %s", self.pool_id, in_words(facts))

@@ -1,4 +1,4 @@
-"""Who looks at the page: which DAGs they may read, and in which of them they may close pools."""
+"""Who has the page open: which DAGs they may read, and in which of them they may close pools."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Reader:
     A user with the DAGs that they may read.
 
     :param may_close: Whether they may change task instances of a DAG, and so close its pools. It decides which buttons
-        there are; whoever closes a pool is asked again.
+        there are; the right to close is checked anew.
     """
 
     user: Any

@@ -1,8 +1,8 @@
 """
 Close a pool now, because a person says so: through the calls that operators use, and with their fence.
 
-What the person saw decides: if the pool was opened again since, by another run, it is not closed. Whoever asks has been
-found to have the right to it, and the pool in the records of that DAG.
+What was shown to the person decides: if the pool was opened again since, by another run, it is not closed. That the
+person has the right to it, and that the records of the DAG name the pool, was checked before.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EVENT = "toloka_close_pool"
 """What a close is called in Airflow's audit log."""
-CLOSING, CLOSED, ALREADY = "closing", "closed", "already closed"
+BEGUN, CLOSED, ALREADY = "closing", "closed", "already closed"
 
 
 POLL_INTERVAL = 0.3
@@ -73,9 +73,7 @@ def close_now(
     try:
         answer = send_if_free(partial(toloka.close_training if is_training else toloka.close_pool, pool.id))
     except TolokaError as exc:
-        doubt = (
-            ". Whether it is being closed is not known: have a look in a moment" if exc.may_have_been_received else ""
-        )
+        doubt = ". Whether it is being closed will be known in a moment" if exc.may_have_been_received else ""
         raise RefusedError(f"{name} was not closed: {in_words(exc)}{doubt}") from exc
     if isinstance(answer, Blocked):
         raise NotClosedError(f"{name} was not closed: another operation is changing it; try again in a moment")
@@ -92,7 +90,7 @@ def _followed(toloka: TolokaClient, name: str, operation: Operation) -> dict[str
             time.sleep(POLL_INTERVAL)
             operation = toloka.get_operation(operation.id)
     if not operation.is_done:
-        return _result(CLOSING, operation.id, f"{name} is being closed by the operation {operation.id}")
+        return _result(BEGUN, operation.id, f"{name} is being closed by the operation {operation.id}")
     if operation.status != OperationStatus.SUCCESS:
         raise NotClosedError(f"{name} was not closed: the operation {operation.id} ended as {operation.status.value}")
     return _result(CLOSED, operation.id, f"{name} is closed")

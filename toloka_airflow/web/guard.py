@@ -34,7 +34,7 @@ HEADERS = {
 
 
 class Guard:
-    """Set the headers of all answers; answer what nobody caught with a 500 that tells nothing of it."""
+    """Set the headers of all answers; answer what nobody caught with a 500 that does not say what it was."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.trails import FACTS, MEASURED, TRAIL
 from toloka_airflow.api.models import read_date
-from toloka_airflow.records.pools import MEASURED, PROGRESS, TRAIL, read_xcoms
+from toloka_airflow.records.pools import PROGRESS, read_xcoms
 
 if TYPE_CHECKING:
     from toloka_airflow.records.pools import PoolRecord
 
-FACTS = "percent", "answers", "spent", "committed"
 RATES = "answers_per_hour", "cost_per_hour"
 TIMES = "ends_at", "last_answer_at"
 MAX_POINTS = 1000

@@ -58,7 +58,7 @@ class Filters:
 
 
 def make_rows(records: PoolRecords, snapshots: Snapshots) -> list[tuple[PoolRecord, Row]]:
-    """Return a row for each pool of each DAG, what needs somebody first; without what depends on who looks."""
+    """Return a row for each pool of each DAG, what needs somebody first; without what depends on the user."""
     by_id: dict[tuple[str, str], list[TaskRecord]] = {}
     for key, pool in records.pools.items():
         by_id.setdefault((key.conn_id, key.pool_id), []).extend(pool.tasks)
@@ -106,7 +106,7 @@ def make_row(
     return row
 
 
-def seen_by(reader: Reader, rows: Sequence[tuple[PoolRecord, Row]], filters: Filters) -> Iterator[Row]:
+def rows_for(reader: Reader, rows: Sequence[tuple[PoolRecord, Row]], filters: Filters) -> Iterator[Row]:
     """Give the rows of the DAGs that somebody may read, and nothing in them of another DAG."""
     may_close: dict[str, bool] = {}
     for pool, row in rows:
@@ -115,10 +115,10 @@ def seen_by(reader: Reader, rows: Sequence[tuple[PoolRecord, Row]], filters: Fil
             continue
         if dag_id not in may_close:
             may_close[dag_id] = reader.may_close(dag_id)
-        yield as_seen(row, reader, may_close[dag_id])
+        yield row_for(row, reader, may_close[dag_id])
 
 
-def as_seen(row: Row, reader: Reader, may_close: bool) -> Row:
+def row_for(row: Row, reader: Reader, may_close: bool) -> Row:
     """Return a row for somebody who may read its DAG."""
     opened_by = row["opened_by"]
     if opened_by and opened_by["dag_id"] is not None and opened_by["dag_id"] not in reader.dag_ids:

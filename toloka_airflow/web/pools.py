@@ -14,11 +14,11 @@ from toloka_airflow.web.overview import (
     MAX_POOLS,
     Filters,
     Row,
-    as_seen,
     connection_state,
     make_row,
     make_rows,
-    seen_by,
+    row_for,
+    rows_for,
     totals,
 )
 from toloka_airflow.web.refreshed import Refreshed, Snapshot
@@ -62,7 +62,7 @@ class Pools:
         records = self._read()
         conn_ids = {key.conn_id for key in records.pools}
         snapshots = {conn_id: self._accounts.open_pools(conn_id) for conn_id in sorted(conn_ids)}
-        rows = list(seen_by(reader, self._rows_of(records, snapshots), filters))
+        rows = list(rows_for(reader, self._rows_of(records, snapshots), filters))
         shown = {key.conn_id for key in records.pools if key.dag_id in reader.dag_ids}
         return {
             "now": in_utc(datetime.now(UTC)),
@@ -92,7 +92,7 @@ class Pools:
         ]
         row = make_row(record, everybody, records, _newest(key.pool_id, snapshot, own))
         return {
-            "pool": as_seen(row, reader, reader.may_close(key.dag_id)),
+            "pool": row_for(row, reader, reader.may_close(key.dag_id)),
             "history": history(record),
             "runs": [_task(task) for task in record.tasks[:MAX_TASKS]],
             "operations": [_operation(each, own.value) for each in own.value.operations] if own.value else [],
@@ -101,7 +101,7 @@ class Pools:
 
     def shown_opening(self, key: PoolKey, opened_at: str | None) -> datetime | None:
         """
-        Return when the opening began that somebody saw who wants to close it.
+        Return when the opening began that was shown to somebody who wants to close it.
 
         :param opened_at: What the page showed, to the second; ``None`` if it did not say.
         """
@@ -127,7 +127,7 @@ class Pools:
         return snapshot.value
 
     def _rows_of(self, records: PoolRecords, snapshots: dict[str, Snapshot[OpenPools]]) -> list[tuple[PoolRecord, Row]]:
-        """Return the rows of all pools, made once for all who look at the same data."""
+        """Return the rows of all pools, made once for all requests about the same data."""
         made_of = records.read_at, [(conn_id, each.fetched_at) for conn_id, each in snapshots.items()]
         with self._lock:
             if made_of != self._made_of:

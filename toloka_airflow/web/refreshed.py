@@ -1,4 +1,4 @@
-"""What is fetched at most so often, however many people look at it, and shown with its age when it cannot be."""
+"""What is fetched at most so often, however many people want it, and shown with its age when it cannot be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Snapshot(Generic[ValueT]):
     The last answer there is.
 
     :param value: ``None`` if none has come yet.
-    :param fetched_at: When it was asked for.
+    :param fetched_at: When it was requested.
     :param error: Why no newer one has come; ``None`` if the last fetch succeeded, or none has ended.
     """
 

@@ -2,7 +2,7 @@
 What the page fetches from Toloka, with the connections that tasks have used; and never a connection itself.
 
 Each worker process of the API server has one list of open pools for each connection, fetched at most every 10 seconds
-however many people look. Nobody waits for Toloka longer than 3 seconds.
+however many people have the page open. Nobody waits for Toloka longer than 3 seconds.
 """
 
 from __future__ import annotations
@@ -197,5 +197,5 @@ def _log(toloka: TolokaClient, operation: Operation) -> list[str]:
 def _step(step: Mapping[str, Any]) -> str:
     """Return a step of a log as a line: what it was, whether it succeeded, and what it says."""
     kind, output = step.get("type") or "step", step.get("output")
-    outcome = {True: "done", False: "failed"}.get(step.get("success"), "unknown")  # type: ignore[arg-type]
-    return f"{kind}: {outcome}" + (f" ({shortened(output)})" if output else "")
+    end = {True: "done", False: "failed"}.get(step.get("success"), "unknown")  # type: ignore[arg-type]
+    return f"{kind}: {end}" + (f" ({shortened(output)})" if output else "")

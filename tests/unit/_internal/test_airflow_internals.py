@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_args
 
 import airflow
 import pytest
@@ -68,6 +68,13 @@ def is_only_where_there_are_two_processes(name: str) -> None:
 
 def is_a_coroutine(name: str) -> None:
     assert inspect.iscoroutinefunction(resolve(name)), f"Airflow {airflow.__version__}: {name} is no coroutine any more"
+
+
+def is_a_message_of_triggers(name: str) -> None:
+    from airflow.jobs.triggerer_job_runner import ToTriggerSupervisor
+
+    assert resolve(name) in get_args(get_args(ToTriggerSupervisor)[0])
+    assert {"key", "dag_id", "run_id", "task_id", "map_index"} <= resolve(name).model_fields.keys()
 
 
 def is_the_method_of_failed_triggers(name: str) -> None:
@@ -146,6 +153,9 @@ CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
     "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states": (takes(*RUNS), (3, 0)),
     "airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS": (is_what_each_task_process_has, (3, 0)),
     "airflow.sdk.execution_time.comms.CommsDecoder.socket": (is_only_where_there_are_two_processes, (3, 0)),
+    "airflow.jobs.triggerer_job_runner.TriggerCommsDecoder.asend": (is_a_coroutine, (3, 0)),
+    "airflow.sdk.execution_time.comms.GetXCom": (is_a_message_of_triggers, (3, 0)),
+    "airflow.sdk.execution_time.comms.SetXCom": (is_a_message_of_triggers, (3, 0)),
     "airflow.providers.common.compat.connection.get_async_connection": (is_a_coroutine, (3, 0)),
     f"{EVENT_TRIGGER}.asset_state_store": (is_a_store, (3, 3)),
     "airflow.sdk.execution_time.context.TaskStateStoreAccessor.get": (takes("self", "key", "default"), (3, 3)),
