@@ -88,6 +88,8 @@ def below_path(tmp_path_factory: pytest.TempPathFactory, toloka: EmulatorServer)
 
 
 def sign_in(browser: Browser, api: AirflowApi) -> FramedPage:
+    browser.call("Page.navigate", url="about:blank")
+    browser.take_events()
     browser.resize(1280, 800)
     browser.call("Network.clearBrowserCookies")
     browser.call("Network.setCookie", name="_token", value=api.token, url=f"{api.url}/")

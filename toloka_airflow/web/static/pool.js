@@ -74,7 +74,7 @@ const canClose = (pool) => pool.status === "OPEN" && pool.may_close;
 /** The second step, what became of it, or why there is no first one. */
 function closingParts(pool, { step, text }) {
   if (step === "done") return h("div", { class: "note good", role: "status", tabindex: "-1", id: "closing-result" }, foreign(text));
-  if (pool.status !== "OPEN") return null;
+  if (pool.status !== "OPEN") return step === "asked" ? note("calm", "It is not open any more.") : null;
   if (!pool.may_close) {
     return note("calm", "Closing it takes the right to change the task instances of ", foreign(pool.dag_id), ", which you do not have.");
   }
