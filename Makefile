@@ -30,7 +30,7 @@ FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-quality bench-rehearsal bench-transfer \
+    bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-page bench-quality bench-rehearsal bench-transfer \
     bench-wait bench-worker docs schemas constraints wheel clean
 .DEFAULT_GOAL := help
 
@@ -136,6 +136,9 @@ bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it ta
 
 bench-label: $(READY)  ## what labels of some accuracy cost, by the way answers are bought; writes the figures of docs/quality.md
 	$(VENV)/bin/python -m benchmarks.label --write
+
+bench-page: $(READY)  ## the page in Airflow's UI beside the list of DAGs: 2,000 pools in 40 DAGs, 20 people
+	$(VENV)/bin/python -m benchmarks.page $(OPTIONS)
 
 bench-quality: $(READY) $(CROWD_KIT)/.ready  ## aggregating beside crowd-kit, and what a confidence means (OPTIONS='--write')
 	$(VENV)/bin/python -m benchmarks.quality --kit-python $(CROWD_KIT)/bin/python $(OPTIONS)

@@ -1,0 +1,228 @@
+"""
+What the page "Toloka" takes beside Airflow's own list of DAGs: 2,000 open pools in 40 DAGs, 20 people.
+
+Run it by ``make bench-page``. One worker of the API server, SQLite, and the emulator as Toloka; all three, and the 20
+people, are processes and threads of this machine.
+
+- *At once*: 20 people ask for the same thing in the same moment, ten times each, the page's data and the list of DAGs in
+  turn. Compared are the 95th percentiles: the page's may be 3 times as long.
+- *Beside*: one person lists the DAGs again and again, alone and while 20 people have the page open, which asks for its
+  data every 10 seconds; in turn, several times. Compared are the medians: with them it may be 1.2 times as long.
+- *Toloka*: no two lists of open pools begin within 10 seconds.
+
+It ends with 1 if one of these does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier, Event, Thread
+from typing import Any
+
+import requests
+
+from tests.airflow_home import clean_environment
+from tests.unit.doctor.records import NOW, Rows, insert
+from tests.unit.web.served import served
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, DAGS = "/toloka/api/overview", "/ui/dags?limit=50&offset=0&dag_runs_limit=14"
+REFRESH = 10.0
+"""Seconds between two refreshes of the page, as its script has it."""
+TOLOKA = """
+import json, sys
+from toloka_airflow.emulator.server import EmulatorServer
+with EmulatorServer(seed=1) as toloka:
+    toloka.crowd.change(size=0)
+    ids = [toloka.add_pool(1, open=True, private_name=f"Pool {n}") for n in range(int(sys.argv[1]))]
+    print(json.dumps({"url": toloka.url, "ids": ids}), flush=True)
+    sys.stdin.readline()
+    lists = [each["at"] for each in toloka.journal.requests("GET", "/api/v1/pools") if "id_gt" not in str(each)]
+    print(json.dumps(lists), flush=True)
+"""
+
+
+def main() -> int:
+    """Measure, print, and return 1 if something takes longer than it may."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--pools", type=int, default=2000)
+    parser.add_argument("--dags", type=int, default=40)
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=10, help="how often all ask at once")
+    parser.add_argument("--turns", type=int, default=3, help="how often the list is measured alone and beside them")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long each of these turns is")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, local_toloka(options.pools) as (toloka, began):
+        home = Path(folder)
+        print(f"Writing {options.pools} pools in {options.dags} DAGs ...")
+        make_home(home, toloka["ids"], options.dags)
+        connection = json.dumps({"conn_type": "toloka", "host": toloka["url"], "password": "a-token"})
+        with served(home, AIRFLOW_CONN_TOLOKA_DEFAULT=connection) as airflow:
+            results = [at_once(airflow, options), beside(airflow, options)]
+        results.append(lists_of_toloka(began()))
+    return 0 if all(results) else 1
+
+
+@contextmanager
+def local_toloka(pools: int) -> Iterator[tuple[dict[str, Any], Callable[[], list[Any]]]]:
+    """Serve a Toloka, and give its address, the ids of its pools, and what returns when lists of pools began."""
+    env = clean_environment(PYTHONPATH=str(ROOT))
+    command = [sys.executable, "-c", TOLOKA, str(pools)]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        stdin, stdout = process.stdin, process.stdout
+        ready = json.loads(stdout.readline())
+
+        def began() -> list[Any]:
+            stdin.write("\n")
+            stdin.flush()
+            found: list[Any] = json.loads(stdout.readline())
+            return found
+
+        try:
+            yield ready, began
+        finally:
+            process.terminate()
+
+
+def make_home(home: Path, pool_ids: list[str], dags: int) -> None:
+    """Make a database in which tasks have named all pools, a run for each."""
+    env = clean_environment(AIRFLOW_HOME=str(home), AIRFLOW__CORE__LOAD_EXAMPLES="False")
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    rows = Rows()
+    for number in range(dags):
+        rows.add("dag", dag_id=f"dag_{number:02}", bundle_name="dags", is_stale=False, is_paused=False,
+                 timetable_summary="0 0 * * *", max_active_tasks=16, dag_display_name=f"dag_{number:02}")  # fmt: skip
+    for number, pool_id in enumerate(pool_ids):
+        add_pool(rows, f"dag_{number % dags:02}", f"run_{number:04}", pool_id)
+    insert(home, rows.tables)
+
+
+def add_pool(rows: Rows, dag_id: str, run_id: str, pool_id: str) -> None:
+    """Add a run of four tasks that opens a pool and waits for it."""
+    number = rows.run(dag_id, run_id, "running", run_after=NOW.isoformat(), logical_date=None)
+    times = {"start_date": NOW.isoformat(), "end_date": NOW.isoformat()}
+    fields = {"pool_id": pool_id}
+    rows.task(dag_id, run_id, "check", {**fields, "closes_at": NOW.isoformat()}, operator="CheckWindowOperator",
+              **times)  # fmt: skip
+    rows.task(dag_id, run_id, "open", fields, operator="OpenWindowPoolOperator", **times)
+    trigger = rows.trigger(pool_id)
+    rows.tables["trigger"][trigger - 1]["kwargs"]["until"] = (NOW + timedelta(hours=1)).timestamp()
+    rows.task(dag_id, run_id, "wait", {**fields, "until": None, "max_spend": None}, operator="PoolSensor",
+              state="deferred", trigger_id=trigger, start_date=NOW.isoformat())  # fmt: skip
+    rows.task(dag_id, run_id, "close", fields, operator="CloseWindowPoolOperator", state=None)
+    measured = {"at": NOW.isoformat(), "percent": 40, "answers": 8, "spent": 0.2, "committed": 0.1}
+    link = f"https://platform.toloka.ai/requester/project/1/pool/{pool_id}"
+    xcoms = {("check", "closes_at"): NOW.isoformat(), ("wait", "toloka_measured"): measured,
+             ("open", "operation_id"): f"operation-{pool_id}"}  # fmt: skip
+    xcoms |= {(task, "toloka_link"): link for task in ("check", "open", "wait")}
+    for (task_id, key), value in xcoms.items():
+        rows.add("xcom", dag_run_id=number, dag_id=dag_id, run_id=run_id, task_id=task_id, key=key, value=value)
+
+
+class Person:
+    """Somebody with a browser: a session that is kept, and answers that are compressed."""
+
+    def __init__(self, airflow: dict[str, Any]) -> None:
+        self.url = airflow["url"]
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers["Authorization"] = f"Bearer {airflow['tokens']['admin']}"
+
+    def seconds(self, path: str) -> float:
+        """Return how long an answer takes, until it has come as a whole."""
+        began = time.perf_counter()
+        answer = self.session.get(self.url + path, timeout=120)
+        took = time.perf_counter() - began
+        answer.raise_for_status()
+        return took
+
+
+def at_once(airflow: dict[str, Any], options: argparse.Namespace) -> bool:
+    """Compare what 20 people wait for who ask in the same moment."""
+    people = [Person(airflow) for _ in range(options.people)]
+    begin = Barrier(options.people)
+    found: dict[str, list[float]] = {PAGE: [], DAGS: []}
+    for person in people:
+        pools = person.session.get(person.url + PAGE, timeout=120).json()
+    print(f"{len(pools['pools'])} pools, {len(json.dumps(pools)) / 1e6:.1f} MB; connections: {pools['connections']}")
+
+    def ask(person: Person, path: str) -> float:
+        begin.wait()
+        return person.seconds(path)
+
+    with ThreadPoolExecutor(options.people) as threads:
+        for number in range(2 * options.rounds):
+            path = (PAGE, DAGS)[number % 2]
+            found[path] += threads.map(ask, people, [path] * len(people))
+    page, dags = (percentile(found[path]) for path in (PAGE, DAGS))
+    ratio = page / dags
+    print(f"at once, 95th percentile: page {page * 1e3:.0f} ms, list of DAGs {dags * 1e3:.0f} ms: {ratio:.2f} times")
+    return ratio <= 3
+
+
+def beside(airflow: dict[str, Any], options: argparse.Namespace) -> bool:
+    """Compare the list of DAGs alone and beside 20 people with the page."""
+    lister = Person(airflow)
+    found: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(2 * options.turns):
+        has_people = bool(number % 2)
+        ended = Event()
+        threads = [Thread(target=_have_open, args=(Person(airflow), ended)) for _ in range(options.people)]
+        for thread in threads if has_people else ():
+            thread.start()
+        end = time.monotonic() + options.seconds
+        while time.monotonic() < end:
+            found[has_people].append(lister.seconds(DAGS))
+        ended.set()
+        for thread in threads if has_people else ():
+            thread.join()
+    alone, with_people = (statistics.median(found[has_people]) for has_people in (False, True))
+    late = [percentile(found[has_people]) * 1e3 for has_people in (False, True)]
+    ratio = with_people / alone
+    print(
+        f"list of DAGs, median: alone {alone * 1e3:.1f} ms, beside {options.people} people {with_people * 1e3:.1f} ms: "
+        f"{ratio:.2f} times (95th percentiles {late[0]:.1f} and {late[1]:.1f} ms)"
+    )
+    return ratio <= 1.2
+
+
+def _have_open(person: Person, ended: Event) -> None:
+    if ended.wait(random.uniform(0, REFRESH)):
+        return
+    while True:
+        person.seconds(PAGE)
+        if ended.wait(REFRESH):
+            return
+
+
+def lists_of_toloka(began: list[Any]) -> bool:
+    """Return whether lists of pools began at least 10 seconds after each other."""
+    pauses = [after - before for before, after in zip(began, began[1:], strict=False)]
+    least = min(pauses, default=float("inf"))
+    print(f"lists of open pools: {len(began)}, at least {least:.1f} s after each other")
+    return least >= 9.9
+
+
+def percentile(seconds: list[float]) -> float:
+    """Return the 95th percentile."""
+    return statistics.quantiles(seconds, n=20)[-1]
+
+
+if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.exit(main())
