@@ -158,7 +158,7 @@ def test_a_pool_is_found_and_closed(airflow: LocalAirflow, opened: Opened, brows
     [(_, dag_id, extra)] = audited(airflow.api)
     assert dag_id == DAG_ID
     assert (extra["pool_id"], extra["reason"], extra["result"]) == (opened.pool_id, "The guideline is wrong", "closed")
-    page.has_only_requested(f"{airflow.url}/")
+    page.has_only_requested(f"{airflow.url}/", "/toloka/")
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_below_a_path_a_viewer_sees_and_an_admin_closes(
     assert refused.status_code == 403
     assert opened.status == "OPEN"
     assert audited(below_path.api) == []
-    page.has_only_requested(f"{below_path.url}/")
+    page.has_only_requested(f"{below_path.url}/", "/toloka/")
 
     page = sign_in(browser, below_path.api)
     page.show(f"{below_path.url}/dags/{DAG_ID}/plugin/toloka-dag")
@@ -207,4 +207,4 @@ def test_below_a_path_a_viewer_sees_and_an_admin_closes(
     page.click("a[href*='/runs/']")
     wait_until(lambda: "/runs/" in browser.evaluate("location.pathname"), "Airflow shows the run", timeout=60)
     assert browser.evaluate("location.pathname").startswith(f"{PATH}/dags/{DAG_ID}/runs/")
-    page.has_only_requested(f"{below_path.url}/")
+    page.has_only_requested(f"{below_path.url}/", "/toloka/")
