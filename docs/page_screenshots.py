@@ -30,13 +30,13 @@ NAMES = {
     "label_helmets": "Does the person wear a helmet?",
 }
 BY_HAND = "label_helmets"
-MEASUREMENTS = 8
-FRAME = "document.querySelector('iframe')?.contentDocument"
+MEASUREMENTS = 6
+FRAME = "document.querySelector('iframe')"
 
 
 def shown(browser: Browser, *texts: str) -> None:
     """Wait until the page in Airflow's frame shows some texts."""
-    text = f"{FRAME}?.body?.innerText ?? ''"
+    text = f"{FRAME}?.contentDocument?.body?.innerText ?? ''"
     wait_until(lambda: all(each in browser.evaluate(text) for each in texts), f"{texts} are shown", timeout=120)
 
 
@@ -48,7 +48,7 @@ def photograph(browser: Browser, airflow: LocalAirflow, fragment: str, *texts: s
     browser.call("Page.navigate", url=f"{airflow.url}{PAGE}")
     browser.wait_for("Page.loadEventFired")
     shown(browser, "Pools")
-    browser.evaluate(f"{FRAME}.location.hash = {fragment!r}")
+    browser.evaluate(f"{FRAME}.contentWindow.location.hash = {fragment!r}")
     shown(browser, *texts)
     is_dark = f"document.documentElement.classList.contains('dark') === {json.dumps(theme == 'dark')}"
     wait_until(lambda: bool(browser.evaluate(is_dark)), f"Airflow is {theme}", timeout=60)

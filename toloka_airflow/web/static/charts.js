@@ -4,7 +4,7 @@ import { svg } from "./dom.js";
 import { clockText, dateText, partsOf, instantOf, timeText } from "./format.js";
 
 const HEIGHT = 190;
-const MARGIN = { top: 22, right: 14, bottom: 26 };
+const MARGIN = { top: 22, right: 24, bottom: 26 };
 const LETTER = 7;
 const MOST_POINTS = 240;
 const HOUR = 3_600_000;

@@ -53,13 +53,21 @@ export function chosenPools(pools, table) {
   if (!table.sort) return chosen.sort(byUrgency);
   const value = COLUMNS[table.sort][1];
   const sign = table.isDescending ? -1 : 1;
-  return chosen.sort((one, other) => compare(value(one), value(other), sign) || byUrgency(one, other));
+  const valued = chosen.map((pool) => [value(pool), pool]);
+  valued.sort(([one, pool], [other, otherPool]) => compare(one, other, sign) || byUrgency(pool, otherPool));
+  return valued.map(([, pool]) => pool);
 }
 
+const searchedTexts = new WeakMap();
+
+/** What the filter finds a pool by, made once for each pool of an answer. */
 function searchedText(pool) {
+  if (searchedTexts.has(pool)) return searchedTexts.get(pool);
   const { opened_by: by, alerts } = pool;
   const parts = [pool.name, pool.pool_id, pool.dag_id, pool.conn_id, by?.run_id, by?.task_id, ...alerts.map(({ text }) => text)];
-  return parts.join("\n").toLowerCase();
+  const text = parts.join("\n").toLowerCase();
+  searchedTexts.set(pool, text);
+  return text;
 }
 
 function byUrgency(one, other) {
