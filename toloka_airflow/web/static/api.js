@@ -21,14 +21,16 @@ export function scopeOf(search) {
   for (const pair of search.replace(/^\?/, "").split("&")) {
     const [name, ...rest] = pair.split("=");
     const value = decoded(rest.join("="));
-    if (["dag_id", "run_id", "task_id", "map_index"].includes(name) && value && !/^\{\w+\}$/.test(value)) scope[name] = value;
+    if (["dag_id", "run_id", "task_id", "map_index"].includes(name) && value && !/^\{\w+\}$/.test(value))
+      scope[name] = value;
   }
   if (!/^\d+$/.test(scope.map_index ?? "")) delete scope.map_index;
   if (scope.task_id) scope.map_index ??= "-1";
   return scope;
 }
 
-function decoded(text) {
+/** A part of an address as text; one that is not encoded rightly stays as it is. */
+export function decoded(text) {
   try {
     return decodeURIComponent(text);
   } catch {

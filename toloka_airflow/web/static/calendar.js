@@ -1,7 +1,18 @@
 // The section "Windows": a week of the reader's calendar, a row per day, with what is planned, open, done, missed, late.
 
 import { foreign, h, plain } from "./dom.js";
-import { clockText, countOf, dayText, instantOf, parseTime, partsOf, time, timeText, utcText, zoneName } from "./format.js";
+import {
+  clockText,
+  countOf,
+  dayText,
+  instantOf,
+  parseTime,
+  partsOf,
+  time,
+  timeText,
+  utcText,
+  zoneName,
+} from "./format.js";
 import { airflowLink, dagLink, fact, note } from "./parts.js";
 
 const HOURS = [0, 3, 6, 9, 12, 15, 18, 21];
@@ -40,18 +51,25 @@ export function calendarSection({ calendar, week, scope, now }) {
     "section",
     { "data-key": "windows", "aria-label": "Windows" },
     weekBar(days, week, windows, calendar),
-    calendar?.problems.map((problem) => h("div", { class: "note warn", role: "status", "data-key": problem }, foreign(problem))),
+    calendar?.problems.map((problem) =>
+      h("div", { class: "note warn", role: "status", "data-key": problem }, foreign(problem)),
+    ),
     calendar === null && h("div", { class: "empty" }, h("p", { class: "strong" }, "The windows are being reckoned.")),
     calendar && !windows.length && noWindows(week, scope),
     windows.length > 0 && [
       chosenWindow(windows, week, now),
-      h("div", { class: "week" }, hourHead(), days.map((day) => dayRow(day, windows, week, now))),
+      h(
+        "div",
+        { class: "week" },
+        hourHead(),
+        days.map((day) => dayRow(day, windows, week, now)),
+      ),
       legend(),
     ],
   );
 }
 
-export const windowKey = ({ dag_id, opens_at, run_id }) => [dag_id, opens_at, run_id ?? ""].join(" ");
+const windowKey = ({ dag_id, opens_at, run_id }) => [dag_id, opens_at, run_id ?? ""].join(" ");
 
 function chosenWindows(windows, days, week, scope) {
   const words = week.text.toLowerCase();
@@ -63,7 +81,12 @@ function chosenWindows(windows, days, week, scope) {
 }
 
 function weekBar(days, week, windows, calendar) {
-  const step = (label, value, name) => h("button", { type: "button", "data-action": "week", "data-value": value, "data-key": name, "aria-label": name }, label);
+  const step = (label, value, name) =>
+    h(
+      "button",
+      { type: "button", "data-action": "week", "data-value": value, "data-key": name, "aria-label": name },
+      label,
+    );
   return h(
     "div",
     { class: "filter" },
@@ -71,7 +94,14 @@ function weekBar(days, week, windows, calendar) {
     step("This week", 0, "This week"),
     step("→", week.offset + 1, "The week after"),
     h("span", { class: "strong dates" }, `${dayText(days[0].from)} to ${dayText(days[6].from)}`),
-    h("input", { type: "search", "data-input": "week-text", "aria-label": "Filter by DAG", placeholder: "DAG", autocomplete: "off", spellcheck: "false" }),
+    h("input", {
+      type: "search",
+      "data-input": "week-text",
+      "aria-label": "Filter by DAG",
+      placeholder: "DAG",
+      autocomplete: "off",
+      spellcheck: "false",
+    }),
     h("span", { class: "soft count", role: "status" }, calendar ? countOf(windows.length, "window") : ""),
   );
 }
@@ -92,16 +122,41 @@ function dayRow(day, windows, week, now) {
   const { year, month, day: date } = partsOf(day.from);
   return h(
     "div",
-    { class: isToday ? "day today" : "day", "data-key": String(day.from), role: "group", "aria-label": dayText(day.from) },
+    {
+      class: isToday ? "day today" : "day",
+      "data-key": String(day.from),
+      role: "group",
+      "aria-label": dayText(day.from),
+    },
     h("div", { class: "date" }, dayText(day.from), isToday && h("span", { class: "small" }, "today")),
     h(
       "div",
       { class: "lanes", style: { height: `${Math.max(1, lanes.length) * LANE + 6}px` } },
-      HOURS.slice(1).map((hour) => h("span", { class: "hour", "data-key": `hour ${hour}`, style: { left: `${share(instantOf(year, month, date, hour))}%` } })),
-      lanes.flatMap((lane, index) =>
-        lane.map((window) => windowBar(window, day, { left: share(window.from), right: share(window.to), top: index * LANE + 3 }, week, now)),
+      HOURS.slice(1).map((hour) =>
+        h("span", {
+          class: "hour",
+          "data-key": `hour ${hour}`,
+          style: { left: `${share(instantOf(year, month, date, hour))}%` },
+        }),
       ),
-      isToday && h("span", { class: "now", "data-key": "now", title: `now, ${clockText(now)}`, style: { left: `${share(now)}%` } }),
+      lanes.flatMap((lane, index) =>
+        lane.map((window) =>
+          windowBar(
+            window,
+            day,
+            { left: share(window.from), right: share(window.to), top: index * LANE + 3 },
+            week,
+            now,
+          ),
+        ),
+      ),
+      isToday &&
+        h("span", {
+          class: "now",
+          "data-key": "now",
+          title: `now, ${clockText(now)}`,
+          style: { left: `${share(now)}%` },
+        }),
     ),
   );
 }
@@ -142,7 +197,8 @@ function windowBar(window, day, { left, right, top }, week, now) {
   );
 }
 
-const spanText = (from, to, now) => `${dayText(from)} ${clockText(from)} to ${to - from < DAY && partsOf(from).day === partsOf(to).day ? clockText(to) : timeText(to, now)}`;
+const spanText = (from, to, now) =>
+  `${dayText(from)} ${clockText(from)} to ${to - from < DAY && partsOf(from).day === partsOf(to).day ? clockText(to) : timeText(to, now)}`;
 
 /** What is known of the window that was clicked. */
 function chosenWindow(windows, week, now) {
@@ -170,7 +226,14 @@ function legend() {
   return h(
     "ul",
     { class: "legend", "aria-label": "What the colours mean" },
-    Object.entries(STATES).map(([state, sign]) => h("li", {}, h("span", { class: `window key ${state}`, "aria-hidden": "true" }), sign ? `${sign} ${state}` : state)),
+    Object.entries(STATES).map(([state, sign]) =>
+      h(
+        "li",
+        {},
+        h("span", { class: `window key ${state}`, "aria-hidden": "true" }),
+        sign ? `${sign} ${state}` : state,
+      ),
+    ),
     h("li", { class: "zone" }, `Times of ${zoneName()}`),
   );
 }
@@ -180,7 +243,11 @@ function noWindows(week, scope) {
   return h(
     "div",
     { class: "empty" },
-    h("p", { class: "strong" }, scope.dag_id ? "This DAG has no windows in this week." : "No DAG has windows in this week."),
+    h(
+      "p",
+      { class: "strong" },
+      scope.dag_id ? "This DAG has no windows in this week." : "No DAG has windows in this week.",
+    ),
     h("p", { class: "soft" }, "Windows are of DAGs that are scheduled by PoolWindowTimetable."),
   );
 }

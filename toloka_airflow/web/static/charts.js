@@ -85,11 +85,20 @@ function reading(point, { index, shown, series, words, left, width, now, x, y })
   const edge = (other) => (other ? (x(point.at) + x(other.at)) / 2 : null);
   const start = edge(shown[index - 1]) ?? left;
   const end = edge(shown[index + 1]) ?? width - MARGIN.right;
-  const text = [timeText(point.at, now), ...point.values.map((value, nth) => value !== null && `${series[nth].words ?? ""}${words(value)}`)];
+  const text = [
+    timeText(point.at, now),
+    ...point.values.map((value, nth) => value !== null && `${series[nth].words ?? ""}${words(value)}`),
+  ];
   return svg(
     "g",
     { class: "reading" },
-    svg("rect", { class: "catch", x: start, y: MARGIN.top, width: Math.max(1, end - start), height: HEIGHT - MARGIN.top - MARGIN.bottom }),
+    svg("rect", {
+      class: "catch",
+      x: start,
+      y: MARGIN.top,
+      width: Math.max(1, end - start),
+      height: HEIGHT - MARGIN.top - MARGIN.bottom,
+    }),
     svg("line", { class: "at", x1: x(point.at), x2: x(point.at), y1: MARGIN.top, y2: y(0) }),
     series.map(({ name }, nth) => dot(point, nth, name, x, y)),
     svg("text", { class: "said end", x: width - MARGIN.right, y: 12 }, text.filter(Boolean).join(" · ")),
@@ -97,23 +106,28 @@ function reading(point, { index, shown, series, words, left, width, now, x, y })
 }
 
 /** Round values from 0 up to one that holds the largest: four steps or five. */
-export function valueTicks(highest) {
+function valueTicks(highest) {
   if (!(highest > 0)) return [0, 1];
   const rough = highest / 4;
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * unit).find((candidate) => candidate >= rough * 0.999);
-  return Array.from({ length: Math.ceil(highest / step - 0.001) + 1 }, (_, index) => Number((index * step).toPrecision(6)));
+  return Array.from({ length: Math.ceil(highest / step - 0.001) + 1 }, (_, index) =>
+    Number((index * step).toPrecision(6)),
+  );
 }
 
 /** Round times of the reader's clock, as many as fit: the day where a tick is a midnight, and else the hour. */
-export function timeTicks(from, to, width) {
+function timeTicks(from, to, width) {
   const most = Math.max(2, Math.floor(width / 72));
   const step = TIME_STEPS.find((candidate) => (to - from) / candidate <= most) ?? TIME_STEPS.at(-1);
   const { year, month, day } = partsOf(from);
   const ticks = [];
   for (let number = 0, at = instantOf(year, month, day); at <= to; number += 1) {
     // By days of the calendar, which are not all of 24 hours.
-    at = step >= 24 * HOUR ? instantOf(year, month, day + (number * step) / (24 * HOUR)) : instantOf(year, month, day) + number * step;
+    at =
+      step >= 24 * HOUR
+        ? instantOf(year, month, day + (number * step) / (24 * HOUR))
+        : instantOf(year, month, day) + number * step;
     if (at < from || at > to) continue;
     const isMidnight = clockText(at) === "00:00";
     ticks.push({ at, text: isMidnight ? dateText(at) : clockText(at) });

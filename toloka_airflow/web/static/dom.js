@@ -23,7 +23,9 @@ function filled(element, attributes, children) {
     }
   }
   // A string child becomes a text node.
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -37,7 +39,10 @@ export function foreign(text, attributes) {
 
 /** Others' text as one line for an attribute or a label. */
 export function plain(text) {
-  return String(text ?? "").replace(/[\u0000-\u0008\u000b-\u001f\u007f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+  return String(text ?? "").replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    "\ufffd",
+  );
 }
 
 /**

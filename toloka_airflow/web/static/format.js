@@ -35,7 +35,14 @@ function chosenZone() {
 }
 
 function zoneFormatter(timeZone) {
-  const numbers = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" };
+  const numbers = {
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+  };
   return new Intl.DateTimeFormat("en-US-u-ca-gregory-nu-latn", { timeZone, hourCycle: "h23", ...numbers });
 }
 
@@ -46,7 +53,15 @@ export function partsOf(ms) {
   const parts = Object.fromEntries(formatter.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
   const { year, month, day, hour, minute, second } = parts;
   const asUtc = Date.UTC(year, month - 1, day, hour, minute, second);
-  return { year, month, day, hour, minute, weekday: new Date(asUtc).getUTCDay(), offset: asUtc - Math.floor(ms / 1000) * 1000 };
+  return {
+    year,
+    month,
+    day,
+    hour,
+    minute,
+    weekday: new Date(asUtc).getUTCDay(),
+    offset: asUtc - Math.floor(ms / 1000) * 1000,
+  };
 }
 
 /** The instant at which the reader's clock shows a time; days beyond a month's end belong to the next. */

@@ -1,12 +1,15 @@
 // The page "Toloka": what is shown, when it is fetched anew, and what clicks and keys do.
 
-import { CallError, closePool, fetchCalendar, fetchOverview, fetchPool, scopeOf } from "./api.js";
+import { CallError, closePool, decoded, fetchCalendar, fetchOverview, fetchPool, scopeOf } from "./api.js";
 import { calendarSection, daysOf, newWeek, utcDates } from "./calendar.js";
+import { newClosing } from "./closing.js";
 import { foreign, h, update } from "./dom.js";
 import { clockText, parseTime, readZone } from "./format.js";
-import { copyable, note } from "./parts.js";
-import { newClosing, poolView } from "./pool.js";
-import { keyOf, newTable, poolsSection, sortBy } from "./pools.js";
+import { copy, followInParent } from "./frame.js";
+import { copyable } from "./parts.js";
+import { poolView } from "./pool.js";
+import { poolsSection } from "./pools.js";
+import { keyOf, newTable, sortBy } from "./selection.js";
 
 const REFRESH = 10_000;
 const root = document.getElementById("page");
@@ -33,7 +36,7 @@ const state = {
 function routeOf(hash) {
   const [name, ...ids] = hash.slice(1).split("/");
   if (name === "pool" && ids.length === 3) {
-    const [dag_id, conn_id, pool_id] = ids.map(decodeURIComponent);
+    const [dag_id, conn_id, pool_id] = ids.map(decoded);
     return { name, ids: { dag_id, conn_id, pool_id } };
   }
   return { name: name === "windows" ? "windows" : "pools" };
@@ -48,7 +51,10 @@ function draw() {
   const section = {
     pools: () => (state.overview ? poolsSection({ ...state, now }) : failure ? null : skeleton()),
     windows: () => (state.calendar || !failure ? calendarSection({ ...state, now }) : null),
-    pool: () => (state.detail || !failure ? poolView({ ...state, key: keyOf(route.ids), now }) : h("p", { class: "back" }, h("a", { href: "#pools" }, "← All pools"))),
+    pool: () =>
+      state.detail || !failure
+        ? poolView({ ...state, key: keyOf(route.ids), now })
+        : h("p", { class: "back" }, h("a", { href: "#pools" }, "← All pools")),
   }[route.name]();
   const page = h(
     "div",
@@ -59,10 +65,16 @@ function draw() {
       h("h1", {}, "Toloka"),
       scopeText(scope),
       h("nav", { "aria-label": "Sections" }, sectionLink("pools", "Pools"), sectionLink("windows", "Windows")),
-      h("span", { class: "soft small fetched" }, fetched ? `as of ${clockText(fetched + state.ahead)}:${String(new Date(fetched).getSeconds()).padStart(2, "0")}` : ""),
+      h(
+        "span",
+        { class: "soft small fetched" },
+        fetched
+          ? `as of ${clockText(fetched + state.ahead)}:${String(new Date(fetched).getSeconds()).padStart(2, "0")}`
+          : "",
+      ),
       h("button", { type: "button", "data-action": "refresh" }, "Refresh"),
     ),
-    h("main", {}, failure && failureNote(failure, fetched, now), state.address && addressNote(state.address), section),
+    h("main", {}, failure && failureNote(failure, fetched), state.address && addressNote(state.address), section),
   );
   update(root, page);
 }
@@ -80,8 +92,16 @@ function scopeText({ dag_id, run_id, task_id, map_index }) {
 
 function failureNote(failure, fetched) {
   const old = fetched ? ` What is shown is of ${clockText(fetched + state.ahead)}.` : "";
-  const again = failure.status === 401 || failure.status === 403 || failure.status === 404 ? "" : " It is tried again every 10 seconds.";
-  return h("div", { class: "note bad", role: "alert", "data-key": "failure" }, foreign(failure.message), `${old}${again}`);
+  const again =
+    failure.status === 401 || failure.status === 403 || failure.status === 404
+      ? ""
+      : " It is tried again every 10 seconds.";
+  return h(
+    "div",
+    { class: "note bad", role: "alert", "data-key": "failure" },
+    foreign(failure.message),
+    `${old}${again}`,
+  );
 }
 
 function addressNote(address) {
@@ -96,7 +116,11 @@ function addressNote(address) {
 
 function skeleton() {
   const line = () => h("div", { class: "skeleton" });
-  return h("section", { "data-key": "skeleton", "aria-busy": "true", "aria-label": "The pools are being fetched" }, [1, 2, 3, 4, 5, 6].map(line));
+  return h(
+    "section",
+    { "data-key": "skeleton", "aria-busy": "true", "aria-label": "The pools are being fetched" },
+    [1, 2, 3, 4, 5, 6].map(line),
+  );
 }
 
 // ---- when it is fetched
@@ -129,8 +153,8 @@ async function refresh() {
     state.fetchedAt[source] = asked;
     if (received.now) state.ahead = parseTime(received.now) - Date.now();
   }
-  draw();
   schedule();
+  draw();
 }
 
 function fetchOf(route) {
@@ -145,7 +169,9 @@ function schedule() {
   if (document.visibilityState === "visible") timer = setTimeout(refresh, REFRESH);
 }
 
-document.addEventListener("visibilitychange", () => (document.visibilityState === "visible" ? refresh() : clearTimeout(timer)));
+document.addEventListener("visibilitychange", () =>
+  document.visibilityState === "visible" ? refresh() : clearTimeout(timer),
+);
 
 // ---- what clicks and keys do
 
@@ -158,7 +184,8 @@ const actions = {
   },
   "clear-filter": () => {
     Object.assign(state.table, { text: "", status: "", onlyAlerts: false, page: 0 });
-    for (const field of root.querySelectorAll("[data-input]")) field.type === "checkbox" ? (field.checked = false) : (field.value = "");
+    for (const field of root.querySelectorAll("[data-input]"))
+      field.type === "checkbox" ? (field.checked = false) : (field.value = "");
     document.getElementById("filter-text").focus();
   },
   week: (value) => {
@@ -176,7 +203,13 @@ const actions = {
 
 root.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-airflow]");
-  if (link) return followIntoAirflow(event, link);
+  if (link) {
+    if (window.parent === window) return;
+    event.preventDefault();
+    if (followInParent(link.href)) return;
+    state.address = link.href;
+    return draw();
+  }
   const button = event.target.closest("[data-action]");
   if (button) {
     actions[button.dataset.action](button.dataset.value, button);
@@ -191,7 +224,8 @@ root.addEventListener("input", ({ target }) => {
   const name = target.dataset.input;
   if (!name) return;
   if (name === "week-text") state.week.text = target.value.trim();
-  else Object.assign(state.table, { [name]: target.type === "checkbox" ? target.checked : target.value.trim(), page: 0 });
+  else
+    Object.assign(state.table, { [name]: target.type === "checkbox" ? target.checked : target.value.trim(), page: 0 });
   draw();
 });
 
@@ -269,36 +303,7 @@ async function sendClosing() {
   refresh();
 }
 
-// ---- out of the frame
-
-/** The frame may neither navigate Airflow's page nor open a window, so the parent's document is made to follow the link. */
-function followIntoAirflow(event, link) {
-  if (window.parent === window) return;
-  event.preventDefault();
-  const address = link.href;
-  try {
-    const airflow = window.parent.document;
-    const own = [...airflow.querySelectorAll("a[href]")].find(({ href }) => href === address);
-    if (own) return own.click();
-    const made = airflow.createElement("a");
-    made.href = address;
-    airflow.body.append(made);
-    made.click();
-    made.remove();
-  } catch {
-    state.address = address;
-    draw();
-  }
-}
-
-function copy(button) {
-  const field = button.parentElement.querySelector("input");
-  field.select();
-  // The clipboard's own interface is missing where Airflow is not served by https.
-  const isCopied = document.execCommand("copy");
-  button.textContent = isCopied ? "Copied" : "Press Ctrl+C";
-  if (isCopied) button.focus();
-}
+// ---- what changes around it
 
 addEventListener("storage", ({ key }) => {
   if (key !== "timezone") return;

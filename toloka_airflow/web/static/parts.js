@@ -20,7 +20,8 @@ const CONNECTIONS = {
 };
 
 /** A status as a coloured word; one that is not known is shown as it came. */
-export const statusBadge = (status) => h("span", { class: `badge ${STATUSES[status]?.[1] ?? "calm"}` }, statusText(status));
+export const statusBadge = (status) =>
+  h("span", { class: `badge ${STATUSES[status]?.[1] ?? "calm"}` }, statusText(status));
 
 export const statusText = (status) => STATUSES[status]?.[0] ?? (plain(status) || "Unknown");
 
@@ -57,7 +58,13 @@ export function note(tone, ...children) {
 
 /** An address or an id to copy, as the frame may open no new windows. */
 export function copyable(label, text) {
-  const field = h("input", { class: "copy-field", readonly: true, "aria-label": label, "data-copied": true, value: plain(text) });
+  const field = h("input", {
+    class: "copy-field",
+    readonly: true,
+    "aria-label": label,
+    "data-copied": true,
+    value: plain(text),
+  });
   return h("span", { class: "copyable" }, field, h("button", { type: "button", "data-action": "copy" }, "Copy"));
 }
 
@@ -91,7 +98,9 @@ export function connectionNotes(connections, now) {
         { class: "note warn", role: "status", "data-key": conn_id },
         "Toloka did not answer for the connection ",
         foreign(conn_id, { class: "strong" }),
-        fetched_at ? `: its figures are ${ago(fetched_at, now).replace(/ ago$/, "")} old. ` : ": there are no figures of it. ",
+        fetched_at
+          ? `: its figures are ${ago(fetched_at, now).replace(/ ago$/, "")} old. `
+          : ": there are no figures of it. ",
         message && foreign(message),
       ),
     );
@@ -99,6 +108,8 @@ export function connectionNotes(connections, now) {
 
 /** A term and what is known of it. */
 export function fact(term, ...values) {
-  const known = values.flat().filter((value) => value !== null && value !== undefined && value !== "" && value !== false);
+  const known = values
+    .flat()
+    .filter((value) => value !== null && value !== undefined && value !== "" && value !== false);
   return h("div", {}, h("dt", {}, term), h("dd", {}, known.length ? known : UNKNOWN));
 }

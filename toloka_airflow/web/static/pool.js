@@ -1,17 +1,14 @@
 // A pool's own view: its state, progress and money over time, its runs and operations; and closing it, in two steps.
 
 import { timeChart } from "./charts.js";
+import { closeButton, closingParts } from "./closing.js";
 import { foreign, h, plain } from "./dom.js";
 import { UNKNOWN, ago, count, duration, money, parseTime, percent, roundMoney, runText, time } from "./format.js";
 import { copyable, dagLink, fact, note, reasonText, runLink, statusBadge, taskLink } from "./parts.js";
-import { alertList, isOpen, nameOf, progress } from "./pools.js";
+import { alertList, progress } from "./pools.js";
+import { isOpen, nameOf } from "./selection.js";
 
 const MOST_FIGURES = 200;
-
-/** How the closing of a pool stands: not begun, asked, being sent, done, failed. */
-export function newClosing() {
-  return { step: "not begun", text: "" };
-}
 
 /** The whole view; `detail` is null until it was fetched. */
 export function poolView({ key, detail, closing, now, width }) {
@@ -19,7 +16,9 @@ export function poolView({ key, detail, closing, now, width }) {
     "section",
     { "data-key": `pool ${key}`, "aria-label": "Pool" },
     h("p", { class: "back" }, h("a", { href: "#pools" }, "← All pools")),
-    detail ? poolParts(detail, closing, now, width) : h("div", { class: "empty" }, h("p", {}, "The pool is being fetched.")),
+    detail
+      ? poolParts(detail, closing, now, width)
+      : h("div", { class: "empty" }, h("p", {}, "The pool is being fetched.")),
   );
 }
 
@@ -32,7 +31,7 @@ function poolParts({ pool, history, runs, operations, message }, closing, now, w
       statusBadge(pool.status),
       pool.close_reason && h("span", { class: "soft" }, reasonText(pool.close_reason)),
       pool.kind === "training" && h("span", { class: "badge calm" }, "Training"),
-      canClose(pool) && ["not begun", "failed"].includes(closing.step) && h("button", { type: "button", id: "close-now", "data-action": "ask-to-close", class: "danger" }, "Close now"),
+      closeButton(pool, closing),
     ),
     message && note("warn", "Toloka did not answer: what is shown is older. ", foreign(message)),
     pool.alerts.length > 0 && h("div", { class: "note bad" }, alertList(pool.alerts)),
@@ -53,56 +52,59 @@ function facts(pool, now) {
   return h(
     "dl",
     { class: "facts" },
-    fact("Progress", progress(pool, now), pool.measured_at && beneath("measured ", time(pool.measured_at, now, () => ago(pool.measured_at, now)))),
-    fact("Answers", count(pool.answers), pool.last_answer_at && beneath("the last ", time(pool.last_answer_at, now, () => ago(pool.last_answer_at, now)))),
+    fact(
+      "Progress",
+      progress(pool, now),
+      pool.measured_at &&
+        beneath(
+          "measured ",
+          time(pool.measured_at, now, () => ago(pool.measured_at, now)),
+        ),
+    ),
+    fact(
+      "Answers",
+      count(pool.answers),
+      pool.last_answer_at &&
+        beneath(
+          "the last ",
+          time(pool.last_answer_at, now, () => ago(pool.last_answer_at, now)),
+        ),
+    ),
     fact("Spent", money(pool.spent, pool.currency), beneath(`and ${money(pool.committed, pool.currency)} committed`)),
     fact("Cost an hour", isOpen(pool) ? money(pool.cost_per_hour, pool.currency) : UNKNOWN),
     fact("DAG", dagLink(pool.dag_id)),
-    fact("Opened by", by?.by_hand ? "by hand" : by?.task_id ? taskLink(by) : null, by?.run_id && !by.by_hand && beneath(runLink(by, {}, runText(by.run_id, now)))),
+    fact(
+      "Opened by",
+      by?.by_hand ? "by hand" : by?.task_id ? taskLink(by) : null,
+      by?.run_id && !by.by_hand && beneath(runLink(by, {}, runText(by.run_id, now))),
+    ),
     fact("Opened", pool.opened_at && time(pool.opened_at, now)),
-    fact("Closes", pool.closes_at && [time(pool.closes_at, now), isOpen(pool) && beneath(until >= 0 ? `in ${duration(until)}` : `${duration(until)} late`)]),
+    fact(
+      "Closes",
+      pool.closes_at && [
+        time(pool.closes_at, now),
+        isOpen(pool) && beneath(until >= 0 ? `in ${duration(until)}` : `${duration(until)} late`),
+      ],
+    ),
     fact("Expires", pool.expires_at && time(pool.expires_at, now)),
     fact("A task waits for it", pool.is_waited_for ? "Yes" : "No"),
     fact("Id", foreign(pool.pool_id)),
     fact("Connection", foreign(pool.conn_id)),
-    pool.toloka_url && h("div", { class: "broad" }, h("dt", {}, "In Toloka"), h("dd", {}, copyable("Address in Toloka", pool.toloka_url))),
-  );
-}
-
-const canClose = (pool) => pool.status === "OPEN" && pool.may_close;
-
-/** The second step, what became of it, or why there is no first one. */
-function closingParts(pool, { step, text }) {
-  if (step === "done") return h("div", { class: "note good", role: "status", tabindex: "-1", id: "closing-result" }, foreign(text));
-  if (pool.status !== "OPEN") return step === "asked" ? note("calm", "It is not open any more.") : null;
-  if (!pool.may_close) {
-    return note("calm", "Closing it takes the right to change the task instances of ", foreign(pool.dag_id), ", which you do not have.");
-  }
-  if (step === "failed") return note("bad", "It was not closed: ", foreign(text));
-  return step === "not begun" ? null : closingQuestion(pool, step === "sending");
-}
-
-function closingQuestion(pool, isSending) {
-  const name = `${pool.kind === "training" ? "training" : "pool"} ${plain(pool.pool_id)}`;
-  return h(
-    "div",
-    { class: "note confirm", role: "group", "aria-labelledby": "closing-question", "data-key": "closing" },
-    h("p", { class: "strong", id: "closing-question" }, `Close ${name} now?`),
-    h("p", {}, "Toloka gives out no more tasks of it; the answers that it has stay. Airflow's audit log says that it was you."),
-    h("label", {}, "Reason, if you want to give one", h("input", { type: "text", id: "closing-reason", maxlength: "200", autocomplete: "off" })),
-    h(
-      "p",
-      { class: "actions" },
-      h("button", { type: "button", "data-action": "close", class: "danger", disabled: isSending }, isSending ? "Closing …" : `Close ${name} now`),
-      h("button", { type: "button", id: "keep-open", "data-action": "keep-open", disabled: isSending }, "Keep open"),
-    ),
+    pool.toloka_url &&
+      h(
+        "div",
+        { class: "broad" },
+        h("dt", {}, "In Toloka"),
+        h("dd", {}, copyable("Address in Toloka", pool.toloka_url)),
+      ),
   );
 }
 
 function charts(history, pool, now, width) {
   const halves = width >= 820;
   const inner = (halves ? (width - 16) / 2 : width) - 34;
-  const points = (...names) => history.map((row) => ({ at: parseTime(row.at), values: names.map((name) => row[name] ?? null) }));
+  const points = (...names) =>
+    history.map((row) => ({ at: parseTime(row.at), values: names.map((name) => row[name] ?? null) }));
   const share = { name: "share", isArea: true };
   const paid = [
     { name: "spent", isArea: true, words: "spent " },
@@ -110,22 +112,50 @@ function charts(history, pool, now, width) {
   ];
   return [
     chartCard("Progress", null, points("percent"), (measured) =>
-      timeChart({ label: `Progress over time, ${percent(pool.percent)} now`, width: inner, points: measured, series: [share], words: percent, limit: 100, now }),
+      timeChart({
+        label: `Progress over time, ${percent(pool.percent)} now`,
+        width: inner,
+        points: measured,
+        series: [share],
+        words: percent,
+        limit: 100,
+        now,
+      }),
     ),
-    chartCard(pool.currency ? `Money, in ${plain(pool.currency)}` : "Money", ["spent", "committed"], points("spent", "committed"), (measured) =>
-      timeChart({ label: `Money over time, ${money(pool.spent, pool.currency)} spent`, width: inner, points: measured, series: paid, words: (value) => money(value, pool.currency), axisWords: (value) => roundMoney(value, pool.currency), now }),
+    chartCard(
+      pool.currency ? `Money, in ${plain(pool.currency)}` : "Money",
+      ["spent", "committed"],
+      points("spent", "committed"),
+      (measured) =>
+        timeChart({
+          label: `Money over time, ${money(pool.spent, pool.currency)} spent`,
+          width: inner,
+          points: measured,
+          series: paid,
+          words: (value) => money(value, pool.currency),
+          axisWords: (value) => roundMoney(value, pool.currency),
+          now,
+        }),
     ),
   ];
 }
 
 function chartCard(title, names, points, draw) {
   const isMeasured = points.some(({ values }) => values.some((value) => value !== null));
-  const legend = names && h("span", { class: "legend" }, names.map((name) => h("span", {}, h("span", { class: `key ${name}`, "aria-hidden": "true" }), name)));
+  const legend =
+    names &&
+    h(
+      "span",
+      { class: "legend" },
+      names.map((name) => h("span", {}, h("span", { class: `key ${name}`, "aria-hidden": "true" }), name)),
+    );
   return h(
     "figure",
     { class: "card", "data-key": title },
     h("figcaption", {}, h("h3", {}, title), legend),
-    isMeasured ? draw(points) : h("p", { class: "soft empty" }, "Nothing was measured yet: a task that waits for the pool measures it."),
+    isMeasured
+      ? draw(points)
+      : h("p", { class: "soft empty" }, "Nothing was measured yet: a task that waits for the pool measures it."),
   );
 }
 
@@ -143,13 +173,38 @@ function figures(history, pool, now) {
         "table",
         { class: "plain", "aria-label": "Figures of the charts" },
         tableHead("Time", "Progress", "Answers", "Spent", "Committed"),
-        h("tbody", {}, rows.map((row) => h("tr", { "data-key": row.at }, h("td", {}, time(row.at, now)), ...[percent(row.percent), count(row.answers), money(row.spent, pool.currency), money(row.committed, pool.currency)].map((text) => h("td", {}, text))))),
+        h(
+          "tbody",
+          {},
+          rows.map((row) =>
+            h(
+              "tr",
+              { "data-key": row.at },
+              h("td", {}, time(row.at, now)),
+              ...[
+                percent(row.percent),
+                count(row.answers),
+                money(row.spent, pool.currency),
+                money(row.committed, pool.currency),
+              ].map((text) => h("td", {}, text)),
+            ),
+          ),
+        ),
       ),
     ),
   );
 }
 
-const tableHead = (...names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
+const tableHead = (...names) =>
+  h(
+    "thead",
+    {},
+    h(
+      "tr",
+      {},
+      names.map((name) => h("th", { scope: "col" }, name)),
+    ),
+  );
 
 function runTable(runs, now) {
   if (!runs.length) return h("p", { class: "soft" }, "No run of a DAG is known that used it.");
@@ -170,7 +225,15 @@ function runTable(runs, now) {
             h("td", {}, taskLink(run)),
             h("td", {}, runLink(run)),
             h("td", {}, foreign(run.what)),
-            h("td", {}, h("span", { class: `badge ${run.state === "failed" ? "bad" : run.state === "success" ? "good" : "calm"}` }, plain(run.state) || "no state")),
+            h(
+              "td",
+              {},
+              h(
+                "span",
+                { class: `badge ${run.state === "failed" ? "bad" : run.state === "success" ? "good" : "calm"}` },
+                plain(run.state) || "no state",
+              ),
+            ),
             h("td", {}, time(run.started_at, now)),
             h("td", {}, time(run.ended_at, now)),
           ),
@@ -189,11 +252,21 @@ function operationList(operations, now) {
       h(
         "li",
         { "data-key": operation_id },
-        h("span", { class: `badge ${status === "FAIL" ? "bad" : status === "SUCCESS" ? "good" : "calm"}` }, plain(status).toLowerCase() || "unknown"),
+        h(
+          "span",
+          { class: `badge ${status === "FAIL" ? "bad" : status === "SUCCESS" ? "good" : "calm"}` },
+          plain(status).toLowerCase() || "unknown",
+        ),
         foreign(type, { class: "strong" }),
-        h("span", { class: "soft" }, time(submitted_at, now), submitted_at && finished_at ? `, took ${duration(parseTime(finished_at) - parseTime(submitted_at))}` : null),
+        h(
+          "span",
+          { class: "soft" },
+          time(submitted_at, now),
+          submitted_at && finished_at ? `, took ${duration(parseTime(finished_at) - parseTime(submitted_at))}` : null,
+        ),
         foreign(operation_id, { class: "small soft mono" }),
-        log.length > 0 && h("details", {}, h("summary", {}, "Log"), h("pre", { tabindex: "0" }, log.map(plain).join("\n"))),
+        log.length > 0 &&
+          h("details", {}, h("summary", {}, "Log"), h("pre", { tabindex: "0" }, log.map(plain).join("\n"))),
       ),
     ),
   );

@@ -1,93 +1,33 @@
 // The section "Pools": all pools and trainings as a table, with totals, a filter, an order and pages.
 
-import { pathOf } from "./api.js";
-import { foreign, h, plain } from "./dom.js";
-import { UNKNOWN, count, countOf, dateText, duration, money, parseTime, percent, roughDuration, runText, time } from "./format.js";
-import { connectionList, connectionNotes, dagLink, note, reasonText, statusBadge, statusText, taskLink, runLink } from "./parts.js";
+import { foreign, h } from "./dom.js";
+import {
+  UNKNOWN,
+  count,
+  countOf,
+  dateText,
+  duration,
+  money,
+  parseTime,
+  percent,
+  roughDuration,
+  runText,
+  time,
+} from "./format.js";
+import {
+  connectionList,
+  connectionNotes,
+  dagLink,
+  note,
+  reasonText,
+  statusBadge,
+  statusText,
+  taskLink,
+  runLink,
+} from "./parts.js";
+import { COLUMNS, chosenPools, isOpen, keyOf, nameOf, statusesOf } from "./selection.js";
 
 const PAGE_SIZE = 50;
-const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-const STATUS_ORDER = ["OPEN", "LOCKED", "NOT_OPEN", "CLOSED", "ARCHIVED"];
-
-// Column: its head, what it is ordered by, and whether large values come first at the first click.
-const COLUMNS = {
-  status: ["Status", (pool) => statusRank(pool), false],
-  name: ["Pool", (pool) => nameOf(pool), false],
-  opened_by: ["Opened by", (pool) => [pool.dag_id, pool.opened_by?.task_id, pool.opened_by?.run_id].join(" "), false],
-  closes_at: ["Closes", (pool) => (isOpen(pool) ? parseTime(pool.closes_at ?? pool.expires_at) : null), false],
-  percent: ["Progress", (pool) => pool.percent, true],
-  answers: ["Answers", (pool) => pool.answers, true],
-  spent: ["Spent", (pool) => pool.spent, true],
-  cost_per_hour: ["An hour", (pool) => pool.cost_per_hour, true],
-};
-
-export const keyOf = ({ dag_id, conn_id, pool_id }) => pathOf(dag_id, conn_id, pool_id);
-
-export const isOpen = (pool) => pool.status === "OPEN" || pool.status === "LOCKED";
-
-export const nameOf = (pool) => plain(pool.name) || `${pool.kind === "training" ? "Training" : "Pool"} ${plain(pool.pool_id)}`;
-
-const statusOf = (pool) => pool.status ?? "UNKNOWN";
-
-/** How the table is shown; nothing of it is stored. */
-export function newTable() {
-  return { text: "", status: "", onlyAlerts: false, sort: null, isDescending: false, page: 0 };
-}
-
-/** Order by a column, and the other way round at the second click. */
-export function sortBy(table, column) {
-  table.isDescending = table.sort === column ? !table.isDescending : COLUMNS[column][2];
-  table.sort = column;
-  table.page = 0;
-}
-
-/** The pools that the filter leaves, in the order that was chosen: without one, what needs somebody comes first. */
-export function chosenPools(pools, table) {
-  const words = table.text.toLowerCase().split(/\s+/).filter(Boolean);
-  const chosen = pools.filter(
-    (pool) =>
-      (!table.status || statusOf(pool) === table.status) &&
-      (!table.onlyAlerts || pool.alerts.length) &&
-      words.every((word) => searchedText(pool).includes(word)),
-  );
-  if (!table.sort) return chosen.sort(byUrgency);
-  const value = COLUMNS[table.sort][1];
-  const sign = table.isDescending ? -1 : 1;
-  const valued = chosen.map((pool) => [value(pool), pool]);
-  valued.sort(([one, pool], [other, otherPool]) => compare(one, other, sign) || byUrgency(pool, otherPool));
-  return valued.map(([, pool]) => pool);
-}
-
-const searchedTexts = new WeakMap();
-
-/** What the filter finds a pool by, made once for each pool of an answer. */
-function searchedText(pool) {
-  if (searchedTexts.has(pool)) return searchedTexts.get(pool);
-  const { opened_by: by, alerts } = pool;
-  const parts = [pool.name, pool.pool_id, pool.dag_id, pool.conn_id, by?.run_id, by?.task_id, ...alerts.map(({ text }) => text)];
-  const text = parts.join("\n").toLowerCase();
-  searchedTexts.set(pool, text);
-  return text;
-}
-
-function byUrgency(one, other) {
-  return (
-    Boolean(other.alerts.length) - Boolean(one.alerts.length) ||
-    statusRank(one) - statusRank(other) ||
-    compare(COLUMNS.closes_at[1](one), COLUMNS.closes_at[1](other), 1) ||
-    compare(parseTime(one.opened_at), parseTime(other.opened_at), -1) ||
-    compare(one.pool_id, other.pool_id, 1)
-  );
-}
-
-const statusRank = ({ status }) => (STATUS_ORDER.includes(status) ? STATUS_ORDER.indexOf(status) : STATUS_ORDER.length);
-
-/** What is unknown comes last, in both orders. */
-function compare(one, other, sign) {
-  const [isMissing, otherIsMissing] = [one, other].map((value) => value === null || value === undefined || value === "");
-  if (isMissing || otherIsMissing) return isMissing - otherIsMissing;
-  return sign * (typeof one === "string" ? collator.compare(one, other) : one - other);
-}
 
 /** The whole section. */
 export function poolsSection({ overview, table, scope, now }) {
@@ -99,7 +39,13 @@ export function poolsSection({ overview, table, scope, now }) {
     connectionList(connections, now),
     connectionNotes(connections, now),
     is_cut && note("warn", `Only ${countOf(pools.length, "pool")} are shown and counted: there are more.`),
-    pools.length ? [totalTiles(pools, totals), filterBar(pools, chosen, table), chosen.length ? poolTable(chosen, table, now) : noMatch()] : noPools(connections, scope),
+    pools.length
+      ? [
+          totalTiles(pools, totals),
+          filterBar(pools, chosen, table),
+          chosen.length ? poolTable(chosen, table, now) : noMatch(),
+        ]
+      : noPools(connections, scope),
   );
 }
 
@@ -115,12 +61,14 @@ function totalTiles(pools, totals) {
   return h(
     "dl",
     { class: "tiles", "aria-label": "Totals" },
-    tiles.map(([name, figure, tone]) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", { class: tone }, figure))),
+    tiles.map(([name, figure, tone]) =>
+      h("div", { class: "tile" }, h("dt", {}, name), h("dd", { class: tone }, figure)),
+    ),
   );
 }
 
 function filterBar(pools, chosen, table) {
-  const statuses = [...new Set(pools.map(statusOf))].sort(collator.compare);
+  const statuses = statusesOf(pools);
   const isFiltered = table.text || table.status || table.onlyAlerts;
   const total = countOf(pools.length, "pool");
   return h(
@@ -154,8 +102,20 @@ function poolTable(chosen, table, now) {
     h(
       "table",
       { class: "pools", "aria-label": "Pools and trainings" },
-      h("colgroup", {}, Object.keys(COLUMNS).map((column) => h("col", { class: `col-${column}`, "data-key": column }))),
-      h("thead", {}, h("tr", {}, Object.keys(COLUMNS).map((column) => columnHead(column, table)))),
+      h(
+        "colgroup",
+        {},
+        Object.keys(COLUMNS).map((column) => h("col", { class: `col-${column}`, "data-key": column })),
+      ),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          Object.keys(COLUMNS).map((column) => columnHead(column, table)),
+        ),
+      ),
       shown.map((pool) => poolRow(pool, now)),
     ),
     pages > 1 && pager(page, pages, chosen.length),
@@ -169,7 +129,12 @@ function columnHead(column, table) {
   return h(
     "th",
     { scope: "col", class: `col-${column}`, "data-key": column, "aria-sort": isSorted ? direction : "none" },
-    h("button", { type: "button", "data-action": "sort", "data-value": column }, COLUMNS[column][0], h("span", { class: "sign", "aria-hidden": "true" }, sign)),
+    h(
+      "button",
+      { type: "button", "data-action": "sort", "data-value": column },
+      COLUMNS[column][0],
+      h("span", { class: "sign", "aria-hidden": "true" }, sign),
+    ),
   );
 }
 
@@ -183,16 +148,63 @@ function poolRow(pool, now) {
     h(
       "tr",
       {},
-      h("td", {}, statusBadge(pool.status), pool.close_reason && h("div", { class: "small soft" }, reasonText(pool.close_reason))),
-      h("th", { scope: "row" }, nameLink(pool, key), h("div", { class: "small soft line" }, pool.kind === "training" && "training ", foreign(pool.pool_id), " · ", foreign(pool.conn_id))),
+      h(
+        "td",
+        {},
+        statusBadge(pool.status),
+        pool.close_reason && h("div", { class: "small soft" }, reasonText(pool.close_reason)),
+      ),
+      h(
+        "th",
+        { scope: "row" },
+        nameLink(pool, key),
+        h(
+          "div",
+          { class: "small soft line" },
+          pool.kind === "training" && "training ",
+          foreign(pool.pool_id),
+          " · ",
+          foreign(pool.conn_id),
+        ),
+      ),
       h("td", {}, openedBy(pool, now)),
       h("td", {}, closing(pool, now)),
       h("td", {}, progress(pool, now)),
-      h("td", { class: "number" }, count(pool.answers), h("div", { class: "small soft" }, pool.last_answer_at ? time(pool.last_answer_at, now, () => `${roughDuration(Math.max(0, now - parseTime(pool.last_answer_at)))} ago`) : "")),
-      h("td", { class: "number" }, money(pool.spent, pool.currency), pool.committed ? h("div", { class: "small soft" }, `+ ${money(pool.committed, pool.currency)}`) : null),
-      h("td", { class: "number" }, isOpen(pool) ? money(pool.cost_per_hour, pool.currency) : h("span", { class: "soft" }, UNKNOWN)),
+      h(
+        "td",
+        { class: "number" },
+        count(pool.answers),
+        h(
+          "div",
+          { class: "small soft" },
+          pool.last_answer_at
+            ? time(
+                pool.last_answer_at,
+                now,
+                () => `${roughDuration(Math.max(0, now - parseTime(pool.last_answer_at)))} ago`,
+              )
+            : "",
+        ),
+      ),
+      h(
+        "td",
+        { class: "number" },
+        money(pool.spent, pool.currency),
+        pool.committed ? h("div", { class: "small soft" }, `+ ${money(pool.committed, pool.currency)}`) : null,
+      ),
+      h(
+        "td",
+        { class: "number" },
+        isOpen(pool) ? money(pool.cost_per_hour, pool.currency) : h("span", { class: "soft" }, UNKNOWN),
+      ),
     ),
-    hasAlerts && h("tr", { class: "marks" }, h("td", {}), h("td", { colspan: Object.keys(COLUMNS).length - 1 }, alertList(pool.alerts))),
+    hasAlerts &&
+      h(
+        "tr",
+        { class: "marks" },
+        h("td", {}),
+        h("td", { colspan: Object.keys(COLUMNS).length - 1 }, alertList(pool.alerts)),
+      ),
   );
 }
 
@@ -205,7 +217,9 @@ export function alertList(alerts) {
   return h(
     "ul",
     { class: "alerts" },
-    alerts.map(({ kind, text }) => h("li", { "data-key": kind }, h("span", { class: "mark", "aria-hidden": "true" }, "!"), foreign(text))),
+    alerts.map(({ kind, text }) =>
+      h("li", { "data-key": kind }, h("span", { class: "mark", "aria-hidden": "true" }, "!"), foreign(text)),
+    ),
   );
 }
 
@@ -220,7 +234,10 @@ function openedBy(pool, now) {
         by?.run_id && runLink(by, { class: "line" }, runText(by.run_id, now)),
         !by && isOpen(pool) && "opener unknown",
       ];
-  return [dagLink(pool.dag_id, { class: "line" }), lines.filter(Boolean).map((line) => h("div", { class: "small soft" }, line))];
+  return [
+    dagLink(pool.dag_id, { class: "line" }),
+    lines.filter(Boolean).map((line) => h("div", { class: "small soft" }, line)),
+  ];
 }
 
 /** When it will be closed, and when Toloka closes it by itself. */
@@ -231,14 +248,21 @@ function closing(pool, now) {
   return [
     ms === null ? null : time(pool.closes_at, now),
     h("div", { class: ms !== null && ms < now ? "small bad" : "small soft" }, rest),
-    pool.expires_at && h("div", { class: "small soft" }, "expires ", time(pool.expires_at, now, () => dateText(parseTime(pool.expires_at)))),
+    pool.expires_at &&
+      h(
+        "div",
+        { class: "small soft" },
+        "expires ",
+        time(pool.expires_at, now, () => dateText(parseTime(pool.expires_at))),
+      ),
   ];
 }
 
 /** A bar with the share in words; rate and time left beneath. */
 export function progress(pool, now) {
   const { percent: share, answers_per_hour: rate, ends_at } = pool;
-  const left = isOpen(pool) && ends_at && parseTime(ends_at) > now ? `${roughDuration(parseTime(ends_at) - now)} left` : null;
+  const left =
+    isOpen(pool) && ends_at && parseTime(ends_at) > now ? `${roughDuration(parseTime(ends_at) - now)} left` : null;
   const notes = [isOpen(pool) && rate !== null && rate !== undefined ? `${count(rate)}/h` : null, left].filter(Boolean);
   const width = share === null || share === undefined ? null : Math.max(0, Math.min(100, share));
   return [
@@ -247,19 +271,31 @@ export function progress(pool, now) {
       { class: "progress" },
       width === null
         ? h("span", { class: "soft" }, UNKNOWN)
-        : [h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "fill", style: { width: `${width}%` } })), h("span", { class: "share" }, percent(share))],
+        : [
+            h(
+              "span",
+              { class: "bar", "aria-hidden": "true" },
+              h("span", { class: "fill", style: { width: `${width}%` } }),
+            ),
+            h("span", { class: "share" }, percent(share)),
+          ],
     ),
     notes.length ? h("div", { class: "small soft" }, notes.join(" · ")) : null,
   ];
 }
 
 function pager(page, pages, total) {
-  const step = (label, value, isOff) => h("button", { type: "button", "data-action": "page", "data-value": value, disabled: isOff }, label);
+  const step = (label, value, isOff) =>
+    h("button", { type: "button", "data-action": "page", "data-value": value, disabled: isOff }, label);
   return h(
     "nav",
     { class: "pager", "aria-label": "Pages of the table" },
     step("Previous", page - 1, page === 0),
-    h("span", { role: "status" }, `${count(page * PAGE_SIZE + 1)} to ${count(Math.min(total, (page + 1) * PAGE_SIZE))} of ${count(total)}`),
+    h(
+      "span",
+      { role: "status" },
+      `${count(page * PAGE_SIZE + 1)} to ${count(Math.min(total, (page + 1) * PAGE_SIZE))} of ${count(total)}`,
+    ),
     step("Next", page + 1, page === pages - 1),
   );
 }
@@ -281,7 +317,11 @@ function noPools(connections, scope) {
   return h(
     "div",
     { class: "empty" },
-    h("p", { class: "strong" }, what ? `No pool or training of ${what} is known.` : "No pool or training is known yet."),
+    h(
+      "p",
+      { class: "strong" },
+      what ? `No pool or training of ${what} is known.` : "No pool or training is known yet.",
+    ),
     h("p", { class: "soft" }, "What tasks with operators of toloka_airflow create, open or wait for appears here."),
   );
 }
