@@ -81,8 +81,8 @@ kills-in-shared-airflow: $(READY)
 kills-in-own-airflow: $(READY)
 	$(IN_LANE)/python -m pytest tests/system -m 'long and live and own_airflow'
 
-test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
-	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
+test-fidelity: $(FIDELITY)/.ready $(READY)  ## the official client, the documented bodies and made-up requests (PAGE_REQUESTS=20000 to the page)
+	AIRFLOW_PYTHON=$(abspath $(VENV))/bin/python $(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
 
 # An environment of its own: the official client does not install beside Airflow.
 $(FIDELITY)/.ready: constraints/fidelity.txt

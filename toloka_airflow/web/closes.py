@@ -67,7 +67,7 @@ def close_now(
     if PoolOpening(started=opened).was_followed_by(pool):
         raise NotClosedError(f"{name} was not closed: it was opened again since, at {pool.last_started}")
     if is_training and (other := required_by()):
-        raise NotClosedError(f"{name} was not closed: {other}, which requires it, is open")
+        raise NotClosedError(f"{name} was not closed: {other} that requires it is open")
     if is_closed_for_update(pool) or is_locked(pool):
         raise NotClosedError(f"{name} was not closed: it is {why}")
     try:

@@ -131,11 +131,11 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
     pools = {(row["conn_id"], row["pool_id"]): row for row in rows}
     opened = [row for row in pools.values() if row["status"] == PoolStatus.OPEN]
     currencies = {row["currency"] for row in pools.values()}
-    currency = currencies.pop() if len(currencies) == 1 else None
+    are_mixed = len(currencies) > 1
 
     def total(name: str, some: Sequence[Row]) -> float | int | None:
         known = [row[name] for row in some if row[name] is not None]
-        return number(sum(known)) if known and len(currencies) == 0 else None
+        return number(sum(known)) if known and not are_mixed else None
 
     return {
         "open": len(opened),
@@ -143,7 +143,7 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
         "spent": total("spent", list(pools.values())),
         "committed": total("committed", list(pools.values())),
         "cost_per_hour": total("cost_per_hour", opened),
-        "currency": currency,
+        "currency": None if are_mixed else next(iter(currencies), None),
     }
 
 

@@ -60,8 +60,7 @@ class Pools:
     def overview(self, reader: Reader, filters: Filters) -> dict[str, Any]:
         """Return what the page shows first."""
         records = self._read()
-        conn_ids = {key.conn_id for key in records.pools}
-        snapshots = {conn_id: self._accounts.open_pools(conn_id) for conn_id in sorted(conn_ids)}
+        snapshots = self._accounts.open_pools(sorted({key.conn_id for key in records.pools}))
         rows = list(rows_for(reader, self._rows_of(records, snapshots), filters))
         shown = {key.conn_id for key in records.pools if key.dag_id in reader.dag_ids}
         return {
@@ -79,10 +78,8 @@ class Pools:
     def details(self, reader: Reader, record: PoolRecord) -> dict[str, Any]:
         """Return a pool's own view."""
         records, key = self._read(), record.key
-        snapshot = self._accounts.open_pools(key.conn_id)
-        operation_ids = _operation_ids(record)
-        own = self._accounts.details(
-            key.conn_id, key.pool_id, is_training=record.is_training, operation_ids=operation_ids
+        snapshot, own = self._accounts.details(
+            key.conn_id, key.pool_id, is_training=record.is_training, operation_ids=_operation_ids(record)
         )
         everybody = [
             task
@@ -107,15 +104,16 @@ class Pools:
         """
         if (shown := read_date(opened_at)) is not None:
             return shown + timedelta(seconds=1)
-        listed = self._accounts.open_pools(key.conn_id).value
+        listed = self._accounts.known_open_pools(key.conn_id)
         found = listed.pools.get(key.pool_id) if listed else None
         return found.last_started if found else None
 
     def requiring(self, reader: Reader, key: PoolKey) -> str | None:
-        """Name an open main pool that requires a training; its id only to those who may read a DAG of it."""
-        listed = self._accounts.open_pools(key.conn_id).value
-        pool_id = listed.open_pool_requiring(key.pool_id) if listed else None
-        if pool_id is None:
+        """Name what may require a training that is to be closed; a pool's id only to those who may read a DAG of it."""
+        listed = self._accounts.known_open_pools(key.conn_id)
+        if listed is None:
+            return "it is not known yet whether a pool"
+        if (pool_id := listed.open_pool_requiring(key.pool_id)) is None:
             return None
         readable = any(each.pool_id == pool_id and each.dag_id in reader.dag_ids for each in self._read().pools)
         return f"pool {pool_id}" if readable else "a pool"

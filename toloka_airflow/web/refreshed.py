@@ -59,14 +59,20 @@ class Refreshed(Generic[ValueT]):
         self._began = self._valued = self._next = float("-inf")
         self._is_fetching = False
 
-    def get(self) -> Snapshot[ValueT]:
-        """Return the newest answer that can be had in time."""
+    def start(self) -> Snapshot[ValueT]:
+        """Have it fetched if it is time, and return what there is."""
         with self._changed:
             now = time.monotonic()
             if not self._is_fetching and now >= self._next:
                 self._is_fetching, self._began = True, now
                 Thread(target=self._run, name="toloka-page", daemon=True).start()
-            until = self._began + self._max_wait
+            return self._snapshot
+
+    def get(self) -> Snapshot[ValueT]:
+        """Return the newest answer that can be had in time."""
+        self.start()
+        with self._changed:
+            now, until = time.monotonic(), self._began + self._max_wait
             while self._is_fetching and now < until and now - self._valued > self._usable_for:
                 self._changed.wait(until - now)
                 now = time.monotonic()

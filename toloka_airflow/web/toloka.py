@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -101,18 +101,29 @@ class Accounts:
         self._open: _Kept[Refreshed[OpenPools]] = _Kept(MAX_KEPT)
         self._details: _Kept[Refreshed[PoolDetails]] = _Kept(MAX_KEPT)
 
-    def open_pools(self, conn_id: str) -> Snapshot[OpenPools]:
-        """Return what is open, with the connection that has this id."""
-        fetch = partial(_fetch_open, conn_id)
-        return self._open.get(conn_id, partial(_refreshed, fetch)).get()
+    def open_pools(self, conn_ids: Iterable[str]) -> dict[str, Snapshot[OpenPools]]:
+        """Return what is open, with each of some connections, by its id."""
+        lists = {conn_id: self._list(conn_id) for conn_id in conn_ids}
+        for each in lists.values():  # all at once, so that slow ones are not waited for one after the other
+            each.start()
+        return {conn_id: each.get() for conn_id, each in lists.items()}
+
+    def known_open_pools(self, conn_id: str) -> OpenPools | None:
+        """Return what was open when it was listed last, without waiting for Toloka; ``None`` if it never was."""
+        return self._list(conn_id).start().value
 
     def details(
         self, conn_id: str, pool_id: str, *, is_training: bool, operation_ids: Sequence[str]
-    ) -> Snapshot[PoolDetails]:
-        """Return a pool with those of some operations that are about it."""
+    ) -> tuple[Snapshot[OpenPools], Snapshot[PoolDetails]]:
+        """Return what is open with a connection, and a pool with those of some operations that are about it."""
         key = conn_id, pool_id, is_training, *operation_ids[:MAX_OPERATIONS]
         fetch = partial(_fetch_details, conn_id, pool_id, is_training, operation_ids[:MAX_OPERATIONS])
-        return self._details.get(key, partial(_refreshed, fetch)).get()
+        details = self._details.get(key, partial(_refreshed, fetch))
+        details.start()
+        return self.open_pools([conn_id])[conn_id], details.get()
+
+    def _list(self, conn_id: str) -> Refreshed[OpenPools]:
+        return self._open.get(conn_id, partial(_refreshed, partial(_fetch_open, conn_id)))
 
 
 def client(conn_id: str, *, timeout: float) -> TolokaClient:

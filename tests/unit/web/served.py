@@ -50,6 +50,17 @@ def served(home: Path, *options: str, **env: str) -> Iterator[dict[str, Any]]:
         process.wait(timeout=60)
 
 
+def routes(page: Any) -> dict[str, bool]:
+    """Return whether each route of the page finds out who the user is, by its path."""
+    from airflow.api_fastapi.core_api.security import get_user
+
+    def asks(dependant: Any) -> bool:
+        return dependant.call is get_user or any(asks(each) for each in dependant.dependencies)
+
+    found = list(page.routes) if page else []
+    return {str(getattr(each, "path", each)): hasattr(each, "dependant") and asks(each.dependant) for each in found}
+
+
 def main() -> None:
     """Serve until this process is terminated."""
     if "--broken" in sys.argv:
@@ -69,7 +80,8 @@ def main() -> None:
     listener.listen()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with os.fdopen(int(sys.argv[1]), "w") as ready:
-        json.dump({"url": url, "openapi": page.openapi() if page else None, "tokens": tokens}, ready)
+        openapi = page.openapi() if page else None
+        json.dump({"url": url, "openapi": openapi, "routes": routes(page), "tokens": tokens}, ready)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 

@@ -13,11 +13,11 @@ import requests
 
 from tests.airflow_home import airflow_home
 from tests.support import TOKEN
-from tests.unit.doctor.records import NOW, Rows, insert
+from tests.unit.doctor.records import NOW, insert
 from tests.unit.web.served import served
+from tests.unit.web.world import add_pools, rows_of
 from toloka_airflow.emulator.server import EmulatorServer
 
-POOLS = "open", "left", "closed", "hidden", "to_close", "reopened"
 OWN = {"X-Toloka-Airflow": "1", "Sec-Fetch-Site": "same-origin"}
 SECRETS = TOKEN, "any-token"
 
@@ -31,43 +31,13 @@ def toloka() -> Iterator[EmulatorServer]:
 
 @pytest.fixture(scope="module")
 def pools(toloka: EmulatorServer) -> dict[str, str]:
-    return {name: toloka.add_pool(open=name != "closed", private_name=f"Pool {name}") for name in POOLS}
+    return add_pools(toloka)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, pools: dict[str, str]) -> Path:
-    rows = Rows()
-    rows.run("shown", "manual__2026-01-01T00:00:00+00:00", "running", hours=(-1, 1))
-    rows.run("shown", "old", "success", hours=(-3, -2))
-    rows.run("hidden", "secret-run", "running")
-    run = "manual__2026-01-01T00:00:00+00:00"
-    opened = {"operator": "OpenPoolOperator", "start_date": NOW.isoformat(), "end_date": NOW.isoformat()}
-    arguments = {"until": (NOW + timedelta(hours=3)).timestamp()}
-    rows.task("shown", run, "open", {"pool_id": pools["open"]}, **opened)
-    trigger = rows.trigger(pools["open"])
-    rows.tables["trigger"][trigger - 1]["kwargs"] |= arguments
-    rows.task("shown", run, "wait", {"pool_id": pools["open"]}, operator="PoolSensor", state="deferred",
-              trigger_id=trigger, start_date=NOW.isoformat())  # fmt: skip
-    measured = {"at": NOW.isoformat(), "percent": 40, "answers": 8, "spent": 0.2, "committed": 0.1,
-                "answers_per_hour": 4.0, "cost_per_hour": 0.1, "ends_at": None, "last_answer_at": None}  # fmt: skip
-    number = rows.run("shown", run, "running")
-    start = (NOW - timedelta(minutes=10)).timestamp()
-    for key, value in {
-        "toloka_measured": measured,
-        "toloka_progress": [[start, 10, 2, 0.05, 0.0], [start + 300, 40, 8, 0.2, 0.1], ["x", None], "y"],
-        "operation_id": "no-such-operation",
-    }.items():
-        rows.add("xcom", dag_run_id=number, dag_id="shown", run_id=run, task_id="wait", key=key, value=value)
-    for name in ("left", "closed", "to_close", "reopened"):
-        rows.task("shown", "old", f"wait_{name}", {"pool_id": pools[name]}, operator="PoolSensor")
-    rows.add("xcom", dag_run_id=rows.run("shown", "old", "success"), dag_id="shown", run_id="old", task_id="wait_left",
-             key="toloka_link", value="javascript:alert(1)")  # fmt: skip
-    rows.task("hidden", "secret-run", "wait", {"pool_id": pools["hidden"], "toloka_conn_id": "hidden_conn"},
-              operator="PoolSensor", state="running")  # fmt: skip
-    # A pool of both.
-    rows.task("hidden", "secret-run", "secret-open", {"pool_id": pools["reopened"]}, **opened)
     home = airflow_home(tmp_path_factory)
-    insert(home, rows.tables)
+    insert(home, rows_of(pools).tables)
     return home
 
 
@@ -132,6 +102,11 @@ def test_nothing_without_a_session(airflow: dict[str, Any]) -> None:
                 answer = requests.request(method, url, headers=headers, json={}, timeout=60)
                 assert answer.status_code == status, (method, path, answer.text)
                 assert answer.json().keys() == {"detail"}
+
+
+def test_each_route_finds_out_who_the_user_is(airflow: dict[str, Any]) -> None:
+    assert len(airflow["routes"]) == 6
+    assert all(airflow["routes"].values()), airflow["routes"]
 
 
 def test_no_documentation(admin: Page) -> None:
