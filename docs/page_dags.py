@@ -13,11 +13,11 @@ from toloka_airflow.windows import pool_window
 
 STARTED = datetime.fromisoformat(os.environ["PICTURES_STARTED"])
 """When the pictures are taken: the windows begin a little before."""
-WINDOWS = {"label_signs": 9, "label_receipts": 5, "label_relevance": 1}
-"""Hours for which the pool of a DAG is open each day."""
+WINDOWS = {"label_signs": (1, 9), "label_receipts": (5, 5), "label_relevance": (40, 2)}
+"""How many minutes before that a DAG's window begins, and for how many hours its pool is open each day."""
 
-for name, hours in WINDOWS.items():
-    opens = STARTED - timedelta(minutes=1)
+for name, (minutes, hours) in WINDOWS.items():
+    opens = STARTED - timedelta(minutes=minutes)
     schedule = PoolWindowTimetable(
         opens=f"{opens:%H:%M}", closes=f"{opens + timedelta(hours=hours):%H:%M}", days="daily", timezone="UTC"
     )

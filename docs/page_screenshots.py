@@ -40,7 +40,9 @@ def shown(browser: Browser, *texts: str) -> None:
     wait_until(lambda: all(each in browser.evaluate(text) for each in texts), f"{texts} are shown", timeout=120)
 
 
-def photograph(browser: Browser, airflow: LocalAirflow, fragment: str, *texts: str, name: str, theme: str) -> None:
+def photograph(
+    browser: Browser, airflow: LocalAirflow, fragment: str, *texts: str, name: str, theme: str, week: int = 0
+) -> None:
     """Open the page in Airflow's navigation, light or dark, and write what is shown when it has some texts."""
     browser.call("Page.navigate", url=airflow.url)
     browser.wait_for("Page.loadEventFired")
@@ -50,6 +52,11 @@ def photograph(browser: Browser, airflow: LocalAirflow, fragment: str, *texts: s
     shown(browser, "Pools")
     browser.evaluate(f"{FRAME}.contentWindow.location.hash = {fragment!r}")
     shown(browser, *texts)
+    if week:
+        browser.evaluate(f"{FRAME}.contentDocument.querySelector('[data-value=\"{week}\"]').click()")
+        wait_until(
+            lambda: bool(browser.evaluate(f"{FRAME}.contentDocument.querySelector('.planned')")), "it is fetched", 60
+        )
     is_dark = f"document.documentElement.classList.contains('dark') === {json.dumps(theme == 'dark')}"
     wait_until(lambda: bool(browser.evaluate(is_dark)), f"Airflow is {theme}", timeout=60)
     write_png(browser.screenshot(), IMAGES / name)
@@ -69,11 +76,11 @@ def main() -> None:
     shutil.copy(ROOT / "docs" / "page_dags.py", dags)
     ensure_chromium("A picture")
     env = {"PYTHONPATH": str(ROOT), "PICTURES_STARTED": datetime.now(UTC).isoformat()}
-    with EmulatorServer(seed=1, speed=6) as toloka, LocalAirflow(home, dags, env=env) as airflow:
+    with EmulatorServer(seed=1, speed=1) as toloka, LocalAirflow(home, dags, env=env) as airflow:
         connection = {"conn_type": "toloka", "host": toloka.url, "password": TOKEN}
         airflow.env["AIRFLOW_CONN_TOLOKA_DEFAULT"] = json.dumps(connection)
         pools = {
-            dag_id: toloka.add_pool(1500 + 900 * number, overlap=3, private_name=name)
+            dag_id: toloka.add_pool(250 + 50 * number, overlap=3, private_name=name)
             for number, (dag_id, name) in enumerate(NAMES.items())
         }
         for dag_id, pool_id in pools.items():
@@ -94,9 +101,13 @@ def main() -> None:
             browser.call("Page.enable")
             browser.resize(1280, 800)
             photograph(browser, airflow, "#pools", *NAMES.values(), name="page.png", theme="light")
+            # At the end of a week, most of the next is still to come.
+            week = 1 if datetime.now(UTC).weekday() >= 4 else 0
             own = f"#pool/label_signs/toloka_default/{pools['label_signs']}"
             photograph(browser, airflow, own, "POOL.OPEN", name="page-pool.png", theme="dark")
-            photograph(browser, airflow, "#windows", "label_receipts", name="page-windows.png", theme="light")
+            photograph(
+                browser, airflow, "#windows", "label_receipts", name="page-windows.png", theme="light", week=week
+            )
 
 
 if __name__ == "__main__":

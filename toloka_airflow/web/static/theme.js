@@ -19,6 +19,11 @@ function apply() {
   const isKnown = classes?.contains("dark") || classes?.contains("light");
   const isDark = isKnown ? classes.contains("dark") : media.matches;
   own.dataset.theme = isDark ? "dark" : "light";
+  // Airflow's background, as its shades of dark are not ours.
+  const backgrounds = isKnown
+    ? [root.ownerDocument.body, root].map((element) => getComputedStyle(element).backgroundColor)
+    : [];
+  own.style.setProperty("--page", backgrounds.find((colour) => colour.startsWith("rgb(")) ?? "");
 }
 
 apply();
