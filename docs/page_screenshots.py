@@ -30,7 +30,7 @@ NAMES = {
     "label_helmets": "Does the person wear a helmet?",
 }
 BY_HAND = "label_helmets"
-MEASUREMENTS = 6
+MEASUREMENTS = 5
 FRAME = "document.querySelector('iframe')"
 
 
@@ -55,7 +55,9 @@ def photograph(
     if week:
         browser.evaluate(f"{FRAME}.contentDocument.querySelector('[data-value=\"{week}\"]').click()")
         wait_until(
-            lambda: bool(browser.evaluate(f"{FRAME}.contentDocument.querySelector('.planned')")), "it is fetched", 60
+            lambda: bool(browser.evaluate(f"{FRAME}.contentDocument.querySelector('.lanes .planned') !== null")),
+            "it is fetched",
+            60,
         )
     is_dark = f"document.documentElement.classList.contains('dark') === {json.dumps(theme == 'dark')}"
     wait_until(lambda: bool(browser.evaluate(is_dark)), f"Airflow is {theme}", timeout=60)

@@ -303,6 +303,10 @@ def test_the_theme_follows_airflows(page: Page) -> None:
     page.until(f"getComputedStyle($.body).backgroundColor !== {light!r}", "it is dark")
     page.browser.evaluate("document.documentElement.className = 'light'")
     page.until(f"getComputedStyle($.body).backgroundColor === {light!r}", "it is light again")
+    # Whatever dark is in this version of Airflow.
+    page.browser.evaluate("document.body.style.backgroundColor = 'rgb(22, 29, 45)'")
+    page.browser.evaluate("document.documentElement.className = 'dark'")
+    page.until("getComputedStyle($.body).backgroundColor === 'rgb(22, 29, 45)'", "it is as dark as Airflow")
 
 
 @pytest.mark.parametrize(

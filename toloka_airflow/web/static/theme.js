@@ -23,7 +23,7 @@ function apply() {
   const backgrounds = isKnown
     ? [root.ownerDocument.body, root].map((element) => getComputedStyle(element).backgroundColor)
     : [];
-  own.style.setProperty("--page", backgrounds.find((colour) => colour.startsWith("rgb(")) ?? "");
+  own.style.setProperty("--page", backgrounds.find((colour) => colour !== "rgba(0, 0, 0, 0)") ?? "");
 }
 
 apply();
