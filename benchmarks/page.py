@@ -48,7 +48,8 @@ import json, sys
 from toloka_airflow.emulator.server import EmulatorServer
 with EmulatorServer(seed=1) as toloka:
     toloka.crowd.change(size=0)
-    ids = [toloka.add_pool(1, open=True, private_name=f"Pool {n}") for n in range(int(sys.argv[1]))]
+    pools = [{"private_name": f"Pool {n}", "open": True, "tasks": 1} for n in range(int(sys.argv[1]))]
+    ids = toloka.load({"projects": [{"pools": pools}]})["pools"]
     print(json.dumps({"url": toloka.url, "ids": ids}), flush=True)
     sys.stdin.readline()
     lists = [each["at"] for each in toloka.journal.requests("GET", "/api/v1/pools") if "id_gt" not in str(each)]

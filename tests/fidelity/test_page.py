@@ -91,38 +91,38 @@ def test_made_up_requests(user: str, mode: GenerationMode, world: dict[str, Any]
 
 
 def try_out(operation: Any, user: str, mode: GenerationMode, world: dict[str, Any]) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.headers["Authorization"] = f"Bearer {world['tokens'][user]}"
+    # No session: schemathesis goes on with one that it was given before.
+    token = {"Authorization": f"Bearer {world['tokens'][user]}"}
 
-        @seed(SEED)
-        @settings(
-            max_examples=EXAMPLES,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(
-            case=operation.as_strategy(generation_mode=mode),
-            chances=st.tuples(st.integers(0, 9), st.integers(0, 99)),
-            is_own=st.booleans(),
-        )
-        def check(case: Any, chances: tuple[int, int], is_own: bool) -> None:
-            make_real(case, world, chances)
-            answer = case.call(
-                base_url=f"{world['url']}/toloka", session=session, headers=OWN if is_own else None, timeout=60
-            )
-            world["requests"] += 1
-            case.validate_response(answer, checks=CHECKS)
-            if "/toloka/" in answer.request.url:  # and not what the dots in a name have made of it
-                assert "content-security-policy" in answer.headers
-            if operation.method.upper() == "POST" and user != "admin" and user != "shown":
-                assert answer.status_code not in (200, 409, 502), answer.text
-            if user in ("shown", "nobody"):
-                assert "secret" not in answer.text, "of a DAG that this user may not read"
+    @seed(SEED)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=operation.as_strategy(generation_mode=mode),
+        chances=st.tuples(st.integers(0, 9), st.integers(0, 99)),
+        is_own=st.booleans(),
+    )
+    def check(case: Any, chances: tuple[int, int], is_own: bool) -> None:
+        make_real(case, world, chances)
+        url = f"{world['url']}/toloka"
+        answer = case.call(base_url=url, headers={**token, **(OWN if is_own else {})}, timeout=60)
+        world["requests"] += 1
+        assert answer.request.headers["Authorization"] == token["Authorization"]
+        case.validate_response(answer, checks=CHECKS)
+        # What dots in a name have made another path, or a line break no path of any app, is answered by Airflow.
+        if "/toloka/" in answer.request.url and "%0A" not in answer.request.url:
+            assert "content-security-policy" in answer.headers, (answer.request.url, answer.text[:300])
+        if operation.method.upper() == "POST" and user in ("viewer", "nobody"):
+            assert answer.status_code not in (200, 409, 502), answer.text
+        if user in ("shown", "nobody"):
+            assert "secret" not in answer.text, answer.text
 
-        check()
+    check()
 
 
 def test_there_were_enough_requests(world: dict[str, Any], request: pytest.FixtureRequest) -> None:

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
-from airflow.api_fastapi.common.db.common import SessionDep  # noqa: TC002, as FastAPI reads it
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends
+
+from toloka_airflow.records.reading import reading
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,11 @@ class Reader:
     may_close: Callable[[str], bool]
 
 
-def _reader(user: GetUserDep, session: SessionDep) -> Reader:
-    dag_ids = get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
+def _reader(user: GetUserDep) -> Reader:
+    # Not SessionDep, whose connection is kept until the answer is sent: many who wait for the records, or for Toloka,
+    # would have all connections to the database, and whoever reads the records none.
+    with reading() as session:
+        dag_ids = get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
     return Reader(user, frozenset(dag_ids), partial(_may_close, user))
 
 
