@@ -42,6 +42,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         "checks/schemas.json",
         "quality/report/style.css",
         "quality/report/template.html",
+        "web/static/page.html",
+        "web/static/page.css",
+        "web/static/page.js",
     ):
         assert f"toloka_airflow/{needed}" in names
     assert any(name.endswith("LICENSE") for name in names)
