@@ -116,7 +116,7 @@ function hourHead() {
 
 function dayRow(day, windows, week, now) {
   const shown = windows.filter(({ from, to }) => from < day.to && to > day.from);
-  const lanes = inLanes(shown);
+  const lanes = inLanes(shown, day);
   const share = (ms) => (Math.max(0, Math.min(1, (ms - day.from) / (day.to - day.from))) * 100).toFixed(3);
   const isToday = now >= day.from && now < day.to;
   const { year, month, day: date } = partsOf(day.from);
@@ -161,10 +161,13 @@ function dayRow(day, windows, week, now) {
   );
 }
 
+/** How much of a window is on a day. */
+const shownIn = ({ from, to }, day) => Math.min(to, day.to) - Math.max(from, day.from);
+
 /** Windows that overlap, names and all, are one below the other: each in the first lane that is free by then. */
-function inLanes(windows) {
+function inLanes(windows, day) {
   const lanes = [];
-  const end = ({ from, to }) => (to - from < SHORT ? to + SHORT : to);
+  const end = (window) => (shownIn(window, day) < SHORT ? window.to + SHORT : window.to);
   for (const window of windows) {
     const free = lanes.find((lane) => end(lane.at(-1)) <= window.from);
     if (free) free.push(window);
@@ -178,7 +181,7 @@ function windowBar(window, day, { left, right, top }, week, now) {
   const key = windowKey(window);
   const name = plain(dag_id);
   const span = spanText(from, to, now);
-  const isShort = to - from < SHORT && from + 2 * SHORT < day.to;
+  const isShort = shownIn(window, day) < SHORT && Math.max(from, day.from) + 2 * SHORT < day.to;
   const ends = `${isShort ? " short" : ""}${from < day.from ? " from-before" : ""}${to > day.to ? " goes-beyond" : ""}`;
   return h(
     "button",
