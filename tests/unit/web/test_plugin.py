@@ -7,6 +7,10 @@ import pytest
 from tests.forked_airflow import ForkedAirflow
 from toloka_airflow import plugin
 
+pytestmark = pytest.mark.filterwarnings(
+    # Of the Starlette of Airflow 3.1, when its API server is imported.
+    "ignore:The anyio.abc.BlockingPortal alias is deprecated:DeprecationWarning"
+)
 LOADED = """
 import json, sys
 from toloka_airflow._internal.airflow_internals import loaded_plugins
