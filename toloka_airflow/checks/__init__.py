@@ -19,3 +19,7 @@ def __getattr__(name: str) -> Any:
     from toloka_airflow.checks import checking
 
     return getattr(checking, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -24,3 +24,7 @@ def __getattr__(name: str) -> Any:
     from toloka_airflow.triggers import pool_closed, shared_waits
 
     return getattr(pool_closed if name == "PoolClosedTrigger" else shared_waits, name)
+
+
+def __dir__() -> list[str]:
+    return __all__
