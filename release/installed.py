@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def modules() -> Iterator[str]:
         yield f"toloka_airflow is imported from {package.__file__}"
     for module in pkgutil.walk_packages(package.__path__, "toloka_airflow."):
         if not module.name.endswith(".__main__"):
-            yield from importing(module.name, lambda name=module.name: import_module(name))
+            yield from importing(module.name, partial(import_module, module.name))
     for entry in OURS.entry_points:
         yield from importing(entry.name, entry.load)
 
