@@ -64,8 +64,10 @@ def importing(what: str, load: Callable[[], object]) -> Iterator[str]:
     """Import something."""
     try:
         load()
-    except ModuleNotFoundError as exc:
-        if exc.name not in OPTIONAL:
+    except ImportError as exc:
+        # Some of ours say how to install what is missing, instead of what Python says.
+        missing = exc.__cause__ if isinstance(exc.__cause__, ImportError) else exc
+        if missing.name not in OPTIONAL:
             yield f"{what} is not imported: {exc}"
 
 
