@@ -3,8 +3,8 @@
 
 It builds wheel and sdist of the commit that is checked out into ``dist/``, checks their metadata and that they hold
 every file of the package, installs each into an empty environment of every Airflow in ``constraints/`` that is made
-for this Python, has `release.installed` check what is installed there, runs the demo from the wheel on each, and writes
-``dist/SHA256SUMS`` last: a folder without it is not a release.
+for this Python, has `release.installed` check what is installed there, runs the demo from the wheel on the newest, and
+writes ``dist/SHA256SUMS`` last: a folder without it is not a release.
 
 It needs the index of packages. Exit code 0: all of that held; 1: something did not, and the last lines say what.
 """
@@ -35,8 +35,8 @@ def main() -> int:
         wheel, sdist = build()
         lanes = find_lanes(metadata(wheel), ROOT / "constraints")
         for lane in lanes:
-            try_installed(lane, sdist, "")
-            try_installed(lane, wheel, "[demo]", demo=True)
+            try_installed(lane, sdist)
+            try_installed(lane, wheel, demo=lane is lanes[-1])
     except FailedError as exc:
         print(f"\nNo release: {exc}", file=sys.stderr)
         return 1
@@ -72,8 +72,9 @@ def build() -> tuple[Path, Path]:
     return wheel, sdist
 
 
-def try_installed(lane: Lane, distribution: Path, extras: str, *, demo: bool = False) -> None:
+def try_installed(lane: Lane, distribution: Path, *, demo: bool = False) -> None:
     """Install a distribution into an empty environment, and use it there: beside the checkout, not in it."""
+    extras = "[demo]" if demo else ""
     kind = "wheel" if distribution.suffix == ".whl" else "sdist"
     with TemporaryDirectory() as name:
         folder = Path(name)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import pkgutil
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from functools import partial
 from importlib import import_module, metadata
+from io import StringIO
 from pathlib import Path
 
 OURS = metadata.distribution("airflow-toloka")
@@ -72,21 +73,21 @@ def importing(what: str, load: Callable[[], object]) -> Iterator[str]:
 
 
 def found_by_airflow() -> Iterator[str]:
-    """Airflow lists the provider in this version, its connection type, and the plugin."""
-    providers = {each["package_name"]: each["version"] for each in listed("providers", "list")}
-    if providers.get("airflow-toloka") != OURS.version:
-        yield f"Airflow does not list the provider airflow-toloka {OURS.version}"
-    if "toloka" not in [hook["connection_type"] for hook in listed("providers", "hooks")]:
-        yield "Airflow does not know the connection type toloka"
-    if not [plugin for plugin in listed("plugins") if plugin["source"].startswith(f"airflow-toloka=={OURS.version}:")]:
-        yield "Airflow does not load the plugin of airflow-toloka"
+    """Airflow lists the provider, its connection type, and the plugin in this version."""
+    hooks = {(hook["package_name"], hook["connection_type"]) for hook in listed("providers", "hooks")}
+    if ("airflow-toloka", "toloka") not in hooks:
+        yield f"Airflow does not know the connection type of the provider: {sorted(hooks)}"
+    sources = [plugin["source"] for plugin in listed("plugins")]
+    if not any(source.startswith(f"airflow-toloka=={OURS.version}:") for source in sources):
+        yield f"Airflow does not load the plugin: {sources}"
 
 
 def listed(*command: str) -> list[dict[str, str]]:
-    """Return what a command of Airflow lists; it may log before."""
-    airflow = [str(Path(sys.executable).parent / "airflow"), *command, "--output", "json"]
-    done = subprocess.run(airflow, check=True, text=True, stdout=subprocess.PIPE)  # noqa: S603
-    found: list[dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
+    """Return what a command of Airflow lists; it may log before. Starting it costs more than all else here."""
+    sys.argv = ["airflow", *command, "--output", "json"]
+    with redirect_stdout(StringIO()) as printed:
+        import_module("airflow.__main__").main()
+    found: list[dict[str, str]] = json.loads(printed.getvalue().splitlines()[-1])
     return found
 
 
