@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from release.contents import metadata
 from release.steps import FailedError, run, step
@@ -29,7 +30,7 @@ class Lane:
 
 def find_lanes(ours: Message, folder: Path) -> list[Lane]:
     """
-    Return the Airflows in a folder of constraints that are made for this Python; say of others that they are not.
+    Return the Airflows in a folder of constraints that are made for this Python, oldest first; name the others.
 
     What decides is what the distributions themselves say: the classifiers of ours, and ``Requires-Python`` of Airflow.
     Raises `FailedError` if this Python is none of ours, or none of theirs.
@@ -38,12 +39,14 @@ def find_lanes(ours: Message, folder: Path) -> list[Lane]:
     with step(f"which Airflow is for Python {minor}"):
         if f"Programming Language :: Python :: {minor}" not in ours.get_all("Classifier", []):
             raise FailedError(f"Python {minor} is not among the classifiers in setup.cfg")
-        asked = {lane: requires_python(lane) for lane in map(read_lane, sorted(folder.glob("airflow-*.txt")))}
+        found = sorted(map(read_lane, folder.glob("airflow-*.txt")), key=lambda lane: Version(lane.airflow))
+        asked = {lane: requires_python(lane) for lane in found}
         lanes = [lane for lane, required in asked.items() if platform.python_version() in SpecifierSet(required)]
         if not lanes:
             raise FailedError(f"no Airflow in {folder} is for Python {minor}")
-    for lane in asked.keys() - set(lanes):
-        print(f"{lane} is left out: it is for Python {asked[lane]}")
+    for lane, required in asked.items():
+        if lane not in lanes:
+            print(f"{lane} is left out: it is for Python {required}")
     return lanes
 
 
