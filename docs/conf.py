@@ -55,18 +55,16 @@ copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 
 LINK_FROM_ROOT = re.compile(r"\]\((?!https?:|#)(?:docs/)?([^)]+)\)")
-OPTIONAL = re.compile(r"^(page|statistics|versions)\n", re.MULTILINE)
 EXAMPLE = re.compile(r"^<!-- source of (\w+\.py) -->$", re.MULTILINE)
 
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put into a page what a forge shows by a link: the changelog, and the source of the examples."""
-    # What leads to the README on a forge leads to the first page here.
+    # What leads to the README on a forge leads to the first page here, and the changelog is a page.
     source[0] = re.sub(r"\]\((\.\./)+README\.md(#[^)]*)?\)", "](/index.md)", source[0])
+    source[0] = re.sub(r"\]\((\.\./)+CHANGELOG\.md(#[^)]*)?\)", r"](/changelog.md\2)", source[0])
     if docname == "changelog":
         source[0] = LINK_FROM_ROOT.sub(r"](\1)", (ROOT / "CHANGELOG.md").read_text())
-    if docname == "index":
-        source[0] = OPTIONAL.sub(lambda page: page[0] if (app.srcdir / f"{page[1]}.md").exists() else "", source[0])
     if docname == "examples":
         source[0] = EXAMPLE.sub(r"```{literalinclude} ../dags_examples/\1\n:language: python\n```", source[0])
 

@@ -19,3 +19,8 @@ def __getattr__(name: str) -> Any:
     from toloka_airflow.checks import checking
 
     return getattr(checking, name)
+
+
+def __dir__() -> list[str]:
+    """Name what `__getattr__` has, too: completion and the API reference look here."""
+    return sorted({*globals(), *__all__})

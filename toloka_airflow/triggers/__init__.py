@@ -24,3 +24,8 @@ def __getattr__(name: str) -> Any:
     from toloka_airflow.triggers import pool_closed, shared_waits
 
     return getattr(pool_closed if name == "PoolClosedTrigger" else shared_waits, name)
+
+
+def __dir__() -> list[str]:
+    """Name what `__getattr__` has, too: completion and the API reference look here."""
+    return sorted({*globals(), *__all__})
