@@ -128,5 +128,5 @@ def change(path: Path, *replacements: tuple[str | re.Pattern[str], str]) -> None
     for old, new in replacements:
         pattern = old if isinstance(old, re.Pattern) else re.compile(re.escape(old))
         assert pattern.search(text), (path.name, old)
-        text = pattern.sub(lambda _, new=new: new, text)
+        text = pattern.sub(new, text)
     path.write_text(text)
