@@ -60,9 +60,8 @@ EXAMPLE = re.compile(r"^<!-- source of (\w+\.py) -->$", re.MULTILINE)
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put into a page what a forge shows by a link: the changelog, and the source of the examples."""
-    # What leads to the README on a forge leads to the first page here, and the changelog is a page.
+    # What leads to the README on a forge leads to the first page here.
     source[0] = re.sub(r"\]\((\.\./)+README\.md(#[^)]*)?\)", "](/index.md)", source[0])
-    source[0] = re.sub(r"\]\((\.\./)+CHANGELOG\.md(#[^)]*)?\)", r"](/changelog.md\2)", source[0])
     if docname == "changelog":
         source[0] = LINK_FROM_ROOT.sub(r"](\1)", (ROOT / "CHANGELOG.md").read_text())
     if docname == "examples":

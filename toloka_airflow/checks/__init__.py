@@ -22,5 +22,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Name what `__getattr__` has, too: completion and the API reference read it."""
-    return sorted({*globals(), *__all__})
+    return __all__
