@@ -55,7 +55,6 @@ copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 
 LINK_FROM_ROOT = re.compile(r"\]\((?!https?:|#)(?:docs/)?([^)]+)\)")
-OPTIONAL = re.compile(r"^(page|statistics|versions)\n", re.MULTILINE)
 EXAMPLE = re.compile(r"^<!-- source of (\w+\.py) -->$", re.MULTILINE)
 
 
@@ -65,8 +64,6 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\((\.\./)+README\.md(#[^)]*)?\)", "](/index.md)", source[0])
     if docname == "changelog":
         source[0] = LINK_FROM_ROOT.sub(r"](\1)", (ROOT / "CHANGELOG.md").read_text())
-    if docname == "index":
-        source[0] = OPTIONAL.sub(lambda page: page[0] if (app.srcdir / f"{page[1]}.md").exists() else "", source[0])
     if docname == "examples":
         source[0] = EXAMPLE.sub(r"```{literalinclude} ../dags_examples/\1\n:language: python\n```", source[0])
 

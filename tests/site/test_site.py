@@ -25,8 +25,36 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
 OPERATORS = re.findall(r"^\| `(\w+)\(", (ROOT / "docs" / "operators.md").read_text(), re.MULTILINE)
 WIDTHS = (360, 820, 1400)
-PAGES_SHOWN = ("index", "start", "concepts", "how-to/people", "operators", "connection", "windows", "failure-modes")
+PAGES_SHOWN = (
+    *(
+        "index",
+        "start",
+        "first-dag",
+        "concepts",
+        "how-to/people",
+        "operators",
+        "connection",
+        "windows",
+        "failure-modes",
+    ),
+    *("examples", "troubleshooting", "quality", "page", "statistics", "reference", "versions"),
+)
+PUBLIC = re.findall(
+    r"^\| `(toloka_airflow[\w.]+)` \| (.*) \|$", (ROOT / "docs" / "versions.md").read_text(), re.MULTILINE
+)
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+BROKEN_WORDS = """
+[...document.querySelector("article h1").childNodes].flatMap(node => {
+    const broken = [];
+    for (const match of (node.nodeType == Node.TEXT_NODE ? node.data : "").matchAll(/\\S+/g)) {
+        const word = document.createRange();
+        word.setStart(node, match.index);
+        word.setEnd(node, match.index + match[0].length);
+        if (word.getClientRects().length > 1) broken.push(match[0]);
+    }
+    return broken;
+})
+"""
 PICTURES = """
 [...document.querySelectorAll("article img")].map(image => {
     image.loading = "eager";
@@ -50,6 +78,10 @@ OTHER_WORDS = {
     "hours": "how-to/schedule.html",
     "webhook": "how-to/call.html",
     "price": "how-to/estimate.html",
+    "open pools": "page.html",
+    "gauges": "statistics.html",
+    "statsd": "statistics.html",
+    "public": "versions.html",
 }
 
 
@@ -108,6 +140,23 @@ def test_others_can_link_to_the_classes() -> None:
         assert re.search(rf"^toloka_airflow\.\S*\b{name} py:(class|function) ", names, re.MULTILINE), name
 
 
+def test_the_reference_shows_what_is_public_and_nothing_else(pages: dict[Path, Links]) -> None:
+    shown = {
+        anchor
+        for path, page in pages.items()
+        for anchor in page.anchors
+        if path.parent.name == "_reference" and anchor.rpartition(".")[0] == path.stem
+    }
+    public = {f"{module}.{name}" for module, names in PUBLIC for name in re.findall(r"`(\w+)`", names)}
+    assert public - shown == {"toloka_airflow.emulator.pytest_plugin.toloka_emulator"}
+    assert shown - public == set()
+
+
+@pytest.mark.parametrize("page", ["page", "statistics", "versions"])
+def test_a_page_is_in_the_table_of_contents(pages: dict[Path, Links], page: str) -> None:
+    assert f"{page}.html" in pages[SITE / "index.html"].links
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     try:
@@ -141,6 +190,7 @@ def test_pages_fit_in_every_size_and_colour(browser: Browser, width: int, scheme
     for name in PAGES_SHOWN:
         show(browser, f"{name}.html")
         assert browser.evaluate(OVERFLOW) == 0, (name, width)
+        assert browser.evaluate(BROKEN_WORDS) == [], (name, width)
         for source, natural, shown in browser.evaluate(PICTURES):
             assert natural > 0, (name, source)
             assert shown > min(width, 600) * 0.75, (name, source, shown)

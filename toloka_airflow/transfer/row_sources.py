@@ -27,7 +27,7 @@ from toloka_airflow.storage.paths import (
     refuse_rows_as_text,
     storage_path,
 )
-from toloka_airflow.storage.tables import DELIMITERS, TableError, check_delimiter, read_records
+from toloka_airflow.storage.tables import DELIMITERS, TableError, check_delimiter, read_records, wrong_number_of_cells
 from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
 from toloka_airflow.transfer.values import BadValuesError, without_numpy
@@ -445,7 +445,7 @@ class CsvSource(FileSource):
                 elif len(cells) == len(columns):
                     yield from self._table_entry(meaning, columns, number, cells)
                 else:
-                    yield BadRow(number, [f"it has {len(cells)} cells, but the header has {len(columns)}"])
+                    yield BadRow(number, [wrong_number_of_cells(len(cells), len(columns), self._delimiter)])
         if columns is None:
             raise SourceError(f"{self.name} is empty; its first line must be a header like {meaning.header}")
 
