@@ -1,4 +1,4 @@
-"""What is made once and kept for those who ask for the same."""
+"""What is made once and kept for those who want the same."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Refreshed(Generic[ValueT]):
 
     Whoever wants it and finds it old has it fetched in a thread, one at a time. They wait for that until ``max_wait``
     seconds after the fetch began, and only if what there is is older than ``usable_for`` seconds, and than two of the
-    pauses that ``load`` asks for: where fetches are slow, people see older data and do not wait for each of them. Then
+    pauses that ``load`` requires: where fetches are slow, the data are older, and nobody waits for each of them. Then
     they take what there is.
 
     :param fetch: Fetches it; it has time limits of its own.
