@@ -62,6 +62,7 @@ def made_overview(pools: list[dict[str, Any]], now: datetime, state: str = "fres
     sums = {key: sum(pool[key] or 0 for pool in pools) for key in ("spent", "committed", "cost_per_hour")}
     return {
         "now": written(now),
+        "version": "1",
         "connections": [{**connection, "message": message, "currency": "USD"}],
         "pools": pools,
         "totals": {

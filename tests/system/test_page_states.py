@@ -336,6 +336,21 @@ def test_a_tab_shows_what_it_is_about(page: Page, query: str, asked: dict[str, l
     assert parse_qs(seen.query) == asked
 
 
+def test_pools_that_have_not_changed_are_not_sent_again(page: Page) -> None:
+    page.pools(3)
+    page.open("?dag_id=d")
+    page.shows("3 pools")
+    later = made_overview([], page.now, "down")
+    page.answer("overview", {name: later[name] for name in ("now", "version", "connections")})
+    page.js("$.querySelector('[data-action=refresh]').click()")
+    page.shows("Toloka did not answer for the connection toloka_default: its figures are 7 min old.")
+    assert len(page.rows()) == 3
+    page.is_in_shape()
+    first, second, *_ = [seen for seen in page.server.seen if seen.path.endswith("/api/overview")]
+    assert parse_qs(first.query) == {"dag_id": ["d"]}
+    assert parse_qs(second.query) == {"dag_id": ["d"], "known": ["1"]}
+
+
 def test_what_is_old_or_missing_says_so(page: Page) -> None:
     page.pools(3, "down")
     page.open()

@@ -83,7 +83,7 @@ triggers                          | _internal api hooks                         
 lineage                           | assets hooks storage                              |                  | airflow attrs
                                   |                                                   |                  | openlineage
 cli.doctor                        | doctor doctor.__init__                            |                  |
-records                           | _internal links timetables                        |                  | airflow
+records                           | _internal links timetables                        | msgspec          | airflow
                                   |                                                   |                  | sqlalchemy
 web                               | _internal api hooks links records                 | airflow fastapi  |
                                   |                                                   | msgspec starlette |

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import msgspec
+
 from toloka_airflow._internal.trails import MEASURED
 from toloka_airflow.links import XCOM_KEY
 from toloka_airflow.records.reading import CONN_ID, UNDER_WAY, rows
@@ -232,7 +234,15 @@ def _ids(values: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
 def _value(text: str | None) -> Any:
     """Read JSON, also where Airflow has stored it as the text of JSON; ``None`` for what is none."""
     try:
-        value = json.loads(text) if text else None
-        return json.loads(value) if isinstance(value, str) and value[:1] in '{["' and value else value
+        value = _json(text) if text else None
+        return _json(value) if isinstance(value, str) and value[:1] in '{["' and value else value
     except ValueError:
         return None
+
+
+def _json(text: str) -> Any:
+    """Read JSON, several times as fast as `json` does, but for what only that takes, such as ``NaN``."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return json.loads(text)

@@ -7,6 +7,7 @@ loop of Airflow's API server.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
@@ -27,6 +28,8 @@ from toloka_airflow.web.pools import Pools
 MAX_REASON = 200
 MAX_BODY = 4096
 """Bytes of the body of a close."""
+MIN_COMPRESSED = 1024
+"""Bytes from which on an answer is compressed, as Airflow has it."""
 NO_POOL = "No task of this DAG that Airflow still knows has named such a pool"
 CLOSE_BODY = {
     "type": "object",
@@ -71,15 +74,23 @@ def static(name: str, reader: ReaderDep) -> Response:
 
 @router.get("/api/overview")
 def overview(
+    request: Request,
     reader: ReaderDep,
     pools: PoolsDep,
     dag_id: str | None = None,
     run_id: str | None = None,
     task_id: str | None = None,
     map_index: int | None = None,
+    known: str | None = None,
 ) -> Response:
-    """Return all pools of the DAGs that the user may read, or those that some tasks have named."""
-    return _json(pools.overview(reader, Filters(dag_id, run_id, task_id, map_index)))
+    """
+    Return all pools of the DAGs that the user may read, or those that some tasks have named.
+
+    An answer with the ``version`` that the page knows already leaves them out, and says only how old they are: an ETag
+    would not do, as their age changes with each list.
+    """
+    answer = _json(pools.overview(reader, Filters(dag_id, run_id, task_id, map_index), known))
+    return _compressed(answer) if "gzip" in request.headers.get("Accept-Encoding", "") else answer
 
 
 @router.get(
@@ -189,3 +200,16 @@ def _file(name: str) -> Response:
 
 def _json(answer: Any) -> Response:
     return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def _compressed(answer: Response) -> Response:
+    """
+    Return an answer compressed if it is large.
+
+    Airflow would do so by itself, but for answers that have an encoding: more thoroughly, which takes longer, and in
+    3.1 on its event loop, so that everybody waits.
+    """
+    if len(answer.body) < MIN_COMPRESSED:
+        return answer
+    headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return Response(gzip.compress(answer.body, 1), media_type=answer.media_type, headers=headers)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from toloka_airflow.api.models import PoolStatus, Training, read_date
 from toloka_airflow.api.pool_rules import is_open
@@ -16,7 +19,6 @@ from toloka_airflow.web.toloka import USABLE_FOR, OpenPools, in_words
 
 if TYPE_CHECKING:
     from toloka_airflow.records.pools import TaskRecord
-    from toloka_airflow.web.access import Reader
     from toloka_airflow.web.refreshed import Snapshot
 
 MAX_POOLS = 3000
@@ -27,6 +29,7 @@ NOT_OPEN = "NOT_OPEN"
 """The status of a pool that is in no list of open ones, and of which no task says more."""
 _FAILED = ("failed", "upstream_failed")
 Row = dict[str, Any]
+Rows = Sequence[tuple[PoolRecord, Row]]
 Snapshots = Mapping[str, "Snapshot[OpenPools]"]
 
 
@@ -57,7 +60,7 @@ class Filters:
         )
 
 
-def make_rows(records: PoolRecords, snapshots: Snapshots) -> list[tuple[PoolRecord, Row]]:
+def make_rows(records: PoolRecords, snapshots: Snapshots) -> Rows:
     """Return a row for each pool of each DAG, what needs somebody first; without what depends on the user."""
     by_id: dict[tuple[str, str], list[TaskRecord]] = {}
     for key, pool in records.pools.items():
@@ -106,24 +109,45 @@ def make_row(
     return row
 
 
-def rows_for(reader: Reader, rows: Sequence[tuple[PoolRecord, Row]], filters: Filters) -> Iterator[Row]:
-    """Give the rows of the DAGs that somebody may read, and nothing in them of another DAG."""
-    may_close: dict[str, bool] = {}
+def rows_for(readable: frozenset[str], closable: frozenset[str], rows: Rows, filters: Filters) -> Iterator[Row]:
+    """
+    Give the rows of the DAGs that somebody may read, and nothing in them of another DAG.
+
+    :param closable: Those of the DAGs whose pools they may close.
+    """
     for pool, row in rows:
         dag_id = pool.key.dag_id
-        if dag_id not in reader.dag_ids or not filters.match(pool.tasks):
-            continue
-        if dag_id not in may_close:
-            may_close[dag_id] = reader.may_close(dag_id)
-        yield row_for(row, reader, may_close[dag_id])
+        if dag_id in readable and filters.match(pool.tasks):
+            yield row_for(row, readable, dag_id in closable)
 
 
-def row_for(row: Row, reader: Reader, may_close: bool) -> Row:
+def row_for(row: Row, readable: frozenset[str], may_close: bool) -> Row:
     """Return a row for somebody who may read its DAG."""
     opened_by = row["opened_by"]
-    if opened_by and opened_by["dag_id"] is not None and opened_by["dag_id"] not in reader.dag_ids:
+    if opened_by and opened_by["dag_id"] is not None and opened_by["dag_id"] not in readable:
         opened_by = None
     return {**row, "opened_by": opened_by, "may_close": may_close and row["status"] == PoolStatus.OPEN}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """
+    What somebody is shown of the pools, which is the same for all with the same rights.
+
+    :param version: It changes when the content does.
+    :param content: ``pools``, encoded, ``totals`` and ``is_cut``.
+    """
+
+    version: str
+    content: Mapping[str, Any]
+
+
+def make_shown(rows: Sequence[Row], is_cut: bool) -> Shown:
+    """Return what is shown of some pools."""
+    encoded = msgspec.json.encode(rows[:MAX_POOLS])
+    rest = {"totals": totals(rows), "is_cut": is_cut or len(rows) > MAX_POOLS}
+    version = hashlib.sha256(encoded + msgspec.json.encode(rest)).hexdigest()[:32]
+    return Shown(version, {"pools": msgspec.Raw(encoded), **rest})
 
 
 def totals(rows: Sequence[Row]) -> dict[str, Any]:

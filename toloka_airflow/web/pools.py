@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.api.models import Operation, read_date
 from toloka_airflow.records.pools import OPERATION, PoolKey, PoolRecord, PoolRecords, read_pools
+from toloka_airflow.web.kept import Kept
 from toloka_airflow.web.measurements import history, in_utc
 from toloka_airflow.web.overview import (
-    MAX_POOLS,
     Filters,
-    Row,
+    Rows,
+    Shown,
     connection_state,
     make_row,
     make_rows,
+    make_shown,
     row_for,
     rows_for,
-    totals,
 )
 from toloka_airflow.web.refreshed import Refreshed, Snapshot
 from toloka_airflow.web.toloka import Accounts, OpenPools, PoolDetails, in_words
@@ -29,16 +31,31 @@ if TYPE_CHECKING:
 
 RECORDS_PAUSE = 3.0
 """Seconds between two readings of the database."""
-RECORDS_LOAD = 0.1
+RECORDS_LOAD = 0.05
 """The greatest share of the time for which the database is read."""
 RECORDS_USABLE_FOR = 15.0
 RECORDS_MAX_WAIT = 30.0
 MAX_TASKS = 200
 """Tasks that a pool's own view shows."""
+MAX_SHOWN = 20
+"""Sets of rights and filters for which what is shown is kept; with 2,000 pools, each is about a megabyte."""
 
 
 class NoRecordsError(Exception):
     """Report that the database could not be read."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """
+    What was made of the same records and lists.
+
+    :param shown: By who it is shown to: the DAGs that they may read, those whose pools they may close, and filters.
+    """
+
+    rows: Rows = ()
+    dag_ids: frozenset[str] = frozenset()
+    shown: Kept[Shown] = field(default_factory=lambda: Kept(MAX_SHOWN))
 
 
 class Pools:
@@ -55,20 +72,31 @@ class Pools:
         self._accounts = Accounts()
         self._lock = Lock()
         self._made_of: Any = None
-        self._rows: list[tuple[PoolRecord, Row]] = []
+        self._last = _Made()
 
-    def overview(self, reader: Reader, filters: Filters) -> dict[str, Any]:
-        """Return what the page shows first."""
+    def overview(self, reader: Reader, filters: Filters, known: str | None = None) -> dict[str, Any]:
+        """
+        Return what the page shows first.
+
+        :param known: The ``version`` of an answer that the page has: if the pools are still as they were, the answer
+            leaves them out.
+        """
         records = self._read()
         snapshots = self._accounts.open_pools(sorted({key.conn_id for key in records.pools}))
-        rows = list(rows_for(reader, self._rows_of(records, snapshots), filters))
-        shown = {key.conn_id for key in records.pools if key.dag_id in reader.dag_ids}
+        made = self._made(records, snapshots)
+        readable = made.dag_ids & reader.dag_ids
+        closable = frozenset(filter(reader.may_close, readable))
+
+        def make() -> Shown:
+            return make_shown(list(rows_for(readable, closable, made.rows, filters)), records.is_cut)
+
+        shown = made.shown.get((readable, closable, filters), make)
+        conn_ids = {key.conn_id for key in records.pools if key.dag_id in readable}
         return {
             "now": in_utc(datetime.now(UTC)),
-            "connections": [connection_state(conn_id, snapshots[conn_id]) for conn_id in sorted(shown)],
-            "pools": rows[:MAX_POOLS],
-            "totals": totals(rows),
-            "is_cut": records.is_cut or len(rows) > MAX_POOLS,
+            "version": shown.version,
+            "connections": [connection_state(conn_id, snapshots[conn_id]) for conn_id in sorted(conn_ids)],
+            **({} if known == shown.version else shown.content),
         }
 
     def record(self, key: PoolKey) -> PoolRecord | None:
@@ -89,7 +117,7 @@ class Pools:
         ]
         row = make_row(record, everybody, records, _newest(key.pool_id, snapshot, own))
         return {
-            "pool": row_for(row, reader, reader.may_close(key.dag_id)),
+            "pool": row_for(row, reader.dag_ids, reader.may_close(key.dag_id)),
             "history": history(record),
             "runs": [_task(task) for task in record.tasks[:MAX_TASKS]],
             "operations": [_operation(each, own.value) for each in own.value.operations] if own.value else [],
@@ -124,13 +152,14 @@ class Pools:
             raise NoRecordsError("Airflow's database could not be read") from snapshot.error
         return snapshot.value
 
-    def _rows_of(self, records: PoolRecords, snapshots: dict[str, Snapshot[OpenPools]]) -> list[tuple[PoolRecord, Row]]:
+    def _made(self, records: PoolRecords, snapshots: Mapping[str, Snapshot[OpenPools]]) -> _Made:
         """Return the rows of all pools, made once for all requests about the same data."""
         made_of = records.read_at, [(conn_id, each.fetched_at) for conn_id, each in snapshots.items()]
         with self._lock:
             if made_of != self._made_of:
-                self._rows, self._made_of = make_rows(records, snapshots), made_of
-            return self._rows
+                dag_ids = frozenset(key.dag_id for key in records.pools)
+                self._last, self._made_of = _Made(make_rows(records, snapshots), dag_ids), made_of
+            return self._last
 
 
 def _newest(pool_id: str, snapshot: Snapshot[OpenPools], own: Snapshot[PoolDetails]) -> Snapshot[OpenPools]:

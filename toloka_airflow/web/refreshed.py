@@ -35,8 +35,9 @@ class Refreshed(Generic[ValueT]):
     One value for all threads of a process.
 
     Whoever wants it and finds it old has it fetched in a thread, one at a time. They wait for that until ``max_wait``
-    seconds after the fetch began, and only if what there is is older than ``usable_for`` seconds; then they take what
-    there is.
+    seconds after the fetch began, and only if what there is is older than ``usable_for`` seconds, and than two of the
+    pauses that ``load`` requires: where fetches are slow, the data are older, and nobody waits for each of them. Then
+    they take what there is.
 
     :param fetch: Fetches it; it has time limits of its own.
     :param min_pause: Seconds from the beginning of one fetch to that of the next, whether or not it succeeded.
@@ -56,7 +57,7 @@ class Refreshed(Generic[ValueT]):
         self._load = load
         self._changed = Condition()
         self._snapshot: Snapshot[ValueT] = Snapshot()
-        self._began = self._valued = self._next = float("-inf")
+        self._began = self._usable_until = self._next = float("-inf")
         self._is_fetching = False
 
     def start(self) -> Snapshot[ValueT]:
@@ -73,7 +74,7 @@ class Refreshed(Generic[ValueT]):
         self.start()
         with self._changed:
             now, until = time.monotonic(), self._began + self._max_wait
-            while self._is_fetching and now < until and now - self._valued > self._usable_for:
+            while self._is_fetching and now < until and now > self._usable_until:
                 self._changed.wait(until - now)
                 now = time.monotonic()
             return self._snapshot
@@ -88,8 +89,9 @@ class Refreshed(Generic[ValueT]):
             snapshot = Snapshot(self._snapshot.value, self._snapshot.fetched_at, exc)
         with self._changed:
             took = time.monotonic() - began
-            self._next = max(began + self._min_pause, began + took / self._load)
+            pause = took / self._load
+            self._next = began + max(self._min_pause, pause)
             if snapshot.error is None:
-                self._valued = began
+                self._usable_until = began + max(self._usable_for, 2 * pause)
             self._snapshot, self._is_fetching = snapshot, False
             self._changed.notify_all()

@@ -8,17 +8,16 @@ however many people have the page open. Nobody waits for Toloka longer than 3 se
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, shortened
 from toloka_airflow.api.models import Operation, Pool, PoolStatus, Training
 from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.web.kept import Kept
 from toloka_airflow.web.refreshed import Refreshed, Snapshot
 
 if TYPE_CHECKING:
@@ -78,28 +77,12 @@ class PoolDetails:
     logs: Mapping[str, Sequence[str]]
 
 
-class _Kept(Generic[ValueT]):
-    """Values by key, of which those that were not used for longest are dropped."""
-
-    def __init__(self, max_size: int) -> None:
-        self._max_size, self._lock = max_size, Lock()
-        self._values: OrderedDict[Hashable, ValueT] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], ValueT]) -> ValueT:
-        with self._lock:
-            value = self._values[key] if key in self._values else self._values.setdefault(key, make())
-            self._values.move_to_end(key)
-            if len(self._values) > self._max_size:
-                self._values.popitem(last=False)
-            return value
-
-
 class Accounts:
     """What one process knows of the accounts of all connections."""
 
     def __init__(self) -> None:
-        self._open: _Kept[Refreshed[OpenPools]] = _Kept(MAX_KEPT)
-        self._details: _Kept[Refreshed[PoolDetails]] = _Kept(MAX_KEPT)
+        self._open: Kept[Refreshed[OpenPools]] = Kept(MAX_KEPT)
+        self._details: Kept[Refreshed[PoolDetails]] = Kept(MAX_KEPT)
 
     def open_pools(self, conn_ids: Iterable[str]) -> dict[str, Snapshot[OpenPools]]:
         """Return what is open, with each of some connections, by its id."""

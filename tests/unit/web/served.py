@@ -3,7 +3,8 @@ Serve the API of the Airflow of this environment, by `create_app`, on a free por
 
 It is a program of its own. It writes JSON to a pipe when it is ready: ``{"url", "openapi", "tokens"}``, the OpenAPI
 document of the page's app, which it does not serve itself, and a token for each user. With ``--broken``, the module of
-the app cannot be imported.
+the app cannot be imported. With ``--one-list``, each connection's list of open pools is fetched once and never again,
+however slow the machine is.
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ def main() -> None:
     """Serve until this process is terminated."""
     if "--broken" in sys.argv:
         sys.modules["toloka_airflow.web.app"] = None  # type: ignore[assignment]
+    if "--one-list" in sys.argv:
+        from toloka_airflow.web import toloka
+
+        toloka.MIN_PAUSE = float("inf")
     import uvicorn
     from airflow.api_fastapi.app import create_app, get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser

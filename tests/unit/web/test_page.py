@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -280,6 +282,60 @@ def test_no_secrets(admin: Page, pools: dict[str, str], toloka: EmulatorServer, 
     for text in texts:
         for secret in SECRETS:
             assert secret not in text
+
+
+def test_what_is_known_is_left_out(airflow: dict[str, Any], viewer: Page, partial: Page) -> None:
+    first = viewer.json("api/overview")
+    again = viewer.json("api/overview", known=first["version"])
+    assert again.keys() == {"now", "version", "connections"}
+    assert again["version"] == first["version"]
+    assert [each["conn_id"] for each in again["connections"]] == ["hidden_conn", "toloka_default"]
+    for other in (
+        viewer.json("api/overview", known="x"),
+        viewer.json("api/overview", known=first["version"], dag_id="shown"),
+        partial.json("api/overview", known=first["version"]),
+        Page(airflow, "admin").json("api/overview", known=first["version"]),
+    ):
+        assert other["version"] != first["version"] or other == {**first, "now": other["now"]}
+        assert other.keys() == first.keys()
+    assert Page(airflow, "admin").json("api/overview")["version"] != first["version"], "they may close"
+
+
+def test_compressed_once_for_those_who_can_read_it(viewer: Page) -> None:
+    compressed = viewer.get("api/overview")
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert compressed.headers["Vary"] == "Accept-Encoding"
+    viewer.session.headers["Accept-Encoding"] = "identity"
+    plain = viewer.get("api/overview")
+    del viewer.session.headers["Accept-Encoding"]
+    assert "Content-Encoding" not in plain.headers
+    assert plain.json()["pools"] == compressed.json()["pools"]
+    assert int(compressed.headers["Content-Length"]) < int(plain.headers["Content-Length"])
+
+
+def test_twenty_people_at_once_cause_one_list_for_each_connection(home: Path, toloka: EmulatorServer) -> None:
+    connection = json.dumps({"conn_type": "toloka", "host": toloka.url, "password": TOKEN})
+    before = lists_of(toloka)
+    with served(
+        home, "--one-list", AIRFLOW_CONN_TOLOKA_DEFAULT=connection, AIRFLOW_CONN_HIDDEN_CONN=connection
+    ) as airflow:
+        begin = Barrier(20)
+
+        def look(user: str) -> list[int]:
+            page = Page(airflow, user)
+            begin.wait()
+            return [page.get("api/overview").status_code for _ in range(3)]
+
+        with ThreadPoolExecutor(20) as people:
+            statuses = list(people.map(look, ["admin", "viewer", "user", "shown"] * 5))
+    assert statuses == [[200] * 3] * 20
+    after = lists_of(toloka)
+    assert [new - old for new, old in zip(after, before, strict=True)] == [2, 2]
+
+
+def lists_of(toloka: EmulatorServer) -> list[int]:
+    """Return how many lists of pools and of trainings have been asked for; each fits into one answer."""
+    return [len(toloka.journal.requests("GET", f"/api/v1/{kind}")) for kind in ("pools", "trainings")]
 
 
 def test_a_broken_app_leaves_airflow_up(home: Path) -> None:

@@ -129,3 +129,26 @@ def test_a_slow_fetch_makes_the_pause_longer(clock: Clock) -> None:
         value.get()
         settled(value)
     assert fetched == [0, 20]
+
+
+def test_nobody_waits_for_a_slow_fetch_while_there_is_one_all_the_time(clock: Clock) -> None:
+    may_answer = Event()
+    may_answer.set()
+    fetched = []
+
+    def fetch() -> int:
+        assert may_answer.wait(60)
+        fetched.append(clock.now)
+        clock.now += 2
+        return len(fetched)
+
+    value = Refreshed(fetch, min_pause=3, max_wait=LONG, usable_for=15, load=0.1)
+    assert value.get().value == 1
+    may_answer.clear()
+    clock.now = 39
+    assert value.get().value == 1, "the pause is 20 s, and the second fetch is under way"
+    may_answer.set()
+    settled(value)
+    assert value.get().value == 2
+    clock.now = 39 + 41
+    assert value.get().value == 3, "nobody had it open for longer than that"

@@ -38,7 +38,16 @@ export function decoded(text) {
   }
 }
 
-export const fetchOverview = (scope) => call(`api/overview?${new URLSearchParams(scope)}`);
+// The last overview; only in memory, like all data of the page.
+let overview = {};
+
+/** The overview of the one scope that the page has; the server leaves out pools that have not changed since. */
+export async function fetchOverview(scope) {
+  const known = overview;
+  const asked = known.version ? { ...scope, known: known.version } : scope;
+  overview = { ...known, ...(await call(`api/overview?${new URLSearchParams(asked)}`)) };
+  return overview;
+}
 
 export const fetchPool = (key) => call(poolPath(key));
 
