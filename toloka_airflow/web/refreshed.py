@@ -64,8 +64,10 @@ class Refreshed(Generic[ValueT]):
         with self._changed:
             now = time.monotonic()
             if not self._is_fetching and now >= self._next:
-                self._is_fetching, self._began = True, now
+                self._next = now + self._min_pause
+                # Before anything says that it runs: there may be no thread to be had, and one later.
                 Thread(target=self._run, name="toloka-page", daemon=True).start()
+                self._is_fetching, self._began = True, now
             return self._snapshot
 
     def get(self) -> Snapshot[ValueT]:
