@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from demo.airflow_api import wait_until
 from tests.airflow_home import airflow_home, clean_environment
 from tests.support import TOKEN
 from tests.unit.doctor.records import NOW, Rows, insert
@@ -204,6 +205,11 @@ def test_no_close_without_an_answer(page: Page, conn_id: str) -> None:
     assert json.loads(found["event_logs"][-1]["extra"])["result"] == answer.json()["detail"]
 
 
+def closed(toloka: EmulatorServer, operation_id: str) -> None:
+    """Wait until an operation is done."""
+    wait_until(lambda: client(toloka).get_operation(operation_id).is_done, "it is closed", 60, 0.05)
+
+
 def test_a_training_stays_open_for_a_pool_that_was_opened_a_moment_ago(
     page: Page, pools: dict[str, str], toloka: EmulatorServer
 ) -> None:
@@ -215,9 +221,11 @@ def test_a_training_stays_open_for_a_pool_that_was_opened_a_moment_ago(
     assert answer.json()["detail"] == f"Training {training_id} was not closed: a pool that requires it is open"
     assert client(toloka).get_training(training_id).status.value == "OPEN"
     assert main not in answer.text, "no DAG names it"
-    client(toloka).close_pool(main)
-    assert toloka.settle()
-    assert page.close("left", training_id).json()["result"] in ("closing", "closed")
+    closed(toloka, client(toloka).close_pool(main).id)  # type: ignore[union-attr]
+    answer = page.close("left", training_id)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["result"] in ("closing", "closed")
+    closed(toloka, answer.json()["operation_id"])
     assert client(toloka).get_training(training_id).status.value == "CLOSED"
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.forked_airflow import ForkedAirflow
 from toloka_airflow import plugin
 
+# Of the test client of Starlette, which Airflow 3.1 imports with its API server.
+pytestmark = pytest.mark.filterwarnings("ignore:The anyio.abc.BlockingPortal alias:DeprecationWarning")
 LOADED = """
 import json, sys
 from toloka_airflow._internal.airflow_internals import loaded_plugins
@@ -43,5 +45,6 @@ def test_before_airflow_3_1_2_there_is_no_page(version: str, count: int, monkeyp
 @pytest.mark.usefixtures("_fresh")
 def test_the_app_is_made_once() -> None:
     one, other = plugin.TolokaPlugin(), plugin.TolokaPlugin()
+    assert len(one.fastapi_apps) == 1
     assert one.fastapi_apps is other.fastapi_apps
     assert one.external_views is other.external_views
