@@ -2,7 +2,7 @@
 Which pools and trainings the tasks of this package have named, and what those tasks left.
 
 A pool belongs to the DAG whose task names it: in a rendered field, in the address of its link, or in the arguments of
-the trigger it waits for. Airflow keeps rendered fields of the newest 30 runs of a DAG only, unless told otherwise.
+the trigger it waits for. Airflow keeps rendered fields of the newest 30 runs of a DAG only by default.
 Of older runs the link says which pool it was, and the newest run with such a task which connection.
 
 What is read, besides what `toloka_airflow.records.waits` reads:

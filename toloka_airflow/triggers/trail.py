@@ -60,7 +60,7 @@ class _Line:
     Write what is to be kept of all waits, one after another, of each wait the newest only.
 
     The supervisor of a triggerer answers one request at a time. It passes on the ends of waits as well, and what a
-    killed wait asks before it closes its pool: none of that may stand in a queue of trails.
+    killed wait has to know before it closes its pool: none of that may stand in a queue of trails.
     """
 
     _all: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()

@@ -54,7 +54,7 @@ def close_now(
     It takes about 3 seconds at the most; a close that has begun by then continues at Toloka.
 
     :param opened: When the opening began that is to end; ``None`` for any.
-    :param may_name: Whether the person may see the id of a pool, which is one that requires this training.
+    :param may_name: Whether the person may know the id of a pool, which is one that requires this training.
     :raises NotClosedError: If it was not closed.
     :raises RefusedError: If Toloka refuses it or does not answer, or the connection cannot be used.
     """

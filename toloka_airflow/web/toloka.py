@@ -51,7 +51,7 @@ class OpenPools:
     :param balance: Money on the account; ``None`` if it is not known.
     :param currency: Of all amounts; ``None`` where it is not documented.
     :param web_urls: The addresses of their pages, by id.
-    :param base_url: Where the API is served: an id is that of one pool there, whoever asks.
+    :param base_url: Where the API is served: an id is that of one pool there, with any connection.
     """
 
     pools: Mapping[str, Training]
