@@ -129,3 +129,15 @@ def test_a_slow_fetch_makes_the_pause_longer(clock: Clock) -> None:
         value.get()
         settled(value)
     assert fetched == [0, 20]
+
+
+def test_no_thread_to_be_had_is_no_end(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Refreshed(source.fetch, min_pause=0, max_wait=LONG, usable_for=0)
+
+    def refuse(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refreshed, "Thread", refuse)
+        assert found.get().value is None
+    assert found.get().value == 1
