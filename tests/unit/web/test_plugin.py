@@ -7,8 +7,10 @@ import pytest
 from tests.forked_airflow import ForkedAirflow
 from toloka_airflow import plugin
 
-# Of the test client of Starlette, which Airflow 3.1 imports with its API server.
-pytestmark = pytest.mark.filterwarnings("ignore:The anyio.abc.BlockingPortal alias:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    # Of the Starlette of Airflow 3.1, when its API server is imported.
+    "ignore:The anyio.abc.BlockingPortal alias is deprecated:DeprecationWarning"
+)
 LOADED = """
 import json, sys
 from toloka_airflow._internal.airflow_internals import loaded_plugins
