@@ -69,21 +69,21 @@ class TolokaHook(BaseHook):
         :raises AirflowNotFoundException: If Airflow has no such connection.
         :raises ValueError: If a field of the connection cannot be used; nothing is sent.
         """
+        return self._connect(statistics.observer(self.toloka_conn_id, closes_as="task"))
+
+    def _connect(self, observer: Observer | None = None) -> TolokaClient:
         try:
             conn = self.get_connection(self.toloka_conn_id)
         except AirflowNotFoundException as exc:
             text = f"{exc}. Add the connection, or name another one as toloka_conn_id"
             raise AirflowNotFoundException(with_link(text, "connection-fields")) from exc
-        return client_from_connection(
-            conn,
-            before_change=ensure_supervised,
-            observer=statistics.observer(self.toloka_conn_id, closes_as="task"),
-        )
+        return client_from_connection(conn, before_change=ensure_supervised, observer=observer)
 
     def test_connection(self) -> tuple[bool, str]:
         """Fetch whose token it is (``GET /requester``), for the *Test* button of the connection form."""
         try:
-            client = self.get_conn().without_retries()
+            # Not counted: Airflow makes up an id for each test of a form, and each would be a series of its own.
+            client = self._connect().without_retries()
             requester = client.get_requester()
         except (TolokaError, ValueError, AirflowException) as exc:
             # Airflow tests what is in the form under an id that it makes up, which tells a reader nothing.

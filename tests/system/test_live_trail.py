@@ -1,4 +1,4 @@
-"""What a deferred wait has measured is kept with its task, in a real Airflow, also after its triggerer was killed."""
+"""What a deferred wait has measured is kept with its task, in a real Airflow, also after the wait has ended."""
 
 from __future__ import annotations
 

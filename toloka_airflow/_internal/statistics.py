@@ -113,7 +113,7 @@ def observer(toloka_conn_id: str, *, closes_as: str) -> Observer | None:
     Return what counts the requests of a client; ``None`` if there are no statistics.
 
     :param toloka_conn_id: The connection of the client.
-    :param closes_as: Who closes a pool with it, as the tag ``by`` has it: ``task``, ``kill``.
+    :param closes_as: Who closes a pool with it, as the tag ``by`` has it: ``task``, ``kill``, ``page``.
     """
     if not is_on():
         return None

@@ -2,7 +2,10 @@
 Which pools and trainings the tasks of this package have named, and what those tasks left.
 
 A pool belongs to the DAG whose task names it: in a rendered field, in the address of its link, or in the arguments of
-the trigger it waits for. What is read, besides what `toloka_airflow.records.waits` reads:
+the trigger it waits for. Airflow keeps rendered fields of the newest 30 runs of a DAG only by default.
+Of older runs the link says which pool it was, and the newest run with such a task which connection.
+
+What is read, besides what `toloka_airflow.records.waits` reads:
 
 - ``airflow.models.renderedtifields.RenderedTaskInstanceFields``, ``airflow.models.taskinstance.TaskInstance``,
   ``airflow.models.dagrun.DagRun``: which task was given which pool, and how it ended (`read_pools`)
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -102,13 +105,14 @@ class PoolRecords:
     """
     All pools and trainings that were named lately.
 
-    :param needed: The ids of those that a run under way, or the watcher of an asset, names, whatever its DAG.
+    :param needed: By the id of each that a run under way, or the watcher of an asset, names, whatever its DAG: the
+        connections with which it does. Another account may have a pool with the same id.
     :param read_at: When the reading began.
     :param is_cut: Whether there are more tasks than were read.
     """
 
     pools: Mapping[PoolKey, PoolRecord]
-    needed: frozenset[str]
+    needed: Mapping[str, Set[str]]
     read_at: datetime
     is_cut: bool
 
@@ -122,31 +126,46 @@ def read_pools(max_age: timedelta = MAX_AGE) -> PoolRecords:
         for id_, is_training in ids:
             key = PoolKey(task.key.dag_id, conn_id, id_)
             pools.setdefault(key, PoolRecord(key, is_training)).tasks.append(task)
-    needed = {key.pool_id for key, pool in pools.items() if any(task.is_under_way for task in pool.tasks)}
+    needed: dict[str, set[str]] = {}
+    for key, pool in pools.items():
+        if any(task.is_under_way for task in pool.tasks):
+            needed.setdefault(key.pool_id, set()).add(key.conn_id)
     for wait in stored_waits():
         arguments = wait.arguments or {}
+        conn_id = str(arguments.get(CONN_ID))
         for id_, _ in _ids(arguments):
-            needed.add(id_)
-            if wait.task and (pool := pools.get(PoolKey(wait.task.dag_id, str(arguments.get(CONN_ID)), id_))):
-                pool.waits.append(wait)
-    return PoolRecords(pools, frozenset(needed), now, is_cut)
+            needed.setdefault(id_, set()).add(conn_id)
+            if wait.task and (named_pool := pools.get(PoolKey(wait.task.dag_id, conn_id, id_))):
+                named_pool.waits.append(wait)
+    return PoolRecords(pools, needed, now, is_cut)
 
 
 def _named(since: datetime) -> tuple[list[tuple[TaskRecord, str, set[tuple[str, bool]]]], bool]:
     """Return tasks, each with its connection and what it names, the newest first; and whether there are more."""
     found: dict[TaskKey, tuple[TaskRecord, str, set[tuple[str, bool]]]] = {}
-    for task, fields in _tasks(since):
-        conn_id = fields.get(CONN_ID)
+    conn_ids: dict[tuple[str, str], str] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    for number, task, fields in _tasks(since):
+        conn_id, key = fields.get(CONN_ID), task.key
         if isinstance(conn_id, str) and conn_id:
-            found[task.key] = task, conn_id, set(_ids(fields))
-    for key, name, value in _xcoms(since, {task.operator for task, _, _ in found.values()}):
+            found[key] = task, conn_id, set(_ids(fields))
+            conn_ids.setdefault((key.dag_id, key.task_id), conn_id)
+            numbers[key.dag_id, key.run_id] = number
+    operators = {task.operator for task, _, _ in found.values()}
+    for number, task, name, value in _xcoms(since, operators):
+        key = task.key
+        known = conn_ids.get((key.dag_id, key.task_id))
+        if key not in found and known is not None and len(found) < MAX_TASKS:
+            found[key] = task, known, set()
+            numbers[key.dag_id, key.run_id] = number
         if key in found:
-            task, _, ids = found[key]
-            task.xcoms[name] = value
+            recorded, _, ids = found[key]
+            recorded.xcoms[name] = value
             match = _ADDRESS.fullmatch(value) if name == XCOM_KEY and isinstance(value, str) else None
             if match:
                 ids.add((match[2], match[1] == "training"))
-    return list(found.values()), len(found) >= MAX_TASKS
+    newest_first = sorted(found.values(), key=lambda each: -numbers[each[0].key.dag_id, each[0].key.run_id])
+    return newest_first, len(found) >= MAX_TASKS
 
 
 def read_xcoms(tasks: Sequence[TaskRecord], name: str) -> list[tuple[TaskKey, Any]]:
@@ -164,8 +183,8 @@ def read_xcoms(tasks: Sequence[TaskRecord], name: str) -> list[tuple[TaskKey, An
     return [(TaskKey(*row[:4]), _value(row[4])) for row in rows(found) if TaskKey(*row[:4]) in keys]
 
 
-def _tasks(since: datetime) -> Iterator[tuple[TaskRecord, Mapping[str, Any]]]:
-    """Give the tasks of this package with their rendered fields, those of the newest runs first."""
+def _tasks(since: datetime) -> Iterator[tuple[int, TaskRecord, Mapping[str, Any]]]:
+    """Give the tasks of this package with their rendered fields and the number of their run, the newest runs first."""
     from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
     from airflow.models.renderedtifields import RenderedTaskInstanceFields  # noqa: TID251, as only there is one
     from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
@@ -181,8 +200,7 @@ def _tasks(since: datetime) -> Iterator[tuple[TaskRecord, Mapping[str, Any]]]:
     )
     found = (
         select(fields.dag_id, fields.run_id, fields.task_id, fields.map_index, text)
-        .add_columns(ti.operator, ti.state, ti.start_date, ti.end_date)
-        .add_columns(run.state, run.start_date, run.end_date)
+        .add_columns(*_columns())
         .join(run, and_(run.dag_id == fields.dag_id, run.run_id == fields.run_id))
         .join(ti, of_task)
         .where(or_(run.state.in_(UNDER_WAY), run.start_date >= since), text.contains(CONN_ID))
@@ -192,13 +210,11 @@ def _tasks(since: datetime) -> Iterator[tuple[TaskRecord, Mapping[str, Any]]]:
     for row in rows(found):
         given = _value(row[4])
         if isinstance(given, Mapping):
-            run_state, run_started, run_ended = row[9:]
-            ended = row[6], row[7], row[8], str(run_state), run_started, run_ended
-            yield TaskRecord(TaskKey(*row[:4]), row[5] or "", *ended), given
+            yield row[5], _task(row[:4], row[6:]), given
 
 
-def _xcoms(since: datetime, operators: set[str]) -> Iterator[tuple[TaskKey, str, Any]]:
-    """Give what tasks with some operators left under the keys that are read."""
+def _xcoms(since: datetime, operators: set[str]) -> Iterator[tuple[int, TaskRecord, str, Any]]:
+    """Give what tasks with some operators left under the keys that are read, with the number of their run."""
     from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
     from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
     from airflow.models.xcom import XComModel  # noqa: TID251, as only there is one
@@ -213,13 +229,28 @@ def _xcoms(since: datetime, operators: set[str]) -> Iterator[tuple[TaskKey, str,
     )
     found = (
         select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, xcom.key, cast(xcom.value, Text))
+        .add_columns(*_columns())
         .join(run, run.id == xcom.dag_run_id)
         .join(ti, of_task)
         .where(or_(run.state.in_(UNDER_WAY), run.start_date >= since))
         .where(xcom.key.in_(_KEYS), ti.operator.in_(operators))
     )
     for row in rows(found):
-        yield TaskKey(*row[:4]), row[4], _value(row[5])
+        yield row[6], _task(row[:4], row[7:]), row[4], _value(row[5])
+
+
+def _columns() -> tuple[Any, ...]:
+    """Return the columns with the number of a run, and those of which `_task` makes a record."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
+    from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
+
+    ti, run = TaskInstance, DagRun
+    return run.id, ti.operator, ti.state, ti.start_date, ti.end_date, run.state, run.start_date, run.end_date
+
+
+def _task(key: Sequence[Any], columns: Sequence[Any]) -> TaskRecord:
+    operator, state, started, ended, run_state, run_started, run_ended = columns
+    return TaskRecord(TaskKey(*key), operator or "", state, started, ended, str(run_state), run_started, run_ended)
 
 
 def _ids(values: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:

@@ -83,6 +83,7 @@ async def _while_reported(
             yield event
     finally:
         reports.waits.discard(wait)
+        await events.aclose()  # type: ignore[attr-defined]  # now, as if this were not between it and the triggerer
 
 
 class _StatisticsPoller(Poller):

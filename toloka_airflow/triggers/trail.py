@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from toloka_airflow._internal.airflow_internals import fetch_xcom, set_xcoms
 from toloka_airflow._internal.trails import MEASURED, TRAIL, Trail
 
 MIN_PAUSE = 30.0
-"""Seconds between two measurements that are kept."""
-_UNDER_WAY: set[asyncio.Task[None]] = set()
+"""Seconds between two measurements of a wait that are kept."""
+LOAD = 0.1
+"""The greatest share of the time for which the triggerer's one line to Airflow serves trails."""
 
 
 class TrailWriter:
@@ -39,10 +43,7 @@ class TrailWriter:
         if task_instance is None or now - self._kept_at < MIN_PAUSE:
             return
         self._kept_at = now
-        # A task of its own, which nobody cancels: half of an exchange with Airflow would spoil the next one.
-        task = asyncio.get_running_loop().create_task(self._write(task_instance, dict(facts), time.time()))
-        _UNDER_WAY.add(task)
-        task.add_done_callback(_UNDER_WAY.discard)
+        _Line.of_loop().add(self, partial(self._write, task_instance, dict(facts), time.time()))
 
     async def _write(self, task_instance: Any, facts: Mapping[str, Any], at: float) -> None:
         try:
@@ -52,3 +53,38 @@ class TrailWriter:
             await set_xcoms(task_instance, {MEASURED: self._trail.summary(), TRAIL: self._trail.points})
         except Exception as exc:
             self._log.info("What was measured is not kept for the page of Toloka: %r", exc)
+
+
+class _Line:
+    """
+    Write what is to be kept of all waits, one after another, of each wait the newest only.
+
+    The supervisor of a triggerer answers one request at a time. It passes on the ends of waits as well, and what a
+    killed wait has to know before it closes its pool: none of that may stand in a queue of trails.
+    """
+
+    _all: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._due: dict[TrailWriter, Callable[[], Awaitable[None]]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of_loop(cls) -> _Line:
+        """Return that of the running event loop."""
+        return cls._all.setdefault(asyncio.get_running_loop(), cls())
+
+    def add(self, writer: TrailWriter, write: Callable[[], Awaitable[None]]) -> None:
+        """Have something written when its turn comes."""
+        self._due[writer] = write
+        if self._task is None or self._task.done():
+            # A task of its own, which nobody cancels: half of an exchange with Airflow would spoil the next one. Not in
+            # the context of the wait that happens to be the first.
+            self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+
+    async def _run(self) -> None:
+        while self._due:
+            write = self._due.pop(next(iter(self._due)))
+            began = time.monotonic()
+            await write()
+            await asyncio.sleep((time.monotonic() - began) * (1 / LOAD - 1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -163,14 +164,14 @@ def close(
     record = _record(pools, reader, PoolKey(dag_id, conn_id, pool_id))
     audit = Audit(reader.user, record.key, body["reason"])
     audit.begun()
-    result = "failed"
+    result = "not known: the log of the API server says what went wrong"
     operation_id = None
     try:
         answer = close_now(
             record.key,
             is_training=record.is_training,
             opened=pools.shown_opening(record.key, body["opened_at"]),
-            required_by=lambda: pools.requiring(reader, record.key),
+            may_name=partial(pools.may_name, reader, conn_id),
         )
         result, operation_id = answer["result"], answer["operation_id"]
     except NotClosedError as exc:

@@ -8,6 +8,7 @@ person has the right to it, and that the records of the DAG name the pool, was c
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +25,8 @@ from toloka_airflow.web.toloka import MAX_WAIT, ConnectionUnusableError, client,
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.records.pools import PoolKey
+
+log = logging.getLogger(__name__)
 
 EVENT = "toloka_close_pool"
 """What a close is called in Airflow's audit log."""
@@ -43,7 +46,7 @@ class RefusedError(Exception):
 
 
 def close_now(
-    key: PoolKey, *, is_training: bool, opened: datetime | None, required_by: Callable[[], str | None]
+    key: PoolKey, *, is_training: bool, opened: datetime | None, may_name: Callable[[str], bool]
 ) -> dict[str, Any]:
     """
     Close a pool or training, and return what became of it: ``{"result", "operation_id", "text"}``.
@@ -51,7 +54,7 @@ def close_now(
     It takes about 3 seconds at the most; a close that has begun by then continues at Toloka.
 
     :param opened: When the opening began that is to end; ``None`` for any.
-    :param required_by: Names an open main pool that requires this training, in words.
+    :param may_name: Whether the person may know the id of a pool, which is one that requires this training.
     :raises NotClosedError: If it was not closed.
     :raises RefusedError: If Toloka refuses it or does not answer, or the connection cannot be used.
     """
@@ -66,8 +69,9 @@ def close_now(
         return _result(ALREADY, None, f"{name} is {pool.status.value} already")
     if PoolOpening(started=opened).was_followed_by(pool):
         raise NotClosedError(f"{name} was not closed: it was opened again since, at {pool.last_started}")
-    if is_training and (other := required_by()):
-        raise NotClosedError(f"{name} was not closed: {other} that requires it is open")
+    if is_training and (other := _requiring(toloka, name, pool.id)):
+        who = f"pool {other}" if may_name(other) else "a pool"
+        raise NotClosedError(f"{name} was not closed: {who} that requires it is open")
     if is_closed_for_update(pool) or is_locked(pool):
         raise NotClosedError(f"{name} was not closed: it is {why}")
     try:
@@ -80,6 +84,16 @@ def close_now(
     if answer is None:
         return _result(ALREADY, None, f"{name} is closed")
     return _followed(toloka, name, answer)
+
+
+def _requiring(toloka: TolokaClient, name: str, training_id: str) -> str | None:
+    """Return the id of a pool that requires a training and is open by now: a list may have been made before."""
+    try:
+        found = toloka.find_open_pool_requiring(training_id)
+    except TolokaError as exc:
+        text = f"{name} was not closed, as it is not known whether an open pool requires it: {in_words(exc)}"
+        raise RefusedError(text) from exc
+    return found.id if found else None
 
 
 def _followed(toloka: TolokaClient, name: str, operation: Operation) -> dict[str, Any]:
@@ -132,7 +146,13 @@ class Audit:
             self._id = entry.id
 
     def ended(self, result: str, operation_id: str | None = None) -> None:
-        """Write what became of it."""
+        """Write what became of it; if that fails, the answer to the person is none the less what became of it."""
+        try:
+            self._write(result, operation_id)
+        except Exception:
+            log.exception("The audit log does not say what became of a close: %s", result)
+
+    def _write(self, result: str, operation_id: str | None) -> None:
         from airflow.models.log import Log  # noqa: TID251, as only there is one
         from airflow.utils.session import create_session  # noqa: TID251, as only there is one
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import msgspec
 from toloka_airflow.api.models import PoolStatus, Training, read_date
 from toloka_airflow.api.pool_rules import is_open
 from toloka_airflow.links import XCOM_KEY
-from toloka_airflow.records.pools import CLOSE_REASON, CLOSED_AT, CLOSES_AT, OVER_AT, PoolRecord, PoolRecords
+from toloka_airflow.records.pools import CLOSE_REASON, CLOSED_AT, CLOSES_AT, OVER_AT, PoolKey, PoolRecord, PoolRecords
 from toloka_airflow.web.measurements import in_utc, last_measurement, number
 from toloka_airflow.web.toloka import USABLE_FOR, OpenPools, in_words
 
@@ -65,28 +65,28 @@ def make_rows(records: PoolRecords, snapshots: Snapshots) -> Rows:
     by_id: dict[tuple[str, str], list[TaskRecord]] = {}
     for key, pool in records.pools.items():
         by_id.setdefault((key.conn_id, key.pool_id), []).extend(pool.tasks)
+    base_urls = {conn_id: each.value.base_url for conn_id, each in snapshots.items() if each.value}
     found = []
     for key, pool in records.pools.items():
         everybody = by_id[key.conn_id, key.pool_id]
-        found.append((pool, make_row(pool, everybody, records, snapshots[key.conn_id])))
+        is_needed = is_waited_for(key, records, base_urls.get)
+        found.append((pool, make_row(pool, everybody, is_needed, snapshots[key.conn_id])))
     found.sort(key=lambda item: str(item[1]["opened_at"] or item[1]["measured_at"] or ""), reverse=True)
     found.sort(key=lambda item: (not item[1]["alerts"], item[1]["status"] != PoolStatus.OPEN))
     return found
 
 
-def make_row(
-    pool: PoolRecord, everybody: Sequence[TaskRecord], records: PoolRecords, snapshot: Snapshot[OpenPools]
-) -> Row:
+def make_row(pool: PoolRecord, everybody: Sequence[TaskRecord], is_needed: bool, snapshot: Snapshot[OpenPools]) -> Row:
     """
     Return what is known of a pool.
 
     :param everybody: The tasks of all DAGs that name it.
+    :param is_needed: Whether a run under way, or the watcher of an asset, names it.
     """
     key, listed = pool.key, snapshot.value
     found = listed.pools.get(key.pool_id) if listed else None
     opened = found.last_started if found else None
     is_listed_open = found is not None and is_open(found)
-    is_waited_for = key.pool_id in records.needed
     address = pool.newest(XCOM_KEY)
     measured = last_measurement(pool)
     if not is_listed_open:
@@ -100,13 +100,27 @@ def make_row(
         "opened_at": in_utc(opened),
         "closes_at": in_utc(_closes_at(pool)),
         "expires_at": in_utc(read_date(found.raw.get("will_expire"))) if found else None,
-        "is_waited_for": is_waited_for,
+        "is_waited_for": is_needed,
         **measured,
         "currency": listed.currency if listed else None,
         "toloka_url": listed.web_urls[key.pool_id] if listed and found else _address(address, key.pool_id),
     }
     row["alerts"] = list(_alerts(pool, row, everybody, snapshot.fetched_at)) if is_listed_open else []
     return row
+
+
+def is_waited_for(key: PoolKey, records: PoolRecords, base_url: Callable[[str], str | None]) -> bool:
+    """
+    Return whether a run under way, or the watcher of an asset, names a pool.
+
+    :param base_url: Returns where a connection leads to, ``None`` if that is not known: with another connection it is
+        another pool if that leads elsewhere.
+    """
+    conn_ids = records.needed.get(key.pool_id, frozenset())
+    if key.conn_id in conn_ids:
+        return True
+    own = base_url(key.conn_id)
+    return any(own is None or base_url(each) in (own, None) for each in conn_ids)
 
 
 def rows_for(readable: frozenset[str], closable: frozenset[str], rows: Rows, filters: Filters) -> Iterator[Row]:

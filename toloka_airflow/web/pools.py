@@ -17,6 +17,7 @@ from toloka_airflow.web.overview import (
     Rows,
     Shown,
     connection_state,
+    is_waited_for,
     make_row,
     make_rows,
     make_shown,
@@ -115,7 +116,8 @@ class Pools:
             if (each.key.conn_id, each.key.pool_id) == (key.conn_id, key.pool_id)
             for task in each.tasks
         ]
-        row = make_row(record, everybody, records, _newest(key.pool_id, snapshot, own))
+        is_needed = is_waited_for(key, records, self._base_url)
+        row = make_row(record, everybody, is_needed, _newest(key.pool_id, snapshot, own))
         return {
             "pool": row_for(row, reader.dag_ids, reader.may_close(key.dag_id)),
             "history": history(record),
@@ -136,15 +138,14 @@ class Pools:
         found = listed.pools.get(key.pool_id) if listed else None
         return found.last_started if found else None
 
-    def requiring(self, reader: Reader, key: PoolKey) -> str | None:
-        """Name what may require a training that is to be closed; a pool's id only to those who may read a DAG of it."""
-        listed = self._accounts.known_open_pools(key.conn_id)
-        if listed is None:
-            return "it is not known yet whether a pool"
-        if (pool_id := listed.open_pool_requiring(key.pool_id)) is None:
-            return None
-        readable = any(each.pool_id == pool_id and each.dag_id in reader.dag_ids for each in self._read().pools)
-        return f"pool {pool_id}" if readable else "a pool"
+    def may_name(self, reader: Reader, conn_id: str, pool_id: str) -> bool:
+        """Return whether somebody may read a DAG whose tasks name a pool."""
+        named = (each for each in self._read().pools if (each.conn_id, each.pool_id) == (conn_id, pool_id))
+        return any(each.dag_id in reader.dag_ids for each in named)
+
+    def _base_url(self, conn_id: str) -> str | None:
+        listed = self._accounts.known_open_pools(conn_id)
+        return listed.base_url if listed else None
 
     def _read(self) -> PoolRecords:
         snapshot = self._records.get()
@@ -170,7 +171,7 @@ def _newest(pool_id: str, snapshot: Snapshot[OpenPools], own: Snapshot[PoolDetai
     is_newer = snapshot.fetched_at is not None and snapshot.fetched_at > own.fetched_at
     if listed is not None and is_newer and pool_id in listed.pools:
         return snapshot
-    alone = OpenPools({pool_id: details.pool}, None, details.currency, {pool_id: details.web_url})
+    alone = OpenPools({pool_id: details.pool}, None, details.currency, {pool_id: details.web_url}, details.base_url)
     return Snapshot(alone, own.fetched_at, own.error)
 
 

@@ -65,8 +65,13 @@ class Refreshed(Generic[ValueT]):
         with self._changed:
             now = time.monotonic()
             if not self._is_fetching and now >= self._next:
-                self._is_fetching, self._began = True, now
-                Thread(target=self._run, name="toloka-page", daemon=True).start()
+                self._next = now + self._min_pause
+                try:
+                    Thread(target=self._run, name="toloka-page", daemon=True).start()
+                except RuntimeError:  # there is no thread to be had; later there may be
+                    log.warning("The page of Toloka shows what it had, as no thread can be started")
+                else:
+                    self._is_fetching, self._began = True, now
             return self._snapshot
 
     def get(self) -> Snapshot[ValueT]:

@@ -14,9 +14,10 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from toloka_airflow._internal import statistics
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, shortened
-from toloka_airflow.api.models import Operation, Pool, PoolStatus, Training
-from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.api.models import Operation, PoolStatus, Training
+from toloka_airflow.hooks import TolokaHook, client_from_connection
 from toloka_airflow.web.kept import Kept
 from toloka_airflow.web.refreshed import Refreshed, Snapshot
 
@@ -49,17 +50,14 @@ class OpenPools:
     :param balance: Money on the account; ``None`` if it is not known.
     :param currency: Of all amounts; ``None`` where it is not documented.
     :param web_urls: The addresses of their pages, by id.
+    :param base_url: Where the API is served: an id is that of one pool there, with any connection.
     """
 
     pools: Mapping[str, Training]
     balance: Decimal | None
     currency: str | None
     web_urls: Mapping[str, str]
-
-    def open_pool_requiring(self, training_id: str) -> str | None:
-        """Return the id of an open main pool that requires a training; ``None`` if there is none."""
-        pools = (pool for pool in self.pools.values() if isinstance(pool, Pool))
-        return next((pool.id for pool in pools if pool.training_id == training_id), None)
+    base_url: str
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ class PoolDetails:
 
     pool: Training
     web_url: str
+    base_url: str
     currency: str | None
     operations: Sequence[Operation]
     logs: Mapping[str, Sequence[str]]
@@ -117,7 +116,9 @@ def client(conn_id: str, *, timeout: float) -> TolokaClient:
     :raises ConnectionUnusableError: If there is no such connection, or it cannot be used.
     """
     try:
-        return TolokaHook(conn_id).get_conn().without_retries(timeout=timeout)
+        observer = statistics.observer(conn_id, closes_as="page")
+        conn = TolokaHook.get_connection(conn_id)
+        return client_from_connection(conn, observer=observer).without_retries(timeout=timeout)
     except Exception:  # its text may quote what is secret
         raise ConnectionUnusableError(conn_id) from None
 
@@ -156,7 +157,7 @@ def _fetch_open(conn_id: str) -> OpenPools:
     except TolokaError:  # the pools are worth more
         balance = None
     urls = {each.id: toloka.web_url(each) for each in found}
-    return OpenPools({each.id: each for each in found}, balance, toloka.currency, urls)
+    return OpenPools({each.id: each for each in found}, balance, toloka.currency, urls, toloka.base_url)
 
 
 def _fetch_details(conn_id: str, pool_id: str, is_training: bool, operation_ids: Sequence[str]) -> PoolDetails:
@@ -164,7 +165,7 @@ def _fetch_details(conn_id: str, pool_id: str, is_training: bool, operation_ids:
     pool: Training = toloka.get_training(pool_id) if is_training else toloka.get_pool(pool_id)
     found = [operation for id_ in operation_ids if (operation := _operation(toloka, id_, pool_id))]
     logs = {operation.id: _log(toloka, operation) for operation in found}
-    return PoolDetails(pool, toloka.web_url(pool), toloka.currency, found, logs)
+    return PoolDetails(pool, toloka.web_url(pool), toloka.base_url, toloka.currency, found, logs)
 
 
 def _operation(toloka: TolokaClient, operation_id: str, pool_id: str) -> Operation | None:

@@ -137,3 +137,10 @@ def test_the_requests_of_a_task_are_counted(on: StatsdServer, server: ScriptedSe
         ),
     ]
     assert all(sample.kind == "counter" and sample.value == 1 for sample in samples)
+
+
+def test_the_test_of_a_connection_is_not_counted(on: StatsdServer, server: ScriptedServer, connection: str) -> None:
+    server.answer("GET", "/requester", json={"id": "1", "balance": 1.0})
+    assert TolokaHook(connection).test_connection()[0]
+    statistics.count("polls", connection="after")
+    assert [sample.name for sample in received(on)] == ["airflow.toloka.polls"]

@@ -47,5 +47,6 @@ def test_before_airflow_3_1_2_there_is_no_page(version: str, count: int, monkeyp
 @pytest.mark.usefixtures("_fresh")
 def test_the_app_is_made_once() -> None:
     one, other = plugin.TolokaPlugin(), plugin.TolokaPlugin()
+    assert len(one.fastapi_apps) == 1
     assert one.fastapi_apps is other.fastapi_apps
     assert one.external_views is other.external_views

@@ -152,3 +152,15 @@ def test_nobody_waits_for_a_slow_fetch_while_there_is_one_all_the_time(clock: Cl
     assert value.get().value == 2
     clock.now = 39 + 41
     assert value.get().value == 3, "nobody had it open for longer than that"
+
+
+def test_no_thread_to_be_had_is_no_end(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Refreshed(source.fetch, min_pause=0, max_wait=LONG, usable_for=0)
+
+    def refuse(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refreshed, "Thread", refuse)
+        assert found.get().value is None
+    assert found.get().value == 1
