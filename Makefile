@@ -234,7 +234,7 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build
 
-release: $(RELEASE)/.ready  ## build wheel and sdist, check them, install both on every Airflow, run the demo; half an hour
+release: $(RELEASE)/.ready  ## build wheel and sdist, check them, install both on every Airflow, run the demo; publish nothing
 	$(RELEASE)/bin/python -m release
 
 $(RELEASE)/.ready: constraints/release.txt
