@@ -17,7 +17,7 @@ MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
 COVERAGE := $(if $(filter 3.3,$(AIRFLOW)),--cov --cov-report=term:skip-covered)
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-CODE := toloka_airflow airflow_toloka.py dags_examples demo fleet tests benchmarks constraints docs schemas
+CODE := toloka_airflow airflow_toloka.py dags_examples demo fleet release tests benchmarks constraints docs schemas
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13),$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \
@@ -25,13 +25,15 @@ OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13
 
 FIDELITY := .venv/fidelity-python-$(PYTHON_VERSION)
 CROWD_KIT := .venv/crowd-kit-python-$(PYTHON_VERSION)
+DOCS := .venv/docs-python-$(PYTHON_VERSION)
 WAITING := .venv/waiting-python-$(PYTHON_VERSION)
+RELEASE := .venv/release-python-$(PYTHON_VERSION)
 FLEET := .venv/fleet-$(AIRFLOW)-python-$(PYTHON_VERSION)
 
 .PHONY: help install demo fleet fleet-down test-fleet fleet-short chaos test lint unit contract system live-short \
     test-kills kills-in-shared-airflow kills-in-own-airflow test-fidelity test-matrix bench \
-    bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-quality bench-rehearsal bench-transfer \
-    bench-wait bench-worker docs schemas constraints wheel clean
+    bench-attempts bench-checks bench-emulator bench-fleet bench-label bench-page bench-quality bench-rehearsal \
+    bench-transfer bench-wait bench-worker docs site test-site schemas constraints wheel release clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -53,10 +55,12 @@ demo: $(READY)  ## label images in a real Airflow with a local Toloka
 
 test: lint unit contract system  ## everything that must pass
 
-lint: $(READY)  ## style and types
+lint: $(READY)  ## style and types, also of the examples and of what README and docs/ show
 	$(VENV)/bin/ruff format --check $(CODE)
 	$(VENV)/bin/ruff check $(CODE)
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy dags_examples
+	$(VENV)/bin/python -m docs.snippets
 
 unit: $(READY)  ## fast tests, without a running Airflow
 	$(IN_LANE)/python -m pytest tests/unit tests/test_lane.py -m 'not long' $(AT_ONCE) $(COVERAGE)
@@ -81,8 +85,8 @@ kills-in-shared-airflow: $(READY)
 kills-in-own-airflow: $(READY)
 	$(IN_LANE)/python -m pytest tests/system -m 'long and live and own_airflow'
 
-test-fidelity: $(FIDELITY)/.ready  ## the official client, the documented bodies and made-up requests against the emulator
-	$(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
+test-fidelity: $(FIDELITY)/.ready $(READY)  ## the official client, the documented bodies and made-up requests (PAGE_REQUESTS=20000 to the page)
+	AIRFLOW_PYTHON=$(abspath $(VENV))/bin/python $(FIDELITY)/bin/python -m pytest --confcutdir=tests/fidelity tests/fidelity
 
 # An environment of its own: the official client does not install beside Airflow.
 $(FIDELITY)/.ready: constraints/fidelity.txt
@@ -137,6 +141,9 @@ bench-emulator: $(READY)  ## how fast the emulator is, and how much memory it ta
 bench-label: $(READY)  ## what labels of some accuracy cost, by the way answers are bought; writes the figures of docs/quality.md
 	$(VENV)/bin/python -m benchmarks.label --write
 
+bench-page: $(READY)  ## the page in Airflow's UI beside the list of DAGs: 2,000 pools in 40 DAGs, 20 people
+	$(VENV)/bin/python -m benchmarks.page $(OPTIONS)
+
 bench-quality: $(READY) $(CROWD_KIT)/.ready  ## aggregating beside crowd-kit, and what a confidence means (OPTIONS='--write')
 	$(VENV)/bin/python -m benchmarks.quality --kit-python $(CROWD_KIT)/bin/python $(OPTIONS)
 
@@ -177,10 +184,28 @@ $(WAITING)/.ready: constraints/waiting.txt
 	$(WAITING)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/waiting.txt
 	touch $@
 
-docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code
+docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code; then site
 	$(VENV)/bin/python docs/coverage.py
 	$(VENV)/bin/python docs/checks.py
 	$(VENV)/bin/python -m docs.week
+	$(MAKE) --no-print-directory site
+
+site: $(DOCS)/.ready  ## build the documentation site into build/site/; warnings are errors
+	rm -rf docs/_reference
+	AIRFLOW_HOME=$(CURDIR)/build/site-airflow $(DOCS)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env \
+	    --jobs auto --builder html docs build/site
+	@echo "The site is in build/site/index.html."
+
+test-site: $(READY) site  ## its links, its search, and its pages in a headless Chromium
+	$(IN_LANE)/python -m pytest tests/site
+
+# The API reference imports the package, and so Airflow; Sphinx is nothing that the tests need.
+$(DOCS)/.ready: $(READY) setup.cfg constraints/docs.in constraints/docs.txt
+	@echo "Installing what builds the site into $(DOCS)/ ..."
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(VENV)/bin/uv pip install --quiet --system-certs --python $(DOCS)/bin/python \
+	    -c constraints/airflow-3.3.txt -c constraints/docs.txt -e '.[emulator,parquet,quality]' -r constraints/docs.in
+	touch $@
 
 # make schemas API=toloka-openapi.json
 schemas: $(READY)  ## write the schemas of configurations anew from API, the public API document
@@ -194,8 +219,13 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    --custom-compile-command='make constraints' --output-file=constraints/crowd-kit.txt constraints/crowd-kit.in
 	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
+	    --custom-compile-command='make constraints' --output-file=constraints/release.txt constraints/release.in
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
 	    -c constraints/airflow-3.3.txt \
 	    --custom-compile-command='make constraints' --output-file=constraints/waiting.txt constraints/waiting.in
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal --python-version=3.11 --no-annotate \
+	    -c constraints/airflow-3.3.txt \
+	    --custom-compile-command='make constraints' --output-file=constraints/docs.txt constraints/docs.in
 	for airflow in 3.1 3.3; do $(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --universal \
 	    --python-version=3.11 --no-annotate -c constraints/airflow-$$airflow.txt \
 	    --custom-compile-command='make constraints' --output-file=constraints/fleet-$$airflow.txt \
@@ -204,5 +234,13 @@ constraints: $(READY)  ## write constraints/ anew from the newest versions
 wheel: $(READY)  ## build the distribution into dist/
 	$(VENV)/bin/python -m build
 
+release: $(RELEASE)/.ready  ## build wheel and sdist, check them, install both on every Airflow, run the demo; publish nothing
+	$(RELEASE)/bin/python -m release
+
+$(RELEASE)/.ready: constraints/release.txt
+	$(PYTHON) -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints/release.txt
+	touch $@
+
 clean: fleet-down  ## remove everything that was installed or made
-	rm -rf .venv .demo .fleet .fleet-bench .chaos build dist *.egg-info
+	rm -rf .venv .demo .fleet .fleet-bench .chaos build dist docs/_reference *.egg-info

@@ -21,7 +21,7 @@ STEPS = {
         "AirflowException, AirflowFailException, BaseOperatorLink, BaseSensorOperator, XCom"
     ),
     "models of the API": "import toloka_airflow.api.models",
-    "the rest of our modules": "import toloka_airflow.operators.lifecycle, toloka_airflow.triggers",
+    "the rest of our modules": "import toloka_airflow.operators.lifecycle, toloka_airflow.triggers.shared_waits",
     "a client": "client = TolokaClient(ClientSettings('token', base_url=url, retry_budget=0))",
     "import requests": "import requests",
     "the first request: TLS, and the certificates found": "client.get_requester()",

@@ -135,7 +135,9 @@ def label_digits() -> None:
     upload_images = CreateTasksOperator(task_id="upload_images", pool_id=pool_id, tasks=draw_images(FOLDER))
     # Should Airflow end the run without its teardown, the wait closes the pool, and in any case Toloka after a day.
     open_pool = OpenPoolOperator(task_id="open_pool", pool_id=pool_id, expires_in=timedelta(days=1))
-    wait_for_people = PoolSensor(task_id="wait_for_people", pool_id=pool_id, poke_interval=5, close_on_kill=True)
+    wait_for_people = PoolSensor(
+        task_id="wait_for_people", pool_id=pool_id, poke_interval=5, progress_interval=60, close_on_kill=True
+    )
     # A teardown: it closes the pool whatever happens to the wait. The upload is a setup beside the opening, because an
     # opening that failed here may still succeed at Toloka: one of both is enough for the teardown to run.
     close_pool = ClosePoolOperator(task_id="close_pool", pool_id=pool_id).as_teardown(
@@ -161,4 +163,4 @@ def label_digits() -> None:
     aggregate >> [compared, report] >> archive_pool >> archive_project
 
 
-dag = label_digits()
+label_digits_dag = label_digits()

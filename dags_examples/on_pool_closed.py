@@ -33,19 +33,18 @@ def when_closed(pool_id: str | None) -> Any:
 )
 def on_pool_closed() -> None:
     @task
-    def read_event(triggering_asset_events: Any = None) -> dict[str, Any]:
-        """Return the last event: ``pool_id``, ``status``, ``close_reason`` and ``closed_at``."""
+    def closed_pool(triggering_asset_events: Any = None) -> str:
+        """Return the pool of the last event, in which are ``status``, ``close_reason`` and ``closed_at``, too."""
         payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         # A run that a person starts has no event.
-        return payloads[-1] if payloads else {"pool_id": Variable.get("toloka_pool")}
+        return str(payloads[-1]["pool_id"] if payloads else Variable.get("toloka_pool"))
 
-    event = read_event()
     GetAssignmentsOperator(
         task_id="download_answers",
-        pool_id=event["pool_id"],
+        pool_id=closed_pool(),
         path="{{ params.output }}/{{ run_id }}.jsonl.gz",
         status=("SUBMITTED", "ACCEPTED"),
     )
 
 
-dag = on_pool_closed()
+on_pool_closed_dag = on_pool_closed()

@@ -105,7 +105,7 @@ def sums(number: int, seed: str) -> list[tuple[str, str]]:
 )
 def pay_and_qualify() -> None:
     @task
-    def write_tasks(path: str, number: int, overlap: int, control: int) -> str:
+    def write_tasks(path: str, number: int | str, overlap: int | str, control: int) -> str:
         """Write tasks, and control tasks, whose answers are known and which everybody gets; return the path."""
         ObjectStoragePath(path).parent.mkdir(parents=True, exist_ok=True)
         with ObjectStoragePath(path).open("w") as lines:
@@ -126,7 +126,7 @@ def pay_and_qualify() -> None:
         return path
 
     @task
-    def choose_best(path: str) -> list[dict[str, Any]]:
+    def choose_best(path: Any) -> list[dict[str, Any]]:
         """Return a bonus for each person of the tenth that was right most often."""
         with ObjectStoragePath(path).open() as file:
             people = [json.loads(line) for line in file.read().splitlines()]
@@ -197,4 +197,4 @@ def pay_and_qualify() -> None:
     [set_skills, ban_careless] >> tasks
 
 
-dag = pay_and_qualify()
+pay_and_qualify_dag = pay_and_qualify()

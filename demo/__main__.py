@@ -36,6 +36,8 @@ from toloka_airflow.api.settings import ClientSettings
 ROOT = Path(__file__).resolve().parent.parent
 DAG_ID = "label_digits"
 POOL_TASK = "create_pool"
+PAGE = "/plugin/toloka-nav"
+"""Where Airflow shows the page *Toloka*."""
 RESULT_TASK = "compare"
 REPORT_TASK = "report"
 TOKEN = "demo-token"
@@ -94,6 +96,7 @@ def show(airflow: LocalAirflow, console: Console) -> None:
     # Not in the table, which would cut them off in a narrow terminal.
     console.print(f"run in Airflow: {run_url}", soft_wrap=True)
     console.print(f"pool on Toloka: {client.web_url(pool)}", soft_wrap=True)
+    console.print(f"all pools, in Airflow: {airflow.url}{PAGE}", soft_wrap=True)
     report = airflow.api.xcom(DAG_ID, run_id, REPORT_TASK)["path"].removeprefix("file://")
     console.print(f"report of the labels' quality, for a browser: {report}", soft_wrap=True)
     if result["accuracy"] < GOOD_ENOUGH:
@@ -118,7 +121,7 @@ def start_toloka(airflow: LocalAirflow) -> str:
 
 def set_truth(toloka: str) -> None:
     """Give the simulated people the true labels, which the DAG only uses to compare."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     truth = [
         {"match": {"image_id": f"digit-{number:04}"}, "output_values": {"digit": str(digit)}}

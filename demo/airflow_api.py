@@ -36,15 +36,17 @@ class Health:
 
 class AirflowApi:
     """
-    Talk to an Airflow whose simple auth manager makes everybody an admin.
+    Talk to an Airflow with a simple auth manager.
 
     :param url: The address of its API server.
     :param interval: Seconds between two questions while waiting for something.
+    :param user: A name and a password; none where everybody is an admin.
     """
 
-    def __init__(self, url: str, interval: float = 0.3) -> None:
+    def __init__(self, url: str, interval: float = 0.3, user: tuple[str, str] | None = None) -> None:
         self.url = url
         self.interval = interval
+        self.user = user
 
     def health(self) -> dict[str, Health]:
         """The state of each component by the name of the command that starts it."""
@@ -191,11 +193,22 @@ class AirflowApi:
         return _read(self._session, f"{self.url}/api/v2{path}")
 
     @cached_property
+    def token(self) -> str:
+        """The token of a session, as a header or the cookie ``_token`` has it."""
+        with _local_session() as session:
+            if self.user is None:
+                answer = _read(session, f"{self.url}/auth/token")
+            else:
+                name, password = self.user
+                body = {"username": name, "password": password}
+                answer = session.post(f"{self.url}/auth/token", json=body, timeout=PATIENT_TIMEOUT)
+        token: str = _checked(answer).json()["access_token"]
+        return token
+
+    @cached_property
     def _session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False  # a proxy for the outside world cannot reach our loopback
-        token = _checked(_read(session, f"{self.url}/auth/token")).json()["access_token"]
-        session.headers.update({"Authorization": f"Bearer {token}", "Accept": "application/json"})
+        session = _local_session()
+        session.headers.update({"Authorization": f"Bearer {self.token}", "Accept": "application/json"})
         return session
 
 
@@ -206,6 +219,12 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float, interva
         if time.monotonic() > deadline:
             raise TimeoutError(f"Not true after {timeout:.0f} s: {what}")
         time.sleep(interval)
+
+
+def _local_session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # a proxy for the outside world cannot reach our loopback
+    return session
 
 
 def _read(session: requests.Session, url: str) -> requests.Response:

@@ -70,7 +70,8 @@ class Browser:
         self._events: list[dict[str, Any]] = []
 
     def __enter__(self) -> Browser:
-        self._connection = connect(self._address, max_size=None, proxy=None)
+        # Without pings: a Chromium that gets no processor for 20 s would be taken for one that is gone.
+        self._connection = connect(self._address, max_size=None, proxy=None, ping_interval=None)
         self._socket = self._connection.__enter__()
         return self
 

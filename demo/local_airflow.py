@@ -45,16 +45,22 @@ class LocalAirflow:
     :param python: The interpreter whose Airflow is run.
     :param env: Further environment variables for Airflow, such as ``AIRFLOW_CONN_TOLOKA_DEFAULT``; they win over
         the settings made here.
+    :param path: Below which it is served, such as ``/airflow``.
     """
 
     def __init__(
-        self, home: Path, dags: Path, python: str = sys.executable, env: Mapping[str, str] | None = None
+        self,
+        home: Path,
+        dags: Path,
+        python: str = sys.executable,
+        env: Mapping[str, str] | None = None,
+        path: str = "",
     ) -> None:
         self.home = home.absolute()
         self.dags = dags.absolute()
         self.python = python
         api_port, *log_ports = free_ports(3)
-        self.url = f"http://127.0.0.1:{api_port}"
+        self.url = f"http://127.0.0.1:{api_port}{path}"
         self.api = AirflowApi(self.url)
         self.env = {**inherited_environment(), **self._settings(api_port, log_ports), **(env or {})}
         self.env["PATH"] = f"{self.home / 'bin'}{os.pathsep}{self.env.get('PATH', os.defpath)}"

@@ -81,9 +81,18 @@ class ScriptedServer:
         }
         self._answers[method, whole(path)].extend([prepared] * times)
 
-    def default(self, method: str, path: str, json: Any) -> None:
+    def default(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        *,
+        status: int = 200,
+        body: bytes | None = None,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> None:
         """Prepare what to answer whenever nothing else is prepared for a path below /api/v1."""
-        prepared = {"status": 200, "json": json, "body": None, "headers": {}, "drop": False, "held": None}
+        prepared = {"status": status, "json": json, "body": body, "headers": headers or {}, "drop": False, "held": None}
         self._defaults[method, whole(path)] = prepared
 
     def error(self, method: str, path: str, status: int, code: str, *, times: int = 1, **more: Any) -> None:
@@ -237,6 +246,18 @@ class Outcome:
     xcoms: dict[str, Any]
     triggers: list[tuple[str, dict[str, Any]]]
     outlet_events: Any
+
+
+def from_templates(make: Callable[..., Any], **arguments: Any) -> Any:
+    """
+    Return an operator whose arguments are known since its task runs only, as if templates had given them.
+
+    :param make: The operator, with all arguments that the DAG gives.
+    """
+    task = make(**dict.fromkeys(arguments, "{{ given }}"))
+    for name, value in arguments.items():
+        setattr(task, name, value)
+    return task
 
 
 def run_task(

@@ -11,12 +11,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.ids import checked_id
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from airflow.providers.common.compat.sdk import Asset, Context
+
+__all__ = ["pool_asset"]
 
 SCHEME = "toloka"
 FORM = f"{SCHEME}://<connection id>/pools/<pool id>"
@@ -49,7 +52,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
             raise ValueError("the path must be that of a pool, without a query")
         _pool_uri(pool_id, uri.netloc)
     except ValueError as exc:
-        raise ValueError(f"{uri.geturl()!r} is no asset of a pool, such as {FORM}: {exc}") from None
+        raise argument_error(f"{uri.geturl()!r} is no asset of a pool, such as {FORM}: {exc}", "assets") from None
     return uri._replace(path=f"/pools/{pool_id}")
 
 
@@ -103,11 +106,15 @@ def check_outlets(outlets: Iterable[Any], *, pool_id: str, toloka_conn_id: str) 
 
 
 def _pool_uri(pool_id: str, toloka_conn_id: str) -> str:
-    pool_id = checked_id("pool_id", pool_id)
+    try:
+        pool_id = checked_id("pool_id", pool_id)
+    except ValueError as exc:
+        raise argument_error(str(exc), "no-id") from None
     if not re.fullmatch(r"[\w.-]+", toloka_conn_id):
-        raise ValueError(
+        raise argument_error(
             f"toloka_conn_id is {toloka_conn_id!r}; in the URI of an asset it may only have letters, digits, '_', "
-            "'.' and '-'"
+            "'.' and '-'",
+            "assets",
         )
     return f"{SCHEME}://{toloka_conn_id}/pools/{pool_id}"
 

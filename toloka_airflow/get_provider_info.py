@@ -138,6 +138,26 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "0",
                         "default": "5",
                     },
+                    "statistics_interval": {
+                        "description": (
+                            "Seconds between two reports of gauges to Airflow's statistics, by triggerers and for each "
+                            "connection; each report requests the balance and the list of open pools from Toloka."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "300",
+                        "default": "60",
+                    },
+                    "statistics_pool_ids": {
+                        "description": (
+                            "Whether triggerers report gauges of pools for each pool, with its id as a tag, instead of "
+                            "for all pools of a connection together. Each pool is a series of its own then."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    },
                     "namespace": {
                         "description": "Distinguishes this Airflow from another with the same DAGs and Toloka account.",
                         "version_added": "0.1.0",

@@ -9,10 +9,16 @@ from contextlib import contextmanager
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseHook
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    BaseHook,
+)
 
+from toloka_airflow._internal import statistics
 from toloka_airflow._internal.supervision import ensure_supervised
-from toloka_airflow.api.client import TolokaClient
+from toloka_airflow._internal.troubleshooting import topic_of, with_link
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaNotSentError, TolokaOperationError
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS, ClientSettings
 from toloka_airflow.get_provider_info import get_provider_info
@@ -20,7 +26,11 @@ from toloka_airflow.get_provider_info import get_provider_info
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+    from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models.account import Requester
+    from toloka_airflow.api.observing import Observer
+
+__all__ = ["TolokaHook"]
 
 ENVIRONMENTS = {"production": PRODUCTION, "sandbox": SANDBOX, "yandex_tasks": YANDEX_TASKS}
 CONNECT_TIMEOUT = 10.0
@@ -56,18 +66,29 @@ class TolokaHook(BaseHook):
         In a task whose supervisor has ended, it sends nothing that changes Toloka (`TolokaNotSentError`): Airflow tries
         that task again, and both attempts would act.
 
+        :raises AirflowNotFoundException: If Airflow has no such connection.
         :raises ValueError: If a field of the connection cannot be used; nothing is sent.
         """
-        return client_from_connection(self.get_connection(self.toloka_conn_id), before_change=ensure_supervised)
+        return self._connect(statistics.observer(self.toloka_conn_id, closes_as="task"))
+
+    def _connect(self, observer: Observer | None = None) -> TolokaClient:
+        try:
+            conn = self.get_connection(self.toloka_conn_id)
+        except AirflowNotFoundException as exc:
+            text = f"{exc}. Add the connection, or name another one as toloka_conn_id"
+            raise AirflowNotFoundException(with_link(text, "connection-fields")) from exc
+        return client_from_connection(conn, before_change=ensure_supervised, observer=observer)
 
     def test_connection(self) -> tuple[bool, str]:
         """Fetch whose token it is (``GET /requester``), for the *Test* button of the connection form."""
         try:
-            client = self.get_conn().without_retries()
+            # Not counted: Airflow makes up an id for each test of a form, and each would be a series of its own.
+            client = self._connect().without_retries()
             requester = client.get_requester()
         except (TolokaError, ValueError, AirflowException) as exc:
             # Airflow tests what is in the form under an id that it makes up, which tells a reader nothing.
-            return False, str(exc).removeprefix(f"Connection {self.toloka_conn_id!r}: ")
+            text = str(exc).removeprefix(f"Connection {self.toloka_conn_id!r}: ")
+            return False, with_link(text, exc.topic if isinstance(exc, TolokaError) else "connection-fields")
         return True, f"{connected(client, requester)}, balance {balance(client, requester)}"
 
     @classmethod
@@ -127,14 +148,20 @@ def settings_from_connection(conn: Connection) -> ClientSettings:
         raise ValueError(f"Connection {conn.conn_id!r}: {exc}") from None
 
 
-def client_from_connection(conn: Connection, *, before_change: Callable[[], None] | None = None) -> TolokaClient:
+def client_from_connection(
+    conn: Connection, *, before_change: Callable[[], None] | None = None, observer: Observer | None = None
+) -> TolokaClient:
     """
     Return a client for a connection; see `settings_from_connection`.
 
     :param before_change: See `TolokaClient`.
+    :param observer: See `TolokaClient`.
     :raises ValueError: If a field of the connection cannot be used.
     """
-    return TolokaClient(settings_from_connection(conn), before_change=before_change)
+    # Not when a DAG is parsed: no operator connects before it runs.
+    from toloka_airflow.api.client import TolokaClient
+
+    return TolokaClient(settings_from_connection(conn), before_change=before_change, observer=observer)
 
 
 def connected(client: TolokaClient, requester: Requester) -> str:
@@ -182,25 +209,35 @@ def task_errors(*, must_be_done: bool = False) -> Iterator[None]:
         # Where this package says what to install, as for numpy; installing it takes a person.
         if not _is_raised_here(exc):
             raise
-        raise AirflowFailException(str(exc)) from exc
+        raise AirflowFailException(with_link(str(exc), "missing-library")) from exc
 
 
 def task_error(
     exc: TolokaError | ValueError, outer: type[AirflowException], text: str | None = None
 ) -> AirflowException:
-    """Return an error as one that is also an exception of Airflow, with the same facts and the same or another text."""
+    """
+    Return an error as one that is also an exception of Airflow, with the same facts and the same or another text.
+
+    At its end is a link to what the documentation says about such an error.
+    """
+    topic = exc.topic if isinstance(exc, TolokaError) else topic_of(_raised_by(exc))
     kind = type(exc) if isinstance(exc, TolokaError) else ValueError
     # Under its public name, as that is what logs show.
     both: Any = type(kind.__name__, (outer, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
-    error: AirflowException = both.__new__(both, text or str(exc))
+    error: AirflowException = both.__new__(both, with_link(text or str(exc), topic))
     vars(error).update(vars(exc))
     return error
 
 
 def _is_raised_here(exc: Exception) -> bool:
     """Return whether this package raised an error itself."""
+    return _raised_by(exc).startswith("toloka_airflow.")
+
+
+def _raised_by(exc: Exception) -> str:
+    """Return the name of the module that raised an error."""
     *_, (frame, _line) = walk_tb(exc.__traceback__)
-    return str(frame.f_globals.get("__name__")).startswith("toloka_airflow.")
+    return str(frame.f_globals.get("__name__"))
 
 
 def _extra(text: str | None) -> dict[str, Any]:

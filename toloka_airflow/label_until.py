@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.sdk import ObjectStoragePath, XComArg
 
+__all__ = ["LabelUntil", "label_until"]
+
 MAX_ROUNDS = 20
 """Each has seven tasks, or nine with a training."""
 
@@ -25,28 +27,28 @@ MAX_ROUNDS = 20
 class LabelUntil(TaskGroup):
     """The task group that `label_until` returns."""
 
-    result: XComArg
+    result: Any
     """How and when it ended, and where the labels are."""
 
 
 def label_until(
     *,
-    pool_id: str,
-    fields: Sequence[str],
-    folder: str | ObjectStoragePath,
-    target: float | str = 0.95,
-    sure_at: float | str = 0.95,
+    pool_id: str | XComArg,
+    fields: Sequence[str] | XComArg,
+    folder: str | ObjectStoragePath | XComArg,
+    target: float | str | XComArg = 0.95,
+    sure_at: float | str | XComArg = 0.95,
     max_rounds: int = 6,
-    max_overlap: int | str = 10,
-    max_total: float | str | None = None,
-    closes_at: datetime | str | None = None,
+    max_overlap: int | str | XComArg = 10,
+    max_total: float | str | XComArg | None = None,
+    closes_at: datetime | str | XComArg | None = None,
     timeout: timedelta = timedelta(days=1),
-    training_id: str | None = None,
-    method: str = "dawid_skene_map",
+    training_id: str | XComArg | None = None,
+    method: str | XComArg = "dawid_skene_map",
     group_id: str = "label_until",
     min_open: timedelta = timedelta(minutes=5),
     grace: timedelta = timedelta(minutes=15),
-    min_balance: float | str | None = None,
+    min_balance: float | str | XComArg | None = None,
     fee: float = 0.3,
     in_flight: int = 8,
     poll_interval: float | timedelta = 60.0,

@@ -20,6 +20,8 @@ from toloka_airflow.transfer.download.pool_tasks import PoolTasks
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+__all__ = ["add_inputs"]
+
 log = logging.getLogger(__name__)
 
 MAX_LINE = 16 * 1024 * 1024

@@ -65,7 +65,8 @@ class LineageMixin:
 
     def _facet(self) -> dict[str, Any]:
         facts = {**{name: getattr(self, name, None) for name in IDS}, **self._lineage_facts}
-        facts |= facts.pop("progress", None) or {}
+        # Without the name that older versions have for the assignments.
+        facts |= {name: fact for name, fact in (facts.pop("progress", None) or {}).items() if name != "answers"}
         return {
             "connection_id": self.toloka_conn_id,
             "ids": {name: str(facts[name]) for name in IDS if facts.get(name) is not None},

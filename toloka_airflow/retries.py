@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import RetryDecision
 
+__all__ = ["QuotaRetryPolicy"]
+
 MAX_SPREAD = timedelta(minutes=1)
 """How much later than the others a task comes back, at the most, lest all that share a quota spend it at once again."""
 

@@ -12,24 +12,30 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
-    BaseSensorOperator,
     PokeReturnValue,
-    conf,
 )
 
 from toloka_airflow._internal.airflow_internals import TRIGGER_FAILED
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
-from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
+from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, DEFER_BY_DEFAULT, parse_defer_after
+from toloka_airflow._internal.task_outputs import BaseSensorOperator, as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.errors import FailureCount, TolokaError, TolokaTimeoutError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import CloseReason, Operation, OperationStatus, Pool, read_date
 from toloka_airflow.api.pool_actions import close_and_wait
-from toloka_airflow.api.pool_rules import PoolOpening, is_open, was_completed, why_not_closed, why_not_successful
+from toloka_airflow.api.pool_rules import (
+    PoolOpening,
+    is_archived,
+    is_open,
+    was_completed,
+    why_not_closed,
+    why_not_successful,
+)
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_error, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link, store_link
-from toloka_airflow.triggers import OperationTrigger, PoolTrigger
 from toloka_airflow.triggers.close_on_kill import IN_WORKER, CloseOnKill, NewerAttempt, close_in_worker
 from toloka_airflow.triggers.events import (
     FINISHED,
@@ -41,22 +47,34 @@ from toloka_airflow.triggers.events import (
     without_awaited,
 )
 from toloka_airflow.triggers.progress import had_answers, in_words, measure
-from toloka_airflow.triggers.waiting import safety_timeout
-from toloka_airflow.triggers.waits import OperationWait, PoolTracker, PoolWait, SubjectT, poll_timeout
+from toloka_airflow.triggers.waits import (
+    OperationWait,
+    PoolTracker,
+    PoolWait,
+    SubjectT,
+    no_triggerer,
+    poll_timeout,
+    safety_timeout,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
     from airflow.triggers.base import BaseTrigger
 
+    from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.api.client import TolokaClient
 
     Connect = Callable[[], TolokaClient]
+
+__all__ = ["OperationSensor", "PoolSensor"]
 
 AnswerT = TypeVar("AnswerT")
 STOPPED_BY = {FINISHED: "closed", TIME_IS_UP: "until", SPENT: "max_spend"}
 SPENDING_INTERVAL = 60.0
 MAX_FAILURE_PAUSE = 0.5
 """Seconds between two requests after an answer that should not change, at the most."""
+_IF_TIMED_OUT = "Raise timeout if it may take longer"
 
 
 class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
@@ -69,7 +87,6 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
     """
 
     operator_extra_links = (TolokaLink(),)
-    trigger_type: ClassVar[Callable[..., BaseTrigger]]
     subject_type: ClassVar[type[Operation] | type[Pool]]
     defer_after = 0.0
     """Seconds to wait in the worker before the task is deferred."""
@@ -78,12 +95,12 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         self,
         *,
         toloka_conn_id: str = TolokaHook.default_conn_name,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool = DEFER_BY_DEFAULT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if deferrable and (self.exponential_backoff or self.max_wait is not None):
-            raise ValueError(
+            raise argument_error(
                 "exponential_backoff and max_wait are for polls in a worker: in the triggerer, waits with the same "
                 "interval share one poll. Leave them out and choose poke_interval, or set deferrable=False"
             )
@@ -105,7 +122,12 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         # Not in the first poll, as soft_fail would skip a task with an argument that cannot be used.
         with task_errors():
             self._prepare()
-        return super().execute(context)
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as exc:
+            status = f"{self._wait.name} is {self._last_status or 'not known to be done'}"
+            text = f"{str(exc).rstrip('.')}; {status}. {_IF_TIMED_OUT}"
+            raise AirflowSensorTimeout(with_link(text, "timed-out")) from exc
 
     def _prepare(self) -> None:
         """Read the arguments and the connection."""
@@ -138,7 +160,7 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
             # Raised from here, so that soft_fail and never_fail handle this first poll like any other.
             wait = self._for_trigger(subject)
             self.defer(
-                trigger=self.trigger_type(**wait.arguments()),
+                trigger=self._trigger(wait.arguments()),
                 method_name="execute_complete",
                 kwargs=Awaited(wait.subject_id, wait.deadline).kwargs(),
                 timeout=safety_timeout(min(self.timeout, self._time_left() or self.timeout)),
@@ -154,14 +176,19 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         if next_method == TRIGGER_FAILED and self._until() is not None and not self._time_left():
             self.log.warning("The time is up, and no triggerer said so: %s", (next_kwargs or {}).get("error"))
             next_method, next_kwargs = "execute", {}
-        return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout as exc:
+            if next_method != TRIGGER_FAILED:
+                raise
+            raise AirflowSensorTimeout(no_triggerer(exc)) from exc
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """End as a poll in the worker would have ended."""
         try:
             end = WaitEvent.read(event)
             if end.kind == TIMED_OUT:
-                raise TolokaTimeoutError(f"Timed out after {self.timeout:.0f} s: {end.message}")
+                raise TolokaTimeoutError(f"Timed out after {self.timeout:.0f} s: {end.message}. {_IF_TIMED_OUT}")
             if end.subject is None:
                 raise TolokaError(end.message)
             subject: Any = self.subject_type.from_api(end.subject)
@@ -244,6 +271,10 @@ class WaitSensor(LineageMixin, BaseSensorOperator, Generic[SubjectT]):
         """
 
     @abstractmethod
+    def _trigger(self, arguments: dict[str, Any]) -> BaseTrigger:
+        """Return what waits in the triggerer; its module is imported here, and not when a DAG is parsed."""
+
+    @abstractmethod
     def _end(self, context: Context, connect: Connect, subject: SubjectT, kind: str, opened_at: str | None) -> Any:
         """Return the result, or raise why there is none; kind and time are those of a `WaitEvent` with a subject."""
 
@@ -268,14 +299,19 @@ class OperationSensor(WaitSensor[Operation]):
     """
 
     template_fields: Sequence[str] = ("operation_id", "toloka_conn_id")
-    trigger_type = OperationTrigger
     subject_type = Operation
 
     def __init__(
-        self, *, operation_id: str | None, defer_after: float | timedelta | None = None, **kwargs: Any
+        self,
+        *,
+        operation_id: str | XComArg | None,
+        defer_after: float | timedelta | None = None,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.operation_id = operation_id
+        super().__init__(toloka_conn_id=toloka_conn_id, deferrable=deferrable, **kwargs)
+        self.operation_id = as_rendered(operation_id)
         self.defer_after = parse_defer_after(defer_after)
 
     def _prepare(self) -> None:
@@ -296,6 +332,11 @@ class OperationSensor(WaitSensor[Operation]):
             poll_interval=self.poke_interval,
             deadline=time.time() + self.timeout,
         )
+
+    def _trigger(self, arguments: dict[str, Any]) -> BaseTrigger:
+        from toloka_airflow.triggers import OperationTrigger
+
+        return OperationTrigger(**arguments)
 
     def _end(self, context: Context, connect: Connect, subject: Operation, kind: str, opened_at: str | None) -> str:
         if subject.status == OperationStatus.SUCCESS:
@@ -321,12 +362,13 @@ class PoolSensor(WaitSensor[Pool]):
     it again since; or ``until`` if the time was up first. If the pool is still OPEN or LOCKED, ``close_reason`` and
     ``closed_at`` are ``None``. ``has_answers`` is ``False`` if nobody answered since the pool was opened, which is
     logged as a warning, too; ``None`` if that did not become known. With ``progress_interval`` there is also
-    ``progress``: ``{"percent", "answers", "spent", "committed"}`` at the end, or ``None`` if it did not become known.
+    ``progress``: ``{"percent", "assignments", "spent", "committed"}`` at the end (``answers`` is an older name of
+    ``assignments``), or ``None`` if it did not become known.
     Assets among the outlets get the same facts as the extra of their event; an `AssetAlias` stands for the asset of the
     pool (see `toloka_airflow.assets`).
 
-    ``spent`` are the rewards of accepted answers, as Toloka counts them (``spent_budget``). ``committed`` are those of
-    answers that were submitted and neither accepted nor rejected yet: their number times the highest reward of the
+    ``spent`` are the rewards of accepted assignments, as Toloka counts them (``spent_budget``). ``committed`` are
+    those of what was submitted and neither accepted nor rejected yet: their number times the highest reward of the
     pool, as with dynamic pricing an answer may cost less. Neither contains Toloka's fee.
 
     :param pool_id: The pool (templated).
@@ -354,38 +396,39 @@ class PoolSensor(WaitSensor[Pool]):
     """
 
     template_fields: Sequence[str] = ("pool_id", "until", "max_spend", "spent_before", "training_id", "toloka_conn_id")
-    trigger_type = PoolTrigger
     subject_type = Pool
     close_limits = IN_WORKER
 
     def __init__(
         self,
         *,
-        pool_id: str,
+        pool_id: str | XComArg,
         expected_reasons: Iterable[str] = ("COMPLETED",),
-        until: datetime | str | None = None,
-        max_spend: float | str | None = None,
-        spent_before: float | str | None = None,
+        until: datetime | str | XComArg | None = None,
+        max_spend: float | str | XComArg | None = None,
+        spent_before: float | str | XComArg | None = None,
         close_on_kill: bool = False,
-        training_id: str | None = None,
+        training_id: str | XComArg | None = None,
         ignore_close_for_update: bool = False,
         progress_interval: float | timedelta | None = None,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.pool_id = pool_id
+        super().__init__(toloka_conn_id=toloka_conn_id, deferrable=deferrable, **{"multiple_outputs": True, **kwargs})
+        self.pool_id = as_rendered(pool_id)
         self.expected_reasons = _checked_reasons(expected_reasons)
         if max_spend is not None and self.reschedule and not self.deferrable:
-            raise ValueError(
+            raise argument_error(
                 "max_spend needs the mode poke or a deferrable sensor: nothing is measured between two polls"
             )
         if training_id is not None and not close_on_kill:
-            raise ValueError(f"training_id is {training_id!r}, which does nothing without close_on_kill=True")
-        self.until = until
-        self.max_spend = max_spend
-        self.spent_before = spent_before
+            raise argument_error(f"training_id is {training_id!r}, which does nothing without close_on_kill=True")
+        self.until = as_rendered(until)
+        self.max_spend = as_rendered(max_spend)
+        self.spent_before = as_rendered(spent_before)
         self.close_on_kill = close_on_kill
-        self.training_id = training_id
+        self.training_id = as_rendered(training_id)
         self.ignore_close_for_update = ignore_close_for_update
         self.progress_interval = (
             None if progress_interval is None else parse_seconds("progress_interval", progress_interval)
@@ -450,6 +493,11 @@ class PoolSensor(WaitSensor[Pool]):
             return wait
         return dataclasses.replace(wait, last_started=subject.raw.get("last_started"))
 
+    def _trigger(self, arguments: dict[str, Any]) -> BaseTrigger:
+        from toloka_airflow.triggers import PoolTrigger
+
+        return PoolTrigger(**arguments)
+
     def _end(
         self, context: Context, connect: Connect, subject: Pool, kind: str, opened_at: str | None
     ) -> dict[str, Any]:
@@ -459,7 +507,8 @@ class PoolSensor(WaitSensor[Pool]):
             subject = self._close(context, connect, subject, started)
         result: dict[str, Any] = {**subject.summary(), "stopped_by": STOPPED_BY[kind]}
         if kind == FINISHED and (failure := why_not_successful(subject, self.expected_reasons)):
-            raise task_error(TolokaError(failure), AirflowFailException)
+            topic: Topic = "archived" if is_archived(subject) else "pool-stopped-otherwise"
+            raise task_error(TolokaError(failure, topic=topic), AirflowFailException)
         if kind != FINISHED and why_not_closed(subject):
             # What the pool says of a close is of an opening before.
             result |= {"close_reason": None, "closed_at": None}
@@ -522,5 +571,5 @@ def _checked_reasons(reasons: Iterable[str]) -> list[str]:
     checked = [CloseReason(reason) for reason in ([reasons] if isinstance(reasons, str) else reasons)]
     if not checked or not all(reason.is_known for reason in checked):
         known = ", ".join(reason.value for reason in CloseReason)
-        raise ValueError(f"expected_reasons is {list(reasons)!r}; it must name at least one of {known}")
+        raise argument_error(f"expected_reasons is {list(reasons)!r}; it must name at least one of {known}")
     return [reason.value for reason in checked]

@@ -19,6 +19,10 @@ import pendulum
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
 
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
+
+__all__ = ["PoolWindowTimetable"]
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -61,9 +65,11 @@ class PoolWindowTimetable(Timetable):
         self._opens = _time_of_day("opens", opens)
         self._closes = _time_of_day("closes", closes)
         if self._opens == DAY:
-            raise ValueError(f"opens={opens!r} is the end of a day; use '00:00'")
+            raise argument_error(f"opens={opens!r} is the end of a day; use '00:00'", "window-times")
         if self._closes == self._opens:
-            raise ValueError(f"closes={closes!r} is the same as opens; a whole day is opens='00:00', closes='24:00'")
+            raise argument_error(
+                f"closes={closes!r} is the same as opens; a whole day is opens='00:00', closes='24:00'", "window-times"
+            )
         if self._closes < self._opens:
             self._closes += DAY
         self._days = _days_of_week(days)
@@ -120,8 +126,11 @@ class PoolWindowTimetable(Timetable):
         """
         if run_type == "scheduled" and data_interval and not self._can_be_served(data_interval):
             raise AirflowException(
-                f"No run for the window from {data_interval.start} to {data_interval.end}: "
-                f"it is over, or less than {self._min_open} of it is left"
+                with_link(
+                    f"No run for the window from {data_interval.start} to {data_interval.end}: "
+                    f"it is over, or less than {self._min_open} of it is left",
+                    "window-times",
+                )
             )
         return super().generate_run_id(run_type=run_type, run_after=run_after, data_interval=data_interval, **extra)
 
@@ -224,7 +233,9 @@ def _time_of_day(argument: str, text: str) -> timedelta:
     match = re.fullmatch(r"(\d\d?):(\d\d)", text) if isinstance(text, str) else None
     hours, minutes = (int(part) for part in match.groups()) if match else (0, 60)
     if minutes > 59 or timedelta(hours=hours, minutes=minutes) > DAY:
-        raise ValueError(f"{argument}={text!r} is no time of day such as '09:00'; '24:00' is the end of the day")
+        raise argument_error(
+            f"{argument}={text!r} is no time of day such as '09:00'; '24:00' is the end of the day", "window-times"
+        )
     return timedelta(hours=hours, minutes=minutes)
 
 
@@ -241,7 +252,9 @@ def _days_of_week(text: str) -> frozenset[int]:
     for part in text.lower().split(",") if isinstance(text, str) else [""]:
         names = [name.strip() for name in part.split("-")]
         if not 1 <= len(names) <= 2 or not set(names) <= set(DAYS):
-            raise ValueError(f"days={text!r} is no list of days; use 'mon-fri', 'mon,wed,sat-sun' or 'daily'")
+            raise argument_error(
+                f"days={text!r} is no list of days; use 'mon-fri', 'mon,wed,sat-sun' or 'daily'", "window-times"
+            )
         first, last = DAYS.index(names[0]), DAYS.index(names[-1])
         days |= {(first + step) % 7 for step in range((last - first) % 7 + 1)}
     return frozenset(days)
@@ -252,12 +265,14 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     # What is raised for names that cannot be a file, are a directory, or not a text.
     except (KeyError, ValueError, OSError, TypeError, AttributeError) as exc:
-        raise ValueError(f"timezone={name!r} is no time zone known here; use a name such as 'Europe/Berlin'") from exc
+        raise argument_error(
+            f"timezone={name!r} is no time zone known here; use a name such as 'Europe/Berlin'", "window-times"
+        ) from exc
 
 
 def _dates(exclude_dates: Iterable[date | str]) -> Iterator[date]:
     if isinstance(exclude_dates, str):
-        raise ValueError(f"exclude_dates={exclude_dates!r} is a text; give a list of dates")
+        raise argument_error(f"exclude_dates={exclude_dates!r} is a text; give a list of dates", "window-times")
     for value in exclude_dates:
         # A datetime is a date, too, but of which time zone?
         if isinstance(value, date) and not isinstance(value, datetime):
@@ -266,13 +281,17 @@ def _dates(exclude_dates: Iterable[date | str]) -> Iterator[date]:
         try:
             yield date.fromisoformat(value)  # type: ignore[arg-type]
         except (TypeError, ValueError) as exc:
-            raise ValueError(f"exclude_dates: {value!r} is no date; use a `date` or a text as '2026-12-24'") from exc
+            raise argument_error(
+                f"exclude_dates: {value!r} is no date; use a `date` or a text as '2026-12-24'", "window-times"
+            ) from exc
 
 
 def _duration(min_open: timedelta | float, *, less_than: timedelta) -> timedelta:
     duration = min_open if isinstance(min_open, timedelta) else timedelta(seconds=min_open)
     if not timedelta(0) <= duration < less_than:
-        raise ValueError(f"min_open={min_open!r} must be at least 0 and less than the window, which is {less_than}")
+        raise argument_error(
+            f"min_open={min_open!r} must be at least 0 and less than the window, which is {less_than}", "window-times"
+        )
     return duration
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.transfer.review.decisions import check_comment
 from toloka_airflow.transfer.values import comparable
 
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Assignment, Task
+
+__all__ = ["MajorityVote"]
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +60,20 @@ class MajorityVote:
 
     def __post_init__(self) -> None:
         if not isinstance(self.field, str) or not self.field:
-            raise ValueError(f"field is {self.field!r}; it must be the name of an output field")
+            raise argument_error(f"field is {self.field!r}; it must be the name of an output field", "decisions")
         if (
             isinstance(self.min_share, bool)
             or not isinstance(self.min_share, int | float)
             or not 0 < self.min_share <= 1
         ):
-            raise ValueError(f"min_share is {self.min_share!r}; it must be a number above 0, up to 1")
+            raise argument_error(f"min_share is {self.min_share!r}; it must be a number above 0, up to 1", "decisions")
         check_comment("comment", self.comment)
         if self.accept_comment is not None:
             check_comment("accept_comment", self.accept_comment)
         if isinstance(self.min_answers, bool) or not isinstance(self.min_answers, int) or self.min_answers < 2:
-            raise ValueError(f"min_answers is {self.min_answers!r}; it must be a whole number of 2 or more")
+            raise argument_error(
+                f"min_answers is {self.min_answers!r}; it must be a whole number of 2 or more", "decisions"
+            )
 
     def from_answers(self, answers: Iterable[Assignment]) -> Callable[[Assignment], dict[str, Any] | None]:
         """Return the function that decides about each of some answers, once all of them were counted."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import XComArg
 
+__all__ = ["PoolWindow", "pool_window"]
+
 OperatorT = TypeVar("OperatorT", bound=BaseOperator)
 
 EXPECTED = ("COMPLETED", "EXPIRED", "MANUAL")
@@ -59,7 +61,7 @@ class PoolWindow(TaskGroup):
     tasks that were put inside.
     """
 
-    result: XComArg
+    result: Any
     """How and when the window ended."""
     _parts: dict[str, BaseOperator] | None = None
 
@@ -84,19 +86,19 @@ class PoolWindow(TaskGroup):
 
 def pool_window(
     *,
-    pool_id: str,
-    closes_at: datetime | str = "{{ data_interval_end }}",
-    training_id: str | None = None,
+    pool_id: str | XComArg,
+    closes_at: datetime | str | XComArg = "{{ data_interval_end }}",
+    training_id: str | XComArg | None = None,
     group_id: str = "window",
     min_open: timedelta = timedelta(minutes=5),
     grace: timedelta = timedelta(minutes=15),
     move_expiry: bool = True,
     expected_reasons: Iterable[str] = EXPECTED,
-    min_balance: float | str | None = None,
+    min_balance: float | str | XComArg | None = None,
     check_budget: bool = False,
     fee: float = 0.3,
     on_low_balance: Literal["fail", "skip"] = "fail",
-    max_spend: float | str | None = None,
+    max_spend: float | str | XComArg | None = None,
     progress_interval: float | timedelta | None = None,
     poll_interval: float | timedelta = 60.0,
     toloka_conn_id: str = TolokaHook.default_conn_name,

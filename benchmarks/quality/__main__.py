@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +54,11 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
+def prose(text: str) -> list[str]:
+    """Return the lines of a paragraph."""
+    return textwrap.wrap(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
 def compare(kit_python: str) -> Iterator[str]:
     """Yield the rows of the table of speed; raise if it is not fast enough."""
     yield "| Answers | `dawid_skene` | crowd-kit | As fast | By clock | `dawid_skene_map` | Steps | Equal labels |"
@@ -78,7 +84,9 @@ def compare(kit_python: str) -> Iterator[str]:
         if factor < WANTED[answers] or min(equal) < WANTED_EQUAL:
             raise SystemExit(f"{answers:,} answers: {factor:.1f} times as fast, {min(equal):.3%} of the labels equal")
     yield ""
-    yield f"Importing takes {spread(imports['ours'])} s here, and {spread(imports['kit'])} s with crowd-kit and pandas."
+    yield from prose(
+        f"Importing takes {spread(imports['ours'])} s here, and {spread(imports['kit'])} s with crowd-kit and pandas."
+    )
 
 
 def remember(answers: int = 1_000_000) -> Iterator[str]:
@@ -87,7 +95,7 @@ def remember(answers: int = 1_000_000) -> Iterator[str]:
         run(sys.executable, "memory", "write", str(answers), folder)
         found = run(sys.executable, "memory", str(answers), folder)
     print(found, file=sys.stderr)
-    yield (
+    yield from prose(
         f"A file of {answers:,} answers is read into columns in {found['read']:.0f} s and aggregated by "
         f"`dawid_skene_map` in {found['map']:.1f} s; at its peak this takes {found['columns']:.0f} MB more than the "
         f"interpreter alone. `aggregate_answers`, which also writes the labels with the inputs of the tasks, takes "
@@ -138,20 +146,26 @@ def label_digits(overlap: int = 3) -> Iterator[str]:
 def figures(results: Sequence[Result], kit_python: str) -> Iterator[str]:
     """Yield the lines that are written into the documentation."""
     day = f"{datetime.now(UTC):%d %B %Y}".lstrip("0")
-    yield f"Measured on {day} with Python {platform.python_version()} and numpy {np.__version__} on {os.cpu_count()} "
-    yield "cores that had much else to do, so seconds are those of the processor; medians, with the least and the most."
+    yield from prose(
+        f"Measured on {day} with Python {platform.python_version()} and numpy {np.__version__} on {os.cpu_count()} "
+        "cores that had much else to do, so seconds are those of the processor; medians, with the least and the most."
+    )
     yield ""
     yield from compare(kit_python)
     yield ""
     yield from remember()
     yield ""
-    yield f"The expected calibration error, median and greatest of {len(crowds.REPORTING_SEEDS)} seeds; and the "
-    yield "share of right labels:"
+    yield from prose(
+        f"The expected calibration error, median and greatest of {len(crowds.REPORTING_SEEDS)} seeds; and the share of "
+        "right labels:"
+    )
     yield ""
     yield from calibrate(results)
     yield ""
-    yield "The 1,797 digits of scikit-learn, three answers to each by the mixed people, who take digits for those that"
-    yield "look alike; every twentieth is a control task for `weighted_vote`, and is not counted:"
+    yield from prose(
+        "The 1,797 digits of scikit-learn, three answers to each by the mixed people, who take digits for those that "
+        "look alike; every twentieth is a control task for `weighted_vote`, and is not counted:"
+    )
     yield ""
     yield from label_digits()
 

@@ -25,3 +25,10 @@ def test_every_reason_is_documented() -> None:
     heading, *reasons = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     assert (heading, tuple(reasons)) == ("stopped_by", REASONS)
     assert tuple(re.findall(r"^    - ``(\w+)``: ", DOCSTRING, re.MULTILINE)) == REASONS
+
+
+def test_what_a_task_behind_the_group_takes_is_in_its_result() -> None:
+    [result] = re.findall(r"^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    keys = re.findall(r'labels\.result\["(\w+)"\]', SECTION)
+    assert keys == ["answers_path", "path"]
+    assert json.loads(result).keys() >= set(keys)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+MADE = ROOT / "docs" / "_reference"
+"""What Sphinx writes for itself."""
+DOCS = [path for path in sorted((ROOT / "docs").rglob("*.md")) if MADE not in path.parents]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 QUOTED = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUOTES = [(page.name, name, text) for page in PAGES for name, text in QUOTED.findall(page.read_text())]
 LINK = re.compile(r"\]\((?!https?:)([^)]+)\)|src=\"([^\"]+)\"")
@@ -115,6 +118,12 @@ def leads_somewhere(page: Path, target: str) -> bool:
     name, _, anchor = target.partition("#")
     path = page.parent / name if name else page
     return path.exists() and (not anchor or anchor in anchors(path))
+
+
+def test_every_example_is_in_the_gallery() -> None:
+    page = (ROOT / "docs" / "examples.md").read_text()
+    shown = re.findall(r"^<!-- source of (\w+)\.py -->$", page, re.MULTILINE)
+    assert sorted(shown) == sorted(path.stem for path in (ROOT / "dags_examples").glob("*.py"))
 
 
 def anchors(page: Path) -> set[str]:

@@ -17,7 +17,7 @@ from tests.airflow_home import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "performance.md").read_text()
-MODULES = ("requests", "toloka_airflow.triggers", "toloka_airflow.operators.lifecycle")
+MODULES = ("requests", "toloka_airflow.triggers.shared_waits", "toloka_airflow.operators.lifecycle")
 # Celery sends this signal in each process of the pool, and the tasks of Airflow fork from those.
 PROBE = f"""
 import json, os, sys

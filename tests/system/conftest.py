@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.browser import Browser, ensure_chromium
+from demo.debian import MissingError, may_install
 from demo.local_airflow import LocalAirflow
+from demo.processes import Processes
 from tests.support import TOKEN
 from tests.system.disturbed import Connect, insist
 from toloka_airflow.emulator.server import EmulatorServer
@@ -24,6 +27,9 @@ SHORT = [
     "test_live.py::test_the_token_is_in_no_file_of_airflow",
     "test_doctor_short.py::test_it_finds_what_is_wrong_with_an_account",
     "test_live_waiting.py::test_marking_a_wait_closes_its_pool",
+    "test_live_page.py::test_each_tab_shows_its_pools",
+    "test_live_page.py::test_links_lead_to_airflows_pages",
+    "test_live_page.py::test_a_pool_is_found_and_closed",
     "test_live_windows.py::test_it_closes_when_the_time_is_up",
     "test_live_windows.py::test_one_that_comes_too_late_is_skipped",
     "test_live_windows.py::test_marking_the_run_as_failed_closes_the_pool",
@@ -90,3 +96,19 @@ def connect_to(airflow: LocalAirflow) -> Connect:
         insist(partial(airflow.api.call, "POST", "/connections", json=connection))
 
     return connect
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A page of a headless Chromium, which reports what it requests and what goes wrong."""
+    try:
+        ensure_chromium("A test of a page")
+    except MissingError as exc:
+        if may_install():
+            raise
+        pytest.skip(str(exc))
+    folder = tmp_path_factory.mktemp("chromium")
+    with Processes(folder / "logs") as processes, Browser(processes, folder / "profile") as opened:
+        for domain in ("Page", "Log", "Runtime", "Network"):
+            opened.call(f"{domain}.enable")
+        yield opened

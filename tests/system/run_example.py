@@ -20,12 +20,12 @@ class Network:
 
 
 def main(paths: list[str], conf: str | None) -> None:
-    import airflow.sdk  # noqa: F401, so that only what the example does is watched
+    from airflow.sdk import DAG  # here, so that only what the example does is watched
 
     network = Network()
     sys.addaudithook(network)
     network.locked = True
-    dags = {path: runpy.run_path(path)["dag"] for path in paths}
+    dags = {path: next(each for each in runpy.run_path(path).values() if isinstance(each, DAG)) for path in paths}
     network.locked = False
     if conf is None:
         print(json.dumps({path: dag.dag_id for path, dag in dags.items()}))

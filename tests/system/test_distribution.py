@@ -2,67 +2,82 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import re
 import sys
-import zipfile
+from email.message import Message
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from release.contents import differences, metadata, names_in, package_files
+from release.lanes import Lane, find_lanes, read_lane
+from release.steps import FailedError, run
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def run(*command: str | Path, **env: str) -> str:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
-    done = subprocess.run(
-        [str(part) for part in command], env={**clean, **env}, cwd=ROOT, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder)
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
     [built] = folder.glob("*.whl")
     return built
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"toloka_airflow", "airflow_toloka.py"}
-    for needed in (
-        "py.typed",
-        "emulator/server.py",
-        "api/client/__init__.py",
-        "checks/schemas.json",
-        "quality/report/style.css",
-        "quality/report/template.html",
-    ):
-        assert f"toloka_airflow/{needed}" in names
-    assert any(name.endswith("LICENSE") for name in names)
+@pytest.fixture
+def lane() -> Lane:
+    """The Airflow that the tests run with."""
+    airflow = version("apache-airflow")
+    return read_lane(ROOT / "constraints" / f"airflow-{airflow.rsplit('.', 1)[0]}.txt")
+
+
+def test_both_hold_the_package_and_nothing_else(wheel: Path) -> None:
+    [sdist] = wheel.parent.glob("*.tar.gz")
+    wanted = package_files(ROOT)
+    assert {"airflow_toloka.py", "toloka_airflow/py.typed", "toloka_airflow/quality/report/style.css"} <= wanted
+    assert differences(wanted, names_in(wheel)) == []
+    assert differences(wanted, names_in(sdist)) == []
+    assert metadata(wheel)["License-File"] == "LICENSE"
+
+
+def test_a_file_too_few_or_too_many_is_named() -> None:
+    assert differences({"a.py", "b.css"}, {"a.py", "c.py"}) == ["b.css is missing", "c.py should not be in it"]
+
+
+def test_the_metadata_say_what_the_page_of_versions_does(wheel: Path) -> None:
+    """And what the constraints are for: no Airflow is promised that nothing is tried with."""
+    said = metadata(wheel)
+    page = " ".join((ROOT / "docs" / "versions.md").read_text().partition("## Supported")[2].split())
+    [(first, oldest, others, pythons)] = re.findall(
+        r"^Airflow ([\d.]+) \(from ([\d.]+)\), ([\d., and]+), with Python ([\d., and]+)\. ", page
+    )
+    assert f"apache-airflow>={oldest}" in said.get_all("Requires-Dist", [])
+    classifiers = [f"Programming Language :: Python :: {minor}" for minor in re.findall(r"3\.\d+", pythons)]
+    assert [each for each in said.get_all("Classifier", []) if ":: Python :: 3." in each] == classifiers
+    lanes = [path.stem for path in sorted((ROOT / "constraints").glob("airflow-*.txt"))]
+    assert lanes == [f"airflow-{minor}" for minor in (first, *re.findall(r"3\.\d+", others))]
+
+
+def test_a_python_that_is_not_promised_makes_no_release() -> None:
+    ours = Message()
+    ours["Classifier"] = "Programming Language :: Python :: 3.9"
+    with pytest.raises(FailedError, match=r"is not among the classifiers in setup\.cfg"):
+        find_lanes(ours, ROOT / "constraints")
 
 
 @pytest.mark.long
-def test_an_empty_environment_gets_a_provider_that_airflow_lists(wheel: Path, tmp_path: Path) -> None:
-    run(sys.executable, "-m", "venv", tmp_path / "env")
+def test_an_empty_environment_gets_a_provider_that_airflow_lists(wheel: Path, lane: Lane, tmp_path: Path) -> None:
     python = tmp_path / "env" / "bin" / "python"
-    airflow = version("apache-airflow").rsplit(".", 1)[0]
-    constraints = ROOT / "constraints" / f"airflow-{airflow}.txt"
-    uv = Path(sys.executable).parent / "uv"
-    run(uv, "pip", "install", "--system-certs", "--python", python, "-c", constraints, f"{wheel}[emulator]")
-
+    run(BIN / "uv", "venv", "--python", sys.executable, tmp_path / "env")
+    run(BIN / "uv", "pip", "install", "--system-certs", "--python", python, "-c", lane.constraints, wheel)
+    check = (python, "-I", ROOT / "release" / "installed.py", lane.airflow, ROOT)
     home = {"AIRFLOW_HOME": str(tmp_path / "airflow")}
-    airflow_command = tmp_path / "env" / "bin" / "airflow"
-    providers = json.loads(run(airflow_command, "providers", "list", "--output", "json", **home).splitlines()[-1])
-    [ours] = [provider for provider in providers if provider["package_name"] == "airflow-toloka"]
-    assert ours["version"] == version("airflow-toloka")
-    hooks = json.loads(run(airflow_command, "providers", "hooks", "--output", "json", **home).splitlines()[-1])
-    assert "toloka_airflow.hooks.TolokaHook" in {hook["class"] for hook in hooks}
-    plugins = "from importlib.metadata import entry_points; print(*entry_points(group='pytest11').names)"
-    assert "toloka" in run(python, "-c", plugins).split()
+    run(*check, *sorted(package_files(ROOT)), cwd=tmp_path, **home)
     assert "--speed" in run(tmp_path / "env" / "bin" / "toloka-emulator", "--help")
+
+    with pytest.raises(FailedError, match=r"made_up\.css is not installed"):
+        run(*check, "toloka_airflow/made_up.css", cwd=tmp_path, **home)
+    with pytest.raises(FailedError, match=re.escape(f"Airflow {lane.airflow} is installed, not 2.0.0")):
+        run(*check[:3], "2.0.0", ROOT, "airflow_toloka.py", cwd=tmp_path, **home)

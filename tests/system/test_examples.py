@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import runpy
 import statistics
 import subprocess
 import sys
@@ -90,6 +91,17 @@ def test_pool_lifecycle(connected: dict[str, str], toloka: EmulatorServer) -> No
     assert client.get_pool(pool_id).status == PoolStatus.ARCHIVED
 
 
+def test_label_texts(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    ended = run_example("label_texts", connected, {"output": f"file://{tmp_path}"})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
+    [pool] = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).list_pools()
+    assert (pool.status, pool.last_close_reason) == (PoolStatus.CLOSED, "COMPLETED")
+    [path] = tmp_path.glob("*/labels.jsonl")
+    labels = [json.loads(line) for line in path.read_text().splitlines()]
+    texts = ["Best I ever had.", "Broke on the first day.", "Works as described."]
+    assert sorted(row["input_values"]["text"] for row in labels) == texts
+
+
 def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
     requests.put(f"{toloka.url}/_emulator/truth", json=digits(), timeout=10).raise_for_status()
     conf = {"images": 60, "output": f"file://{tmp_path}"}
@@ -115,6 +127,70 @@ def test_label_digits(connected: dict[str, str], toloka: EmulatorServer, tmp_pat
     truth = {row["match"]["image_id"]: row["output_values"]["digit"] for row in digits()}
     right = [truth[row["input_values"]["image_id"]] == row["output_values"]["digit"] for row in labels]
     assert abs(statistics.mean(right) - expected) < 0.05
+
+
+def test_compare_side_by_side(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    toloka.crowd.change(accuracy=(1, 1), skip_rate=0, expire_rate=0)
+    # The longer summary is the better one, wherever it stands.
+    toloka.crowd.truth.tell(
+        {"match": {f"{side}_model": "long"}, "output_values": {"better": side}} for side in ("left", "right")
+    )
+    ended = run_example("compare_side_by_side", connected, {"output": f"file://{tmp_path}"})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
+    [path] = tmp_path.glob("*/labels.jsonl")
+    labels = [json.loads(line) for line in path.read_text().splitlines()]
+    sides = {label["output_values"]["better"] for label in labels}
+    assert (len(labels), sides) == (6, {"left", "right"})
+    won = Counter(label["input_values"][f"{label['output_values']['better']}_model"] for label in labels)
+    assert won == {"long": 6}
+
+
+def test_collect_photos(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    """Each page is decided: the first to send a file is paid, and nobody else who sent the same."""
+    ended = run_example("collect_photos", connected, {"output": f"file://{tmp_path}"})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
+    [manifest] = tmp_path.glob("*/photos/manifest-*.jsonl")
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
+    [pool] = client.list_pools()
+    pages = {page.id: page.status.value for page in client.list_assignments(pool_id=pool.id)}
+    assert len(pages) == 4 * 4
+    assert set(pages.values()) <= {"ACCEPTED", "REJECTED"}
+    paid = [row["sha256"] for row in rows if pages[row["assignment_id"]] == "ACCEPTED"]
+    assert sorted(paid) == sorted({row["sha256"] for row in rows})
+
+
+def test_a_photo_is_paid_once(tmp_path: Path) -> None:
+    """The simulated people send no file twice, so it is decided here about such."""
+    rows = [("page-2", "2030-01-02", "same"), ("page-1", "2030-01-01", "same"), ("page-3", "2030-01-03", "other")]
+    manifest, decisions = tmp_path / "manifest.jsonl", tmp_path / "decisions.jsonl"
+    names = ("assignment_id", "created", "sha256")
+    manifest.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
+    runpy.run_path(str(ROOT / "dags_examples" / "collect_photos.py"))["decide"].function(str(manifest), str(decisions))
+    decided = [json.loads(line) for line in decisions.read_text().splitlines()]
+    assert {row["assignment_id"]: row["status"] for row in decided} == {
+        "page-1": "ACCEPTED",
+        "page-2": "REJECTED",
+        "page-3": "ACCEPTED",
+    }
+
+
+def test_model_first(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:
+    """People see what the model is not sure of, and nothing else."""
+    toloka.crowd.change(accuracy=(0.95, 1), skip_rate=0, expire_rate=0)
+    toloka.crowd.truth.tell(digits())
+    ended = run_example("model_first", connected, {"output": f"file://{tmp_path}"})
+    assert (ended["state"], set(ended["tasks"].values())) == ("success", {"success"}), ended
+    [path] = tmp_path.glob("*/labels.jsonl")
+    labels = {row["image_id"]: row for row in map(json.loads, path.read_text().splitlines())}
+    assert len(labels) == len(path.read_text().splitlines()) == 200
+    whose = Counter(row["by"] for row in labels.values())
+    [pool] = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url)).list_pools()
+    assert 0 < whose["people"] < whose["model"]
+    assert toloka.pool(pool.id)["answers"] == 5 * whose["people"]
+    truth = {row["match"]["image_id"]: row["output_values"]["digit"] for row in digits()}
+    right = [row["digit"] == truth[image_id] for image_id, row in labels.items() if row["by"] == "people"]
+    assert statistics.mean(right) > 0.9
 
 
 def test_label_until_sure(connected: dict[str, str], toloka: EmulatorServer, tmp_path: Path) -> None:

@@ -48,5 +48,5 @@ def test_a_mistake_is_not_tried_again(airflow: LocalAirflow, toloka: EmulatorSer
     airflow.api.wait_for_dag("mistake")
     run_id = airflow.api.trigger("mistake")
     assert airflow.api.wait_for_run("mistake", run_id) == "failed"
-    assert "config is '/no/such/pool.yaml': there is no such file" in airflow.api.log("mistake", run_id, "create")
+    assert "config is '/no/such/pool.yaml', and there is no such file" in airflow.api.log("mistake", run_id, "create")
     assert toloka.journal.after(before, kind="request") == []

@@ -7,7 +7,7 @@ Needs Chromium, which is installed by apt-get if it is missing and we are root; 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from demo.browser import Browser, ensure_chromium
-from demo.debian import MissingError, may_install
-from demo.processes import Processes
+from demo.browser import Browser
 from tests.reports import HOSTILE, POOL, PROJECT, answers, excessive_answers, hostile_answers, labels
 from tests.support import scripted_server
-from toloka_airflow.quality.report import PoolFacts, build_report
+from toloka_airflow.quality.report import build_report
+from toloka_airflow.quality.report.figures import PoolFacts
 
 MADE = datetime(2026, 11, 3, 12, tzinfo=UTC)
 SIZES = [("light", 1200), ("dark", 1200), ("light", 360), ("dark", 360)]
@@ -44,21 +43,6 @@ CUT_OFF = """
 """Words of charts that are not wholly in their chart."""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 MUST_NOT = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Page.javascriptDialogOpening")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    try:
-        ensure_chromium("The report's test")
-    except MissingError as exc:
-        if may_install():
-            raise
-        pytest.skip(str(exc))
-    folder = tmp_path_factory.mktemp("chromium")
-    with Processes(folder / "logs") as processes, Browser(processes, folder / "profile") as opened:
-        for domain in ("Page", "Log", "Runtime", "Network"):
-            opened.call(f"{domain}.enable")
-        yield opened
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from tests.support import TOKEN, ScriptedHandler, ScriptedServer, operation, scripted_server
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import (
     TolokaApiError,
@@ -601,8 +602,10 @@ class TestTaskErrors:
             raise error
         assert caught.value.__cause__ is error
         assert isinstance(caught.value, type(error))
-        assert (str(caught.value), repr(vars(caught.value))) == (str(error), repr(vars(error)))
-        assert traceback.format_exception_only(caught.value) == traceback.format_exception_only(error)
+        text = with_link(str(error), getattr(error, "topic", "arguments"))
+        assert (str(caught.value), repr(vars(caught.value))) == (text, repr(vars(error)))
+        named, *_ = traceback.format_exception_only(error)
+        assert traceback.format_exception_only(caught.value)[0].startswith(named.rstrip(".\n"))
         return caught.value
 
     @pytest.mark.parametrize("must_be_done", [False, True])

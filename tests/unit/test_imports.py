@@ -18,7 +18,8 @@ PACKAGE = "toloka_airflow"
 
 # All names of ours are without "toloka_airflow.". A module has the row with its name, or with the longest name of a
 # package that it is in; so a package in a row does not stand for those of its modules that have rows of their own.
-# Modules of one row may import each other, and all may import the version from toloka_airflow itself.
+# Modules of one row may import each other. All may import the version from toloka_airflow itself, and all but the
+# emulator, which has the words of Toloka, the addresses that errors end with, from a module that imports nothing.
 #
 # "of ours": in parentheses is what may be imported for annotations only.
 # "at import": third-party packages that importing the module imports. "later": those that only functions and
@@ -66,11 +67,14 @@ labels                            | api hooks storage transfer.download         
 voting                            | api transfer transfer.review                      |                  |
 sensors                           | _internal api assets hooks lineage links triggers | airflow          |
                                   | triggers.__init__ triggers.close_on_kill          |                  |
-triggers.__init__                 | api triggers triggers.close_on_kill               |                  |
+triggers.__init__                 | triggers.pool_closed triggers.shared_waits        |                  |
+triggers.shared_waits             | api triggers triggers.killed_triggers             |                  |
                                   | triggers.lists triggers.measuring                 |                  |
-                                  | triggers.pool_closed triggers.shared_polling      |                  |
+                                  | triggers.statistics                               |                  |
+triggers.statistics               | _internal api triggers triggers.shared_polling    |                  | airflow
+triggers.killed_triggers          | api triggers triggers.close_on_kill               |                  |
 triggers.measuring                | api triggers                                      |                  |
-triggers.close_on_kill            | _internal api triggers                            |                  |
+triggers.close_on_kill            | _internal api                                     |                  |
 triggers.pool_closed              | _internal api triggers triggers.lists             | airflow          |
                                   | triggers.shared_polling                           |                  |
 triggers.lists                    | api triggers.shared_polling                       |                  |
@@ -79,18 +83,23 @@ triggers                          | _internal api hooks                         
 lineage                           | assets hooks storage                              |                  | airflow attrs
                                   |                                                   |                  | openlineage
 cli.doctor                        | doctor doctor.__init__                            |                  |
+records                           | _internal links timetables                        | msgspec          | airflow
+                                  |                                                   |                  | sqlalchemy
+web                               | _internal api hooks links records                 | airflow fastapi  |
+                                  |                                                   | msgspec starlette |
 doctor.diagnosis                  | doctor get_provider_info hooks                    |                  |
 doctor.__init__                   | doctor doctor.diagnosis                           |                  |
 doctor                            | _internal _internal.startup api get_provider_info | airflow          | sqlalchemy
-                                  | hooks                                             |                  |
+                                  | hooks records                                     |                  |
 retries                           | _internal api                                     |                  | airflow
 assets                            | api                                               |                  | airflow
 hooks                             | _internal api get_provider_info                   | airflow          | wtforms
 preload                           | _internal.startup                                 |                  |
-plugin                            | _internal.startup links timetables                | airflow          |
+plugin                            | _internal.startup links timetables web            | airflow          |
 links                             | api                                               | airflow          |
-_internal.startup                 | _internal api.timed_session operators             |                  | requests
-                                  | triggers.__init__ windows                         |                  |
+_internal.startup                 | _internal api api.timed_session checks operators  |                  | requests
+                                  | triggers.pool_closed triggers.shared_waits        |                  |
+                                  | windows                                           |                  |
 _internal                         | api                                               | airflow          |
 cli                               | api checks cli.rehearsal hooks operators          |                  | airflow
                                   | rehearsal storage transfer.upload                 |                  |
@@ -103,6 +112,7 @@ storage                           |                                             
                                   |                                                   |                  | sshfs yaml
 get_provider_info                 |                                                   |                  |
 __init__                          |                                                   |                  |
+_internal.troubleshooting         |                                                   |                  |
 
 api                               | api.timed_session                                 |                  | requests
                                   |                                                   |                  | urllib3
@@ -134,6 +144,7 @@ emulator.world                    | emulator.courier                            
 emulator.courier                  |                                                   |                  |
 """
 
+HELP = "_internal.troubleshooting"
 OURS, ANNOTATIONS, AT_IMPORT, LATER = "of ours", "of ours, for annotations", "at import", "later"
 Permissions = dict[str, set[str]]
 
@@ -232,7 +243,7 @@ class Checker:
         if module not in self.modules:
             return f"there is no {imported.name}"
         target = self._row(module)
-        if target in (row, "__init__"):
+        if target in (row, "__init__") or (target == HELP and not row.startswith("emulator")):
             return None
         return self._permitted(row, [ANNOTATIONS, OURS] if imported.for_annotations else [OURS], target or module)
 

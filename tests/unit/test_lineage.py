@@ -231,7 +231,7 @@ def test_what_was_paid_is_known(collected: Collected, toloka: EmulatorServer) ->
     assert collected.run(task) == NOTHING
     facet, progress = task._facet(), collected.result["progress"]
     assert facet["money"] == {"spent": progress["spent"], "committed": 0.0}
-    assert facet["counts"] == {"answers": 12}
+    assert facet["counts"] == {"assignments": 12}
 
 
 def test_a_connection_that_fits_into_no_uri_is_no_reason_to_fail(

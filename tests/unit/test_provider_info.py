@@ -74,7 +74,7 @@ get_listener_manager()
 """
 BEGINNING = """
 import gc, json, sys
-modules = ["requests", "toloka_airflow.api.client", "toloka_airflow.triggers"]
+modules = ["requests", "toloka_airflow.api.client", "toloka_airflow.triggers.shared_waits"]
 imported = [name in sys.modules for name in modules]
 is_frozen = gc.get_freeze_count() > 10_000  # Python 3.12 begins with some hundreds, 3.11 and 3.13 with none
 print("\\n" + json.dumps(["toloka_airflow.plugin" in sys.modules, imported, is_frozen]))

@@ -1,4 +1,4 @@
-"""What the README shows is what the project does."""
+"""What the README and docs/connection.md show of connections is understood; the README's DAG is an example."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ from toloka_airflow.hooks import TolokaHook
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PAGES = {"README.md": README, "connection.md": (ROOT / "docs" / "connection.md").read_text()}
 CONNECTION = re.compile(r"^export AIRFLOW_CONN_TOLOKA_DEFAULT=(.*)$", re.MULTILINE)
+FORMS = [(page, shlex.split(form)[0]) for page, text in PAGES.items() for form in CONNECTION.findall(text)]
 
 
-def blocks(language: str) -> list[str]:
-    return [text for kind, text in BLOCKS if kind == language]
-
-
-@pytest.mark.parametrize("value", [shlex.split(form)[0] for form in CONNECTION.findall(README)])
-def test_every_form_of_the_connection_is_understood(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "value"), FORMS)
+def test_every_form_of_the_connection_is_understood(page: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TOLOKA_DEFAULT", value)
     address = TolokaHook().get_conn().base_url
     if "sandbox" in value:
@@ -36,11 +33,24 @@ def test_every_form_of_the_connection_is_understood(value: str, monkeypatch: pyt
 
 
 def test_all_forms_are_shown() -> None:
-    forms = [shlex.split(form)[0] for form in CONNECTION.findall(README)]
+    assert len([form for page, form in FORMS if page == "README.md"]) == 3
+    forms = [form for page, form in FORMS if page == "connection.md"]
     assert any(form.startswith("toloka://") for form in forms)
     assert any(form.startswith("{") and json.loads(form) for form in forms)
 
 
-def test_the_emulator_is_used_as_shown() -> None:
-    [code] = [text for text in blocks("python") if "EmulatorServer" in text]
-    exec(compile(code, "README.md", "exec"), {})
+def test_the_dag_is_the_whole_example() -> None:
+    """Not a part of it: who copies it has a DAG that runs, as tests/system/test_examples.py runs the example."""
+    [shown] = re.findall(r"^```python\n# label_texts\.py\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    example = (ROOT / "dags_examples" / "label_texts.py").read_text()
+    assert example[example.index("from datetime") :] == shown
+
+
+def test_it_is_short() -> None:
+    """One and a half screens beside the DAG: everything else is in docs/."""
+    assert len(re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL).splitlines()) < 85
+
+
+def test_every_make_command_is_in_the_makefile() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"make (?:-C \S+ )?([a-z]+)\b", README)) <= {*targets, "and", "git"}

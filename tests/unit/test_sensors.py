@@ -502,7 +502,9 @@ def test_progress_is_measured_now_and_then_and_at_the_end(
     server.answer("GET", "/operations/measure-1", json=measured(100))
     outcome = run_task(wait(mode, pool_id="21", progress_interval=3600))
     last = 40 if mode == "reschedule" else 100
-    assert outcome.result["progress"] == {"percent": last, "answers": 75, "spent": 1.5, "committed": 0}
+    assert outcome.result["progress"] == {
+        "percent": last, "assignments": 75, "answers": 75, "spent": 1.5, "committed": 0,
+    }  # fmt: skip
     assert server.calls("POST") == [ANALYTICS] * (1 if mode == "reschedule" else 2)
 
 
@@ -534,7 +536,7 @@ def test_progress_that_cannot_be_measured_harms_nothing(server: ScriptedServer, 
     result = run_task(wait(mode, pool_id="21", progress_interval=0.0001)).result
     assert (result["stopped_by"], result["progress"]) == (
         "closed",
-        {"percent": None, "answers": None, "spent": None, "committed": None} if trouble == "nonsense" else None,
+        dict.fromkeys(("percent", "assignments", "answers", "spent", "committed")) if trouble == "nonsense" else None,
     )
 
 
@@ -602,7 +604,7 @@ def test_progress_is_logged_when_it_changed(server: ScriptedServer, capsys: pyte
     for percent in (40, 40, 60, 60, 100):
         server.answer("POST", "/api/staging/analytics-2", json=measured(percent))
     run_task(wait("poke", pool_id="21", progress_interval=0.0001))
-    told = re.findall(r"Progress of pool 21: (\d+) %, 75 answers, 1.5 spent", capsys.readouterr().out)
+    told = re.findall(r"Progress of pool 21: (\d+) %, 75 assignments, 1.5 spent", capsys.readouterr().out)
     assert told == ["40", "60", "100"]
 
 

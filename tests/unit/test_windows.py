@@ -189,7 +189,7 @@ class EndOfWindow(TaskInstance):
         return self.left.get((task_ids, key))
 
 
-COST = "It cost 1.25 for accepted answers, and -0.3 for answers not yet decided"
+COST = "It cost 1.25 for accepted assignments, and -0.3 for those not yet decided"
 ENDS: dict[str, Any] = {
     "check_task_id": "decide",
     "open_task_id": "begin",

@@ -12,6 +12,9 @@ Called, by the functions of this module only:
   private; the connection of a task process with its supervisor, which closes with that (`supervisor_socket`)
 - ``airflow.providers.common.compat.connection.get_async_connection``: young; reads a connection without blocking the
   event loop on every Airflow 3 (`fetch_connection`)
+- ``airflow.jobs.triggerer_job_runner.TriggerCommsDecoder.asend``, ``airflow.sdk.execution_time.comms.GetXCom``,
+  ``airflow.sdk.execution_time.comms.SetXCom``: private; the XComs of the task of a trigger, without blocking the event
+  loop (`fetch_xcom`, `set_xcoms`)
 - ``airflow.triggers.base.BaseEventTrigger.asset_state_store``: since Airflow 3.3; where a trigger that watches an asset
   keeps what a restart must not forget (`asset_state_store`)
 - ``airflow.sdk.execution_time.context.TaskStateStoreAccessor.get``,
@@ -30,7 +33,9 @@ Called, by the functions of this module only:
 - ``airflow.providers_manager.ProvidersManager``: private; which providers this process finds (`provider_version`)
 - ``airflow.executors.base_executor.ExecutorConf``: young, since Airflow 3.2; the options of a team
   (`celery_settings`)
-
+- ``airflow.sdk._shared.observability.metrics.stats``, ``airflow._shared.observability.metrics.stats``: private, since
+  Airflow 3.2; the two places where a process may have set up Airflow's statistics (`airflow_statistics`)
+- ``airflow.stats.Stats``: the one place of Airflow 3.1, deprecated since 3.2 (`airflow_statistics`)
 - ``airflow.sdk.RetryPolicy``, ``airflow.sdk.RetryDecision``: since Airflow 3.3; decide when a task that failed is tried
   again (`RetryPolicy`, `retry_decision`)
 
@@ -57,7 +62,7 @@ Overridden or read by a subclass, because Airflow calls or sets it:
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +87,11 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 TASK_RUNNER_MODULE = "airflow.sdk.execution_time.task_runner"
 SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
+STATISTICS_MODULES = (
+    "airflow.sdk._shared.observability.metrics.stats",
+    "airflow._shared.observability.metrics.stats",
+    "airflow.stats",
+)
 CELERY_EXECUTOR = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
 CELERY_DEFAULT = "airflow.providers.celery.executors.default_celery.DEFAULT_CELERY_CONFIG"
 
@@ -143,6 +153,41 @@ async def fetch_connection(toloka_conn_id: str) -> Connection:
     from airflow.providers.common.compat.connection import get_async_connection
 
     return await get_async_connection(toloka_conn_id)
+
+
+async def fetch_xcom(ti: Any, key: str) -> Any:
+    """
+    Return an XCom of the task of a trigger; ``None`` if there is none. It must not be cancelled.
+
+    :param ti: The task instance whose trigger runs.
+    """
+    from airflow.sdk.execution_time.comms import GetXCom, XComResult
+
+    answer = await _asend(GetXCom(key=key, **_of(ti)))
+    return answer.value if isinstance(answer, XComResult) else None
+
+
+async def set_xcoms(ti: Any, values: Mapping[str, Any]) -> None:
+    """
+    Set XComs, JSON values by key, of the task of a trigger; they must not be cancelled.
+
+    :param ti: The task instance whose trigger runs.
+    """
+    from airflow.sdk.execution_time.comms import SetXCom
+
+    for key, value in values.items():
+        await _asend(SetXCom(key=key, value=value, **_of(ti)))
+
+
+def _of(ti: Any) -> dict[str, Any]:
+    return {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index}
+
+
+async def _asend(message: Any) -> Any:
+    comms = getattr(sys.modules.get(TASK_RUNNER_MODULE), "SUPERVISOR_COMMS", None)
+    if type(comms).__name__ != "TriggerCommsDecoder":
+        raise RuntimeError("this process is no triggerer")
+    return await comms.asend(message)  # type: ignore[union-attr]
 
 
 def asset_state_store(trigger: Any) -> Any | None:
@@ -234,6 +279,21 @@ def provider_version(package: str, conn_type: str) -> str | None:
     if info is None or conn_type not in [each["connection-type"] for each in info.data.get("connection-types", [])]:
         return None
     return str(info.version)
+
+
+def airflow_statistics() -> Any | None:
+    """
+    Return what sends statistics in this process, with ``incr``, ``gauge`` and ``timing``; ``None`` if nothing does.
+
+    Since 3.2, Airflow has its statistics twice, for tasks and for its components. A process sets up those that it uses
+    itself, and what is sent through the other ones is lost without a word.
+    """
+    for name in STATISTICS_MODULES:
+        module = sys.modules.get(name)
+        # Airflow 3.3 has the factory in the module, 3.2 in the class; 3.1 sets itself up.
+        if module is not None and (getattr(module, "_factory", None) or getattr(module.Stats, "factory", None)):
+            return module.Stats
+    return None
 
 
 def is_celery_executor(executor: type[BaseExecutor]) -> bool:

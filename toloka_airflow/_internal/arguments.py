@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.models import read_decimal
 
 
@@ -22,7 +23,9 @@ def parse_datetime(name: str, value: object, *, zone: tzinfo | None = None) -> d
     except ValueError:
         time = datetime.min
     if time.tzinfo is None:
-        raise ValueError(f"{name} is {str(value)!r}; it must be a time with a zone, such as 2030-01-31T18:00:00+00:00")
+        raise argument_error(
+            f"{name} is {str(value)!r}; it must be a time with a zone, such as 2030-01-31T18:00:00+00:00"
+        )
     return time
 
 
@@ -53,7 +56,7 @@ def parse_seconds(name: str, value: object, *, allow_zero: bool = False) -> floa
         number = -1.0
     if not (0 < number < float("inf") or (allow_zero and number == 0)):
         wanted = "0 or a positive number" if allow_zero else "a positive number"
-        raise ValueError(f"{name} is {given!r}; it must be {wanted} of seconds")
+        raise argument_error(f"{name} is {given!r}; it must be {wanted} of seconds")
     return number
 
 
@@ -65,7 +68,7 @@ def parse_span(name: str, value: object) -> timedelta:
     """
     seconds = parse_seconds(name, value)
     if seconds > 100 * 366 * 24 * 3600:
-        raise ValueError(f"{name} is {value!s}, which is more than a hundred years")
+        raise argument_error(f"{name} is {value!s}, which is more than a hundred years")
     return timedelta(seconds=seconds)
 
 
@@ -76,7 +79,7 @@ def parse_int(name: str, value: object, *, maximum: int) -> int:
     :raises ValueError: If it is anything else.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {maximum}")
+        raise argument_error(f"{name} is {value!r}; it must be a whole number from 1 to {maximum}")
     return value
 
 
@@ -88,7 +91,7 @@ def parse_money(name: str, value: object) -> Decimal | None:
     """
     amount = None if isinstance(value, bool) else read_decimal(value)
     if value is not None and (amount is None or amount < 0):
-        raise ValueError(f"{name} is {value!r}; it must be an amount of money such as 12.50")
+        raise argument_error(f"{name} is {value!r}; it must be an amount of money such as 12.50")
     return amount
 
 
@@ -100,5 +103,5 @@ def parse_share(name: str, value: object) -> float:
     """
     number = None if isinstance(value, bool) else read_decimal(value)
     if number is None or not 0 <= number <= 1:
-        raise ValueError(f"{name} is {value!r:.100}; it must be a number from 0 to 1, such as 0.6 for 60 %")
+        raise argument_error(f"{name} is {value!r:.100}; it must be a number from 0 to 1, such as 0.6 for 60 %")
     return float(number)

@@ -13,6 +13,8 @@ from airflow.providers.common.compat.sdk import conf
 
 from toloka_airflow._internal.arguments import parse_seconds
 
+DEFER_BY_DEFAULT = conf.getboolean("operators", "default_deferrable", fallback=False)
+"""Whether a task waits in the triggerer if nothing else is said; Airflow's own option."""
 BRIEF_POLL_INTERVAL = 1.0
 """Seconds between two polls, at the most, before the task is deferred."""
 

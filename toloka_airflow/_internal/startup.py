@@ -80,11 +80,14 @@ def imports_preload(team: str | None) -> bool:
 def _import_for_triggers() -> None:
     import requests  # noqa: F401
 
-    import toloka_airflow.triggers  # noqa: F401
+    import toloka_airflow.api.client
+    import toloka_airflow.triggers.pool_closed
+    import toloka_airflow.triggers.shared_waits  # noqa: F401
 
 
 def _import_for_tasks() -> None:
     """Import what talks to Toloka, and all that the file of a DAG may import; 8 MB, most of it `requests`."""
+    import toloka_airflow.checks.checking
     import toloka_airflow.operators.aggregation
     import toloka_airflow.operators.assignments
     import toloka_airflow.operators.attachments

@@ -22,9 +22,9 @@ def in_words(exc: Exception) -> str:
     reason = _reason(exc)
     cause = reason.__cause__ if reason is not None else None
     if isinstance(cause, socket.gaierror):
-        return f"the name of the host was not found ({cause.strerror})"
+        return f"the name of the host was not found ({cause.strerror}); check the host of the connection"
     if isinstance(cause, ConnectionRefusedError):
-        return f"nothing listens at this address ({cause.strerror})"
+        return f"nothing listens at this address ({cause.strerror}); check host and port of the connection"
     return _PASSWORD.sub("***@", str(exc) or repr(exc))
 
 

@@ -1,15 +1,15 @@
 """
-Everything that `toloka_airflow.api` raises, apart from `ValueError` for a bad argument.
+Everything that `toloka_airflow.api` raises, apart from `ValueError` for a bad argument::
 
-TolokaError
-    TolokaConnectionError       no answer came, so nobody knows what the server did
-    TolokaApiError              the API answered with an error
-        TolokaConflictError     409: not possible in the present state
-        TolokaRetryableError    408, 429, 5xx (but 501, 505) or not JSON: the same request may succeed later
-            TolokaQuotaError    429 for a quota that returns in an hour or a day
-    TolokaOperationError        an operation ended as FAIL, or in a way this version does not know
-    TolokaTimeoutError          an operation was not done in time
-    TolokaNotSentError          this process may not change anything at Toloka any more
+    TolokaError
+        TolokaConnectionError       no answer came, so nobody knows what the server did
+        TolokaApiError              the API answered with an error
+            TolokaConflictError     409: not possible in the present state
+            TolokaRetryableError    408, 429, 5xx (but 501, 505) or not JSON: the same request may succeed later
+                TolokaQuotaError    429 for a quota that returns in an hour or a day
+        TolokaOperationError        an operation ended as FAIL, or in a way this version does not know
+        TolokaTimeoutError          an operation was not done in time
+        TolokaNotSentError          this process may not change anything at Toloka any more
 
 Each knows what its callers decide by: `is_transient`, `may_have_been_received` and `retry_after`. `FailureCount` says
 when a permanent error is believed.
@@ -22,7 +22,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.api.models import Operation
+
+__all__ = [
+    "TolokaApiError",
+    "TolokaConflictError",
+    "TolokaConnectionError",
+    "TolokaError",
+    "TolokaNotSentError",
+    "TolokaOperationError",
+    "TolokaQuotaError",
+    "TolokaRetryableError",
+    "TolokaTimeoutError",
+]
 
 MAX_CONSECUTIVE_FAILURES = 3
 """How often a permanent error, such as 404, must come in a row before a wait believes it."""
@@ -54,6 +67,23 @@ _ADVICE_BY_CODE = {
     "MIXER_CONFIG_REQUIRED": "Give the pool a `mixer_config` to upload single tasks, or upload task suites.",
 }
 _ADVICE_BY_CODE["OAUTH_AUTHENTICATION_ERROR"] = _ADVICE_BY_CODE["AUTHENTICATION_ERROR"]
+_TOPIC_BY_CODE: dict[str | None, Topic] = {
+    "NOT_ENOUGH_BALANCE": "not-enough-money",
+    "MIXER_CONFIG_REQUIRED": "refused-values",
+    "POOL_IS_TRAINING": "no-such-object",
+}
+_TOPIC_BY_STATUS: dict[int, Topic] = {
+    301: "connection-fields",
+    302: "connection-fields",
+    307: "connection-fields",
+    308: "connection-fields",
+    400: "refused-values",
+    401: "token-refused",
+    403: "token-refused",
+    404: "no-such-object",
+    409: "wrong-state",
+    413: "refused-values",
+}
 _ADVICE_BY_STATUS = {
     401: _ADVICE_BY_CODE["AUTHENTICATION_ERROR"],
     403: _ADVICE_BY_CODE["ACCESS_DENIED"],
@@ -73,6 +103,14 @@ class TolokaError(Exception):
     retry_after: float | None = None
     """Seconds after which the server wants the next request, if it said so."""
 
+    topic: Topic = "unexpected-answer"
+    """Where the documentation says more about it: an anchor of its page on troubleshooting."""
+
+    def __init__(self, message: str = "", *, topic: Topic | None = None) -> None:
+        super().__init__(message)
+        if topic is not None:
+            self.topic = topic
+
 
 class TolokaConnectionError(TolokaError):
     """
@@ -82,6 +120,7 @@ class TolokaConnectionError(TolokaError):
     """
 
     is_transient = True
+    topic = "no-answer"
 
     def __init__(self, message: str, *, may_have_been_received: bool) -> None:
         super().__init__(message)
@@ -122,6 +161,7 @@ class TolokaApiError(TolokaError):
         # A 429 is a refusal before any action, as is every answer that is final.
         self.may_have_been_received = self.is_transient and status != 429
         self.advice = advice if advice is not None else default_advice(status, code, payload)
+        self.topic = _TOPIC_BY_CODE.get(code) or _TOPIC_BY_STATUS.get(status) or self.topic
         super().__init__(self._text(sent))
 
     def _text(self, sent: Any) -> str:
@@ -145,10 +185,12 @@ class TolokaApiError(TolokaError):
 class TolokaConflictError(TolokaApiError):
     """Report that the present state does not allow the call."""
 
-    def with_cause(self, cause: str) -> Self:
-        """Return it with what is known of the state that does not allow the call."""
+    def with_cause(self, cause: str, topic: Topic) -> Self:
+        """Return it with what is known of the state that does not allow the call, and what that is about."""
         facts = {name: getattr(self, name) for name in ("status", "code", "message", "request_id", "payload")}
-        return type(self)(self.request, **facts, advice=f"{self.advice} {cause}".strip())
+        error = type(self)(self.request, **facts, advice=f"{self.advice} {cause}".strip())
+        error.topic = topic
+        return error
 
     @property
     def is_blocked(self) -> bool:
@@ -160,10 +202,13 @@ class TolokaRetryableError(TolokaApiError):
     """Report an answer that may be different the next time; all but 429 leave open what the server did."""
 
     is_transient = True
+    topic: Topic = "no-answer"
 
 
 class TolokaQuotaError(TolokaRetryableError):
     """Report a spent quota that returns in an hour or a day: too late for a wait inside a task."""
+
+    topic = "quota-spent"
 
 
 class TolokaOperationError(TolokaError):
@@ -173,6 +218,8 @@ class TolokaOperationError(TolokaError):
     :param operation: The operation as it was last fetched.
     :param log: Its log, for the types that have one.
     """
+
+    topic = "operation-failed"
 
     def __init__(self, operation: Operation, log: list[dict[str, Any]] | None = None) -> None:
         self.operation, self.log = operation, log or []
@@ -198,12 +245,14 @@ class TolokaTimeoutError(TolokaError):
     """Report an operation that was not done in time; it continues at Toloka."""
 
     is_transient = True
+    topic = "timed-out"
 
 
 class TolokaNotSentError(TolokaError):
     """Report a request that was not sent, as this process may not change anything at Toloka any more."""
 
     may_have_been_received = False
+    topic = "supervisor-gone"
 
 
 class FailureCount:

@@ -72,3 +72,5 @@ def close_and_wait(client: TolokaClient, pool_id: str, opening: PoolOpening) -> 
 
 class PoolNotClosedError(TolokaError):
     """Report a pool that is open, or will be, although Toloka has carried out the close."""
+
+    topic = "pool-not-closed"

@@ -95,12 +95,15 @@ def why_not_successful(pool: Training, expected_reasons: Collection[str]) -> str
     if unknown := why_unknown(pool):
         return f"Pool {pool.id} is {unknown}"
     if not is_closed(pool):
-        return f"Pool {pool.id} is {pool.status.value}, so it will not be completed any more"
+        return f"Pool {pool.id} is {pool.status.value}, so it will not be completed any more; create another pool"
     if reason is None:
         return f"Pool {pool.id} is CLOSED and was never open; open it first"
     if reason in expected_reasons:
         return None
-    return f"Pool {pool.id} was closed for {reason.value}, expected was {' or '.join(expected_reasons)}"
+    return (
+        f"Pool {pool.id} was closed for {reason.value}, expected was {' or '.join(expected_reasons)}. "
+        "Open it again, or name the reason in expected_reasons"
+    )
 
 
 def was_cut_short(reason: str | None) -> bool:

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from toloka_airflow.api.ids import checked_id
 
+__all__ = ["ClientSettings"]
+
 PRODUCTION = "https://toloka.dev"
 SANDBOX = "https://sandbox.toloka.dev"
 YANDEX_TASKS = "https://tasks.yandex.ru"
@@ -22,6 +24,8 @@ SANDBOX_IS_GONE = (
 """As its own page on posting tasks says."""
 AUTH_SCHEMES = ("auto", "OAuth", "ApiKey")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MIN_POLL_TIMEOUT = 5.0
+"""Seconds that the answer to a poll has at least, also shortly before the time is up: its last chance is one, too."""
 # `requests` takes a proxy from the environment for whatever is not in the mapping, and none for what is None there.
 NO_PROXIES = {"http": None, "https": None, "all": None}
 

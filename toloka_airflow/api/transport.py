@@ -31,11 +31,13 @@ from toloka_airflow.api.errors import (
     invalid_fields,
     shortened,
 )
+from toloka_airflow.api.observing import Exchange, route_of
 from toloka_airflow.api.settings import SANDBOX, SANDBOX_IS_GONE
 
 if TYPE_CHECKING:
     import requests
 
+    from toloka_airflow.api.observing import Observer
     from toloka_airflow.api.settings import ClientSettings
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,7 @@ class Transport:
         raises keeps the request from being sent.
     :param on_retry: Called with the error of a request that is about to be sent again.
     :param before_receiving: Called when an answer begins to come, before more of it is read than its headers.
+    :param observer: Called with each request that was sent, once it is answered or failed; it raises nothing.
     """
 
     def __init__(
@@ -114,9 +117,11 @@ class Transport:
         before_change: Callable[[], None] | None = None,
         on_retry: Callable[[TolokaError], None] | None = None,
         before_receiving: Callable[[], None] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._settings, self._session, self._deadline = settings, session, deadline
         self._before_change, self._on_retry, self._before_receiving = before_change, on_retry, before_receiving
+        self._observer = observer
         self._retry_budget = settings.retry_budget if retries else 0.0
         self._authorization = settings.authorization
         self._secret = self._authorization.split(" ", 1)[1]
@@ -208,7 +213,8 @@ class Transport:
         headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
         data = json.dumps(body) if not isinstance(body, bytes | None) else body
         session = self._session.get()  # before the clock starts: the first time, it imports `requests`
-        with self._exchange(request, self._before_change if method != "GET" else None) as seconds:
+        before = self._before_change if method != "GET" else None
+        with self._exchange(request, before) as seconds, self._lost_answers_observed(request):
             answer = self._open(session, method, path, seconds, headers, params=params, data=data)
             if self._before_receiving is not None:
                 self._before_receiving()
@@ -218,16 +224,17 @@ class Transport:
     def _begin_stream(self, path: str) -> tuple[requests.Response, bytes, Iterator[bytes]]:
         """Return an answer that is a file, its first bytes, and what gives the others."""
         request, session = f"GET {path}", self._session.get()
-        with self._exchange(request) as seconds:
+        with self._exchange(request) as seconds, self._lost_answers_observed(request):
             answer = self._open(session, "GET", path, seconds, {**self._headers, "Accept": "*/*"})
             chunks = answer.iter_content(CHUNK_SIZE)
             is_file = answer.status_code == 200
             first = next(chunks, b"") if is_file else b"".join(chunks)
+        if is_file:
+            self._note(request, answer)
         if is_file and not any(name in answer.headers for name in ("Content-Length", "Transfer-Encoding")):
             answer.close()
             raise TolokaError(f"{request} answered a file without its length, so a part of it would seem complete")
         if is_file:
-            self._note_time(answer)
             return answer, first, chunks
         self._read(request, answer, first, None, parse_json)
         raise TolokaError(f"{request} answered {answer.status_code} instead of a file")
@@ -294,14 +301,28 @@ class Transport:
         request.headers["Authorization"] = self._authorization
         return request
 
-    def _note_time(self, answer: requests.Response) -> None:
+    @contextmanager
+    def _lost_answers_observed(self, request: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self._observe(request, None)
+            raise
+
+    def _observe(self, request: str, status: int | None) -> None:
+        if self._observer is not None:
+            method, path = request.split(" ", 1)
+            self._observer(Exchange(method, route_of(path), status))
+
+    def _note(self, request: str, answer: requests.Response) -> None:
+        self._observe(request, answer.status_code)
         date = _http_date(answer.headers.get("Date"))
         self._server_time = None if date is None else (date, time.monotonic())
 
     def _read(
         self, request: str, answer: requests.Response, content: bytes, sent: Any, read: Callable[[bytes], Any]
     ) -> Any:
-        self._note_time(answer)
+        self._note(request, answer)
         if answer.status_code == 204:
             return None
         if 300 <= answer.status_code < 400:

@@ -101,7 +101,7 @@ def estimate_duration(
         rates = [pace.answers / (pace.hours or 1) for pace in timed]
         hours = Range(answers.least / max(rates), answers.most / min(rates))
         assumptions.append(
-            f"As many people come as to {_named(timed)}, where there were {_span(rates)} answers an hour"
+            f"As many people come as to {_named(timed)}, where there were {_span(rates)} assignments an hour"
             + (f", by {_span(crowds)} people." if (crowds := [pace.people for pace in timed if pace.people]) else ".")
         )
     else:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.checks.money import Fee, Range, cost_of, rewards_of
+from toloka_airflow.checks.money import Fee, Range, cost_of, money_text, rewards_of
 from toloka_airflow.checks.page_plan import plan_pages
 from toloka_airflow.checks.task_counts import TaskCounts, count_tasks
 
 if TYPE_CHECKING:
     from toloka_airflow.checks.duration import Duration
+
+__all__ = ["Estimate", "estimate"]
 
 MORE_OVERLAP, ASSESSMENT = "CHANGE_OVERLAP", "ASSIGNMENTS_ASSESSMENT"
 
@@ -29,10 +31,11 @@ class Estimate:
     :param control_tasks: How many control tasks ride along with them in mixed suites.
     :param training_tasks: How many training tasks do.
     :param pages: How many pages (task suites) somebody would get who answers everything.
-    :param answers: How many answered pages (assignments) there will be; ``None`` where they are endless and unpaid.
-    :param paid_answers: How many of them are paid: all that are not rejected.
+    :param assignments: How many assignments (pages that somebody submits) there will be; ``None`` where they are
+        endless and unpaid.
+    :param paid_assignments: How many of them are paid: all that are not rejected.
     :param people: How many people are needed at the least.
-    :param price: What one answer costs with the fee.
+    :param price: What one assignment costs with the fee.
     :param reward: What people get for all of them.
     :param fee: What Toloka gets.
     :param total: The sum of both: what is taken from the account.
@@ -43,8 +46,8 @@ class Estimate:
     control_tasks: int
     training_tasks: int
     pages: int
-    answers: Range[int] | None
-    paid_answers: Range[int] | None
+    assignments: Range[int] | None
+    paid_assignments: Range[int] | None
     people: int
     price: Range[Decimal]
     reward: Range[Decimal]
@@ -53,21 +56,27 @@ class Estimate:
     assumptions: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values; a range is ``{"least", "most"}``."""
+        """
+        Return it as JSON values; a range is ``{"least", "most"}``.
+
+        ``answers`` and ``paid_answers`` are older names of ``assignments`` and ``paid_assignments``.
+        """
         values = {name: value.as_json() if isinstance(value, Range) else value for name, value in vars(self).items()}
-        return values | {"assumptions": list(self.assumptions)}
+        older = {"answers": values["assignments"], "paid_answers": values["paid_assignments"]}
+        return values | older | {"assumptions": list(self.assumptions)}
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """Return what a table shows: what, the least and the most."""
         for name in ("tasks", "control_tasks", "training_tasks", "pages"):
             if (count := getattr(self, name)) or name in ("tasks", "pages"):
                 yield name.replace("_", " "), str(count), str(count)
-        for name in ("answers", "paid_answers"):
+        for name in ("assignments", "paid_assignments"):
             bounds = getattr(self, name)
             shown = ("endless", "endless") if bounds is None else (str(bounds.least), str(bounds.most))
-            if name == "answers" or bounds != self.answers:
+            if name == "assignments" or bounds != self.assignments:
                 yield name.replace("_", " "), *shown
-        for name, title in (("price", "price of an answer"), ("reward", "rewards"), ("fee", "fee"), ("total", "total")):
+        titles = {"price": "price of an assignment", "reward": "rewards", "fee": "fee", "total": "total"}
+        for name, title in titles.items():
             bounds = getattr(self, name)
             yield title, money_text(bounds.least), money_text(bounds.most)
 
@@ -85,7 +94,7 @@ def estimate(
     :param pool: As the API takes or answers it.
     :param tasks: Its tasks and task suites, as the API takes or answers them, or how many there are of which kind.
     :param fee: What Toloka takes; by default what its guide says.
-    :param rejected_share: Which share of the answers is rejected, from 0 to 1, where they are reviewed; it is not paid.
+    :param rejected_share: Which share of the assignments is rejected, from 0 to 1, where they are reviewed; not paid.
     :raises CannotEstimateError: If that cannot be known, such as for tasks of infinite overlap, with the reason.
     :raises ValueError: If a setting of the pool that matters for money has no sense.
     """
@@ -104,8 +113,8 @@ def estimate(
         control_tasks=sum(counts.golden.values()),
         training_tasks=sum(counts.training.values()),
         pages=plan.pages,
-        answers=plan.answers,
-        paid_answers=paid,
+        assignments=plan.answers,
+        paid_assignments=paid,
         people=plan.people,
         price=Range(*(cost_of(1, reward, fee).total for reward in (rewards.least, rewards.most))),
         reward=Range(least.reward, most.reward),
@@ -119,7 +128,7 @@ def _of_money(pool: Mapping[str, Any], rewards: Range[Decimal], fee: Fee) -> Ite
     if not rewards.most:
         return
     if fee.share:
-        least = f", and at least {money_text(fee.least)} for an answer" if fee.least else ""
+        least = f", and at least {money_text(fee.least)} for an assignment" if fee.least else ""
         yield f"Toloka's fee is {fee} of the reward{least}; it depends on the account."
     else:
         yield "Toloka takes no fee."
@@ -137,13 +146,13 @@ def _of_review(pool: Mapping[str, Any], answers: Range[int] | None, paid: Range[
     if answers is None or paid is None:
         return
     if not _is_reviewed(pool):
-        yield "All answers are accepted at once, as auto_accept_solutions is not false, so none is rejected."
+        yield "All assignments are accepted at once, as auto_accept_solutions is not false, so none is rejected."
     elif _rejections_are_answered_again(pool):
         yield "What is rejected is not paid, and answered again by somebody else, as a rule of the pool says."
     elif paid == answers:
-        yield "All answers are reviewed and accepted. What is rejected is not paid."
+        yield "All assignments are reviewed and accepted. What is rejected is not paid."
     else:
-        yield f"{answers.most - paid.most} answers are reviewed and rejected: not paid, and not answered again."
+        yield f"{answers.most - paid.most} assignments are reviewed and rejected: not paid, and not answered again."
 
 
 def _overlap_rules(pool: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
@@ -181,10 +190,3 @@ def table(result: Estimate, duration: Duration | None = None) -> Iterator[str]:
         yield f"{title:{widths[0]}}  {least:>{widths[1]}}  {most:>{widths[2]}}"
     yield ""
     yield from (f"- {sentence}" for sentence in (*result.assumptions, *(duration.assumptions if duration else ())))
-
-
-def money_text(amount: Decimal) -> str:
-    """Return an amount as people write it: exact, with two decimals or more."""
-    short = amount.normalize()
-    decimals = max(2, -int(short.as_tuple().exponent))
-    return f"{short:.{decimals}f}"

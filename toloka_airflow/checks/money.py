@@ -96,6 +96,13 @@ def rewards_of(pool: Mapping[str, Any]) -> Range[Decimal]:
     return Range(min(rewards), max(rewards))
 
 
+def money_text(amount: Decimal) -> str:
+    """Return an amount as people write it: exact, with two decimals or more."""
+    short = amount.normalize()
+    decimals = max(2, -int(short.as_tuple().exponent))
+    return f"{short:.{decimals}f}"
+
+
 def _reward(values: Mapping[str, Any], at: str) -> Decimal:
     given = values.get("reward_per_assignment")
     if given is None:

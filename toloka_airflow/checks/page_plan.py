@@ -194,7 +194,7 @@ class _Mixed:
             "mix_tasks_in_creation_order"
         ):
             self._assumptions.append(
-                f"Everybody gets the tasks in the same order. If not, there may be up to {worst} answers, as more "
+                f"Everybody gets the tasks in the same order. If not, there may be up to {worst} assignments, as more "
                 "pages are not full."
             )
         if self._per_page > 1:

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         problems = _problems(arguments)
     except (ImportError, OSError, ValueError) as exc:
-        print(f"airflow-toloka check: {exc}", file=sys.stderr)
+        print(with_link(f"airflow-toloka check: {exc}", "configuration"), file=sys.stderr)
         return 2
     (_print_json if arguments.json else _print_lines)(problems)
     return int(any(arguments.strict or problem.level == "error" for problem in problems))
@@ -108,7 +109,8 @@ def _print_rules(*, as_json: bool) -> int:
 def _print_lines(problems: Collection[Problem]) -> None:
     for problem in problems:
         print(problem)
-    print(f"{_counted(problems, 'error')}, {_counted(problems, 'warning')}")
+    counts = f"{_counted(problems, 'error')}, {_counted(problems, 'warning')}"
+    print(with_link(counts, "configuration") if any(problem.level == "error" for problem in problems) else counts)
 
 
 def _print_json(problems: Sequence[Problem]) -> None:

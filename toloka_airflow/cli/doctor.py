@@ -114,6 +114,7 @@ def _lines(finding: Finding, *, in_colour: bool) -> str:
     of = f"{finding.conn_id}: " if finding.conn_id else ""
     width = WIDTH - len(indent)
     lines = _wrapped(f"{of}{finding.message}", width) + _wrapped(finding.remedy, width, "-> ")
+    lines += [f"   {finding.help}"] if finding.help else []
     return f"{status}{finding.check:<{_CHECK_WIDTH}}" + f"\n{indent}".join(lines)
 
 

@@ -18,16 +18,18 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.checks.checking import kind_of
 from toloka_airflow.checks.duration import Pace, estimate_duration
-from toloka_airflow.checks.estimate import Estimate, estimate, money_text, table
-from toloka_airflow.checks.money import Fee, Range
+from toloka_airflow.checks.estimate import Estimate, estimate, table
+from toloka_airflow.checks.money import Fee, Range, money_text
 from toloka_airflow.checks.task_counts import CannotEstimateError, count_tasks
 from toloka_airflow.cli import rehearsal
 from toloka_airflow.cli.progress import shown_progress
 from toloka_airflow.storage.config_files import read_config
 
 if TYPE_CHECKING:
+    from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.transfer.upload.task_files import Specs
 
 KINDS = ("project", "pool", "training", "tasks")
@@ -73,7 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--min-fee", type=_money, default=Fee().least, metavar="USD", help="the least fee of an answer (default: 0.005)"
     )
-    add("--rejected", type=_share, default=Decimal(0), metavar="SHARE", help="how many answers you reject (default: 0)")
+    add(
+        "--rejected",
+        type=_share,
+        default=Decimal(0),
+        metavar="SHARE",
+        help="how many assignments you reject (default: 0)",
+    )
     add("--max-total", type=_money, metavar="USD", help="exit with 1 if it may cost more, the fee included")
     add(
         "--conn-id", metavar="ID", help="the Airflow connection to Toloka; measure the project's previous pools with it"
@@ -103,11 +111,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"airflow-toloka estimate: {exc}", file=sys.stderr)
         return 1
     except _failures() as exc:
-        print(f"airflow-toloka estimate: {exc}", file=sys.stderr)
+        topic: Topic = getattr(exc, "topic", "configuration")
+        print(with_link(f"airflow-toloka estimate: {exc}", topic), file=sys.stderr)
         return 2
     duration = None
-    if estimated.answers is not None:
-        duration = estimate_duration(estimated.answers, pool, paces, people=arguments.at_once)
+    if estimated.assignments is not None:
+        duration = estimate_duration(estimated.assignments, pool, paces, people=arguments.at_once)
     answer = estimated.as_json() | {"duration": duration and duration.as_json()}
     if not arguments.json:
         print("\n".join(table(estimated, duration)))
@@ -143,7 +152,8 @@ def _judge(arguments: argparse.Namespace, estimated: Estimate) -> int:
     if arguments.max_total is None or estimated.total.most <= arguments.max_total:
         return 0
     cost, limit = money_text(estimated.total.most), money_text(arguments.max_total)
-    print(f"airflow-toloka estimate: the pool may cost {cost}, and --max-total is {limit}", file=sys.stderr)
+    text = f"airflow-toloka estimate: the pool may cost {cost}, and --max-total is {limit}"
+    print(with_link(text, "not-enough-money"), file=sys.stderr)
     return 1
 
 

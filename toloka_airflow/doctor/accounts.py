@@ -204,12 +204,12 @@ def _refusal(account: Account, exc: TolokaError) -> Iterator[Finding]:
             "Copy the token again from Toloka's profile page into the password of the connection, and check that "
             "host and environment are those of the token"
         )
-        yield fail("connection", f"The token is not accepted: {exc}", remedy, conn_id=conn_id)
+        yield fail("connection", f"The token is not accepted: {exc}", remedy, conn_id=conn_id, topic=exc.topic)
     elif isinstance(exc, TolokaConnectionError):
-        yield fail("connection", str(exc), network_remedy(str(exc)), conn_id=conn_id)
+        yield fail("connection", str(exc), network_remedy(str(exc)), conn_id=conn_id, topic=exc.topic)
     else:
         remedy = "Check that host and environment of the connection are Toloka's API; if they are, try again later"
-        yield fail("connection", str(exc), remedy, conn_id=conn_id)
+        yield fail("connection", str(exc), remedy, conn_id=conn_id, topic=exc.topic)
 
 
 def network_remedy(text: str) -> str:

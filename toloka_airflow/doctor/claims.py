@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.identity import Creator, creators, namespace
 from toloka_airflow.doctor import metadata_database as database
-from toloka_airflow.doctor.metadata_database import CONN_ID, RunState, Task, Wait
+from toloka_airflow.records.reading import CONN_ID
+from toloka_airflow.records.waits import Task, Wait, stored_waits
 
 if TYPE_CHECKING:
     from toloka_airflow.api.models import Training
+    from toloka_airflow.doctor.metadata_database import RunState
 
 ID_FIELDS = "pool_id", "training_id"
 NOT_DURING = timedelta(minutes=1)
@@ -82,7 +84,7 @@ class Claims:
 
     @cached_property
     def _waits(self) -> list[Wait]:
-        return database.waits()
+        return stored_waits()
 
     @cached_property
     def _fields(self) -> list[tuple[Task, Any]]:

@@ -11,9 +11,10 @@ from airflow.providers.common.compat.sdk import conf
 
 from toloka_airflow.doctor import metadata_database as database
 from toloka_airflow.doctor.findings import Finding, fail, ok, unknown, warn
+from toloka_airflow.records.waits import Wait, stored_waits
 
 if TYPE_CHECKING:
-    from toloka_airflow.doctor.metadata_database import Component, Wait
+    from toloka_airflow.doctor.metadata_database import Component
 
 SMALL_CAPACITY = 10
 """How many triggers a triggerer must be able to run at least, lest a few waits keep all others from being watched."""
@@ -110,7 +111,7 @@ def probe_unassigned() -> Iterator[Finding]:
     """Find waits that no living triggerer has taken."""
     seconds = conf.getfloat("triggerer", "triggerer_health_check_threshold")
     alive = [each for each in database.components(database.TRIGGERER) if each.is_alive]
-    waits = database.waits()
+    waits = stored_waits()
     unassigned = _unassigned(waits, alive, seconds)
     if not unassigned:
         yield ok("unassigned-waits", f"Of {len(waits)} waits of Toloka each has a triggerer, or was only just made")
@@ -137,7 +138,7 @@ def probe_queues() -> Iterator[Finding]:
         yield ok("triggerer-queues", "This Airflow has none; they came with 3.2")
         return
     alive = [each for each in database.components(database.TRIGGERER) if each.is_alive]
-    waits = database.waits()
+    waits = stored_waits()
     if not conf.getboolean("triggerer", "queues_enabled"):
         if stored := sorted({wait.queue for wait in waits if wait.queue}):
             yield fail(
@@ -170,7 +171,7 @@ def _unassigned(waits: Sequence[Wait], alive: Sequence[Component], seconds: floa
 def probe_overdue() -> Iterator[Finding]:
     """Find deferred tasks whose deadline is over."""
     now = datetime.now(UTC).timestamp()
-    waits = database.waits()
+    waits = stored_waits()
     overdue = [wait for wait in waits if wait.task is not None and _deadline(wait) + OVERDUE < now]
     if any(wait.arguments is None for wait in waits):
         yield unknown(
@@ -191,7 +192,7 @@ def probe_overdue() -> Iterator[Finding]:
 
 def probe_paused() -> Iterator[Finding]:
     """Find waits whose DAG is paused, so that nothing happens when they end."""
-    paused = [wait for wait in database.waits() if wait.is_paused and wait.task]
+    paused = [wait for wait in stored_waits() if wait.is_paused and wait.task]
     if paused:
         yield warn(
             "paused-dags",

@@ -6,8 +6,28 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.troubleshooting import PAGE
+
+if TYPE_CHECKING:
+    from toloka_airflow._internal.troubleshooting import Topic
+
+_TOPICS: dict[str, Topic] = {
+    "balance": "not-enough-money",
+    "clock": "time-is-over",
+    "connection": "connection-fields",
+    "open-pools": "pool-not-closed",
+    "open-trainings": "pool-not-closed",
+    "overdue-waits": "no-triggerer",
+    "pool-expiry": "pool-not-closed",
+    "quota": "quota-spent",
+    "triggerer": "no-triggerer",
+    "triggerer-capacity": "no-triggerer",
+    "triggerer-queues": "no-triggerer",
+    "unassigned-waits": "no-triggerer",
+}
+"""Where the documentation says more, by the name of the check; for the others, `docs/doctor.md` says all."""
 _USERINFO = re.compile(r"://[^\s/]*@")
 
 
@@ -34,6 +54,7 @@ class Finding:
     :param message: What is so, in a sentence.
     :param remedy: What to do; empty if there is nothing to do.
     :param conn_id: The connection that it is about, if it is about one.
+    :param topic: What it is about, if not what such a check is about by default.
     """
 
     status: Status
@@ -41,6 +62,13 @@ class Finding:
     message: str
     remedy: str = ""
     conn_id: str | None = None
+    topic: Topic | None = None
+
+    @property
+    def help(self) -> str | None:
+        """The address of the documentation of what is wrong, if anything is."""
+        topic = self.topic or _TOPICS.get(self.check)
+        return f"{PAGE}#{topic}" if topic and self.status in (Status.WARN, Status.FAIL) else None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -50,6 +78,7 @@ class Finding:
             "conn_id": self.conn_id,
             "message": self.message,
             "remedy": self.remedy or None,
+            "help": self.help,
         }
 
     def without(self, secrets: Collection[str]) -> Finding:
@@ -67,9 +96,9 @@ def warn(check: str, message: str, remedy: str, *, conn_id: str | None = None) -
     return Finding(Status.WARN, check, message, remedy, conn_id)
 
 
-def fail(check: str, message: str, remedy: str, *, conn_id: str | None = None) -> Finding:
+def fail(check: str, message: str, remedy: str, *, conn_id: str | None = None, topic: Topic | None = None) -> Finding:
     """Return what is wrong."""
-    return Finding(Status.FAIL, check, message, remedy, conn_id)
+    return Finding(Status.FAIL, check, message, remedy, conn_id, topic)
 
 
 def unknown(check: str, message: str, remedy: str = "", *, conn_id: str | None = None) -> Finding:

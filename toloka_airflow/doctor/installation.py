@@ -21,6 +21,7 @@ from toloka_airflow._internal.startup import PRELOAD, imports_preload
 from toloka_airflow.doctor import metadata_database as database
 from toloka_airflow.doctor.findings import Finding, cross_out, fail, ok, warn
 from toloka_airflow.get_provider_info import get_provider_info
+from toloka_airflow.records.waits import stored_waits
 
 PACKAGE = "airflow-toloka"
 PLUGIN = "toloka"
@@ -107,7 +108,7 @@ def probe_shared_streams() -> Iterator[Finding]:
     if shares_streams():
         yield ok("shared-streams", "On: waits of a connection with one poll_interval share a poll")
     else:
-        waits = database.waits()
+        waits = stored_waits()
         text = f"Off, as Airflow has them since 3.3: each of {len(waits)} waits polls by itself"
         yield ok("shared-streams", f"{text}. With hundreds of them, upgrade or raise poll_interval")
 

@@ -2,15 +2,13 @@
 Airflow's metadata database, read as Airflow's own commands read it, and never written.
 
 It is private: a new Airflow may change any of it without notice. Each name has a test in
-``tests/unit/doctor/test_metadata_database.py``. What is read, by the functions of this module only:
+``tests/unit/doctor/test_metadata_database.py``. What the page in Airflow's UI reads as well is in
+`toloka_airflow.records`. What is read besides, by the functions of this module only:
 
-- ``airflow.utils.session.create_session``, ``airflow.settings.SQL_ALCHEMY_CONN``: the database (`reading`,
-  `missing_file`)
+- ``airflow.settings.SQL_ALCHEMY_CONN``: where the database is (`missing_file`, `database_secrets`)
 - ``airflow.jobs.job.Job``: heartbeats of schedulers, triggerers and DAG processors, and when they are too old
   (`components`)
-- ``airflow.models.trigger.Trigger``: what triggerers run, and the arguments of triggers (`waits`, `count_triggers`)
-- ``airflow.models.taskinstance.TaskInstance``, ``airflow.models.dag.DagModel``: which task a trigger is for, and
-  whether its DAG is paused (`waits`)
+- ``airflow.models.trigger.Trigger``: what triggerers run (`count_triggers`)
 - ``airflow.models.dagrun.DagRun``, ``airflow.models.renderedtifields.RenderedTaskInstanceFields``,
   ``airflow.models.xcom.XComModel``: what tasks were given, and what they gave (`rendered_under_way`,
   `rendered_by_ended`, `xcoms_under_way`, `runs_of`)
@@ -27,30 +25,25 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.records.reading import CONN_ID, UNDER_WAY, reading, rows
+from toloka_airflow.records.waits import Task
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
-    from sqlalchemy import ColumnElement, Executable
-    from sqlalchemy.orm import Session
+    from sqlalchemy import ColumnElement
 
 SCHEDULER, TRIGGERER, DAG_PROCESSOR = "SchedulerJob", "TriggererJob", "DagProcessorJob"
-UNDER_WAY = ("queued", "running")
-"""States of runs that have not ended."""
-OURS = "toloka_airflow."
-"""How the class paths of this package's triggers begin."""
 _MAX_JOBS = 200
-CONN_ID = "toloka_conn_id"
-"""The field that each task of this package has."""
 _MAX_LIKE = 20
 """For how many ids at most the database is given a condition each."""
 _MAX_IN = 500
-_ROWS = 1000
 _CONNECTION_VARIABLE = "AIRFLOW_CONN_"
 _USERINFO = re.compile(r"://[^:@/]*:(.*)@")
 _SECRET = re.compile(r"token|secret|passw|key", re.IGNORECASE)
@@ -66,45 +59,6 @@ class Component:
     hostname: str
     heartbeat: datetime
     is_alive: bool
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task instance, or one that may have been deleted."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
-    state: str | None = None
-
-    def __str__(self) -> str:
-        index = "" if self.map_index < 0 else f"[{self.map_index}]"
-        return f"{self.dag_id} / {self.run_id} / {self.task_id}{index}"
-
-
-@dataclass(frozen=True)
-class Wait:
-    """
-    A trigger of this package.
-
-    :param kind: Its class, without the module.
-    :param arguments: What it was stored with; ``None`` if this process cannot decrypt it.
-    :param task: The deferred task; ``None`` for one that watches an asset.
-    """
-
-    kind: str
-    arguments: Mapping[str, Any] | None
-    created: datetime
-    triggerer_id: int | None
-    queue: str | None
-    task: Task | None
-    is_paused: bool
-
-    @property
-    def name(self) -> str:
-        """Whose it is, in words."""
-        return str(self.task) if self.task else f"the asset watcher {self.kind} of {dict(self.arguments or {})}"
 
 
 @dataclass(frozen=True)
@@ -148,23 +102,6 @@ def database_secrets() -> set[str]:
     return found - {"", url.username, url.host, url.database}
 
 
-@contextmanager
-def reading() -> Iterator[Session]:
-    """
-    Give a session whose transaction is rolled back.
-
-    It is one of its own: Airflow's usual one is shared by a thread, so that reading a connection between two rows of a
-    query would end that query in PostgreSQL.
-    """
-    from airflow.utils.session import create_session  # noqa: TID251, as only there is one
-
-    with create_session(scoped=False) as session:
-        try:
-            yield session
-        finally:
-            session.rollback()
-
-
 def ping() -> None:
     """Read something that each Airflow has."""
     components(SCHEDULER)
@@ -199,52 +136,6 @@ def count_triggers() -> dict[int | None, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def waits() -> list[Wait]:
-    """Return all triggers of this package that a task waits for or an asset is watched by, the oldest first."""
-    from airflow.models.dag import DagModel  # noqa: TID251, as only there is one
-    from airflow.models.taskinstance import TaskInstance  # noqa: TID251, as only there is one
-    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
-    from sqlalchemy import or_, select
-
-    ti = TaskInstance
-    # A task that was marked keeps its trigger until a triggerer deletes that, so both stay while none lives.
-    is_waited_for = or_(ti.state == "deferred", Trigger.assets.any())
-    # Airflow before 3.2 has no queues of triggers.
-    queue: Any = getattr(Trigger, "queue", None)
-    columns = (Trigger.classpath, Trigger.encrypted_kwargs, Trigger.created_date, Trigger.triggerer_id)
-    task = (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.state, DagModel.is_paused)
-    found = (
-        select(*columns, *task, *([] if queue is None else [queue]))
-        .outerjoin(ti, ti.trigger_id == Trigger.id)
-        .outerjoin(DagModel, DagModel.dag_id == ti.dag_id)
-        .where(Trigger.classpath.like(f"{OURS}%"), is_waited_for)
-        .order_by(Trigger.created_date)
-    )
-    with reading() as session:
-        rows: Sequence[Any] = session.execute(found).all()
-    return [
-        Wait(
-            kind=row[0].rpartition(".")[2],
-            arguments=_decrypted(row[1]),
-            created=row[2],
-            triggerer_id=row[3],
-            queue=row[10] if queue is not None else None,
-            task=None if row[4] is None else Task(*row[4:9]),
-            is_paused=bool(row[9]),
-        )
-        for row in rows
-    ]
-
-
-def _decrypted(kwargs: str) -> Mapping[str, Any] | None:
-    from airflow.models.trigger import Trigger  # noqa: TID251, as only there is one
-
-    try:
-        return dict(Trigger._decrypt_kwargs(kwargs))
-    except Exception:  # another fernet key, or written by another Airflow
-        return None
-
-
 def rendered_under_way() -> Iterator[tuple[Task, str]]:
     """Give the tasks of runs that have not ended, each with its rendered fields as JSON, if Airflow still has them."""
     from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
@@ -257,7 +148,7 @@ def rendered_under_way() -> Iterator[tuple[Task, str]]:
         .join(DagRun, and_(DagRun.dag_id == fields.dag_id, DagRun.run_id == fields.run_id))
         .where(DagRun.state.in_(UNDER_WAY))
     )
-    for row in _rows(found):
+    for row in rows(found):
         yield Task(*row[:4]), row[4]
 
 
@@ -275,7 +166,7 @@ def rendered_by_ended(ids: Collection[str]) -> Iterator[tuple[Task, str, RunStat
         .where(DagRun.state.not_in(UNDER_WAY), text.contains(CONN_ID), _names_some(text, ids))
         .order_by(DagRun.end_date.desc())
     )
-    for row in _rows(found):
+    for row in rows(found):
         yield Task(*row[:4]), row[4], RunState(*row[5:])
 
 
@@ -292,7 +183,7 @@ def xcoms_under_way(ids: Collection[str]) -> Iterator[tuple[Task, str]]:
         .join(DagRun, and_(DagRun.dag_id == xcom.dag_id, DagRun.run_id == xcom.run_id))
         .where(DagRun.state.in_(UNDER_WAY), _names_some(text, ids))
     )
-    for row in _rows(found):
+    for row in rows(found):
         if row[4] is not None:
             yield Task(*row[:4]), row[4]
 
@@ -309,7 +200,7 @@ def given_under_way() -> Iterator[tuple[str, str]]:
         .join(DagRun.consumed_asset_events)
         .where(DagRun.state.in_(UNDER_WAY))
     )
-    for dag_id, run_id, text in [*_rows(confs), *_rows(events)]:
+    for dag_id, run_id, text in [*rows(confs), *rows(events)]:
         if text:
             yield f"{dag_id} / {run_id}", text
 
@@ -319,7 +210,7 @@ def dags_under_way() -> set[str]:
     from airflow.models.dagrun import DagRun  # noqa: TID251, as only there is one
     from sqlalchemy import select
 
-    return {row[0] for row in _rows(select(DagRun.dag_id).where(DagRun.state.in_(UNDER_WAY)).distinct())}
+    return {row[0] for row in rows(select(DagRun.dag_id).where(DagRun.state.in_(UNDER_WAY)).distinct())}
 
 
 def serialized_dags(dag_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -341,7 +232,7 @@ def runs_of(names: Collection[tuple[str, str]]) -> dict[tuple[str, str], RunStat
     run_ids, found = sorted({run_id for _, run_id in names}), {}
     for first in range(0, len(run_ids), _MAX_IN):
         some = run_ids[first : first + _MAX_IN]
-        for row in _rows(select(DagRun.dag_id, DagRun.run_id, *_run_columns()).where(DagRun.run_id.in_(some))):
+        for row in rows(select(DagRun.dag_id, DagRun.run_id, *_run_columns()).where(DagRun.run_id.in_(some))):
             found[row[0], row[1]] = RunState(*row[2:])
     return {name: found[name] for name in names if name in found}
 
@@ -358,16 +249,6 @@ def _names_some(text: ColumnElement[str], ids: Collection[str]) -> ColumnElement
     from sqlalchemy import or_, true
 
     return or_(*(text.contains(each, autoescape=True) for each in ids)) if len(ids) <= _MAX_LIKE else true()
-
-
-def _rows(found: Executable) -> Iterator[Any]:
-    """Give the rows of a query, some at a time; all at once of SQLite, which nobody can write while it is read."""
-    with reading() as session:
-        if session.get_bind().dialect.name != "sqlite":
-            yield from session.execute(found, execution_options={"yield_per": _ROWS})
-            return
-        rows = session.execute(found).all()
-    yield from rows
 
 
 def import_errors() -> list[tuple[str, str]]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from toloka_airflow.emulator.server import EmulatorServer
 
+__all__ = ["toloka_emulator"]
+
 MARK = "toloka_emulator"
 # Fast enough that nobody waits for people, and slow enough to watch.
 DEFAULTS = {"seed": 0, "speed": 600.0}

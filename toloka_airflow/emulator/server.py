@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from toloka_airflow.emulator.world.journal import Journal
     from toloka_airflow.emulator.world.progression import Progressions
 
+__all__ = ["EmulatorServer"]
+
 
 class EmulatorServer:
     """

@@ -6,12 +6,16 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowException
 
+from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.task_outputs import as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaOperationError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus
@@ -28,10 +32,12 @@ from toloka_airflow.triggers.events import WaitEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Raw
+
+__all__ = ["AggregateSolutionsOperator"]
 
 OPERATION = "SOLUTION.AGGREGATE"
 EXPIRED = "RESULTS_EXPIRED"
@@ -90,9 +96,10 @@ class AggregateSolutionsOperator(WaitingOperator):
     Aggregate the accepted answers of a pool, and write the result to a file of JSON Lines, a row for each task.
 
     A row is as the API answers it, ``pool_id``, ``task_id``, ``output_values`` and ``confidence`` from 0 to 1, with
-    what the task has: ``input_values``, ``is_control``, and ``known_solutions`` if it is a control task. So the file is
-    the pool's inputs with their labels. `toloka_airflow.labels.add_inputs` does that for labels from elsewhere. For it
-    all tasks of the pool are read, into a temporary file on the local disk.
+    ``method``, whose confidence that is (``toloka:`` and the type), and what the task has: ``input_values``,
+    ``is_control``, and ``known_solutions`` if it is a control task. So the file is the pool's inputs with their labels.
+    `toloka_airflow.labels.add_inputs` does that for labels from elsewhere. For it all tasks of the pool are read, into
+    a temporary file on the local disk.
 
     A further attempt resumes the aggregation that a previous one started, and the writing of its results, unless that
     began more than a day ago. What was started before this task began is never taken for its own, as it may lack
@@ -118,24 +125,38 @@ class AggregateSolutionsOperator(WaitingOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        fields: Sequence[str],
-        path: str | ObjectStoragePath,
+        pool_id: str | XComArg,
+        fields: Sequence[str] | XComArg,
+        path: str | ObjectStoragePath | XComArg,
         type: str = DAWID_SKENE,
-        answer_weight_skill_id: str | None = None,
+        answer_weight_skill_id: str | XComArg | None = None,
         only_real_tasks: bool = False,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"multiple_outputs": True, **kwargs})
+        super().__init__(
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **{"multiple_outputs": True, **kwargs},
+        )
         if type not in (DAWID_SKENE, WEIGHTED):
-            raise ValueError(f"type is {type!r}; it must be {DAWID_SKENE} or {WEIGHTED}")
+            raise argument_error(f"type is {type!r}; it must be {DAWID_SKENE} or {WEIGHTED}")
         if (answer_weight_skill_id is None) != (type == DAWID_SKENE):
-            raise ValueError(f"answer_weight_skill_id is {answer_weight_skill_id!r}; {WEIGHTED} needs it, and no other")
-        self.pool_id = pool_id
-        self.fields = fields
-        self.path = path
+            raise argument_error(
+                f"answer_weight_skill_id is {answer_weight_skill_id!r}; {WEIGHTED} needs it, and no other"
+            )
+        self.pool_id = as_rendered(pool_id)
+        self.fields = as_rendered(fields)
+        self.path = as_rendered(path)
         self.type = type
-        self.answer_weight_skill_id = answer_weight_skill_id
+        self.answer_weight_skill_id = as_rendered(answer_weight_skill_id)
         self.only_real_tasks = only_real_tasks
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -269,8 +290,10 @@ class AggregateSolutionsOperator(WaitingOperator):
             )
 
     def _labels(self, solutions: Iterable[Raw], tasks: PoolTasks) -> Iterator[Raw]:
+        from toloka_airflow.quality.label_rows import BY_TOLOKA
+
         for solution in solutions:
-            label = {**solution, **tasks.of(str(solution["task_id"]))}
+            label = {**solution, "method": f"{BY_TOLOKA}{self.type}", **tasks.of(str(solution["task_id"]))}
             if not (self.only_real_tasks and label["is_control"]):
                 yield label
 

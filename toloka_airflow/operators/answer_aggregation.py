@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import Asset, AssetAlias, BaseOperator
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import task_errors
+from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow.storage.lineage import file_uri
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import check_rows_name, storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
+
+    from toloka_airflow._internal.task_outputs import RowsOrPath
+
+__all__ = ["AggregateAnswersOperator"]
 
 METHODS = ("majority_vote", "weighted_vote", "dawid_skene", "dawid_skene_map")
 
@@ -53,9 +60,9 @@ class AggregateAnswersOperator(BaseOperator):
     def __init__(
         self,
         *,
-        answers: Any,
-        path: str | ObjectStoragePath,
-        fields: Sequence[str],
+        answers: RowsOrPath,
+        path: str | ObjectStoragePath | XComArg,
+        fields: Sequence[str] | XComArg,
         method: str = "dawid_skene_map",
         statuses: Sequence[str] = ("SUBMITTED", "ACCEPTED"),
         only_real_tasks: bool = False,
@@ -63,13 +70,14 @@ class AggregateAnswersOperator(BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if method not in METHODS:
-            raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-        self.answers = answers
-        self.path = path
-        self.fields = fields
+            raise argument_error(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+        self.answers: Any = answers
+        self.path = cast("str | ObjectStoragePath", path)
+        self.fields = as_rendered(fields)
         self.method = method
         self.statuses = statuses
         self.only_real_tasks = only_real_tasks
+        check_known(self, fields=check_fields, path=check_rows_name, statuses=check_statuses)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the answers, and write the labels."""
@@ -85,6 +93,7 @@ class AggregateAnswersOperator(BaseOperator):
                 statuses=self.statuses,
                 only_real_tasks=self.only_real_tasks,
             )
+        self.log.info("%s has %s", result["path"], _in_words(result))
         if not result["solutions"]:
             self.log.warning("%s has no row: no answer in %s counts", result["path"], ", ".join(self.fields))
         elif result["without_votes"]:
@@ -106,3 +115,9 @@ class AggregateAnswersOperator(BaseOperator):
                 event.add(Asset(uri=file_uri(storage_path("path", self.path))), extra=result)
             else:
                 event.extra.update(result)
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    sure = result.get("mean_confidence")
+    expected = "" if sure is None else f"; {sure:.1%} of them are to be expected to be right"
+    return f"{result['solutions']} labels of {result['votes']} votes, by {result['method']}{expected}"

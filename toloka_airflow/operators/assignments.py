@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow._internal.identity import TaskIdentity
-from toloka_airflow.api.client import PAGE_SIZE
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error
+from toloka_airflow.api.client.calls import PAGE_SIZE
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus, Training
@@ -32,10 +32,12 @@ from toloka_airflow.transfer.review.reviewing import Decide, DecidesFromAll, Rev
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.storage.row_writers import RowWriter
+
+__all__ = ["GetAssignmentsOperator", "ReviewAssignmentsOperator"]
 
 Rows = Literal["answers", "assignments"]
 MAX_PAGE, MAX_IN_FLIGHT = 100_000, 64
@@ -97,12 +99,12 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        path: str | ObjectStoragePath,
-        status: str | Sequence[str] = ("ACCEPTED",),
+        pool_id: str | XComArg,
+        path: str | ObjectStoragePath | XComArg,
+        status: str | Sequence[str] | XComArg = ("ACCEPTED",),
         rows: Rows = "answers",
-        since: str | datetime | None = None,
-        until: str | datetime | None = None,
+        since: str | datetime | XComArg | None = None,
+        until: str | datetime | XComArg | None = None,
         page_size: int = PAGE_SIZE,
         in_flight: int = 12,
         toloka_conn_id: str = TolokaHook.default_conn_name,
@@ -110,13 +112,13 @@ class GetAssignmentsOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if rows not in get_args(Rows):
-            raise ValueError(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
-        self.pool_id = pool_id
-        self.path = path
-        self.status = status
+            raise argument_error(f"rows is {rows!r}; it must be {' or '.join(get_args(Rows))}")
+        self.pool_id = as_rendered(pool_id)
+        self.path = as_rendered(path)
+        self.status = as_rendered(status)
         self.rows = rows
-        self.since = since
-        self.until = until
+        self.since = as_rendered(since)
+        self.until = as_rendered(until)
         self.page_size = parse_int("page_size", page_size, maximum=MAX_PAGE)
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
@@ -208,13 +210,13 @@ def pool_or_training(client: TolokaClient, pool_id: str) -> Training:
 
 class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     """
-    Accept or reject the answers of a pool.
+    Accept or reject the assignments of a pool.
 
     It may be repeated: what is decided as wanted already counts as done. SUBMITTED can become ACCEPTED or REJECTED,
     and REJECTED can become ACCEPTED. If Toloka or somebody else has decided otherwise, such as by accepting after the
     review period, the others are decided and then the task fails: money was paid.
 
-    It returns ``{"pool_id", "accepted", "rejected", "already", "left"}``: counts of answers that are decided as
+    It returns ``{"pool_id", "accepted", "rejected", "already", "left"}``: counts of assignments that are decided as
     wanted, how many of them were before this attempt, and how many were left as they are. With ``decide``, everything
     that is decided is as wanted, whoever did it.
 
@@ -235,7 +237,7 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
         `toloka_airflow.api.models.Assignment` and returns its decision, or ``None`` to leave it. Or what gets all
         answers first: `toloka_airflow.voting.MajorityVote`, or another object with a method ``from_answers``, which
         gets an iterator of all SUBMITTED, ACCEPTED and REJECTED answers and returns such a function.
-    :param in_flight: How many answers to decide at a time, and with ``decide``, how many pages of them to read.
+    :param in_flight: How many assignments to decide at a time, and with ``decide``, how many pages of them to read.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     """
 
@@ -245,8 +247,8 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        decisions: Mapping[str, Any] | Sequence[Any] | ObjectStoragePath | None = None,
+        pool_id: str | XComArg,
+        decisions: Mapping[str, Any] | Sequence[Any] | ObjectStoragePath | XComArg | None = None,
         decide: Decide | DecidesFromAll | None = None,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
@@ -254,15 +256,15 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if (decisions is None) == (decide is None):
-            raise ValueError("decisions or decide must be given, and not both")
+            raise argument_error("decisions or decide must be given, and not both")
         if isinstance(decisions, DecidesFromAll):
-            raise ValueError(f"decisions is {decisions!r:.100}, which decides by itself: give it as decide")
+            raise argument_error(f"decisions is {decisions!r:.100}, which decides by itself: give it as decide")
         if decide is not None and (
             isinstance(decide, type) or not (callable(decide) or isinstance(decide, DecidesFromAll))
         ):
-            raise ValueError(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
-        self.pool_id = pool_id
-        self.decisions = decisions
+            raise argument_error(f"decide is {decide!r:.100}; it must be a function, or one like MajorityVote(...)")
+        self.pool_id = as_rendered(pool_id)
+        self.decisions = as_rendered(decisions)
         self.decide = decide
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
@@ -277,7 +279,11 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
             pool = client.get_pool(pool_id)
             store_link(context, client, pool)
             if is_archived(pool):
-                raise TolokaError(f"Pool {pool_id} is ARCHIVED, so its answers cannot be accepted or rejected any more")
+                raise TolokaError(
+                    f"Pool {pool_id} is ARCHIVED, so its answers cannot be accepted or rejected any more. Review them "
+                    "before the pool is archived",
+                    topic="archived",
+                )
             review = Review(client, pool_id, in_flight=self.in_flight, log=self.log)
             if self.decide is None:
                 review.carry_out(self._given())
@@ -295,7 +301,9 @@ class ReviewAssignmentsOperator(LineageMixin, BaseOperator):
                 review.carry_out(ask(decide, self._answers(client, pool_id)))
             review.ensure_success()
             if not any(review.counts.values()):
-                self.log.warning("Pool %s: there was nothing to decide, so all answers are left as they are", pool_id)
+                self.log.warning(
+                    "Pool %s: there was nothing to decide, so all assignments are left as they are", pool_id
+                )
         self._report_pool_written(pool_id)
         self._lineage_facts = {"pool_id": pool_id, **review.counts}
         return self._lineage_facts

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.assets import check_outlets, report
 from toloka_airflow.hooks import TolokaHook, task_errors
@@ -23,10 +22,12 @@ from toloka_airflow.transfer.attachments.manifest import check_manifest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.storage.replacing import StoragePath
+
+__all__ = ["DownloadAttachmentsOperator"]
 
 FILE_TYPES = ("file", "array_file")
 
@@ -70,19 +71,19 @@ class DownloadAttachmentsOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        folder: str | ObjectStoragePath,
-        status: str | Sequence[str] = ("ACCEPTED",),
-        manifest: str | ObjectStoragePath | None = None,
+        pool_id: str | XComArg,
+        folder: str | ObjectStoragePath | XComArg,
+        status: str | Sequence[str] | XComArg = ("ACCEPTED",),
+        manifest: str | ObjectStoragePath | XComArg | None = None,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.pool_id = pool_id
-        self.folder = folder
-        self.status = status
-        self.manifest = manifest
+        self.pool_id = as_rendered(pool_id)
+        self.folder = as_rendered(folder)
+        self.status = as_rendered(status)
+        self.manifest = as_rendered(manifest)
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
 

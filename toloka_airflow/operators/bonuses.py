@@ -9,14 +9,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_int, parse_money
+from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
+from toloka_airflow._internal.task_outputs import as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.operators.waiting import WaitingOperator, remaining_deadline
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.transfer.bonuses.bonus_rows import Decide
     from toloka_airflow.transfer.bonuses.paying import Payment
+
+__all__ = ["PayBonusesOperator"]
 
 DAILY_QUOTA = 10_000
 ALREADY = "already"
@@ -82,38 +89,49 @@ class PayBonusesOperator(WaitingOperator):
     def __init__(
         self,
         *,
-        max_total: Decimal | float | str | None,
-        bonuses: Any = None,
-        answers: Any = None,
+        max_total: Decimal | float | str | XComArg | None,
+        bonuses: RowsOrPath | None = None,
+        answers: RowsOrPath | None = None,
         bonus: Decide | None = None,
-        public_title: str | Mapping[str, str] | None = None,
-        public_message: str | Mapping[str, str] | None = None,
-        private_comment: str | None = None,
+        public_title: str | Mapping[str, str] | XComArg | None = None,
+        public_message: str | Mapping[str, str] | XComArg | None = None,
+        private_comment: str | XComArg | None = None,
         skip_invalid_items: bool = False,
-        refused_path: str | None = None,
+        refused_path: str | XComArg | None = None,
         daily_quota: int = DAILY_QUOTA,
         timeout: float | timedelta = 6 * 3600.0,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(timeout=timeout, **{"multiple_outputs": True, **kwargs})
+        super().__init__(
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **{"multiple_outputs": True, **kwargs},
+        )
         if (bonuses is None) == (answers is None):
-            raise ValueError("bonuses or answers must be given, and not both")
+            raise argument_error("bonuses or answers must be given, and not both")
         if (answers is None) != (bonus is None):
-            raise ValueError("answers and bonus, a function that makes bonuses of them, must be given together")
+            raise argument_error("answers and bonus, a function that makes bonuses of them, must be given together")
         if bonus is not None and not callable(bonus):
-            raise ValueError(f"bonus is {bonus!r:.100}; it must be a function")
+            raise argument_error(f"bonus is {bonus!r:.100}; it must be a function")
         for name, value in {"bonuses": bonuses, "answers": answers}.items():
             if hasattr(value, "__next__"):
-                raise ValueError(f"{name} is {value!r:.100}, which can be read only once; give a list or a path")
-        self.bonuses = bonuses
-        self.answers = answers
+                raise argument_error(f"{name} is {value!r:.100}, which can be read only once; give a list or a path")
+        self.bonuses: Any = bonuses
+        self.answers: Any = answers
         self.bonus = bonus
-        self.max_total = max_total
-        self.public_title = public_title
-        self.public_message = public_message
-        self.private_comment = private_comment
+        self.max_total = as_rendered(max_total)
+        self.public_title = as_rendered(public_title)
+        self.public_message = as_rendered(public_message)
+        self.private_comment = as_rendered(private_comment)
         self.skip_invalid_items = skip_invalid_items
-        self.refused_path = refused_path
+        self.refused_path = as_rendered(refused_path)
         self.daily_quota = parse_int("daily_quota", daily_quota, maximum=10_000_000)
 
     def execute(self, context: Context) -> dict[str, Any]:

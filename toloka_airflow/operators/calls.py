@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from toloka_airflow._internal.airflow_internals import task_state_store
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.free_calls import checked_method, checked_params, checked_path, is_repeatable
 from toloka_airflow.hooks import TolokaHook, task_error, task_errors
@@ -21,7 +23,9 @@ from toloka_airflow.storage.replacing import OBJECT_STORES, check_replaceable, r
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
+
+__all__ = ["TolokaCallOperator"]
 
 MAX_XCOM_BYTES = 48 * 1024
 """Of an answer that is returned, as JSON: what every database that Airflow knows can hold as one XCom."""
@@ -57,20 +61,20 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        method: str,
-        path: str,
+        method: str | XComArg,
+        path: str | XComArg,
         json: Any = None,
-        query: Mapping[str, Any] | None = None,
-        answer_path: str | PathLike[str] | ObjectStoragePath | None = None,
+        query: Mapping[str, Any] | XComArg | None = None,
+        answer_path: str | PathLike[str] | ObjectStoragePath | XComArg | None = None,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.method = method
-        self.path = path
+        self.method = as_rendered(method)
+        self.path = as_rendered(path)
         self.json = json
-        self.query = query
-        self.answer_path = answer_path
+        self.query = as_rendered(query)
+        self.answer_path = as_rendered(answer_path)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> Any:
@@ -105,8 +109,11 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
             may_have_been_sent = noted is not None and noted["max_tries"] == ti.max_tries
         if may_have_been_sent:
             raise AirflowFailException(
-                f"{request} was not sent, as a previous attempt of this task may have sent it. Find out at Toloka "
-                "whether it was done; to send it again, clear the task"
+                with_link(
+                    f"{request} was not sent, as a previous attempt of this task may have sent it. Find out at Toloka "
+                    "whether it was done; to send it again, clear the task",
+                    "call-not-repeated",
+                )
             )
         note = {"try_number": ti.try_number, "max_tries": ti.max_tries}
         if store is not None:
@@ -125,8 +132,11 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
         size = len(compact_json(answer).encode())
         if size > MAX_XCOM_BYTES:
             raise AirflowFailException(
-                f"The call was done, but its answer has {size} bytes of JSON, more than the {MAX_XCOM_BYTES} that this "
-                "task returns: have it written to a file by `answer_path`"
+                with_link(
+                    f"The call was done, but its answer has {size} bytes of JSON, more than the {MAX_XCOM_BYTES} that "
+                    "this task returns: have it written to a file by `answer_path`",
+                    "arguments",
+                )
             )
         return answer
 

@@ -14,11 +14,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import conf
-from airflow.sdk import get_current_context, get_parsing_context, literal
+from airflow.sdk import literal
 
 from toloka_airflow._internal.airflow_internals import is_unmapped
 from toloka_airflow._internal.literals import argument_lines
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.models import read_date
+from toloka_airflow.operators.known_arguments import TEMPLATES, is_in_task_process
 from toloka_airflow.storage.config_files import read_config, read_config_with_lines
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.paths import local_path, storage_path
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from toloka_airflow.checks import Document, Problem
     from toloka_airflow.checks.documents import Kind
 
-_TEMPLATES = ("{{", "{%", "{#")
 _LITERAL = type(literal(None))
 _A_DATE = "2030-01-01T00:00:00"
 
@@ -68,7 +69,7 @@ class ConfigCheckMixin:
 
         :raises ValueError: If there is a mistake in it, with file, line and path.
         """
-        if not self.check_config or _is_in_task_process() or is_unmapped(self):
+        if not self.check_config or is_in_task_process() or is_unmapped(self):
             return
         config = getattr(self, self.config_name)
         config = config.value if isinstance(config, _LITERAL) else config
@@ -76,7 +77,11 @@ class ConfigCheckMixin:
             if problems := self._known_errors_in(self._document(config)):
                 self._refuse(self._placed(problems))
         elif (path := self._present_file(config)) is not None:
-            self._refuse(self._known_errors_in(self._document(path)))
+            try:
+                document = self._document(path)
+            except ValueError as exc:
+                raise argument_error(str(exc), "configuration") from exc
+            self._refuse(self._known_errors_in(document))
 
     def _read_checked(self) -> dict[str, Any]:
         """
@@ -116,7 +121,7 @@ class ConfigCheckMixin:
         path = local_path(config)
         text = str(path)
         # What a subclass has among its `template_ext` is a template itself.
-        if path is None or any(sign in text for sign in _TEMPLATES) or text.endswith(tuple(self.template_ext)):
+        if path is None or any(sign in text for sign in TEMPLATES) or text.endswith(tuple(self.template_ext)):
             return None
         try:
             with path.open("rb"):
@@ -153,9 +158,10 @@ class ConfigCheckMixin:
     def _refuse(self, problems: Sequence[Problem]) -> None:
         if problems:
             mistakes = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-            raise ValueError(
+            raise argument_error(
                 f"{self.config_name} of task {self.task_id} has {mistakes} (check_config=False would leave this "
-                "check out):\n" + "\n".join(map(str, problems))
+                "check out):\n" + "\n".join(map(str, problems)),
+                "configuration",
             )
 
     def _placed(self, problems: Sequence[Problem]) -> list[Problem]:
@@ -178,17 +184,6 @@ class ConfigCheckMixin:
 def is_wanted(check_config: bool | None) -> bool:
     """Return whether to check, by the argument of an operator; ``None`` for the option of that name in ``[toloka]``."""
     return conf.getboolean("toloka", "check_config", fallback=True) if check_config is None else check_config
-
-
-def _is_in_task_process() -> bool:
-    """Return whether a task is about to run here, or runs, and makes the operator itself."""
-    if get_parsing_context().task_id is not None:
-        return True
-    try:
-        get_current_context()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _is_not_the_authors(frame: FrameType) -> bool:

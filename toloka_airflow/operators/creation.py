@@ -6,9 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.task_outputs import BaseOperator
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import Project, Training
 from toloka_airflow.api.pool_rules import is_archived

@@ -7,14 +7,16 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from toloka_airflow._internal.arguments import parse_money, parse_share
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.checks.duration import Duration, estimate_duration
-from toloka_airflow.checks.estimate import Estimate, estimate, money_text, table
-from toloka_airflow.checks.money import Fee, Range
+from toloka_airflow.checks.estimate import Estimate, estimate, table
+from toloka_airflow.checks.money import Fee, Range, money_text
 from toloka_airflow.checks.task_counts import count_tasks
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.transfer.upload.task_files import Specs
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
+
+__all__ = ["EstimateOperator"]
 
 
 class EstimateOperator(LineageMixin, BaseOperator):
@@ -45,10 +50,11 @@ class EstimateOperator(LineageMixin, BaseOperator):
     The task fails at once, without a retry, if the pool may cost more than ``max_total``, and if nobody knows what
     it costs, as with an infinite overlap. Nothing is changed at Toloka, so it can be repeated as often as needed.
 
-    It returns ``tasks``, ``control_tasks``, ``training_tasks``, ``pages``, ``answers``, ``paid_answers``, ``people``,
-    ``price``, ``reward``, ``fee``, ``total``, ``assumptions`` and ``duration``. What is not known exactly is a range,
-    ``{"least": 12.48, "most": 15.6}``; so are all amounts of money, in the currency of the account. ``duration`` has
-    ``work_hours`` and ``hours``, or is ``None`` for endless answers.
+    It returns ``tasks``, ``control_tasks``, ``training_tasks``, ``pages``, ``assignments``, ``paid_assignments``,
+    ``people``, ``price``, ``reward``, ``fee``, ``total``, ``assumptions`` and ``duration``. What is not known exactly
+    is a range, ``{"least": 12.48, "most": 15.6}``; so are all amounts of money, in the currency of the account.
+    ``duration`` has ``work_hours`` and ``hours``, or is ``None`` for endless answers. ``answers`` and ``paid_answers``
+    are older names of ``assignments`` and ``paid_assignments``.
 
     :param config: The pool: a dict (templated, deeply), or the path (templated) of a JSON or YAML file.
     :param pool_id: Instead, a pool that is there (templated).
@@ -59,8 +65,8 @@ class EstimateOperator(LineageMixin, BaseOperator):
         read by it, and how fast people were is measured in its previous pools.
     :param max_total: Fail if the pool may cost more, the fee included (templated).
     :param fee: What Toloka adds to a reward, as a share of it. It depends on the account; 0.3 was usual.
-    :param min_fee: What the fee of an answer is at the least.
-    :param rejected_share: Which share of the answers is taken to be rejected, where they are reviewed.
+    :param min_fee: What the fee of an assignment is at the least.
+    :param rejected_share: Which share of the assignments is taken to be rejected, where they are reviewed.
     :param allow_defaults: Whether tasks without ``overlap`` get that of the pool's defaults, as for
         `CreateTasksOperator`.
     :param use_previous_pools: Whether to measure how fast people were in previous pools of the project. Without, and
@@ -86,12 +92,12 @@ class EstimateOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        config: Config | None = None,
-        pool_id: str | None = None,
-        tasks: Any = None,
-        project_config: Config | None = None,
-        project_id: str | None = None,
-        max_total: float | str | None = None,
+        config: Config | XComArg | None = None,
+        pool_id: str | XComArg | None = None,
+        tasks: RowsOrPath | None = None,
+        project_config: Config | XComArg | None = None,
+        project_id: str | XComArg | None = None,
+        max_total: float | str | XComArg | None = None,
         fee: float = 0.3,
         min_fee: float = 0.005,
         rejected_share: float = 0.0,
@@ -103,22 +109,24 @@ class EstimateOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if (config is None) == (pool_id is None):
-            raise ValueError("Give either config, of a pool that is to be created, or pool_id, of one that is there")
+            raise argument_error(
+                "Give either config, of a pool that is to be created, or pool_id, of one that is there"
+            )
         if config is not None and tasks is None:
-            raise ValueError("tasks is None; without pool_id, say which tasks the pool will have")
+            raise argument_error("tasks is None; without pool_id, say which tasks the pool will have")
         if hasattr(tasks, "__next__"):
-            raise ValueError(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
+            raise argument_error(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
         for name, amount in (("fee", fee), ("min_fee", min_fee)):
             parse_money(name, amount)
         parse_share("rejected_share", rejected_share)
         if people is not None:
             people_range(people)
-        self.config = config
-        self.pool_id = pool_id
-        self.tasks = tasks
-        self.project_config = project_config
-        self.project_id = project_id
-        self.max_total = max_total
+        self.config = as_rendered(config)
+        self.pool_id = as_rendered(pool_id)
+        self.tasks: Any = tasks
+        self.project_config = as_rendered(project_config)
+        self.project_id = as_rendered(project_id)
+        self.max_total = as_rendered(max_total)
         self.fee = fee
         self.min_fee = min_fee
         self.rejected_share = rejected_share
@@ -144,8 +152,11 @@ class EstimateOperator(LineageMixin, BaseOperator):
         )
         if limit is not None and estimated.total.most > limit:
             raise AirflowFailException(
-                f"The pool may cost {money_text(estimated.total.most)}, and max_total is {money_text(limit)}. Lower "
-                "the overlap or the reward, give fewer tasks, or raise max_total"
+                with_link(
+                    f"The pool may cost {money_text(estimated.total.most)}, and max_total is {money_text(limit)}. "
+                    "Lower the overlap or the reward, give fewer tasks, or raise max_total",
+                    "not-enough-money",
+                )
             )
         return estimated.as_json() | {"duration": None if duration is None else duration.as_json()}
 
@@ -187,7 +198,7 @@ class EstimateOperator(LineageMixin, BaseOperator):
         return None if given is None else checked_id("project_id", given)
 
     def _duration(self, pool: Mapping[str, Any], estimated: Estimate) -> Duration | None:
-        if estimated.answers is None:
+        if estimated.assignments is None:
             return None
         paces = []
         project_id = self._project_id(pool) if self.use_previous_pools else None
@@ -197,7 +208,7 @@ class EstimateOperator(LineageMixin, BaseOperator):
             except TolokaError as exc:
                 self.log.warning("How fast people were in previous pools did not become known: %s", exc)
         people = None if self.people is None else people_range(self.people)
-        return estimate_duration(estimated.answers, pool, paces, people=people)
+        return estimate_duration(estimated.assignments, pool, paces, people=people)
 
 
 def people_range(people: tuple[int, int]) -> Range[int]:
@@ -211,7 +222,7 @@ def people_range(people: tuple[int, int]) -> Range[int]:
         any(isinstance(number, bool) or not isinstance(number, int) for number in (least, most))
         or not 0 < least <= most
     ):
-        raise ValueError(f"people is {people!r}; it must be a pair of the least and the most, such as (10, 100)")
+        raise argument_error(f"people is {people!r}; it must be a pair of the least and the most, such as (10, 100)")
     return Range(least, most)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.models import SET_BY_TOLOKA, read_date
 from toloka_airflow.api.pool_rules import is_open
 from toloka_airflow.checks.money import Fee, cost_of, rewards_of
@@ -58,11 +59,13 @@ class Money:
         balance = client.get_requester().balance
         if balance is None or balance < needed:
             has = "an unknown balance" if balance is None else client.in_currency(balance)
-            refused = AirflowSkipException if self.skip else AirflowException
-            raise refused(
+            text = (
                 f"Pool {pool.id} was not opened: the account has {has} and needs {client.in_currency(needed)} ({why}). "
                 "Top it up, or lower the overlap or the reward"
             )
+            if self.skip:
+                raise AirflowSkipException(text)
+            raise AirflowException(with_link(text, "not-enough-money"))
         amount, has = client.in_currency(needed), client.in_currency(balance)
         log.info("To open pool %s, the account needs %s (%s) and has %s", pool.id, amount, why, has)
 
@@ -117,9 +120,12 @@ def fail_if_over(what: str, name: str, limit: datetime, client: TolokaClient) ->
     there = client.server_time()
     if there is not None and there >= limit:
         raise AirflowFailException(
-            f"{what} was not opened: {name} is {limit.isoformat()}, which is over by Toloka's clock. It shows "
-            f"{there.isoformat(timespec='seconds')}, the clock of this worker "
-            f"{datetime.now(UTC).isoformat(timespec='seconds')}. Set the clock that is wrong, or give a later time"
+            with_link(
+                f"{what} was not opened: {name} is {limit.isoformat()}, which is over by Toloka's clock. It shows "
+                f"{there.isoformat(timespec='seconds')}, the clock of this worker "
+                f"{datetime.now(UTC).isoformat(timespec='seconds')}. Set the clock that is wrong, or give a later time",
+                "time-is-over",
+            )
         )
 
 
@@ -135,7 +141,8 @@ def let_expire(client: TolokaClient, pool: Pool, will_expire: datetime | None, l
     if not is_open(pool):
         if will_expire is not None and will_expire <= datetime.now(UTC):
             raise ValueError(
-                f"will_expire is {will_expire.isoformat()}, which is in the past: the pool would close at once"
+                f"will_expire is {will_expire.isoformat()}, which is in the past: the pool would close at once. "
+                "Give a later one"
             )
         if expires := will_expire or present:
             fail_if_over(f"Pool {pool.id}", "will_expire", expires, client)

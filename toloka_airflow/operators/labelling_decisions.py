@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from toloka_airflow.checks.estimate import estimate, money_text
-from toloka_airflow.checks.money import Fee, cost_of, rewards_of
+from toloka_airflow.checks.money import Fee, cost_of, money_text, rewards_of
 from toloka_airflow.checks.task_counts import TaskCounts, is_training
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import replacing
@@ -99,6 +98,8 @@ class TasksToLabel:
 
         :raises CannotEstimateError: If that cannot be known.
         """
+        from toloka_airflow.checks.estimate import estimate
+
         left = Counter(overlaps.get(task_id, task.overlap) - task.taken for task_id, task in self.real.items())
         planned = estimate(pool, TaskCounts(real=left, golden=self.golden), fee=fee)
         highest = max(
@@ -222,6 +223,11 @@ class Budget:
         """Return how many answers to tasks there is money for, if every page is full; ``None`` for any number."""
         pages = self.pages(pool)
         return None if pages is None else pages * int(pool.raw["mixer_config"].get("real_tasks_count") or 1)
+
+    def why_over(self, pool: Pool) -> str:
+        """Return why no further answer can be paid for, with what one page costs."""
+        page = money_text(cost_of(1, rewards_of(pool.raw).most, self.fee).total)
+        return f"{self.shown} is left of max_total, and a page of answers may cost {page}, the fee included"
 
     def max_spend(self, pool: Pool) -> float:
         """Return for which rewards, without the fee, there is money."""

@@ -20,14 +20,18 @@ from airflow.providers.common.compat.sdk import (
 from toloka_airflow._internal.airflow_internals import task_states
 from toloka_airflow._internal.arguments import parse_int, parse_money, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.task_outputs import as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
-from toloka_airflow.checks.estimate import money_text
-from toloka_airflow.checks.money import Fee
+from toloka_airflow.checks.money import Fee, money_text
 from toloka_airflow.checks.task_counts import CannotEstimateError
+from toloka_airflow.checks.wording import did_you_mean, nearest
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, store_link
+from toloka_airflow.operators.answer_aggregation import METHODS
+from toloka_airflow.operators.known_arguments import check_fields, check_known
 from toloka_airflow.operators.labelling_decisions import (
     BUDGET,
     CLOSED,
@@ -44,13 +48,10 @@ from toloka_airflow.operators.labelling_decisions import (
 )
 from toloka_airflow.operators.window_end import pull
 from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.storage.row_files import RowFile
-from toloka_airflow.transfer.download.answer_rows import read_answers
-from toloka_airflow.transfer.download.parallel_download import ParallelDownload
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
 DECISION = "decision"
 """The XCom of a round that says what it decided, also when it was skipped."""
 STATUSES = ("SUBMITTED", "ACCEPTED", "REJECTED")
+CALIBRATED = "dawid_skene_map"
+"""The method whose number is a probability."""
 IN_FLIGHT = 12
 MAX_OVERLAP = 30_000
 
@@ -146,13 +149,13 @@ class _LabellingOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        fields: Sequence[str],
-        folder: str | ObjectStoragePath,
-        target: float | str,
-        sure_at: float | str,
-        max_overlap: int | str,
-        method: str,
+        pool_id: str | XComArg,
+        fields: Sequence[str] | XComArg,
+        folder: str | ObjectStoragePath | XComArg,
+        target: float | str | XComArg,
+        sure_at: float | str | XComArg,
+        max_overlap: int | str | XComArg,
+        method: str | XComArg,
         fee: float,
         assess_task_ids: Sequence[str],
         group_id: str,
@@ -161,17 +164,25 @@ class _LabellingOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         parse_money("fee", fee)
-        self.pool_id = pool_id
-        self.fields = fields
-        self.folder = folder
-        self.target = target
-        self.sure_at = sure_at
-        self.max_overlap = max_overlap
-        self.method = method
+        self.pool_id = as_rendered(pool_id)
+        self.fields = as_rendered(fields)
+        self.folder = as_rendered(folder)
+        self.target = as_rendered(target)
+        self.sure_at = as_rendered(sure_at)
+        self.max_overlap = as_rendered(max_overlap)
+        self.method = as_rendered(method)
         self.fee = fee
         self.assess_task_ids = assess_task_ids
         self.group_id = group_id
         self.toloka_conn_id = toloka_conn_id
+        check_known(
+            self,
+            fields=check_fields,
+            target=parse_share,
+            sure_at=parse_share,
+            max_overlap=_parse_overlap,
+            method=_check_method,
+        )
 
     def _files(self, context: Context) -> RoundFiles:
         # Of the pool, too: a run that is done again with another one decides about that anew.
@@ -184,27 +195,26 @@ class _LabellingOperator(LineageMixin, BaseOperator):
 
     def _check(self) -> None:
         """
-        Check what no other check will.
+        Check what no other check will, or only once answers are paid for.
 
         :raises ValueError: If a value cannot be used.
         :raises ImportError: If numpy is missing.
         """
         from toloka_airflow.quality import answers  # noqa: F401 - before anything is downloaded
 
-        if isinstance(self.fields, str) or not self.fields:
-            raise ValueError(f"fields is {self.fields!r:.100}; it must be a list of output fields")
+        check_fields("fields", self.fields)
+        _check_method("method", self.method)
 
     def _next(self, answered: Answered, tasks: TasksToLabel, rounds_left: int, budget: int | None) -> NextRound:
         """Return which tasks should get more answers, or why none should."""
         from toloka_airflow.quality.doubts import next_overlaps
 
-        highest = int(self.max_overlap) if str(self.max_overlap).isdecimal() else self.max_overlap
         return next_overlaps(
             answered.scores,
             {task_id: task.taken for task_id, task in tasks.real.items()},
             target=parse_share("target", self.target),
             sure_at=parse_share("sure_at", self.sure_at),
-            max_overlap=parse_int("max_overlap", highest, maximum=MAX_OVERLAP),
+            max_overlap=_parse_overlap("max_overlap", self.max_overlap),
             rounds_left=rounds_left,
             budget=budget,
             counted=answered.counted,
@@ -218,8 +228,22 @@ class _LabellingOperator(LineageMixin, BaseOperator):
         """
         tasks = TasksToLabel.read(pool, (task for page in client.task_pages(pool.id) for task in page))
         if not self._download(context, client, pool.id, path):
+            self._ensure_fields(client, pool)
             return tasks, Answered()
         return tasks, read_answered(path, self.fields, self.method)
+
+    def _ensure_fields(self, client: TolokaClient, pool: Pool) -> None:
+        """
+        Make sure that the project has the fields, while nobody has answered yet; afterwards the answers show it.
+
+        :raises ValueError: If the project has no such output field.
+        """
+        spec = client.get_project(pool.project_id).raw["task_spec"]["output_spec"]
+        if unknown := [name for name in self.fields if name not in spec]:
+            raise ValueError(
+                f"fields has {unknown[0]!r:.100}, which is no output field of project {pool.project_id}; there are "
+                f"{', '.join(spec)}{did_you_mean(nearest(unknown[0], spec))}"
+            )
 
     def _download(self, context: Context, client: TolokaClient, pool_id: str, path: str) -> int:
         """
@@ -227,6 +251,10 @@ class _LabellingOperator(LineageMixin, BaseOperator):
 
         A further attempt begins anew: what a killed one has read may have been decided since.
         """
+        from toloka_airflow.storage.row_files import RowFile
+        from toloka_airflow.transfer.download.answer_rows import read_answers
+        from toloka_airflow.transfer.download.parallel_download import ParallelDownload
+
         key = TaskIdentity.of(context).uuid("answers", pool_id)[:8]
         file = RowFile(storage_path("folder", path), key=key, max_age=-1)
         ParallelDownload(
@@ -268,8 +296,8 @@ class AssessRoundOperator(_LabellingOperator):
         self,
         *,
         round: int,
-        max_total: float | str | None,
-        closes_at: datetime | str | None,
+        max_total: float | str | XComArg | None,
+        closes_at: datetime | str | XComArg | None,
         timeout: timedelta,
         min_open: timedelta,
         result_task_id: str | None,
@@ -277,13 +305,14 @@ class AssessRoundOperator(_LabellingOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.round = round
-        self.max_total = max_total
-        self.closes_at = closes_at
+        self.max_total = as_rendered(max_total)
+        self.closes_at = as_rendered(closes_at)
         self.timeout = parse_span("timeout", timeout)
         if self.timeout <= min_open:
-            raise ValueError(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
+            raise argument_error(f"timeout is {timeout!s}, and min_open {min_open!s}: no round could begin")
         self.min_open = min_open
         self.result_task_id = result_task_id
+        check_known(self, max_total=parse_money, closes_at=parse_optional_datetime)
 
     def execute(self, context: Context) -> None:
         """Repeat the decision of a previous attempt, or decide."""
@@ -310,6 +339,12 @@ class AssessRoundOperator(_LabellingOperator):
 
     def _decide(self, context: Context, files: RoundFiles, closes_at: datetime) -> Decision:
         """Return what to do, and store it if that is to buy answers."""
+        if self.round == 1 and self.method != CALIBRATED:
+            self.log.warning(
+                "sure_at is %s, which is held against a score of %s: that is no probability that a label is right",
+                self.sure_at,
+                self.method,
+            )
         max_total = parse_money("max_total", self.max_total)
         client = TolokaHook(self.toloka_conn_id).get_conn()
         pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))
@@ -317,8 +352,11 @@ class AssessRoundOperator(_LabellingOperator):
         self._report_pool_read(pool.id)
         if why := why_not_closed(pool):
             raise AirflowException(
-                f"Round {self.round} cannot begin: pool {pool.id} is {why}, so not all its answers are there. Close "
-                "it, or wait until it is closed"
+                with_link(
+                    f"Round {self.round} cannot begin: pool {pool.id} is {why}, so not all its answers are there. "
+                    "Close it, or wait until it is closed",
+                    "pool-not-closed",
+                )
             )
         answers_path = files.answers(self.round)
         tasks, answered = self._read(context, client, pool, answers_path)
@@ -330,6 +368,8 @@ class AssessRoundOperator(_LabellingOperator):
         rounds_left = len(self.assess_task_ids) - self.round + 1
         found = self._next(answered, tasks, rounds_left, None if budget is None else budget.answers(pool))
         stop = self._why_not(context, found, closes_at)
+        if budget is not None and stop is FOUND[BUDGET]:
+            stop = Stop(BUDGET, budget.why_over(pool))
         bought: dict[str, Any] = {}
         overlaps: dict[str, int] = {}
         if stop is None:
@@ -360,8 +400,11 @@ class AssessRoundOperator(_LabellingOperator):
         first = files.read_decision(1)
         if first is None:
             raise AirflowFailException(
-                f"What was paid before the first round is not known: {self.folder} has no decision of "
-                f"{self.assess_task_ids[0]}"
+                with_link(
+                    f"What was paid before the first round is not known: {self.folder} has no decision of "
+                    f"{self.assess_task_ids[0]}",
+                    "answers-and-labels",
+                )
             )
         return first.last_submitted
 
@@ -426,13 +469,21 @@ class LabelsOperator(_LabellingOperator):
             pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))
             store_link(context, client, pool)
             if why := why_not_closed(pool):
-                raise AirflowException(f"There are no labels yet: pool {pool.id} is {why}, so answers may still come")
+                raise AirflowException(
+                    with_link(
+                        f"There are no labels yet: pool {pool.id} is {why}, so answers may still come",
+                        "pool-not-closed",
+                    )
+                )
             last = decisions[-1]
             if last.stopped_by is None:
                 last = self._end(context, client, pool, last)
             if not last.answered:
                 raise AirflowFailException(
-                    f"There are no labels: pool {pool.id} has no answers that count ({last.in_words})"
+                    with_link(
+                        f"There are no labels: pool {pool.id} has no answers that count ({last.in_words})",
+                        "answers-and-labels",
+                    )
                 )
             labels = write_labels(last.answers_path, self._labels_path, self.fields, self.method)
         rounds = sum(each.stopped_by is None for each in decisions)
@@ -516,7 +567,19 @@ class EndLabellingOperator(BaseOperator):
         # A task that has failed and was done by hand, or cleared, does not matter once there are labels.
         failed = [task_id for task_id, state in states.items() if state in ("failed", "upstream_failed")]
         if failed and states.get(self.labels_task_id) != "success":
-            raise AirflowFailException(f"There are no labels, as {failed[0]} is {states[failed[0]]}")
+            # What is behind a failed task is upstream_failed: a reader wants the log of the first.
+            cause = next((task_id for task_id in failed if states[task_id] == "failed"), failed[0])
+            text = f"There are no labels, as {cause} is {states[cause]}"
+            raise AirflowFailException(with_link(text, "answers-and-labels"))
+
+
+def _parse_overlap(name: str, value: object) -> int:
+    return parse_int(name, int(str(value)) if str(value).isdecimal() else value, maximum=MAX_OVERLAP)
+
+
+def _check_method(name: str, value: object) -> None:
+    if value not in METHODS:
+        raise ValueError(f"{name} is {value!r:.100}; it must be one of {', '.join(METHODS)}")
 
 
 def why_over(end: Mapping[str, Any] | None) -> Stop | None:

@@ -13,12 +13,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
+from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
+from toloka_airflow._internal.task_outputs import as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, OperationStatus, Project
 from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if_free
 from toloka_airflow.api.pool_rules import (
     PoolOpening,
+    is_archived,
     is_open,
     was_opened_and_closed_after,
     why_not_closed,
@@ -37,9 +41,19 @@ from toloka_airflow.triggers.events import WaitEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+    from airflow.sdk import XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool, Training
+
+__all__ = [
+    "ArchivePoolOperator",
+    "ArchiveTrainingOperator",
+    "ClosePoolOperator",
+    "CloseTrainingOperator",
+    "OpenPoolOperator",
+    "OpenTrainingOperator",
+]
 
 LIFECYCLE = ("OPEN", "CLOSE", "ARCHIVE")
 
@@ -70,8 +84,25 @@ class LifecycleOperator(WaitingOperator):
     id_name: ClassVar[str]
     operation_type: ClassVar[str]
 
-    def __init__(self, *, wait_for_completion: bool = True, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
         self.wait_for_completion = wait_for_completion
         self._deadline = float("inf")
 
@@ -199,20 +230,24 @@ class LifecycleOperator(WaitingOperator):
         return ()
 
     @abstractmethod
-    def _status(self, client: TolokaClient) -> str:
-        """Fetch the status of what is to be changed."""
+    def _subject(self, client: TolokaClient) -> Training | Project:
+        """Fetch what is to be changed."""
 
     def _with_state(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaConflictError:
         """Return a refusal with what must be archived first, and the state of what was to be changed."""
-        client, causes = client.without_retries(), []
+        client, causes, topic = client.without_retries(), [], refusal.topic
         try:
             if pools := list(islice(self._blockers(client), 11)):
                 named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
                 causes.append(f"Not archived: {named}{', and more' if len(pools) > 10 else ''}")
-            causes.append(f"{self._name} is {self._status(client)}")
+            subject = self._subject(client)
+            causes.append(f"{self._name} is {subject.status.value}")
+            if is_archived(subject):
+                topic = "archived"
+                causes[-1] += ", for good: create another one"
         except TolokaError as exc:
             self.log.warning("Why Toloka refused %s could not be found out: %s", refusal.request, exc)
-        return refusal.with_cause(". ".join(causes))
+        return refusal.with_cause(". ".join(causes), topic)
 
 
 class PoolOperator(LifecycleOperator):
@@ -225,24 +260,62 @@ class PoolOperator(LifecycleOperator):
     template_fields: Sequence[str] = ("pool_id", "toloka_conn_id")
     id_name = "pool_id"
 
-    def __init__(self, *, pool_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.pool_id = pool_id
+    def __init__(
+        self,
+        *,
+        pool_id: str | XComArg,
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            wait_for_completion=wait_for_completion,
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        self.pool_id = as_rendered(pool_id)
 
-    def _status(self, client: TolokaClient) -> str:
-        return client.get_pool(self._id()).status.value
+    def _subject(self, client: TolokaClient) -> Pool:
+        return client.get_pool(self._id())
 
 
 class _TrainingOperator(LifecycleOperator):
     template_fields: Sequence[str] = ("training_id", "toloka_conn_id")
     id_name = "training_id"
 
-    def __init__(self, *, training_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.training_id = training_id
+    def __init__(
+        self,
+        *,
+        training_id: str | XComArg,
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            wait_for_completion=wait_for_completion,
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        self.training_id = as_rendered(training_id)
 
-    def _status(self, client: TolokaClient) -> str:
-        return client.get_training(self._id()).status.value
+    def _subject(self, client: TolokaClient) -> Training:
+        return client.get_training(self._id())
 
 
 class ArchiveOperator(LifecycleOperator):
@@ -388,25 +461,41 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
     def __init__(
         self,
         *,
-        not_after: datetime | str | None = None,
-        will_expire: datetime | str | None = None,
-        expires_in: timedelta | float | str | None = None,
-        min_balance: float | str | None = None,
+        pool_id: str | XComArg,
+        not_after: datetime | str | XComArg | None = None,
+        will_expire: datetime | str | XComArg | None = None,
+        expires_in: timedelta | float | str | XComArg | None = None,
+        min_balance: float | str | XComArg | None = None,
         check_budget: bool = False,
         fee: float = 0.3,
         on_low_balance: Literal["fail", "skip"] = "fail",
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            pool_id=pool_id,
+            wait_for_completion=wait_for_completion,
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
         if on_low_balance not in ON_LOW_BALANCE:
-            raise ValueError(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
+            raise argument_error(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
         if will_expire is not None and expires_in is not None:
-            raise ValueError("will_expire and expires_in say both when the pool expires; give only one of them")
+            raise argument_error("will_expire and expires_in say both when the pool expires; give only one of them")
         parse_money("fee", fee)
-        self.not_after = not_after
-        self.will_expire = will_expire
-        self.expires_in = expires_in
-        self.min_balance = min_balance
+        self.not_after = as_rendered(not_after)
+        self.will_expire = as_rendered(will_expire)
+        self.expires_in = as_rendered(expires_in)
+        self.min_balance = as_rendered(min_balance)
         self.check_budget = check_budget
         self.fee = fee
         self.on_low_balance = on_low_balance
@@ -465,9 +554,30 @@ class ClosePoolOperator(PoolOperator):
     operation_type = "POOL.CLOSE"
     must_be_done = True
 
-    def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.opened_before = opened_before
+    def __init__(
+        self,
+        *,
+        pool_id: str | XComArg,
+        opened_before: datetime | str | XComArg | None = None,
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            pool_id=pool_id,
+            wait_for_completion=wait_for_completion,
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        self.opened_before = as_rendered(opened_before)
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         opening = _opening(self.opened_before)
@@ -522,9 +632,30 @@ class OpenTrainingOperator(OpenOperator, _TrainingOperator):
     template_fields: Sequence[str] = ("training_id", "not_after", "toloka_conn_id")
     operation_type = "TRAINING.OPEN"
 
-    def __init__(self, *, not_after: datetime | str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.not_after = not_after
+    def __init__(
+        self,
+        *,
+        training_id: str | XComArg,
+        not_after: datetime | str | XComArg | None = None,
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            training_id=training_id,
+            wait_for_completion=wait_for_completion,
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        self.not_after = as_rendered(not_after)
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         not_after = parse_optional_datetime("not_after", self.not_after)
@@ -555,9 +686,30 @@ class CloseTrainingOperator(_TrainingOperator):
     operation_type = "TRAINING.CLOSE"
     must_be_done = True
 
-    def __init__(self, *, opened_before: datetime | str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.opened_before = opened_before
+    def __init__(
+        self,
+        *,
+        training_id: str | XComArg,
+        opened_before: datetime | str | XComArg | None = None,
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            training_id=training_id,
+            wait_for_completion=wait_for_completion,
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        self.opened_before = as_rendered(opened_before)
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         training = client.get_training(object_id)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from toloka_airflow._internal.arguments import parse_int
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
@@ -17,9 +16,13 @@ from toloka_airflow.transfer.changes.sending import send_each
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Task
+
+__all__ = ["ChangeOverlapOperator"]
 
 MAX_OVERLAP = 30_000
 MAX_IN_FLIGHT = 64
@@ -58,9 +61,9 @@ class ChangeOverlapOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        tasks: Any,
-        overlap: int | str | None = None,
+        pool_id: str | XComArg,
+        tasks: RowsOrPath,
+        overlap: int | str | XComArg | None = None,
         open_pool: bool = False,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
@@ -68,9 +71,9 @@ class ChangeOverlapOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         check_repeatable("tasks", tasks)
-        self.pool_id = pool_id
-        self.tasks = tasks
-        self.overlap = overlap
+        self.pool_id = as_rendered(pool_id)
+        self.tasks: Any = tasks
+        self.overlap = as_rendered(overlap)
         self.open_pool = open_pool
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id

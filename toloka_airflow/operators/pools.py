@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_datetime, parse_seconds
+from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import SET_BY_TOLOKA
+from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.creation import CreateOperator, merged, part, with_value
 from toloka_airflow.operators.expiry import without_limit
@@ -16,7 +18,7 @@ from toloka_airflow.operators.expiry import without_limit
 if TYPE_CHECKING:
     from os import PathLike
 
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Training
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from toloka_airflow.operators.creation import Calls
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
+
+__all__ = ["ClonePoolOperator", "CloneTrainingOperator", "CreatePoolOperator", "CreateTrainingOperator"]
 
 HOW_TO_EXPIRE = "give will_expire (a date) or expires_in (a timedelta or seconds)"
 
@@ -90,21 +94,23 @@ class CreatePoolOperator(_PoolCreator):
     def __init__(
         self,
         *,
-        config: Config,
-        project_id: str | None = None,
-        training_id: str | None = None,
-        training_passing_skill_value: int | str | None = None,
-        expires_in: timedelta | float | str | None = None,
-        will_expire: datetime | str | None = None,
+        config: Config | XComArg,
+        project_id: str | XComArg | None = None,
+        training_id: str | XComArg | None = None,
+        training_passing_skill_value: int | str | XComArg | None = None,
+        expires_in: timedelta | float | str | XComArg | None = None,
+        will_expire: datetime | str | XComArg | None = None,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        check_config: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.config = config
-        self.project_id = project_id
-        self.training_id = training_id
-        self.training_passing_skill_value = training_passing_skill_value
-        self.expires_in = expires_in
-        self.will_expire = will_expire
+        super().__init__(toloka_conn_id=toloka_conn_id, check_config=check_config, **kwargs)
+        self.config = as_rendered(config)
+        self.project_id = as_rendered(project_id)
+        self.training_id = as_rendered(training_id)
+        self.training_passing_skill_value = as_rendered(training_passing_skill_value)
+        self.expires_in = as_rendered(expires_in)
+        self.will_expire = as_rendered(will_expire)
         self._check_when_parsed()
 
     def _given(self) -> set[str]:
@@ -136,10 +142,18 @@ class CreateTrainingOperator(_TrainingCreator):
 
     template_fields: Sequence[str] = ("config", "project_id", "toloka_conn_id")
 
-    def __init__(self, *, config: Config, project_id: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.config = config
-        self.project_id = project_id
+    def __init__(
+        self,
+        *,
+        config: Config | XComArg,
+        project_id: str | XComArg | None = None,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        check_config: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(toloka_conn_id=toloka_conn_id, check_config=check_config, **kwargs)
+        self.config = as_rendered(config)
+        self.project_id = as_rendered(project_id)
         self._check_when_parsed()
 
     def _given(self) -> set[str]:
@@ -173,17 +187,19 @@ class ClonePoolOperator(_Cloner, _PoolCreator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        changes: Config | None = None,
-        expires_in: timedelta | float | str | None = None,
-        will_expire: datetime | str | None = None,
+        pool_id: str | XComArg,
+        changes: Config | XComArg | None = None,
+        expires_in: timedelta | float | str | XComArg | None = None,
+        will_expire: datetime | str | XComArg | None = None,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        check_config: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.pool_id = pool_id
-        self.changes = changes
-        self.expires_in = expires_in
-        self.will_expire = will_expire
+        super().__init__(toloka_conn_id=toloka_conn_id, check_config=check_config, **kwargs)
+        self.pool_id = as_rendered(pool_id)
+        self.changes = as_rendered(changes)
+        self.expires_in = as_rendered(expires_in)
+        self.will_expire = as_rendered(will_expire)
         self._check_when_parsed()
 
     def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
@@ -212,10 +228,18 @@ class CloneTrainingOperator(_Cloner, _TrainingCreator):
 
     template_fields: Sequence[str] = ("training_id", "changes", "toloka_conn_id")
 
-    def __init__(self, *, training_id: str, changes: Config | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.training_id = training_id
-        self.changes = changes
+    def __init__(
+        self,
+        *,
+        training_id: str | XComArg,
+        changes: Config | XComArg | None = None,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        check_config: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(toloka_conn_id=toloka_conn_id, check_config=check_config, **kwargs)
+        self.training_id = as_rendered(training_id)
+        self.changes = as_rendered(changes)
         self._check_when_parsed()
 
     def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
 from toloka_airflow._internal.identity import TAG
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import SET_BY_TOLOKA
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Operation, Project, Training
     from toloka_airflow.operators.creation import Calls
     from toloka_airflow.operators.duplicates import Created
+
+__all__ = ["ArchiveProjectOperator", "CreateProjectOperator", "UpdateProjectOperator"]
 
 
 class CreateProjectOperator(CreateOperator):
@@ -47,9 +50,16 @@ class CreateProjectOperator(CreateOperator):
     template_fields: Sequence[str] = ("config", "toloka_conn_id")
     noun = "project"
 
-    def __init__(self, *, config: Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.config = config
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath | XComArg,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        check_config: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(toloka_conn_id=toloka_conn_id, check_config=check_config, **kwargs)
+        self.config = as_rendered(config)
         self._check_when_parsed()
 
     def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
@@ -81,15 +91,15 @@ class UpdateProjectOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        project_id: str,
-        config: Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath,
+        project_id: str | XComArg,
+        config: Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath | XComArg,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         check_config: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.project_id = project_id
-        self.config = config
+        self.project_id = as_rendered(project_id)
+        self.config = as_rendered(config)
         self.toloka_conn_id = toloka_conn_id
         self.check_config = is_wanted(check_config)
         self._check_when_parsed()
@@ -105,7 +115,10 @@ class UpdateProjectOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
             find_link(context, client, {"project_id": project_id})
             project = client.get_project(project_id)
             if is_archived(project):
-                raise TolokaError(f"Project {project_id} is ARCHIVED, so it cannot be changed any more")
+                raise TolokaError(
+                    f"Project {project_id} is ARCHIVED, so it cannot be changed any more. Create another project",
+                    topic="archived",
+                )
             wanted = {key: value for key, value in config.items() if key not in SET_BY_TOLOKA}
             tag = {TAG: tags} if (tags := part("project", project.raw, "metadata").get(TAG)) else {}
             wanted["metadata"] = {**part("config", config, "metadata"), **tag}
@@ -149,9 +162,28 @@ class ArchiveProjectOperator(ArchiveOperator):
     id_name = "project_id"
     operation_type = "PROJECT.ARCHIVE"
 
-    def __init__(self, *, project_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.project_id = project_id
+    def __init__(
+        self,
+        *,
+        project_id: str | XComArg,
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            wait_for_completion=wait_for_completion,
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        self.project_id = as_rendered(project_id)
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         # Unlike for pools, the API does not say what it answers for an archived project.
@@ -171,11 +203,10 @@ class ArchiveProjectOperator(ArchiveOperator):
     def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         return (pool for pool in _pools(client, self._id()) if not is_archived(pool))
 
-    def _status(self, client: TolokaClient) -> str:
-        return self._fetch(client).status.value
-
     def _fetch(self, client: TolokaClient) -> Project:
         return client.get_project(self._id())
+
+    _subject = _fetch
 
     def _list(self, client: TolokaClient, own: Created) -> Iterable[Project]:
         return client.list_projects(created_gte=own.created)

@@ -6,22 +6,28 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from toloka_airflow._internal.arguments import parse_share
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.hooks import task_errors
+from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lineage import report_written
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import refuse_same_file, storage_path
 from toloka_airflow.storage.replacing import check_replaceable, replacing
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.quality.gate import Check, Limits
 
     Path = str | PathLike[str] | ObjectStoragePath
+
+__all__ = ["MeasureQualityOperator", "QualityGateOperator"]
 
 LONG = ("by_person", "confusion", "agreement_over_time", "least_agreed")
 """What of a field's figures is in the file only."""
@@ -49,19 +55,20 @@ class MeasureQualityOperator(BaseOperator):
     def __init__(
         self,
         *,
-        answers: Path | Any,
-        fields: Sequence[str],
-        labels: Path | Any = None,
-        path: Path | None = None,
-        statuses: Sequence[str] = ("SUBMITTED", "ACCEPTED"),
+        answers: RowsOrPath,
+        fields: Sequence[str] | XComArg,
+        labels: RowsOrPath | None = None,
+        path: Path | XComArg | None = None,
+        statuses: Sequence[str] | XComArg = ("SUBMITTED", "ACCEPTED"),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.answers = answers
-        self.fields = fields
-        self.labels = labels
-        self.path = path
-        self.statuses = statuses
+        self.answers: Any = answers
+        self.fields = as_rendered(fields)
+        self.labels: Any = labels
+        self.path = as_rendered(path)
+        self.statuses = as_rendered(statuses)
+        check_known(self, fields=check_fields, statuses=check_statuses)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the answers, and return the figures."""
@@ -69,6 +76,7 @@ class MeasureQualityOperator(BaseOperator):
             target = None if self.path is None else storage_path("path", self.path)
             if target is not None:
                 check_replaceable(target)
+                refuse_same_file(target, answers=self.answers, labels=self.labels)
             # Here, as a DAG that is only parsed needs no numpy.
             from toloka_airflow.quality.measures import measure_quality
 
@@ -113,7 +121,8 @@ class QualityGateOperator(BaseOperator):
         rejected ones, too, for ``max_rejected``.
     :param fields: The output fields (templated).
     :param labels: The file of labels that ``min_confident`` is about (templated), as `AggregateAnswersOperator` writes
-        it with a calibrated method. With labels that only have a score, the limit does not hold.
+        it with a calibrated method. With labels that only have a score, or the confidence of Toloka's own aggregation,
+        the limit does not hold.
     :param min_agreement: Krippendorff's alpha must be at least this (templated), up to 1.
     :param min_confident: At least this share of the tasks must have a sure label (templated). Control tasks do not
         count, nor do labels of tasks that are not among the answers; a task without a label is not sure.
@@ -132,39 +141,54 @@ class QualityGateOperator(BaseOperator):
     def __init__(
         self,
         *,
-        answers: Path | Any,
-        fields: Sequence[str],
-        labels: Path | Any = None,
-        min_agreement: float | str | None = None,
-        min_confident: float | str | None = None,
-        sure_at: float | str = 0.9,
-        min_answers: int | str | None = None,
-        min_tasks: int | str | None = None,
-        max_rejected: float | str | None = None,
+        answers: RowsOrPath,
+        fields: Sequence[str] | XComArg,
+        labels: RowsOrPath | None = None,
+        min_agreement: float | str | XComArg | None = None,
+        min_confident: float | str | XComArg | None = None,
+        sure_at: float | str | XComArg = 0.9,
+        min_answers: int | str | XComArg | None = None,
+        min_tasks: int | str | XComArg | None = None,
+        max_rejected: float | str | XComArg | None = None,
         on_failure: str = "fail",
-        statuses: Sequence[str] = ("SUBMITTED", "ACCEPTED"),
+        statuses: Sequence[str] | XComArg = ("SUBMITTED", "ACCEPTED"),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if on_failure not in ("fail", "skip"):
-            raise ValueError(f"on_failure is {on_failure!r}; it must be 'fail' or 'skip'")
+            raise argument_error(f"on_failure is {on_failure!r}; it must be 'fail' or 'skip'", "quality-gate")
         given = zip(_LIMITS, (min_agreement, min_confident, min_answers, min_tasks, max_rejected), strict=True)
         self._given = [name for name, limit in given if limit is not None]
         if not self._given:
-            raise ValueError(f"A gate without a limit lets everything pass; give one of {', '.join(_LIMITS)}")
+            raise argument_error(
+                f"A gate without a limit lets everything pass; give one of {', '.join(_LIMITS)}", "quality-gate"
+            )
         if min_confident is not None and labels is None:
-            raise ValueError("labels is None; min_confident is about the confidence of labels, so say where they are")
-        self.answers = answers
-        self.fields = fields
-        self.labels = labels
-        self.min_agreement = min_agreement
-        self.min_confident = min_confident
-        self.sure_at = sure_at
-        self.min_answers = min_answers
-        self.min_tasks = min_tasks
-        self.max_rejected = max_rejected
+            raise argument_error(
+                "labels is None; min_confident is about the confidence of labels, so say where they are", "quality-gate"
+            )
+        self.answers: Any = answers
+        self.fields = as_rendered(fields)
+        self.labels: Any = labels
+        self.min_agreement = as_rendered(min_agreement)
+        self.min_confident = as_rendered(min_confident)
+        self.sure_at = as_rendered(sure_at)
+        self.min_answers = as_rendered(min_answers)
+        self.min_tasks = as_rendered(min_tasks)
+        self.max_rejected = as_rendered(max_rejected)
         self.on_failure = on_failure
-        self.statuses = statuses
+        self.statuses = as_rendered(statuses)
+        check_known(
+            self,
+            fields=check_fields,
+            statuses=check_statuses,
+            min_agreement=_parse_alpha,
+            min_confident=_parse,
+            sure_at=parse_share,
+            min_answers=_parse_count,
+            min_tasks=_parse_count,
+            max_rejected=_parse,
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Reckon the figures and hold them against their limits."""
@@ -183,8 +207,9 @@ class QualityGateOperator(BaseOperator):
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra.update(figures)
         if not figures["passed"]:
-            refused = AirflowSkipException if self.on_failure == "skip" else AirflowFailException
-            raise refused(_message(checks))
+            if self.on_failure == "skip":
+                raise AirflowSkipException(_message(checks))
+            raise AirflowFailException(with_link(_message(checks), "quality-gate"))
         self.log.info("The answers are good enough: %s", ". ".join(map(str, checks)))
         return figures
 
@@ -195,7 +220,7 @@ class QualityGateOperator(BaseOperator):
             if getattr(self, name) is None:
                 raise ValueError(f"{name} is None: a template or an upstream task gave no limit")
         return Limits(
-            min_agreement=_parse_alpha(self.min_agreement),
+            min_agreement=_parse_alpha("min_agreement", self.min_agreement),
             min_confident=_parse("min_confident", self.min_confident),
             min_answers=_parse_count("min_answers", self.min_answers),
             min_tasks=_parse_count("min_tasks", self.min_tasks),
@@ -208,7 +233,7 @@ def _parse(name: str, value: object) -> float | None:
     return None if value is None else parse_share(name, value)
 
 
-def _parse_alpha(value: object) -> float | None:
+def _parse_alpha(name: str, value: object) -> float | None:
     if value is None:
         return None
     try:
@@ -216,7 +241,7 @@ def _parse_alpha(value: object) -> float | None:
     except ValueError:
         number = 2.0
     if not -1 <= number <= 1:
-        raise ValueError(f"min_agreement is {value!r:.100}; Krippendorff's alpha is a number from -1 to 1")
+        raise ValueError(f"{name} is {value!r:.100}; Krippendorff's alpha is a number from -1 to 1")
     return number
 
 

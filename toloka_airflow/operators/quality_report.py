@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import ReportLink, TolokaLink, file_address, store_link, store_report_address
+from toloka_airflow.operators.known_arguments import check_fields, check_known
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import check_replaceable, replacing
@@ -19,11 +20,14 @@ from toloka_airflow.triggers.progress import measure
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
-    from toloka_airflow.quality.report import PoolFacts
+    from toloka_airflow.quality.report.figures import PoolFacts
+
+__all__ = ["QualityReportOperator"]
 
 SUFFIXES = (".html", ".htm")
 MEDIA_TYPE = "text/html; charset=utf-8"
@@ -78,13 +82,13 @@ class QualityReportOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        answers: Any,
-        path: str | ObjectStoragePath,
-        labels: Any = None,
-        fields: Sequence[str] | None = None,
-        pool_id: str | None = None,
-        title: str | None = None,
-        url: str | None = None,
+        answers: RowsOrPath,
+        path: str | ObjectStoragePath | XComArg,
+        labels: RowsOrPath | None = None,
+        fields: Sequence[str] | XComArg | None = None,
+        pool_id: str | XComArg | None = None,
+        title: str | XComArg | None = None,
+        url: str | XComArg | None = None,
         currency: str = "$",
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
@@ -92,23 +96,25 @@ class QualityReportOperator(LineageMixin, BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         for name, rows in (("answers", answers), ("labels", labels)):
             if isinstance(rows, Iterator):
-                raise ValueError(f"{name} is {rows!r:.100}, which can be read only once; give a list or a path")
-        self.answers = answers
-        self.path = path
-        self.labels = labels
-        self.fields = fields
-        self.pool_id = pool_id
-        self.title = title
-        self.url = url
+                raise argument_error(f"{name} is {rows!r:.100}, which can be read only once; give a list or a path")
+        self.answers: Any = answers
+        self.path = as_rendered(path)
+        self.labels: Any = labels
+        self.fields = as_rendered(fields)
+        self.pool_id = as_rendered(pool_id)
+        self.title = as_rendered(title)
+        self.url = as_rendered(url)
         self.currency = currency
         self.toloka_conn_id = toloka_conn_id
+        check_known(self, path=_check_suffix, fields=check_fields, url=_check_url)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the report."""
         with task_errors():
             path = storage_path("path", self.path)
-            if not path.path.lower().endswith(SUFFIXES):
-                raise ValueError(f"path is {str(path)!r}; it must end with .html, so that a browser shows the file")
+            _check_suffix("path", path)
+            if self.fields is not None:
+                check_fields("fields", self.fields)
             check_replaceable(path)
             pool_id = None if self.pool_id is None else checked_id("pool_id", self.pool_id)
             url = self._url(path)
@@ -121,7 +127,8 @@ class QualityReportOperator(LineageMixin, BaseOperator):
 
     def _write(self, context: Context, path: ObjectStoragePath, pool_id: str | None) -> dict[str, Any]:
         # Here, as a DAG that is only parsed needs none of it.
-        from toloka_airflow.quality.report import read_figures, render
+        from toloka_airflow.quality.report.figures import read_figures
+        from toloka_airflow.quality.report.page import render
 
         facts = None if pool_id is None else self._facts(context, pool_id)
         figures = read_figures(self.answers, self.labels, fields=self.fields, facts=facts)
@@ -135,12 +142,11 @@ class QualityReportOperator(LineageMixin, BaseOperator):
     def _url(self, path: ObjectStoragePath) -> str | None:
         if self.url is None:
             return file_address(path)
-        if not self.url.lower().startswith(("http://", "https://")):
-            raise ValueError(f"url is {self.url!r}; it must begin with https:// or http://")
+        _check_url("url", self.url)
         return self.url
 
     def _facts(self, context: Context, pool_id: str) -> PoolFacts:
-        from toloka_airflow.quality.report import PoolFacts
+        from toloka_airflow.quality.report.figures import PoolFacts
 
         client = TolokaHook(self.toloka_conn_id).get_conn()
         pool = client.get_pool(pool_id)
@@ -152,6 +158,16 @@ class QualityReportOperator(LineageMixin, BaseOperator):
             measured=measure(client, pool_id, self.log) or {},
             restricted=_restricted(client, pool),
         )
+
+
+def _check_suffix(name: str, path: object) -> None:
+    if not str(path).lower().endswith(SUFFIXES):
+        raise ValueError(f"{name} is {str(path)!r}; it must end with .html, so that a browser shows the file")
+
+
+def _check_url(name: str, url: str) -> None:
+    if not str(url).lower().startswith(("http://", "https://")):
+        raise ValueError(f"{name} is {url!r}; it must begin with https:// or http://")
 
 
 def _restricted(client: TolokaClient, pool: Pool) -> set[str]:

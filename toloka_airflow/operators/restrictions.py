@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from toloka_airflow._internal.arguments import parse_int, parse_optional_datetime, parse_share, parse_span
 from toloka_airflow._internal.identity import CommentTag
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaApiError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import read_date
@@ -22,9 +22,13 @@ from toloka_airflow.transfer.changes.sending import send_each
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models.people import UserRestriction
+
+__all__ = ["LiftRestrictionsOperator", "RestrictUsersOperator"]
 
 RestrictedBy = Literal["run", "dag", "anybody"]
 SCOPES = {"ALL_PROJECTS": None, "PROJECT": "project_id", "POOL": "pool_id"}
@@ -80,14 +84,14 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        users: Any,
-        scope: str,
-        project_id: str | None = None,
-        pool_id: str | None = None,
+        users: RowsOrPath,
+        scope: str | XComArg,
+        project_id: str | XComArg | None = None,
+        pool_id: str | XComArg | None = None,
         accuracy_below: float | None = None,
         expires_in: timedelta | float | None = None,
-        will_expire: datetime | str | None = None,
-        comment: str | None = None,
+        will_expire: datetime | str | XComArg | None = None,
+        comment: str | XComArg | None = None,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
@@ -95,17 +99,17 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
         super().__init__(**{"multiple_outputs": True, **kwargs})
         check_repeatable("users", users)
         if expires_in is not None and will_expire is not None:
-            raise ValueError("expires_in and will_expire say both when the restriction ends; give only one of them")
-        self.users = users
-        self.scope = scope
-        self.project_id = project_id
-        self.pool_id = pool_id
+            raise argument_error("expires_in and will_expire say both when the restriction ends; give only one of them")
+        self.users: Any = users
+        self.scope = as_rendered(scope)
+        self.project_id = as_rendered(project_id)
+        self.pool_id = as_rendered(pool_id)
         self.accuracy_below = (
             accuracy_below if accuracy_below is None else parse_share("accuracy_below", accuracy_below)
         )
         self.expires_in = None if expires_in is None else parse_span("expires_in", expires_in)
-        self.will_expire = will_expire
-        self.comment = comment
+        self.will_expire = as_rendered(will_expire)
+        self.comment = as_rendered(comment)
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
 
@@ -200,10 +204,10 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        users: Any = None,
-        scope: str | None = None,
-        project_id: str | None = None,
-        pool_id: str | None = None,
+        users: RowsOrPath | None = None,
+        scope: str | XComArg | None = None,
+        project_id: str | XComArg | None = None,
+        pool_id: str | XComArg | None = None,
         restricted_by: RestrictedBy = "run",
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
@@ -211,14 +215,14 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         if restricted_by not in get_args(RestrictedBy):
-            raise ValueError(f"restricted_by is {restricted_by!r}; it must be {', '.join(get_args(RestrictedBy))}")
+            raise argument_error(f"restricted_by is {restricted_by!r}; it must be {', '.join(get_args(RestrictedBy))}")
         if restricted_by == "anybody" and users is None and project_id is None and pool_id is None:
-            raise ValueError("restricted_by is 'anybody', so users, project_id or pool_id must say which to lift")
+            raise argument_error("restricted_by is 'anybody', so users, project_id or pool_id must say which to lift")
         check_repeatable("users", users)
-        self.users = users
-        self.scope = scope
-        self.project_id = project_id
-        self.pool_id = pool_id
+        self.users: Any = users
+        self.scope = as_rendered(scope)
+        self.project_id = as_rendered(project_id)
+        self.pool_id = as_rendered(pool_id)
         self.restricted_by = restricted_by
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id

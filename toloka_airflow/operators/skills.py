@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from toloka_airflow._internal.arguments import parse_int, parse_share
+from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import read_decimal
@@ -23,12 +22,15 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models.people import Skill
 
     Config = Mapping[str, Any] | str | PathLike[str] | ObjectStoragePath
+
+__all__ = ["CreateSkillOperator", "SetUserSkillsOperator"]
 
 MAX_IN_FLIGHT = 64
 
@@ -53,14 +55,14 @@ class CreateSkillOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        name: str | None = None,
-        config: Config | None = None,
+        name: str | XComArg | None = None,
+        config: Config | XComArg | None = None,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.name = name
-        self.config = config
+        self.name = as_rendered(name)
+        self.config = as_rendered(config)
         self.toloka_conn_id = toloka_conn_id
 
     def execute(self, context: Context) -> str:
@@ -157,18 +159,18 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        skill_id: str,
-        values: Any,
-        reason: str | None = None,
+        skill_id: str | XComArg,
+        values: RowsOrPath,
+        reason: str | XComArg | None = None,
         in_flight: int = 8,
         toloka_conn_id: str = TolokaHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
         check_repeatable("values", values)
-        self.skill_id = skill_id
-        self.values = values
-        self.reason = reason
+        self.skill_id = as_rendered(skill_id)
+        self.values: Any = values
+        self.reason = as_rendered(reason)
         self.in_flight = parse_int("in_flight", in_flight, maximum=MAX_IN_FLIGHT)
         self.toloka_conn_id = toloka_conn_id
 

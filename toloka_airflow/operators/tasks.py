@@ -9,14 +9,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_int
+from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
+from toloka_airflow._internal.task_outputs import as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.waiting import WaitingOperator, remaining_deadline
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
 
+    from toloka_airflow._internal.task_outputs import RowsOrPath
     from toloka_airflow.transfer.upload.uploading import Upload
+
+__all__ = ["CreateTasksOperator"]
 
 MAX_CHUNK = 10_000
 
@@ -74,24 +81,35 @@ class CreateTasksOperator(WaitingOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        tasks: Any,
-        ids_path: str | None = None,
-        invalid_path: str | None = None,
+        pool_id: str | XComArg,
+        tasks: RowsOrPath,
+        ids_path: str | XComArg | None = None,
+        invalid_path: str | XComArg | None = None,
         skip_invalid_items: bool = False,
         allow_defaults: bool = True,
         chunk_size: int = 5000,
         in_flight: int = 4,
         timeout: float | timedelta = 6 * 3600.0,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(timeout=timeout, **{"multiple_outputs": True, **kwargs})
+        super().__init__(
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **{"multiple_outputs": True, **kwargs},
+        )
         if hasattr(tasks, "__next__"):
-            raise ValueError(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
-        self.pool_id = pool_id
-        self.tasks = tasks
-        self.ids_path = ids_path
-        self.invalid_path = invalid_path
+            raise argument_error(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
+        self.pool_id = as_rendered(pool_id)
+        self.tasks: Any = tasks
+        self.ids_path = as_rendered(ids_path)
+        self.invalid_path = as_rendered(invalid_path)
         self.skip_invalid_items = skip_invalid_items
         self.allow_defaults = allow_defaults
         self.chunk_size = parse_int("chunk_size", chunk_size, maximum=MAX_CHUNK)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
+from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow.api.errors import TolokaTimeoutError
 from toloka_airflow.api.models import SET_BY_TOLOKA, read_date
 from toloka_airflow.api.pool_rules import is_closed_for_update, is_open
+from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.operators.checked_configs import ConfigCheckMixin, is_wanted
 from toloka_airflow.operators.creation import merged
 from toloka_airflow.operators.lifecycle import FirstStep, PoolOperator
@@ -17,10 +21,12 @@ from toloka_airflow.storage.paths import storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath, XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Operation
+
+__all__ = ["UpdatePoolOperator"]
 
 
 class UpdatePoolOperator(ConfigCheckMixin, PoolOperator):
@@ -48,10 +54,30 @@ class UpdatePoolOperator(ConfigCheckMixin, PoolOperator):
     config_name = "changes"
 
     def __init__(
-        self, *, changes: Mapping[str, Any] | str | ObjectStoragePath, check_config: bool | None = None, **kwargs: Any
+        self,
+        *,
+        pool_id: str | XComArg,
+        changes: Mapping[str, Any] | str | ObjectStoragePath | XComArg,
+        check_config: bool | None = None,
+        wait_for_completion: bool = True,
+        toloka_conn_id: str = TolokaHook.default_conn_name,
+        deferrable: bool = DEFER_BY_DEFAULT,
+        defer_after: float | timedelta | None = None,
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = 600.0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.changes = changes
+        super().__init__(
+            pool_id=pool_id,
+            wait_for_completion=wait_for_completion,
+            toloka_conn_id=toloka_conn_id,
+            deferrable=deferrable,
+            defer_after=defer_after,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        self.changes = as_rendered(changes)
         self.check_config = is_wanted(check_config)
         self._check_when_parsed()
 

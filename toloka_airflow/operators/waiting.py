@@ -8,17 +8,18 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowException
 
+from toloka_airflow._internal.airflow_internals import TRIGGER_FAILED
 from toloka_airflow._internal.arguments import parse_seconds
-from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, parse_defer_after
+from toloka_airflow._internal.brief_waits import BRIEF_POLL_INTERVAL, DEFER_BY_DEFAULT, parse_defer_after
+from toloka_airflow._internal.task_outputs import BaseOperator
 from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.models import Operation
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
-from toloka_airflow.triggers import OperationTrigger
 from toloka_airflow.triggers.events import FINISHED, TIMED_OUT, Awaited, WaitEvent, without_awaited
-from toloka_airflow.triggers.waiting import safety_timeout
+from toloka_airflow.triggers.waits import no_triggerer, safety_timeout
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -47,7 +48,7 @@ class WaitingOperator(LineageMixin, BaseOperator):
         self,
         *,
         toloka_conn_id: str = TolokaHook.default_conn_name,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool = DEFER_BY_DEFAULT,
         defer_after: float | timedelta | None = None,
         poll_interval: float | timedelta = 5.0,
         timeout: float | timedelta = 600.0,
@@ -70,7 +71,13 @@ class WaitingOperator(LineageMixin, BaseOperator):
                 operation = client.get_operation(awaited.subject_id)
                 operation = self._wait(client, operation, awaited.deadline, getattr(self, next_method))
             next_kwargs = {"event": WaitEvent(FINISHED, awaited.deadline, subject=operation.raw).payload()}
-        return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowException as exc:
+            # By its text, as Airflow 3.1 has this exception under another name than 3.3.
+            if next_method != TRIGGER_FAILED or "timeout" not in str(exc).lower():
+                raise
+            raise type(exc)(no_triggerer(exc)) from exc
 
     def _wait(
         self, client: TolokaClient, operation: Operation, deadline: float, resume: Callable[..., Any]
@@ -93,6 +100,8 @@ class WaitingOperator(LineageMixin, BaseOperator):
             with suppress(TolokaTimeoutError):
                 return client.wait_operation(operation, timeout=soon, poll_interval=interval)
             left = max(0.0, deadline - time.time())
+        from toloka_airflow.triggers import OperationTrigger
+
         self.defer(
             trigger=OperationTrigger(
                 operation_id=operation.id,

@@ -72,7 +72,7 @@ def log_end(log: Any, pool_id: str, ended: tuple[str | None, str | None], cost: 
         money = "What it cost is not known; it is measured with max_spend or progress_interval"
     else:
         committed = "an unknown sum" if cost["committed"] is None else str(cost["committed"])
-        money = f"It cost {cost['spent']} for accepted answers, and {committed} for answers not yet decided"
+        money = f"It cost {cost['spent']} for accepted assignments, and {committed} for those not yet decided"
     log.info("The window of pool %s has ended: %s. %s", pool_id, how, money)
 
 

@@ -8,6 +8,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from toloka_airflow._internal.airflow_internals import ENDED, states_in_other_runs
 from toloka_airflow._internal.arguments import parse_datetime
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.pool_rules import may_have_been_opened_since, why_not_closed
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.operators.lifecycle import ClosePoolOperator, CloseTrainingOperator, LifecycleOperator
@@ -100,8 +101,11 @@ class _CloseWindowOperator(LifecycleOperator):
         states = states_in_other_runs(ti, [self.check_task_id, ti.task_id])
         if others := [run_id for run_id, found in states.items() if self._has_open_window(found)]:
             raise AirflowException(
-                f"{self._name} was not closed: it was opened at {subject.last_started} by this run or by another one "
-                f"({', '.join(others)}), and nobody knows when the window of this run is over"
+                with_link(
+                    f"{self._name} was not closed: it was opened at {subject.last_started} by this run or by another "
+                    f"one ({', '.join(others)}), and nobody knows when the window of this run is over",
+                    "pool-not-closed",
+                )
             )
         return True
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 import pendulum
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from toloka_airflow._internal.troubleshooting import with_link
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -39,6 +41,9 @@ def ensure_window(closes_at: datetime, context: Context) -> None:
         due = context["dag_run"].run_after
         if closes_at <= due:
             raise AirflowFailException(
-                f"closes_at is the end of the data interval, {closes_at}, but this run was due at {due} only. The "
-                "schedule of the DAG has no windows: give it a PoolWindowTimetable, or closes_at another time"
+                with_link(
+                    f"closes_at is the end of the data interval, {closes_at}, but this run was due at {due} only. The "
+                    "schedule of the DAG has no windows: give it a PoolWindowTimetable, or closes_at another time",
+                    "window-times",
+                )
             )

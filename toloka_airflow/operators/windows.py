@@ -15,6 +15,8 @@ from airflow.providers.common.compat.sdk import (
 
 from toloka_airflow._internal.airflow_internals import task_state_store
 from toloka_airflow._internal.arguments import parse_datetime, parse_optional_datetime
+from toloka_airflow._internal.task_outputs import as_rendered
+from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import PoolOpening, may_have_been_opened_since, why_not_closed, why_unknown
 from toloka_airflow.hooks import TolokaHook, task_errors
@@ -28,6 +30,7 @@ from toloka_airflow.triggers.progress import cost, had_answers, measure
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
@@ -53,8 +56,8 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
-        closes_at: datetime | str,
+        pool_id: str | XComArg,
+        closes_at: datetime | str | XComArg,
         min_open: timedelta,
         grace: timedelta,
         measure_spending: bool,
@@ -64,9 +67,9 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
         super().__init__(**kwargs)
         for name, span in {"min_open": min_open, "grace": grace}.items():
             if not isinstance(span, timedelta) or span < timedelta(0):
-                raise ValueError(f"{name} is {span!r}; it must be a timedelta that is not negative")
-        self.pool_id = pool_id
-        self.closes_at = closes_at
+                raise argument_error(f"{name} is {span!r}; it must be a timedelta that is not negative")
+        self.pool_id = as_rendered(pool_id)
+        self.closes_at = as_rendered(closes_at)
         self.min_open = min_open
         self.grace = grace
         self.measure_spending = measure_spending
@@ -80,8 +83,12 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
             if "'data_interval_" not in str(exc):
                 raise
             raise AirflowFailException(
-                f"closes_at is {self.closes_at!r}, but this run was started without a date and has no data interval, "
-                "nor does the timetable of its DAG infer one: give it a PoolWindowTimetable, or closes_at another time"
+                with_link(
+                    f"closes_at is {self.closes_at!r}, but this run was started without a date and has no data "
+                    "interval, nor does the timetable of its DAG infer one: give it a PoolWindowTimetable, or "
+                    "closes_at another time",
+                    "window-times",
+                )
             ) from exc
 
     def execute(self, context: Context) -> None:
@@ -132,7 +139,9 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
         facts = measure(client, pool_id, self.log)
         if facts is None or (spent_before := cost(facts)) is None:
             raise AirflowException(
-                f"Pool {pool_id} was not opened: what was spent for it until now did not become known"
+                with_link(
+                    f"Pool {pool_id} was not opened: what was spent for it until now did not become known", "no-answer"
+                )
             )
         return {"spent": facts["spent"], "committed": facts["committed"], "spent_before": spent_before}
 
@@ -185,7 +194,7 @@ class WindowResultOperator(LineageMixin, BaseOperator):
     def __init__(
         self,
         *,
-        pool_id: str,
+        pool_id: str | XComArg,
         check_task_id: str,
         open_task_id: str,
         wait_task_id: str,
@@ -193,7 +202,7 @@ class WindowResultOperator(LineageMixin, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.pool_id = pool_id
+        self.pool_id = as_rendered(pool_id)
         self.check_task_id = check_task_id
         self.open_task_id = open_task_id
         self.wait_task_id = wait_task_id
@@ -210,7 +219,9 @@ class WindowResultOperator(LineageMixin, BaseOperator):
             client = TolokaHook(self.toloka_conn_id).get_conn()
             pool = client.get_pool(checked_id("pool_id", self.pool_id))
         if unknown := why_unknown(pool):
-            raise AirflowFailException(f"The window has no result: pool {pool.id} is {unknown}")
+            raise AirflowFailException(
+                with_link(f"The window has no result: pool {pool.id} is {unknown}", "unexpected-answer")
+            )
         store_link(context, client, pool)
         over_at = parse_optional_datetime("over_at", pull(ti, self.check_task_id, "over_at"))
         self._ensure_closed(pool, over_at)
@@ -242,12 +253,17 @@ class WindowResultOperator(LineageMixin, BaseOperator):
                 f"The window was not opened, the log of the task {self.open_task_id} says why"
                 f"{limit if min_open else ''}"
             )
-        raise AirflowFailException(f"The window has no result: the task {self.wait_task_id} is {state}")
+        raise AirflowFailException(
+            with_link(f"The window has no result: the task {self.wait_task_id} is {state}", "window-times")
+        )
 
     def _ensure_closed(self, pool: Pool, over_at: datetime | None) -> None:
         opening = PoolOpening(began_before=over_at)
         if (why := why_not_closed(pool)) and not opening.was_followed_by(pool):
             raise AirflowFailException(
-                f"The window is over, but pool {pool.id} is not closed: it is {why}, opened at {pool.last_started}. "
-                "Close it by hand"
+                with_link(
+                    f"The window is over, but pool {pool.id} is not closed: it is {why}, opened at "
+                    f"{pool.last_started}. Close it by hand",
+                    "pool-not-closed",
+                )
             )

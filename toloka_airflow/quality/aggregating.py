@@ -12,13 +12,15 @@ from toloka_airflow.quality.answers import COUNTED, AnswerTable, read_answers
 from toloka_airflow.quality.methods import DEFAULT_METHOD, METHODS, dawid_skene_map, weighted_vote
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.storage.json_text import compact_json
-from toloka_airflow.storage.paths import storage_path
+from toloka_airflow.storage.paths import refuse_same_file, storage_path
 from toloka_airflow.storage.row_files import RowFile
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from toloka_airflow.quality.methods import Aggregation
+
+__all__ = ["aggregate_answers"]
 
 AT_ONCE = 1000
 DIGITS = 6
@@ -38,9 +40,9 @@ def aggregate_answers(
     Make one label for each task of what several people answered, and write the labels to a file.
 
     The rows are those of `AggregateSolutionsOperator`: ``pool_id``, ``task_id``, ``output_values``, ``input_values``,
-    ``is_control``, and ``known_solutions`` if it is a control task; sorted by ``task_id``, whatever the order of the
-    answers. A task is among them if it has a vote in one of the fields. ``pool_id`` is ``None`` from a TSV, which
-    does not name the pool.
+    ``is_control``, ``method``, and ``known_solutions`` if it is a control task; sorted by ``task_id``, whatever the
+    order of the answers. A task is among them if it has a vote in one of the fields. ``pool_id`` is ``None`` from a
+    TSV, which does not name the pool.
 
     Each field is aggregated by itself; ``output_values`` has those in which the task has a vote. ``confidence``, from 0
     to 1, is there if the method is ``dawid_skene_map``, and ``score`` with any other: only what is calibrated is called
@@ -67,13 +69,14 @@ def aggregate_answers(
     """
     check_method(method)
     target = storage_path("path", path)
+    refuse_same_file(target, answers=answers)
     # What a killed call has left is removed, as its answers may have been others.
     file = RowFile(target, key="aggregated", max_age=-1)
     table = read_answers(answers, fields=fields, statuses=statuses, inputs=True)
     found = {name: aggregate_field(table, name, method) for name in table.fields}
     is_confidence = all(each.is_confidence for each in found.values())
     total = 0.0
-    rows = _rows(table, found, "confidence" if is_confidence else "score", only_real_tasks=only_real_tasks)
+    rows = _rows(table, found, method, "confidence" if is_confidence else "score", only_real_tasks=only_real_tasks)
     try:
         while some := list(islice(rows, AT_ONCE)):
             total += sum(number for number, _ in some)
@@ -128,31 +131,33 @@ def aggregate_field(table: AnswerTable, field: str, method: str = DEFAULT_METHOD
 
 
 def _rows(
-    table: AnswerTable, found: Mapping[str, Aggregation], noun: str, *, only_real_tasks: bool
+    table: AnswerTable, found: Mapping[str, Aggregation], method: str, noun: str, *, only_real_tasks: bool
 ) -> Iterator[tuple[float, dict[str, Any]]]:
     """Iterate over the rows, each with its lowest number."""
     values = {name: table.field(name).values for name in found}
-    labels = {name: each.labels.tolist() for name, each in found.items()}
-    numbers = {name: each.scores.tolist() for name, each in found.items()}
-    pools, is_control = table.pools.tolist(), table.is_control.tolist()
+    # Lists of their numbers would be several times as large as the columns.
+    labels = {name: each.labels for name, each in found.items()}
+    numbers = {name: each.scores for name, each in found.items()}
     inputs = table.inputs or ()
     for task, task_id in enumerate(table.task_ids):
-        if only_real_tasks and is_control[task]:
+        is_control, pool = bool(table.is_control[task]), int(table.pools[task])
+        if only_real_tasks and is_control:
             continue
-        of_fields = {name: round(numbers[name][task], DIGITS) for name in found if labels[name][task] >= 0}
+        of_fields = {name: round(float(numbers[name][task]), DIGITS) for name in found if labels[name][task] >= 0}
         if not of_fields:
             continue
         lowest = min(of_fields.values())
         row: dict[str, Any] = {
-            "pool_id": table.pool_ids[pools[task]] if pools[task] >= 0 else None,
+            "pool_id": table.pool_ids[pool] if pool >= 0 else None,
             "task_id": task_id,
             noun: lowest,
+            "method": method,
             "output_values": {name: values[name][labels[name][task]] for name in of_fields},
             "input_values": json.loads(inputs[task]),
-            "is_control": is_control[task],
+            "is_control": is_control,
         }
         if len(found) > 1:
             row[f"{noun}s"] = of_fields
-        if is_control[task]:
+        if is_control:
             row["known_solutions"] = json.loads(table.known_solutions[task])
         yield lowest, row

@@ -15,7 +15,7 @@ import msgspec
 
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.lines import not_utf8, read_lines
-from toloka_airflow.storage.paths import is_path, local_file, refuse_rows_as_text, storage_path
+from toloka_airflow.storage.paths import NO_SUCH_FILE, is_path, local_file, refuse_rows_as_text, storage_path
 from toloka_airflow.transfer.row_sources import Cells, PlainRows, row_source
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 MAX_LINE = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _PARQUET_ROWS = 10_000
-_EXPECTED = "an answer is an object with task_id, user_id and output_values"
+_EXPECTED = (
+    'an answer is an object like {"task_id": "t1", "user_id": "u1", "output_values": {"label": "cat"}}; in a table, a '
+    "row with the columns ASSIGNMENT:task_id, ASSIGNMENT:worker_id and OUTPUT:label, one for each field"
+)
 _TABLE = {
     "task_id": "ASSIGNMENT:task_id",
     "user_id": "ASSIGNMENT:worker_id",
@@ -38,7 +41,6 @@ _TABLE = {
     "assignment_reward": "ASSIGNMENT:reward",
 }
 """The facts of an answer, and their columns in Toloka's own tables."""
-_STATUSES = {"APPROVED": "ACCEPTED"}
 _OF_ASSIGNMENT = {"id": "assignment_id", "reward": "assignment_reward"}
 """What is called otherwise in an assignment as the API answers it."""
 
@@ -174,7 +176,7 @@ class AnswerSource:
                         number += 1
                         yield from self._of_rows([(number, _with_others(dict(zip(names, cells, strict=True))))])
         except FileNotFoundError:
-            raise ValueError(f"answers is {str(path)!r}, and there is no such file") from None
+            raise ValueError(f"answers is {str(path)!r}, {NO_SUCH_FILE}") from None
         except pyarrow.ArrowException as exc:
             raise ValueError(f"{self.where(number + 1)}: it cannot be read as Parquet: {exc}") from exc
 
@@ -231,6 +233,9 @@ def _row_of_table(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of Toloka's own table as one of JSON Lines."""
     if not any(name.startswith(("OUTPUT:", "ASSIGNMENT:")) for name in row):
         raise ValueError(f"it has no output_values; {_EXPECTED}")
+    for name in ("task_id", "user_id"):
+        if row.get(_TABLE[name]) is None:
+            raise ValueError(f"it has no {_TABLE[name]}; {_EXPECTED}")
     known = {name.removeprefix("GOLDEN:"): value for name, value in row.items() if name.startswith("GOLDEN:")}
     facts = {name: row.get(column) for name, column in _TABLE.items()}
     return {
@@ -253,7 +258,6 @@ def _answer(row: Mapping[str, Any]) -> Answer:
         if value is not None and not isinstance(value, Mapping):
             raise ValueError(f"output_values is {value!r:.100}; it must be an object")
     given, *known = [{} if value is None else dict(value) for value in values]
-    status = row.get("status")
     reward = row.get("assignment_reward")
     return Answer(
         output_values=given,
@@ -261,7 +265,7 @@ def _answer(row: Mapping[str, Any]) -> Answer:
         user_id=row["user_id"],
         assignment_id=row.get("assignment_id"),
         pool_id=row.get("pool_id"),
-        status=None if status is None else _STATUSES.get(status, status),
+        status=row.get("status"),
         submitted=row.get("submitted"),
         created=row.get("created"),
         assignment_reward=None if reward is None else float(reward),

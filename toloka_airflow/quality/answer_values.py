@@ -10,18 +10,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from toloka_airflow.quality.numeric import np
 from toloka_airflow.transfer.values import comparable, value_reader, without_numpy
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _MAX_CACHED = 100_000
 """Spellings of values that are remembered for each field; of free text, there are as many as answers."""
+NAN = "NaN"
 _PLAIN_COMMA = re.compile(r"(?<!\\),")
 _SPACED_COMMA = re.compile(r"(?<!\\)(,(?=\s|,|$)|(?<=\s),)|^,")
 value_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
@@ -58,15 +55,14 @@ class FieldValues:
             self.values.append(value)
         return code
 
-    def sorted(self, convert: Any = None) -> tuple[tuple[Any, ...], NDArray[np.int32]]:
-        """Return the values, sorted by their text, and where each number is among them, the last being for -1."""
-        texts = list(self._codes)
-        if convert is not None and (converted := convert(self.values)) is not None:
-            texts = [value_text(value) for value in converted]
-        by_text = dict(zip(texts, self.values if convert is None or converted is None else converted, strict=True))
-        positions = {text: position for position, text in enumerate(sorted(by_text))}
-        codes = np.array([*(positions[text] for text in texts), -1], np.int32)
-        return tuple(by_text[text] for text in positions), codes
+    def sorted(self, convert: Any = None) -> tuple[tuple[Any, ...], list[int]]:
+        """Return the values, sorted by their text, and where each number is among them, -1 for none; the last is."""
+        converted = None if convert is None else convert(self.values)
+        values = self.values if converted is None else converted
+        texts = [None if value is None else value_text(value) for value in values]
+        by_text = {text: value for text, value in zip(texts, values, strict=True) if text is not None}
+        positions: dict[str | None, int] = {text: position for position, text in enumerate(sorted(by_text))}
+        return tuple(by_text[text] for text in sorted(by_text)), [*(positions.get(text, -1) for text in texts), -1]
 
 
 def plain_value(value: Any) -> Any:
@@ -94,9 +90,15 @@ def plain_value(value: Any) -> Any:
 
 
 def typed_cells(values: list[Any]) -> list[Any] | None:
-    """Return what the cells of a column of a TSV stand for; `None` if they are texts."""
-    if (parsed := _parsed(values)) is not None:
-        return parsed
+    """
+    Return what the cells of a column of a TSV stand for; `None` if they are texts.
+
+    Where the others are numbers, a cell ``NaN`` is none, which is how a download writes it, and is `None` among them.
+    """
+    some = [cell for cell in values if cell != NAN]
+    if (parsed := _parsed(some)) is not None and (len(some) == len(values) or (some and all(map(_is_number, parsed)))):
+        rest = iter(parsed)
+        return [None if cell == NAN else next(rest) for cell in values]
     if not any(_PLAIN_COMMA.search(cell) for cell in values) or any(_SPACED_COMMA.search(cell) for cell in values):
         return None
     read = value_reader("array_string")
@@ -109,6 +111,10 @@ def typed_cells(values: list[Any]) -> list[Any] | None:
         rest = iter(numbers)
         lists = [[next(rest) for _ in items] for items in lists]
     return [plain_value(items) for items in lists]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def json_texts(values: list[Any]) -> list[Any] | None:

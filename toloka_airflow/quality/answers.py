@@ -43,10 +43,13 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
     from numpy.typing import NDArray
 
+__all__ = ["AnswerTable", "read_answers"]
+
 STATUSES = ("ACTIVE", "SUBMITTED", "ACCEPTED", "REJECTED", "SKIPPED", "EXPIRED")
 """Of assignments, in the order in which they come: of an answer that is there twice, the later status is taken."""
 COUNTED = ("SUBMITTED", "ACCEPTED")
 _STATUS_CODES = {status: code for code, status in enumerate(STATUSES)}
+_STATUS_CODES["APPROVED"] = _STATUS_CODES["ACCEPTED"]  # as Toloka's pages and tables call it
 _UNKNOWN_STATUS = "SUBMITTED"
 _MAX_NAMES = 100
 
@@ -221,7 +224,8 @@ def _checked_names(argument: str, names: Any, wanted: str) -> tuple[str, ...]:
 def _instead(name: str, known: Iterable[str]) -> str:
     """Return what there is instead of a name that there is not, as the end of a sentence."""
     names = sorted(known)
-    near = get_close_matches(name, names, 1, 0.6) or [other for other in names if other.lower() == name.lower()]
+    plain = name.removeprefix("OUTPUT:")  # as Toloka's tables call it
+    near = get_close_matches(plain, names, 1, 0.6) or [other for other in names if other.lower() == plain.lower()]
     question = f"; did you mean {near[0]!r}?" if near else ""
     return f"; there are {', '.join(names):.500}{question}" if names else "; there are none"
 
@@ -392,14 +396,15 @@ class _Reading:
 
     def _field(self, name: str, task_positions: NDArray[np.int32]) -> Field:
         convert = typed_cells if self._source.is_untyped else json_texts if self._source.has_json_texts else None
-        values, codes = self._values[name].sorted(convert)
+        values, positions = self._values[name].sorted(convert)
+        codes = np.array(positions, np.int32)
         known = np.full(len(task_positions), -1, np.int32)
         alternatives = {}
         for task, given in self._known[name].items():
-            position, right = int(task_positions[task]), sorted({int(codes[code]) for code in given})
+            position, right = int(task_positions[task]), sorted({int(codes[code]) for code in given} - {-1})
             if len(right) == 1:
                 known[position] = right[0]
-            else:
+            elif right:
                 alternatives[position] = tuple(right)
         return Field(name, values, codes[_taken(self._labels.pop(name))], known, alternatives)
 

@@ -12,6 +12,8 @@ from toloka_airflow.storage.json_text import compact_json
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+__all__ = ["crowd_kit_columns"]
+
 
 def crowd_kit_columns(
     answers: str | os.PathLike[str] | ObjectStoragePath | Iterable[Mapping[str, Any]],

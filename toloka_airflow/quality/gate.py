@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.quality.measures import krippendorff_alpha, label_rows, rejected_share
+from toloka_airflow.quality.label_rows import BY_TOLOKA, label_rows, method_of
+from toloka_airflow.quality.measures import krippendorff_alpha, rejected_share
+from toloka_airflow.quality.methods import dawid_skene_map
 from toloka_airflow.quality.numeric import np
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 ONLY_SCORES = (
     "the labels have scores and no confidence: take a calibrated method, dawid_skene_map, and answers of which some "
     "can be compared, those of two people to a task or those to control tasks"
+)
+BY_TOLOKA_ITSELF = (
+    "the confidence of the labels is that of Toloka's own aggregation, which does not say that it is calibrated: "
+    "aggregate the answers by AggregateAnswersOperator, with dawid_skene_map"
 )
 
 
@@ -121,10 +127,14 @@ def _confident(table: AnswerTable, limit: float, sure_at: float, labels: Any) ->
     control = {table.task_ids[task] for task in np.flatnonzero(table.is_control).tolist()}
     is_sure = {task: False for task in table.task_ids if task not in control}
     what = f"The share of tasks whose label is at least {sure_at:g} sure"
+    methods = set()
     for where, row in label_rows(labels):
-        task = str(row["task_id"])
+        task, method = str(row["task_id"]), method_of(row)
+        methods.add("a method that the labels do not name" if method is None else method)
         if "score" in row and "confidence" not in row:
             return _at_least("min_confident", what, limit, None, reason=ONLY_SCORES)
+        if method is not None and method.startswith(BY_TOLOKA):
+            return _at_least("min_confident", what, limit, None, reason=BY_TOLOKA_ITSELF)
         confidence = _least_confidence(where, row)
         # Labels of other tasks, perhaps of another run, say nothing about these answers.
         if task in is_sure and not row.get("is_control"):
@@ -132,7 +142,9 @@ def _confident(table: AnswerTable, limit: float, sure_at: float, labels: Any) ->
     if not is_sure:
         return _at_least("min_confident", what, limit, None, reason="there is no task")
     share = sum(is_sure.values()) / len(is_sure)
-    return _at_least("min_confident", what, limit, share, reason=f"{sum(is_sure.values())} of {len(is_sure)}")
+    others = ", ".join(sorted(methods - {dawid_skene_map.__name__}))
+    counts = f"{sum(is_sure.values())} of {len(is_sure)}" + (f", by the confidence of {others:.200}" if others else "")
+    return _at_least("min_confident", what, limit, share, reason=counts)
 
 
 def _least_confidence(where: str, row: Mapping[str, Any]) -> float:

@@ -12,19 +12,21 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toloka_airflow.quality.answer_values import plain_value, value_text
 from toloka_airflow.quality.answers import COUNTED, STATUSES, AnswerTable, read_answers
+from toloka_airflow.quality.by_person import by_person, share
+from toloka_airflow.quality.label_rows import label_rows
 from toloka_airflow.quality.numeric import np
-from toloka_airflow.transfer.row_sources import PlainRows, row_source
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
     from numpy.typing import NDArray
 
     from toloka_airflow.quality.methods.votes import Votes
+
+__all__ = ["measure_quality"]
 
 Rows = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 
@@ -142,23 +144,6 @@ def vote_agreement(votes: Votes) -> NDArray[np.float64]:
     return agreement
 
 
-def wilson_interval(right: int, total: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
-    """
-    Return the interval that a share is in with some confidence; `None` of nothing.
-
-    E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927). It is of use for few
-    answers, and for shares near 0 and 1: of 3 right out of 3 it says 0.44 to 1.
-    """
-    if not total:
-        return None
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share, square = right / total, z * z
-    middle = share + square / (2 * total)
-    spread = z * math.sqrt((share * (1 - share) + square / (4 * total)) / total)
-    low, high = (middle - spread) / (1 + square / total), (middle + spread) / (1 + square / total)
-    return (0.0 if right == 0 else low), (1.0 if right == total else high)
-
-
 @dataclass(frozen=True, eq=False)
 class Truth:
     """
@@ -217,19 +202,6 @@ def labels_truth(table: AnswerTable, field: str, labels: Rows | ObjectStoragePat
     if rows and field not in names:
         raise ValueError(f"labels: none has the field {field!r}; there are {', '.join(sorted(names)):.500}")
     return Truth(tuple(values), found, {})
-
-
-def label_rows(labels: Any) -> Iterable[tuple[str, dict[str, Any]]]:
-    """
-    Iterate over labels, and where each is.
-
-    :raises ValueError: If a row is none.
-    """
-    source = row_source("labels", labels)
-    for number, row, _ in source.rows(PlainRows("task_id", expected="a label is an object with task_id")):
-        if row.get("task_id") is None or not isinstance(row.get("output_values"), Mapping):
-            raise ValueError(f"{source.where(number)}: it has no task_id and output_values, so it is no label")
-        yield source.where(number), row
 
 
 def confusion_matrix(votes: Votes, truth: Truth) -> NDArray[np.int64]:
@@ -369,7 +341,7 @@ def _measure_field(table: AnswerTable, name: str, labels: Any) -> dict[str, Any]
     accuracy = {kind: truth.is_right(votes) for kind, truth in truths.items()}
     result["accuracy"] = {kind: _accuracy(right, kind) for kind, right in accuracy.items()}
     result["confusion"] = {kind: _confusion(votes, truth) for kind, truth in truths.items()}
-    result["by_person"] = _by_person(table, name, votes, accuracy)
+    result["by_person"] = by_person(table, name, votes, accuracy, vote_agreement(votes))
     return result
 
 
@@ -387,14 +359,7 @@ def _accuracy(right: NDArray[np.int8], kind: str) -> dict[str, Any]:
     reason = (
         "no vote is on a control task with a known value" if kind == "known" else "no vote is on a task with a label"
     )
-    return {**_share(good, total, reason), **({"note": _OTHER_LABELS} if kind == "labels" else {})}
-
-
-def _share(right: int, total: int, reason: str) -> dict[str, Any]:
-    interval = wilson_interval(right, total)
-    if interval is None:
-        return {"value": None, "low": None, "high": None, "right": 0, "total": 0, "reason": reason}
-    return {"value": right / total, "low": interval[0], "high": interval[1], "right": right, "total": total}
+    return {**share(good, total, reason), **({"note": _OTHER_LABELS} if kind == "labels" else {})}
 
 
 def _confusion(votes: Votes, truth: Truth) -> dict[str, Any]:
@@ -404,45 +369,3 @@ def _confusion(votes: Votes, truth: Truth) -> dict[str, Any]:
     if not counts.sum():
         return {"values": None, "counts": None, "reason": "it is not known of any vote what would be right"}
     return {"values": list(truth.values), "counts": counts.tolist()}
-
-
-def _by_person(
-    table: AnswerTable, name: str, votes: Votes, accuracy: Mapping[str, NDArray[np.int8]]
-) -> list[dict[str, Any]]:
-    size = votes.person_count
-    numbers = np.bincount(votes.people, minlength=size)
-    agreement = vote_agreement(votes)
-    compared = np.isfinite(agreement)
-    pairs = np.bincount(votes.people[compared], minlength=size)
-    sums = np.bincount(votes.people[compared], agreement[compared], size)
-    medians = _medians(votes.people, table.seconds[table.vote_rows(name)])
-    counts = {
-        kind: (
-            np.bincount(votes.people[right == 1], minlength=size),
-            np.bincount(votes.people[right >= 0], minlength=size),
-        )
-        for kind, right in accuracy.items()
-    }
-    return [
-        {
-            "user_id": table.person_ids[person],
-            "votes": int(numbers[person]),
-            "agreement": float(sums[person] / pairs[person]) if pairs[person] else None,
-            "seconds": medians.get(person),
-            **{
-                kind: _share(int(right[person]), int(total[person]), "none of these votes")
-                for kind, (right, total) in counts.items()
-            },
-        }
-        for person in np.flatnonzero(numbers).tolist()
-    ]
-
-
-def _medians(people: NDArray[np.int32], seconds: NDArray[np.float64]) -> dict[int, float]:
-    """Return the median per person, of those whose times are known."""
-    kept = np.isfinite(seconds)
-    people, seconds = people[kept], seconds[kept]
-    by_key = np.argsort(people, kind="stable")
-    numbers, starts = np.unique(people[by_key], return_index=True)
-    groups = np.split(seconds[by_key], starts[1:])
-    return {int(person): float(np.median(group)) for person, group in zip(numbers, groups, strict=False)}

@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.quality.answer_values import plain_value, value_text
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.row_files import RowFile
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
+
+__all__ = ["accuracy_by_person"]
 
 GOLDEN, OUTPUT = "GOLDEN:", "OUTPUT:"
 
@@ -26,8 +29,10 @@ def accuracy_by_person(
     """
     Return how many of the control tasks each person has answered right.
 
-    An answer is right if it has all values of one of the known solutions of its task; 3 and 3.0 are equal. Tasks
-    without known solutions do not count. Each answer counts, also if a person has answered a task twice.
+    An answer is right if it has all values of one of the known solutions of its task; which values are equal is what
+    `toloka_airflow.quality.answers` says: 3 and 3.0, and a list of texts in any order. Tasks without known solutions do
+    not count. Each answer counts, also if a person has answered a task twice. What each *vote* is worth, by field and
+    with an interval, is in `toloka_airflow.quality.by_person`.
 
     `toloka_airflow.operators.skills.SetUserSkillsOperator` and ``RestrictUsersOperator`` take the rows, or their file.
     The file of answers is read as a stream; memory is some 200 bytes for each person.
@@ -96,7 +101,17 @@ def _is_right(where: str, row: Mapping[str, Any], fields: Sequence[str] | None, 
     known = [{name: solution[name] for name in fields or solution if name in solution} for solution in solutions]
     if not any(known):
         return None
-    return any(all(given.get(name) == value for name, value in solution.items()) for solution in known if solution)
+    try:
+        return any(
+            all(
+                value_text(plain_value(given.get(name))) == value_text(plain_value(value))
+                for name, value in each.items()
+            )
+            for each in known
+            if each
+        )
+    except ValueError as exc:
+        raise ValueError(f"{where}: {exc}") from None
 
 
 def _values(where: str, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.lineage import report_read
-from toloka_airflow.storage.paths import local_path, storage_path
+from toloka_airflow.storage.paths import NO_SUCH_FILE, local_path, storage_path
 
 if TYPE_CHECKING:
     import os
@@ -76,7 +76,7 @@ def _text(name: str, source: Any) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        raise ValueError(f"{name} is {str(source)!r}: there is no such file") from None
+        raise ValueError(f"{name} is {str(source)!r}, {NO_SUCH_FILE}") from None
     except UnicodeDecodeError as exc:
         raise ValueError(f"{name}: {source} is not UTF-8: {exc}") from None
 

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.storage.lineage import report_read
+from toloka_airflow.storage.paths import NO_SUCH_FILE
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -30,7 +31,7 @@ def read_lines(name: str, path: ObjectStoragePath, *, max_bytes: int) -> Iterato
     try:
         file = path.fs.open(path.path, "rb", compression=compression)
     except (FileNotFoundError, IsADirectoryError):
-        raise ValueError(f"{name} is {str(path)!r}, and there is no such file") from None
+        raise ValueError(f"{name} is {str(path)!r}, {NO_SUCH_FILE}") from None
     report_read(path)
     with file if compression else buffered(file) as lines:
         for number in count(1):

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+_OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv", ".xls", ".xlsx", ".ods")
+NO_SUCH_FILE = "and there is no such file where this runs; give the path of one that is there"
+
 
 def refuse_rows_as_text(name: str, value: object) -> None:
     """
@@ -97,3 +100,31 @@ def storage_path(name: str, value: Any) -> ObjectStoragePath:
         return ObjectStoragePath(Path(value).absolute()) if is_rooted else path
     except (TypeError, ValueError) as exc:
         raise ValueError(f"{name} is {str(value)!r}, which cannot be opened: {exc}") from exc
+
+
+def refuse_same_file(path: ObjectStoragePath, **sources: Any) -> None:
+    """
+    Refuse to write a file over one that it is made of.
+
+    :param path: What is to be written, the argument ``path``.
+    :param sources: What is read, by the names of the arguments: paths, or anything else.
+    :raises ValueError: If one of them is the same file.
+    """
+    for name, source in sources.items():
+        if is_path(source) and str(source).strip() and _location(storage_path(name, source)) == _location(path):
+            raise ValueError(f"path is {str(path)!r}, and so is {name}, which would be overwritten; name another file")
+
+
+def _location(path: ObjectStoragePath) -> tuple[str, str]:
+    return path.protocol or "file", path.path
+
+
+def check_rows_name(name: str, path: object) -> None:
+    """
+    Check that the name of a file is not that of another format than JSON Lines.
+
+    :param name: The argument to name in the error.
+    :raises ValueError: If it is.
+    """
+    if str(path).lower().removesuffix(".gz").endswith(_OTHER_FORMATS):
+        raise ValueError(f"{name} is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from toloka_airflow.storage.lineage import report_written
+from toloka_airflow.storage.paths import check_rows_name
 from toloka_airflow.storage.replacing import OBJECT_STORES, StoragePath, check_replaceable, replacing
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ BLOCK_ROWS, BLOCK_BYTES = 32, 256 * 1024
 """How many rows to write, and bytes to read, at once: more memory at a time than the page of a list is never taken."""
 GZIP_LEVEL = 3
 """Half the time that the default level takes, for a tenth more bytes."""
-
-_OTHER_FORMATS = (".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv", ".xls", ".xlsx", ".ods")
 
 
 @dataclass(frozen=True)
@@ -206,8 +205,8 @@ class RowFile:
     ) -> None:
         self._path, self._target = path, path.path
         self._is_converted = is_converted
-        if not is_converted and self._target.lower().removesuffix(".gz").endswith(_OTHER_FORMATS):
-            raise ValueError(f"path is {str(path)!r}; rows are JSON Lines: name the file *.jsonl or *.jsonl.gz")
+        if not is_converted:
+            check_rows_name("path", path)
         check_replaceable(path)
         self._fs = path.fs
         if path.protocol not in OBJECT_STORES and self._fs.isdir(self._target):

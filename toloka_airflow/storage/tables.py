@@ -65,6 +65,14 @@ def read_records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, li
             yield number, cells
 
 
+def wrong_number_of_cells(cells: int, columns: int, delimiter: str) -> str:
+    """Say what is wrong with a row of another number of cells than the header."""
+    problem = f"it has {cells} cells, but the header has {columns}"
+    # The usual reason, in texts.
+    hint = "; a cell with a comma in it must be in double quotes" if cells > columns and delimiter == "," else ""
+    return problem + hint
+
+
 def check_delimiter(header: Sequence[str], delimiter: str) -> None:
     """
     Make sure that the cells of a table are not delimited by something else, as spreadsheets do it in many countries.

@@ -14,12 +14,20 @@ import os
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.lines import not_utf8
-from toloka_airflow.storage.paths import LocalFile, is_path, local_file, refuse_rows_as_text, storage_path
-from toloka_airflow.storage.tables import DELIMITERS, TableError, check_delimiter, read_records
+from toloka_airflow.storage.paths import (
+    NO_SUCH_FILE,
+    LocalFile,
+    is_path,
+    local_file,
+    refuse_rows_as_text,
+    storage_path,
+)
+from toloka_airflow.storage.tables import DELIMITERS, TableError, check_delimiter, read_records, wrong_number_of_cells
 from toloka_airflow.transfer.json_arrays import JsonArray, JsonArrayError
 from toloka_airflow.transfer.strict_json import DuplicateKeyError, StrictDecoder
 from toloka_airflow.transfer.values import BadValuesError, without_numpy
@@ -31,6 +39,7 @@ log = logging.getLogger(__name__)
 
 MAX_LINE = 4 * 1024 * 1024
 MAX_PROBLEMS = 20
+_PATHS: Final = "paths-and-files"
 _BLOCK = 256 * 1024
 _PARQUET_ROWS = 500
 _WANTED = "name the file .jsonl, .ndjson, .json, .csv or .tsv, with .gz behind it if it is compressed, or .parquet"
@@ -232,18 +241,18 @@ def row_source(argument: str, value: Any) -> RowSource:
 def _file_source(argument: str, path: str | os.PathLike[str] | ObjectStoragePath) -> RowSource:
     name = str(path)
     if not name.strip():
-        raise SourceError(f"{argument} is {name!r}: a template or an upstream task gave no path")
+        raise SourceError(with_link(f"{argument} is {name!r}: a template or an upstream task gave no path", _PATHS))
     try:
         refuse_rows_as_text(argument, path)
     except ValueError as exc:
-        raise SourceError(str(exc)) from None
+        raise SourceError(with_link(str(exc), _PATHS)) from None
     source = _source_class(argument, name)
     if (local := local_file(path)) is not None:
         return source(argument, local, name)
     try:
         opened = storage_path(argument, path)
     except ValueError as exc:
-        raise SourceError(str(exc)) from exc
+        raise SourceError(with_link(str(exc), _PATHS)) from exc
     return source(argument, opened, name)
 
 
@@ -257,7 +266,7 @@ def _source_class(argument: str, name: str) -> type[FileSource]:
         return CsvSource
     if name.lower().endswith(".parquet"):
         return ParquetSource
-    raise SourceError(f"{argument} is {name!r:.200}, whose format is not known; {_WANTED}")
+    raise SourceError(with_link(f"{argument} is {name!r:.200}, whose format is not known; {_WANTED}", _PATHS))
 
 
 class ListSource(RowSource):
@@ -309,10 +318,11 @@ class FileSource(RowSource):
             # By the file system itself: it keeps the connection of the path in every version of Airflow.
             file = self._path.fs.open(self._path.path, "rb")
         except (FileNotFoundError, IsADirectoryError) as exc:
-            what = "which is a folder; name one file" if self._is_folder() else "and there is no such file"
-            raise SourceError(f"{self.argument} is {self.name!r}, {what}") from exc
+            what = "which is a folder; name one file" if self._is_folder() else NO_SUCH_FILE
+            raise SourceError(with_link(f"{self.argument} is {self.name!r}, {what}", _PATHS)) from exc
         except ValueError as exc:
-            raise SourceError(f"{self.argument} is {self.name!r}, which cannot be opened: {exc}") from exc
+            text = f"{self.argument} is {self.name!r}, which cannot be opened: {exc}"
+            raise SourceError(with_link(text, _PATHS)) from exc
         report_read(self._path)
         with file:
             self._file = file
@@ -435,7 +445,7 @@ class CsvSource(FileSource):
                 elif len(cells) == len(columns):
                     yield from self._table_entry(meaning, columns, number, cells)
                 else:
-                    yield BadRow(number, [f"it has {len(cells)} cells, but the header has {len(columns)}"])
+                    yield BadRow(number, [wrong_number_of_cells(len(cells), len(columns), self._delimiter)])
         if columns is None:
             raise SourceError(f"{self.name} is empty; its first line must be a header like {meaning.header}")
 

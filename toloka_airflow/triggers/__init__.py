@@ -2,32 +2,29 @@
 Waiting in the triggerer.
 
 `waiting` is the plain wait, and `waits` says what is waited for; `shared_polling` makes ten thousand waits cheap,
-`measuring` those with a budget, and `close_on_kill` makes a killed one safe. Their class paths are stored in databases
-of Airflow.
+`measuring` those with a budget, `killed_triggers` makes a killed one safe, and `statistics` reports all of them. The
+class paths of the triggers are stored in databases of Airflow.
 """
 
 from __future__ import annotations
 
-from toloka_airflow.api.models import Operation, Pool
-from toloka_airflow.triggers.close_on_kill import ClosesPoolOnKill
-from toloka_airflow.triggers.lists import OperationPoller, PoolPoller
-from toloka_airflow.triggers.measuring import MeasuresWithOthers
-from toloka_airflow.triggers.pool_closed import PoolClosedTrigger
-from toloka_airflow.triggers.shared_polling import SharedWaitTrigger
-from toloka_airflow.triggers.waits import OperationWait, PoolWait
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toloka_airflow.triggers.pool_closed import PoolClosedTrigger
+    from toloka_airflow.triggers.shared_waits import OperationTrigger, PoolTrigger
 
 __all__ = ["OperationTrigger", "PoolClosedTrigger", "PoolTrigger"]
 
 
-class OperationTrigger(SharedWaitTrigger[Operation]):
-    """Wait until an operation is done; the arguments are those of `toloka_airflow.triggers.waits.OperationWait`."""
+def __getattr__(name: str) -> Any:
+    """Import the triggers when they are needed, which is not when a DAG is parsed."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from toloka_airflow.triggers import pool_closed, shared_waits
 
-    wait_type = OperationWait
-    poller_type = OperationPoller
+    return getattr(pool_closed if name == "PoolClosedTrigger" else shared_waits, name)
 
 
-class PoolTrigger(ClosesPoolOnKill, MeasuresWithOthers, SharedWaitTrigger[Pool]):
-    """Wait until a pool stops; the arguments are those of `toloka_airflow.triggers.waits.PoolWait`."""
-
-    wait_type = PoolWait
-    poller_type = PoolPoller
+def __dir__() -> list[str]:
+    return __all__

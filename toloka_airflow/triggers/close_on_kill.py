@@ -13,16 +13,14 @@ A wait may be killed long after another attempt took over. So the pool is not cl
 Whoever needs the pool needs its training, too. Otherwise the training is closed after the pool, unless another main
 pool that requires it is open: several may share one.
 
-Invariants: a close that has begun is carried through, even if Airflow cancels the trigger again, as Airflow 3.3 does
-every second until it ends; and nothing raises, because nobody could do anything about it. What cannot be closed in
-time is logged as an error.
+Invariant: nothing raises, because nobody could do anything about it. What cannot be closed in time is logged as an
+error.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -31,17 +29,12 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.airflow_internals import ENDED, task_states
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaNotSentError, is_transient
-from toloka_airflow.api.models import Operation, Pool
 from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.api.pool_rules import PoolOpening, why_not_closed, would_be_closed
-from toloka_airflow.triggers.poller import Poller
-from toloka_airflow.triggers.waiting import WaitTrigger
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Training
-
-_UNDER_WAY: set[asyncio.Task[None]] = set()
+    from toloka_airflow.api.models import Operation, Training
 
 
 @dataclass(frozen=True)
@@ -224,54 +217,6 @@ def close_in_worker(client: TolokaClient, close: CloseOnKill) -> None:
             pause = close.step(client)
         except Exception as exc:
             pause = close.failed(exc)
-
-
-class _ClosePoller(Poller):
-    """Closes do not queue behind polls that Toloka does not answer."""
-
-    purpose = "closes"
-
-
-class ClosesPoolOnKill(WaitTrigger[Pool]):
-    """A wait for a pool that closes it when a person ends the wait; Airflow before 3.3 does not notify triggers."""
-
-    close_limits = IN_TRIGGERER
-    tracker: Any
-
-    async def on_kill(self) -> None:
-        """Close the pool, and its training, if that is wanted and nobody else needs them."""
-        if self.wait.close_on_kill:
-            await _carry_through(self._close())
-
-    async def _close(self) -> None:
-        newer = NewerAttempt(self.task_instance, self.log, timeout=self.close_limits.state_timeout)
-        close = CloseOnKill(
-            self.wait.pool_id,
-            self.tracker.opening,
-            training_id=self.wait.training_id,
-            newer_attempt=newer,
-            limits=self.close_limits,
-            log=self.log,
-        )
-        poller = _ClosePoller.of(self.wait.toloka_conn_id)
-        pause: float | None = 0.0
-        try:
-            while pause is not None:
-                await asyncio.sleep(pause)
-                try:
-                    pause = await poller.fetch(close.step, self.close_limits.pause)
-                except Exception as exc:  # whoever waited for this may have been cancelled
-                    pause = close.failed(exc)
-        except asyncio.CancelledError:  # not the trigger alone: the triggerer stops
-            self.log.error("The triggerer stopped before %s was closed; close it by hand", close.left)
-            raise
-
-
-async def _carry_through(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(work)
-    _UNDER_WAY.add(task)  # the event loop itself does not keep it
-    task.add_done_callback(_UNDER_WAY.discard)
-    await asyncio.shield(task)
 
 
 class NewerAttempt:

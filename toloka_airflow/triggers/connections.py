@@ -25,6 +25,7 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
+from toloka_airflow._internal import statistics
 from toloka_airflow._internal.airflow_internals import fetch_connection
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.hooks import settings_from_connection
@@ -110,7 +111,8 @@ class SharedClient:
             if client is None or settings != client.settings:
                 if client is not None:
                     log.info("Connection %s has changed; from now on it is used as it is now", name)
-                client = self._client = TolokaClient(settings, retries=False)
+                observer = statistics.observer(name, closes_as="kill")
+                client = self._client = TolokaClient(settings, retries=False, observer=observer)
         self._read_at = time.monotonic()
         return client
 

@@ -32,12 +32,13 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.client import MAX_METRICS
+from toloka_airflow.api.client.analytics import MAX_METRICS
 from toloka_airflow.api.errors import TolokaApiError, TolokaError, TolokaOperationError, is_transient
 from toloka_airflow.api.models import Operation, OperationStatus, Pool, read_metrics
 from toloka_airflow.api.pool_rules import has_stopped
 from toloka_airflow.triggers.poller import Poller
 from toloka_airflow.triggers.progress import METRICS, Progress
+from toloka_airflow.triggers.trail import TrailWriter
 from toloka_airflow.triggers.waiting import WaitTrigger
 
 if TYPE_CHECKING:
@@ -277,6 +278,8 @@ class MeasuresWithOthers(WaitTrigger[Pool]):
         self._progress = SharedProgress(self.wait, self.log)
         self.tracker: Any
         self.tracker.progress = self._progress
+        self._trail = TrailWriter(self.log)
+        self._kept: Any = None
 
     async def _poll(self, fetch: Callable[[], Awaitable[Pool | None]]) -> WaitEvent | None:
         return await super()._poll(partial(self._fetch_and_measure, fetch))
@@ -285,6 +288,9 @@ class MeasuresWithOthers(WaitTrigger[Pool]):
         pool = await fetch()
         if pool is not None and not has_stopped(pool):
             await self._progress.measure(pool)
+            if (facts := self._progress.facts) is not None and self._progress.measured != self._kept:
+                self._kept = self._progress.measured
+                self._trail.keep(self.task_instance, facts)
         return pool
 
 

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakValueDictionary
 
+from toloka_airflow._internal import statistics
 from toloka_airflow.api.errors import TolokaApiError
 from toloka_airflow.triggers.connections import MAX_THREADS, SharedClient, in_thread, threads
 
@@ -77,7 +78,7 @@ class Poller:
     async def _send(
         self, request: Callable[[TolokaClient], AnswerT], client: TolokaClient, executor: Executor | None = None
     ) -> AnswerT:
-        call = partial(_with_own_session, request, client, self._spare)
+        call = partial(self._call, request, client, self._spare)
         sent_at = time.monotonic()
         try:
             return await in_thread(executor or threads(self.toloka_conn_id, self.purpose), call)
@@ -85,6 +86,12 @@ class Poller:
             if exc.status in (401, 403):
                 self._shared_client.refuse(client, sent_at)
             raise
+
+    def _call(
+        self, request: Callable[[TolokaClient], AnswerT], client: TolokaClient, spare: SimpleQueue[TolokaClient]
+    ) -> AnswerT:
+        statistics.count("polls", connection=self.toloka_conn_id, purpose=self.purpose, hostname=statistics.HOSTNAME)
+        return _with_own_session(request, client, spare)
 
     async def _turn(self) -> None:
         now = time.monotonic()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FACTS = {
     "percent": "completion_percentage",
-    "answers": "submitted_assignments_count",
+    "assignments": "submitted_assignments_count",
     "spent": "spent_budget",
 }
 """What is the number of a metric."""
@@ -27,7 +27,7 @@ SUBMITTED, APPROVED, REJECTED = UNDECIDED = (
     "approved_assignments_count",
     "rejected_assignments_count",
 )
-"""From what follows how many answers are neither accepted nor rejected."""
+"""From what follows how many assignments are neither accepted nor rejected."""
 METRICS = tuple(dict.fromkeys((*FACTS.values(), *UNDECIDED)))
 MEASURE_TIMEOUT = 10.0
 """Seconds to wait for the last measurement, when nothing else is left to wait for."""
@@ -51,6 +51,8 @@ class Progress:
         self._operation: Operation | None = None
         self.facts: Facts | None = None
         """The last measurement."""
+        self.measured = 0
+        """How many measurements there were."""
 
     def due_in(self) -> float:
         """Return in how many seconds a poll would start or read a measurement."""
@@ -78,6 +80,7 @@ class Progress:
             self._note(_facts(result, lambda: pool))
 
     def _note(self, facts: Facts | None) -> None:
+        self.measured += facts is not None
         if facts and facts != self.facts:
             self.facts = facts
             self.log.info("Progress of pool %s: %s", self.pool_id, in_words(facts))
@@ -135,19 +138,19 @@ def cost(facts: Mapping[str, Any] | None) -> float | None:
 
 def in_words(facts: Facts) -> str:
     """Return facts as a line of a log."""
-    percent, answers, spent, committed = (
-        "?" if facts[fact] is None else facts[fact] for fact in ("percent", "answers", "spent", "committed")
+    percent, assignments, spent, committed = (
+        "?" if facts[fact] is None else facts[fact] for fact in ("percent", "assignments", "spent", "committed")
     )
-    return f"{percent} %, {answers} answers, {spent} spent, {committed} committed"
+    return f"{percent} %, {assignments} assignments, {spent} spent, {committed} committed"
 
 
 def _facts(metrics: Mapping[str, float | None], get_pool: Callable[[], Pool]) -> Facts:
     """
-    Return ``percent``, ``answers``, ``spent`` and ``committed`` (money); ``None`` for what is not known.
+    Return ``percent``, ``assignments``, ``spent`` and ``committed`` (money); ``None`` for what is not known.
 
-    Spent are the rewards of accepted answers. Committed are those of answers that were submitted and neither accepted
-    nor rejected yet, each at the highest reward of the pool. Answers that were decided count as submitted, too: the
-    example of the official client's ``BaseMetric.get_lines`` has 75 submitted and the same 75 accepted.
+    Spent are the rewards of accepted assignments. Committed are those of what was submitted and neither accepted nor
+    rejected yet, each at the highest reward of the pool. What was decided counts as submitted, too: the example of
+    the official client's ``BaseMetric.get_lines`` has 75 submitted and the same 75 accepted.
     """
     facts = {fact: metrics.get(metric) for fact, metric in FACTS.items()}
     submitted, approved, rejected = (metrics.get(metric) for metric in UNDECIDED)
@@ -156,4 +159,4 @@ def _facts(metrics: Mapping[str, float | None], get_pool: Callable[[], Pool]) ->
         # Toloka may count them one after another, while answers come in.
         undecided = max(0, int(submitted - approved - rejected))
         committed = float(undecided * get_pool().highest_reward) if undecided else 0.0
-    return {**facts, "committed": committed}
+    return {**facts, "answers": facts["assignments"], "committed": committed}  # as older versions called it

@@ -6,13 +6,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.errors import FailureCount, TolokaError
 from toloka_airflow.triggers.events import REFUSED, TIMED_OUT, WaitEvent
 from toloka_airflow.triggers.poller import LEAST_PAUSE, Poller
@@ -71,7 +71,7 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
             subject = await fetch()
         except (AirflowNotFoundException, PermissionError, TimeoutError, TolokaError, ValueError) as exc:
             if self._is_final(exc):
-                return self._ended(REFUSED, message=str(exc))
+                return self._ended(REFUSED, message=_with_link(exc))
             self._last_known = f"the last poll failed: {str(exc) or repr(exc)}"
             self.log.warning("Could not poll %s, trying again: %s", self.wait.name, str(exc) or repr(exc))
         else:
@@ -113,6 +113,7 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
         return not isinstance(exc, TimeoutError) and self._failures.is_final(exc)
 
 
-def safety_timeout(seconds: float) -> timedelta:
-    """Return the time-out to give to Airflow: later than the trigger's own deadline, should the trigger be lost."""
-    return timedelta(seconds=seconds + 60)
+def _with_link(exc: Exception) -> str:
+    if isinstance(exc, TolokaError):
+        return with_link(str(exc), exc.topic)
+    return with_link(str(exc) or repr(exc), "connection-fields")

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from toloka_airflow.api.client import MIN_POLL_TIMEOUT
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.models import Operation, Pool, read_date
 from toloka_airflow.api.pool_rules import PoolOpening, has_stopped
+from toloka_airflow.api.settings import MIN_POLL_TIMEOUT
 from toloka_airflow.triggers.events import FINISHED, SPENT, TIME_IS_UP
 from toloka_airflow.triggers.progress import Progress, cost
 
@@ -237,3 +238,17 @@ class PoolTracker:
     def measures_in(self) -> float:
         """Return in how many seconds it is time to start or read a measurement."""
         return self.progress.due_in()
+
+
+def no_triggerer(exc: Exception) -> str:
+    """Return why a task is over that Airflow resumed after its `safety_timeout`, and not the trigger."""
+    return with_link(
+        f"No triggerer ended the wait of this task in time ({exc}): start `airflow triggerer`, or more of them; "
+        "`airflow-toloka doctor` says what is missing",
+        "no-triggerer",
+    )
+
+
+def safety_timeout(seconds: float) -> timedelta:
+    """Return the time-out to give to Airflow: later than the trigger's own deadline, should the trigger be lost."""
+    return timedelta(seconds=seconds + 60)

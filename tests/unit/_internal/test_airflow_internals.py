@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_args
 
 import airflow
 import pytest
@@ -68,6 +68,13 @@ def is_only_where_there_are_two_processes(name: str) -> None:
 
 def is_a_coroutine(name: str) -> None:
     assert inspect.iscoroutinefunction(resolve(name)), f"Airflow {airflow.__version__}: {name} is no coroutine any more"
+
+
+def is_a_message_of_triggers(name: str) -> None:
+    from airflow.jobs.triggerer_job_runner import ToTriggerSupervisor
+
+    assert resolve(name) in get_args(get_args(ToTriggerSupervisor)[0])
+    assert {"key", "dag_id", "run_id", "task_id", "map_index"} <= resolve(name).model_fields.keys()
 
 
 def is_the_method_of_failed_triggers(name: str) -> None:
@@ -138,6 +145,28 @@ def knows_connection_types(name: str) -> None:
     assert "fs" in [each["connection-type"] for each in info.data["connection-types"]]
 
 
+def is_set_up_by(module: str) -> Callable[[str], None]:
+    """Check that a process of Airflow sets up these statistics, by which it can be told apart from the other ones."""
+
+    def check(name: str) -> None:
+        assert name in internals.STATISTICS_MODULES
+        stats = resolve(name)
+        assert hasattr(stats, "_factory") or hasattr(stats.Stats, "factory"), f"{name} does not say if it is set up"
+        assert re.search(r"[sS]tats\.initialize\(", inspect.getsource(import_module(f"airflow.{module}")))
+        reports_statistics(f"{name}.Stats")
+
+    return check
+
+
+def reports_statistics(name: str) -> None:
+    assert name.removesuffix(".Stats") in internals.STATISTICS_MODULES
+    if name == "airflow.stats.Stats" and VERSION >= (3, 2):
+        pytest.skip("Airflow 3.2 and newer have others")
+    stats = resolve(name)
+    for method in ("incr", "gauge", "timing"):
+        assert "tags" in inspect.signature(getattr(stats, method)).parameters
+
+
 TRIGGER, EVENT_TRIGGER = "airflow.triggers.base.BaseTrigger", "airflow.triggers.base.BaseEventTrigger"
 EXECUTORS = "airflow.executors"
 RUNS = "dag_id", "map_index", "task_ids", "task_group_id", "logical_dates", "run_ids"
@@ -146,6 +175,9 @@ CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
     "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states": (takes(*RUNS), (3, 0)),
     "airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS": (is_what_each_task_process_has, (3, 0)),
     "airflow.sdk.execution_time.comms.CommsDecoder.socket": (is_only_where_there_are_two_processes, (3, 0)),
+    "airflow.jobs.triggerer_job_runner.TriggerCommsDecoder.asend": (is_a_coroutine, (3, 0)),
+    "airflow.sdk.execution_time.comms.GetXCom": (is_a_message_of_triggers, (3, 0)),
+    "airflow.sdk.execution_time.comms.SetXCom": (is_a_message_of_triggers, (3, 0)),
     "airflow.providers.common.compat.connection.get_async_connection": (is_a_coroutine, (3, 0)),
     f"{EVENT_TRIGGER}.asset_state_store": (is_a_store, (3, 3)),
     "airflow.sdk.execution_time.context.TaskStateStoreAccessor.get": (takes("self", "key", "default"), (3, 3)),
@@ -163,6 +195,9 @@ CHECKS: dict[str, tuple[Callable[[str], object], tuple[int, int]]] = {
     "airflow.plugins_manager.get_plugin_info": (takes("attrs_to_dump"), (3, 0)),
     "airflow.plugins_manager.get_import_errors": (takes(), (3, 2)),
     "airflow.providers_manager.ProvidersManager": (knows_connection_types, (3, 0)),
+    "airflow.sdk._shared.observability.metrics.stats": (is_set_up_by("sdk.execution_time.task_runner"), (3, 2)),
+    "airflow._shared.observability.metrics.stats": (is_set_up_by("jobs.triggerer_job_runner"), (3, 2)),
+    "airflow.stats.Stats": (reports_statistics, (3, 0)),
     "airflow.sdk.RetryPolicy": (is_asked_by_the_worker, (3, 3)),
     "airflow.sdk.RetryDecision": (takes("action", "retry_delay", "reason"), (3, 3)),
     f"{EVENT_TRIGGER}.shared_stream_key": (takes("self"), (3, 3)),

@@ -60,7 +60,7 @@ from airflow.jobs.job import Job
 Job()
 from airflow.sdk.execution_time.task_runner import get_listener_manager
 get_listener_manager()
-modules = "toloka_airflow.plugin", "requests", "toloka_airflow.triggers"
+modules = "toloka_airflow.plugin", "requests", "toloka_airflow.triggers.shared_waits"
 print("\\n" + json.dumps([name in sys.modules for name in modules]))
 """
 HINT = 'set [celery] extra_celery_config = {"imports": ["toloka_airflow.preload"]}'
@@ -170,7 +170,7 @@ IMPORTED = """
 import sys
 sys.argv[1:] = {}
 import {}
-print([name for name in ("airflow.sdk", "requests", "toloka_airflow.triggers") if name in sys.modules])
+print([name for name in ("airflow.sdk", "requests", "toloka_airflow.triggers.shared_waits") if name in sys.modules])
 """
 
 
@@ -192,7 +192,7 @@ class TestPreload:
         page = (Path(__file__).parents[3] / "docs" / "performance.md").read_text()
         [line] = re.findall(r"^```python\n(import .*?)```$", page, re.DOTALL | re.MULTILINE)
         printed = self.imported(tmp_path, line, "airflow", "celery", "worker", "-c", "4")
-        assert "'requests', 'toloka_airflow.triggers'" in printed
+        assert "'requests', 'toloka_airflow.triggers.shared_waits'" in printed
 
     def test_by_the_same_settings_nobody_else_does(self, tmp_path: Path) -> None:
         printed = self.imported(tmp_path, "import toloka_airflow.preload", "airflow", "scheduler")
@@ -201,7 +201,9 @@ class TestPreload:
 
     def test_by_celery_a_worker_does_however_it_was_started(self, tmp_path: Path) -> None:
         modules = "celery.apps.worker, toloka_airflow.preload"
-        assert "'requests', 'toloka_airflow.triggers'" in self.imported(tmp_path, "", modules, "-A", "app", "worker")
+        assert "'requests', 'toloka_airflow.triggers.shared_waits'" in self.imported(
+            tmp_path, "", modules, "-A", "app", "worker"
+        )
 
     @pytest.mark.parametrize("arguments", [["celery", "flower"], ["tasks", "run", "celery", "worker"], ["version"], []])
     def test_elsewhere_it_does_not_even_import_airflow(self, tmp_path: Path, arguments: list[str]) -> None:

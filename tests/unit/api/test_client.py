@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from tests.support import TOKEN, ScriptedServer, operation, pool
 from tests.virtual_time import VirtualTime
-from toloka_airflow.api.client import TolokaClient, read_steps
+from toloka_airflow.api.client import TolokaClient
+from toloka_airflow.api.client.operations import read_steps
 from toloka_airflow.api.errors import (
     TolokaApiError,
     TolokaConflictError,

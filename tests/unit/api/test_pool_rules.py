@@ -332,7 +332,10 @@ def test_why_it_is_not_closed_is_said(pool: Pool, words: str) -> None:
     [
         (answered("CLOSED"), "Pool 21 is CLOSED and was never open; open it first"),
         (answered("CLOSED", "EXPIRED"), "Pool 21 was closed for EXPIRED, expected was COMPLETED or MANUAL"),
-        (answered("ARCHIVED", "COMPLETED"), "Pool 21 is ARCHIVED, so it will not be completed any more"),
+        (
+            answered("ARCHIVED", "COMPLETED"),
+            "Pool 21 is ARCHIVED, so it will not be completed any more; create another pool",
+        ),
         (answered("FROZEN", "COMPLETED"), "Pool 21 is in the state 'FROZEN', which this version"),
     ],
 )

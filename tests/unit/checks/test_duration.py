@@ -33,7 +33,7 @@ def test_by_previous_pools() -> None:
     assert duration.assumptions == (
         "A page takes as long as in pools 21 and 22, where people needed 36 to 72 s on average; its tasks are taken to "
         "be as many and as hard.",
-        "As many people come as to pools 21 and 22, where there were 5 to 100 answers an hour, by 7 to 31 people.",
+        "As many people come as to pools 21 and 22, where there were 5 to 100 assignments an hour, by 7 to 31 people.",
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from toloka_airflow.checks.estimate import estimate, money_text, table
-from toloka_airflow.checks.money import Fee, Range, cost_of, rewards_of
+from toloka_airflow.checks.estimate import estimate, table
+from toloka_airflow.checks.money import Fee, Range, cost_of, money_text, rewards_of
 from toloka_airflow.checks.task_counts import CannotEstimateError, TaskCounts, count_tasks
 
 MIXER = {"real_tasks_count": 5, "golden_tasks_count": 0, "training_tasks_count": 0}
@@ -146,15 +146,15 @@ class TestRefusals:
 class TestUnpaid:
     def test_endless_answers_that_nobody_is_paid_for(self) -> None:
         made = estimate(POOL | {"reward_per_assignment": 0}, [TASK | {"infinite_overlap": True}])
-        assert (made.answers, made.paid_answers, made.total.most) == (None, None, 0)
+        assert (made.assignments, made.paid_assignments, made.total.most) == (None, None, 0)
         assert "so it costs nothing" in " ".join(made.assumptions)
         assert made.as_json()["answers"] is None
-        assert ("answers", "endless", "endless") in made.rows()
+        assert ("assignments", "endless", "endless") in made.rows()
 
     def test_a_training(self) -> None:
         training = {"training_tasks_in_task_suite_count": 5}
         made = estimate(training, [CONTROL] * 7)
-        assert (made.tasks, made.answers, made.total.most) == (7, None, 0)
+        assert (made.tasks, made.assignments, made.total.most) == (7, None, 0)
         assert made.assumptions == ("It is a training: everybody may take it, and nobody is paid for it.",)
         # A training that is fetched as a pool.
         assert estimate({"type": "TRAINING"}, [CONTROL]).assumptions == made.assumptions
@@ -168,9 +168,9 @@ class TestAssumptions:
     def test_nothing_more_than_needed(self) -> None:
         pool = with_mixer(real_tasks_count=1)
         assert estimate(pool, [TASK]).assumptions == (
-            "Toloka's fee is 30% of the reward, and at least 0.005 for an answer; it depends on the account.",
+            "Toloka's fee is 30% of the reward, and at least 0.005 for an assignment; it depends on the account.",
             "Bonuses are not in it, nor is the training that people must pass, which is not paid.",
-            "All answers are accepted at once, as auto_accept_solutions is not false, so none is rejected.",
+            "All assignments are accepted at once, as auto_accept_solutions is not false, so none is rejected.",
         )
         assert "Toloka takes no fee." in said(pool, [TASK], fee=Fee(Decimal(0)))
 
@@ -178,7 +178,7 @@ class TestAssumptions:
         rows = [TASK] * 100 + [CONTROL] * 7
         made = estimate(with_mixer(golden_tasks_count=2), rows)
         # Twenty pages for each of three people, of which nobody gets more than three.
-        assert (made.pages, made.answers, made.people) == (20, Range(60, 60), 20)
+        assert (made.pages, made.assignments, made.people) == (20, Range(60, 60), 20)
         assert "one person can answer 3 of the 20 pages: it takes at least 20 people" in "\n".join(made.assumptions)
         made = estimate(with_mixer(golden_tasks_count=2, min_golden_tasks_count=1), rows)
         assert made.people == 15
@@ -194,7 +194,7 @@ class TestAssumptions:
         assert "enough for 8 pages" in said(with_mixer(golden_tasks_count=1), rows)
 
     def test_tasks_in_another_order(self) -> None:
-        sentence = "Everybody gets the tasks in the same order. If not, there may be up to 14 answers"
+        sentence = "Everybody gets the tasks in the same order. If not, there may be up to 14 assignments"
         assert sentence in said(POOL, [TASK] * 20)
         assert "same order" not in said(with_mixer(mix_tasks_in_creation_order=True), [TASK] * 20)
         assert "same order" not in said(with_mixer(real_tasks_count=1), [TASK] * 20)
@@ -208,7 +208,7 @@ class TestAssumptions:
     @pytest.mark.parametrize(
         ("changes", "text"),
         [
-            ({"auto_accept_solutions": False}, "All answers are reviewed and accepted."),
+            ({"auto_accept_solutions": False}, "All assignments are reviewed and accepted."),
             ({"dynamic_overlap_config": {"max_overlap": 6}}, "the most if 6 people answer every task"),
             (
                 {"dynamic_pricing_config": {"intervals": [{"from": 50, "reward_per_assignment": 0.1}]}},
@@ -233,30 +233,30 @@ class TestAssumptions:
         assert "demand more" not in said(POOL | control("ASSIGNMENTS_ASSESSMENT"), [TASK])
         reviewed = POOL | {"auto_accept_solutions": False} | control("ASSIGNMENTS_ASSESSMENT")
         made = estimate(reviewed, [TASK] * 20, rejected_share=Decimal("0.5"))
-        assert made.paid_answers == made.answers == Range(12, 12)
+        assert made.paid_assignments == made.assignments == Range(12, 12)
         assert "answered again by somebody else" in "\n".join(made.assumptions)
 
     def test_a_share_that_is_rejected(self) -> None:
         reviewed = POOL | {"auto_accept_solutions": False}
         made = estimate(reviewed, [TASK] * 20, rejected_share=Decimal("0.3"))
         # Of 12 answers, 3.6: no answer is rejected in parts, and money is rather too much than too little.
-        assert (made.answers, made.paid_answers) == (Range(12, 12), Range(9, 9))
-        assert "3 answers are reviewed and rejected" in "\n".join(made.assumptions)
-        assert estimate(POOL, [TASK] * 20, rejected_share=Decimal("0.3")).paid_answers == Range(12, 12)
+        assert (made.assignments, made.paid_assignments) == (Range(12, 12), Range(9, 9))
+        assert "3 assignments are reviewed and rejected" in "\n".join(made.assumptions)
+        assert estimate(POOL, [TASK] * 20, rejected_share=Decimal("0.3")).paid_assignments == Range(12, 12)
 
 
 def test_the_table_and_the_json() -> None:
     made = estimate(with_mixer(golden_tasks_count=1), [TASK] * 12 + [CONTROL] * 3)
     assert list(table(made))[:10] == [
-        "                    least   most",
-        "tasks                  12     12",
-        "control tasks           3      3",
-        "pages                   3      3",
-        "answers                 8      9",
-        "price of an answer  0.026  0.026",
-        "rewards              0.16   0.18",
-        "fee                 0.048  0.054",
-        "total               0.208  0.234",
+        "                        least   most",
+        "tasks                      12     12",
+        "control tasks               3      3",
+        "pages                       3      3",
+        "assignments                 8      9",
+        "price of an assignment  0.026  0.026",
+        "rewards                  0.16   0.18",
+        "fee                     0.048  0.054",
+        "total                   0.208  0.234",
         "",
     ]
     assert list(table(made))[10:] == [f"- {sentence}" for sentence in made.assumptions]
@@ -266,6 +266,8 @@ def test_the_table_and_the_json() -> None:
         "control_tasks": 3,
         "training_tasks": 0,
         "pages": 3,
+        "assignments": {"least": 8, "most": 9},
+        "paid_assignments": {"least": 8, "most": 9},
         "answers": {"least": 8, "most": 9},
         "paid_answers": {"least": 8, "most": 9},
         "people": 3,

@@ -288,7 +288,7 @@ def test_mistakes_of_many_kinds_end_somewhere() -> None:
         ("tasks.jsonl.gz", b"no gzip", 1, "task-file", "the compressed file breaks off or is damaged"),
         ("tasks.xlsx", b"", None, "task-file", "whose format is not known"),
         ("tasks.csv", b'INPUT:image\na.jpg\n"b.jpg\n', 3, "task-file", "it is not CSV"),
-        ("tasks.csv", b"INPUT:image\na.jpg,1\n", 2, "task-unreadable", "it has 2 cells, but the header has 1"),
+        ("tasks.csv", b"INPUT:image\na.jpg,1\n", 2, "task-unreadable", "must be in double quotes"),
         ("tasks.csv", b"INPUT:image;INPUT:width\na.jpg;1\n", 1, "task-file", ";"),
     ],
 )

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from tests.worlds import POOL, PROJECT
+from toloka_airflow._internal.troubleshooting import PAGE
 from toloka_airflow.checks.rule_names import WARNINGS
 from toloka_airflow.cli.__main__ import main
 
 ROOT = Path(__file__).parents[3]
+HELP = f"Help: {PAGE}#configuration"
 TRAINING = {
     "project_id": "10",
     "private_name": "School",
@@ -107,7 +109,7 @@ def test_a_mistake_is_where_it_is_written(check: Check) -> None:
     assert (code, err) == (1, "")
     assert out == (
         'pool.yaml:10: mixer_config.golden_task_count: error: mixer_config has no key "golden_task_count"; '
-        "did you mean 'golden_tasks_count'? [unknown-key]\n1 error, no warnings\n"
+        f"did you mean 'golden_tasks_count'? [unknown-key]\n1 error, no warnings. {HELP}\n"
     )
 
 
@@ -201,7 +203,7 @@ def test_what_is_no_configuration_is_a_mistake(check: Check, content: str, messa
 def test_a_folder_is_no_file(check: Check, name: str) -> None:
     """A folder without a suffix was said to be tasks of an unknown format."""
     Path(name).mkdir()
-    message = f"airflow-toloka check: {name} is a folder; give the files in it, such as {name}/*.yaml\n"
+    message = f"airflow-toloka check: {name} is a folder; give the files in it, such as {name}/*.yaml. {HELP}\n"
     assert check(name) == (2, "", message)
 
 
@@ -266,7 +268,7 @@ def test_progress_is_for_terminals(folder: Path) -> None:
     assert b"\x1b" not in out.encode()
     assert re.match(rb"\r\x1b\[KChecking slow.yaml ... \d+ s", shown)
     assert shown.endswith(b"\r\x1b[K")
-    assert out.endswith("1 error, no warnings\n")
+    assert out.endswith(f"1 error, no warnings. {HELP}\n")
 
 
 def test_nothing_is_shown_elsewhere() -> None:
@@ -281,4 +283,4 @@ def test_nothing_is_shown_elsewhere() -> None:
     Path("slow.yaml").write_text("some: thing")
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (1, "")
-    assert out.endswith("1 error, no warnings\n")
+    assert out.endswith(f"1 error, no warnings. {HELP}\n")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import TOKEN, connect
 from tests.worlds import PROJECT
+from toloka_airflow._internal.troubleshooting import PAGE
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.cli.__main__ import main
@@ -30,6 +31,7 @@ CONFIG: dict[str, Any] = {
     "defaults": {"default_overlap_for_new_task_suites": 2, "default_overlap_for_new_tasks": 3},
     "mixer_config": {"real_tasks_count": 5, "golden_tasks_count": 0, "training_tasks_count": 0},
 }
+HELP = f"Help: {PAGE}#not-enough-money"
 ENDLESS = [{"input_values": {"text": "a"}, "infinite_overlap": True}]
 
 
@@ -59,14 +61,14 @@ class TestMoney:
         assert run("project.json", "pool.json", "tasks.csv") == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[:6] == [
-            "                    least   most",
-            "tasks                  20     20",
-            "pages                   4      4",
-            "answers                12     12",
-            "price of an answer  0.026  0.026",
-            "rewards              0.24   0.24",
+            "                        least   most",
+            "tasks                      20     20",
+            "pages                       4      4",
+            "assignments                12     12",
+            "price of an assignment  0.026  0.026",
+            "rewards                  0.24   0.24",
         ]
-        assert "total               0.312  0.312" in lines
+        assert "total                   0.312  0.312" in lines
         assert "- Bonuses are not in it, nor is the training that people must pass, which is not paid." in lines
 
     @pytest.mark.parametrize(
@@ -111,8 +113,8 @@ class TestMoney:
         assert run("pool.json", "tasks.json", "--max-total", "0.312") == 0
         assert run("pool.json", "tasks.json", "--max-total", "0.31") == 1
         out, err = capsys.readouterr()
-        assert err == "airflow-toloka estimate: the pool may cost 0.312, and --max-total is 0.31\n"
-        assert out.count("total               0.312  0.312") == 2
+        assert err == f"airflow-toloka estimate: the pool may cost 0.312, and --max-total is 0.31. {HELP}\n"
+        assert out.count("total                   0.312  0.312") == 2
 
     def test_people_at_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         hours = printed(capsys, "pool.json", "tasks.json", "--at-once", "2-4")["duration"]["hours"]
@@ -259,7 +261,7 @@ class TestRehearsing:
     def test_with_the_table(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("project.json", "pool.json", "tasks.csv", *self.OPTIONS, "--svg", "picture.svg") == 0
         out = capsys.readouterr().out
-        assert "total               0.312  0.312" in out
+        assert "total                   0.312  0.312" in out
         assert "money" in out.lower()
         assert (folder / "picture.svg").read_text().startswith("<svg")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from toloka_airflow._internal.troubleshooting import PAGE
 from toloka_airflow.cli.__main__ import main
 from toloka_airflow.cli.doctor import _lines
 from toloka_airflow.doctor.findings import Finding, Status, exit_code, fail, ok, unknown, warn
@@ -66,12 +67,13 @@ def test_a_line_has_its_remedy_below() -> None:
     assert text.splitlines() == [
         "fail    triggerer           conn: None is alive",
         "                            -> Start `airflow triggerer`",
+        f"                               {PAGE}#no-triggerer",
     ]
 
 
 def test_json_values() -> None:
     assert json.loads(json.dumps(GOOD.as_json())) == {
-        "status": "ok", "check": "a", "conn_id": None, "message": "Well", "remedy": None,
+        "status": "ok", "check": "a", "conn_id": None, "message": "Well", "remedy": None, "help": None,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Each name of Airflow's database that the doctor reads: still there, and what it was. On every lane."""
+"""Each name of Airflow's database that doctor and page read: still there, and what it was. On every lane."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import airflow
 import pytest
 
 from toloka_airflow.doctor import metadata_database as database
+from toloka_airflow.records import pools, reading, waits, window_dags
 
 VERSION = tuple(map(int, airflow.__version__.split(".")[:2]))
 
@@ -66,6 +67,7 @@ def gives_a_session(name: str) -> None:
 def gives_serialized_dags(name: str) -> None:
     assert {"dag_ids", "session"} <= set(inspect.signature(resolve(name).get_latest_serialized_dags).parameters)
     assert isinstance(resolve(name).data, property)
+    has_columns("dag_id", "dag_hash", "created_at")(name)
 
 
 def is_an_address(name: str) -> None:
@@ -86,13 +88,16 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "airflow.settings.SQL_ALCHEMY_CONN": is_an_address,
     "airflow.jobs.job.Job": is_a_job,
     "airflow.models.trigger.Trigger": is_a_trigger,
-    "airflow.models.taskinstance.TaskInstance": has_columns(*TASK, "state", "trigger_id", "start_date"),
-    "airflow.models.dag.DagModel": has_columns("dag_id", "is_paused"),
+    "airflow.models.taskinstance.TaskInstance": has_columns(
+        *TASK, "state", "trigger_id", "start_date", "end_date", "operator"
+    ),
+    "airflow.models.dag.DagModel": has_columns("dag_id", "is_paused", "is_stale", "timetable_summary"),
     "airflow.models.dagrun.DagRun": has_columns(
-        "dag_id", "run_id", "state", "start_date", "end_date", "conf", "consumed_asset_events"
+        *("id", "dag_id", "run_id", "state", "start_date", "end_date", "conf", "consumed_asset_events"),
+        *("data_interval_start", "data_interval_end"),
     ),
     "airflow.models.renderedtifields.RenderedTaskInstanceFields": has_columns(*TASK, "rendered_fields"),
-    "airflow.models.xcom.XComModel": has_columns(*TASK, "value"),
+    "airflow.models.xcom.XComModel": has_columns(*TASK, "value", "key", "dag_run_id"),
     "airflow.models.asset.AssetEvent": has_columns("extra"),
     "airflow.models.serialized_dag.SerializedDagModel": gives_serialized_dags,
     "airflow.models.errors.ParseImportError": has_columns("filename", "stacktrace"),
@@ -120,5 +125,6 @@ def test_airflow_still_has(name: str) -> None:
     CHECKS[name](name)
 
 
-def test_the_docstring_lists_the_same_names() -> None:
-    assert set(re.findall(r"``(airflow\.[\w.]+)``", database.__doc__ or "")) == set(CHECKS)
+def test_the_docstrings_list_the_same_names() -> None:
+    docs = "".join(module.__doc__ or "" for module in (database, pools, reading, waits, window_dags))
+    assert set(re.findall(r"``(airflow\.[\w.]+)``", docs)) == set(CHECKS)

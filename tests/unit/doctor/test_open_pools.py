@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,11 @@ import pytest
 
 from tests.airflow_home import airflow_home
 from tests.support import TOKEN
-from tests.unit.doctor.records import insert
+from tests.unit.doctor.records import NOW, Rows, insert
 from tests.unit.doctor.test_command import run
 from toloka_airflow.emulator.server import EmulatorServer
 
-NOW = datetime.now(UTC)
 OTHER_TOKEN = "another-token-of-the-account"
-WAIT = "toloka_airflow.triggers.waiting.PoolTrigger"
-TABLES = (
-    *("dag_bundle", "dag", "dag_version", "serialized_dag", "dag_run", "trigger", "task_instance"),
-    *("rendered_task_instance_fields", "xcom", "asset", "asset_watcher", "asset_event", "dagrun_asset_event"),
-)
 CASES = {
     # What some run needs.
     "deferred": None,
@@ -59,56 +53,6 @@ NOT_OPENED = (
     *("created", "created_and_left", "same_dag_again", "only_used", "by_hand", "by_another_airflow", "opened_again"),
 )
 """Those that no ended run of the DAG `opens` has opened."""
-
-
-class Rows:
-    """Rows of Airflow's database."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-        self.add("dag_bundle", name="dags")
-        self._runs: dict[tuple[str, str], int] = {}
-
-    def add(self, table: str, **values: Any) -> int:
-        rows = self.tables[table]
-        rows.append(values)
-        return len(rows)
-
-    def dag(self, dag_id: str, data: Any = None) -> None:
-        if not any(row["dag_id"] == dag_id for row in self.tables["dag"]):
-            self.add("dag", dag_id=dag_id, bundle_name="dags")
-            if data is not None:
-                version = "0" * 31 + str(len(self.tables["dag"]))
-                self.add("dag_version", id=version, dag_id=dag_id)
-                self.add("serialized_dag", id=version, dag_id=dag_id, dag_version_id=version, data=data)
-
-    def run(self, dag_id: str, run_id: str, state: str, *, hours: tuple[float, float] = (-2, 1), **more: Any) -> int:
-        """Add a run and return its number; hours are from now, when it began and ended."""
-        self.dag(dag_id)
-        if (dag_id, run_id) not in self._runs:
-            began, ended = ((NOW + timedelta(hours=hour)).isoformat() for hour in hours)
-            number = len(self._runs) + 1
-            dates = {"start_date": began} | ({"end_date": ended} if state in ("success", "failed") else {})
-            self.add("dag_run", id=number, dag_id=dag_id, run_id=run_id, state=state, **dates, **{"conf": {}, **more})
-            self._runs[dag_id, run_id] = number
-        return self._runs[dag_id, run_id]
-
-    def task(self, dag_id: str, run_id: str, task_id: str, fields: dict[str, Any] | None, **more: Any) -> None:
-        task = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
-        self.add("task_instance", **{"state": "success"} | task | more)
-        if fields is not None:
-            fields = {"toloka_conn_id": "toloka_default"} | fields
-            self.add("rendered_task_instance_fields", **task, rendered_fields=fields)
-
-    def left(self, name: str, pool_id: str, dag_id: str = "opens", state: str = "success", **more: Any) -> None:
-        """Add a run that opened a pool, and has ended."""
-        self.run(dag_id, name, state, **{"conf": {"pool_id": pool_id}, **more})
-        self.task(dag_id, name, "open", {"pool_id": pool_id})
-
-    def trigger(self, pool_id: str, conn_id: str = "toloka_default") -> int:
-        arguments = {"pool_id": pool_id, "toloka_conn_id": conn_id}
-        number = len(self.tables["trigger"]) + 1
-        return self.add("trigger", id=number, classpath=WAIT, kwargs=arguments)
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,12 @@ def tasks(*ids: str) -> dict[str, Any]:
 
 
 def label(task_id: str) -> dict[str, Any]:
-    return {"task_id": task_id, "input_values": {"text": task_id}, "is_control": False}
+    return {
+        "task_id": task_id,
+        "method": "toloka:DAWID_SKENE",
+        "input_values": {"text": task_id},
+        "is_control": False,
+    }
 
 
 def running(status: str = "RUNNING", **more: Any) -> dict[str, Any]:
@@ -82,7 +87,12 @@ def test_a_row_for_each_task(
     client = TolokaClient(ClientSettings(TOKEN, base_url=toloka.url))
     inputs = {each.id: each.input_values for each in client.list_tasks(pool_id)}
     assert read(path) == [
-        {**solution.raw, "input_values": inputs[solution.task_id], "is_control": False}
+        {
+            **solution.raw,
+            "method": f"toloka:{how.get('type', 'DAWID_SKENE')}",
+            "input_values": inputs[solution.task_id],
+            "is_control": False,
+        }
         for solution in client.list_aggregated_solutions(operation_id)
     ]
     assert [file.name for file in path.parent.iterdir()] == ["solutions.jsonl"]

@@ -87,3 +87,40 @@ def test_a_mistake_fails_without_a_retry(tmp_path: Path) -> None:
     )
     with pytest.raises(AirflowFailException, match="none for a control task"):
         run_task(task)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"path": "labels.csv"}, r"path is 'labels.csv'; rows are JSON Lines: name the file \*.jsonl"),
+        ({"fields": "label"}, "fields is 'label'; it must be a list of output fields"),
+        ({"statuses": "ACCEPTED"}, "statuses is 'ACCEPTED'; it must be a list of statuses, of ACTIVE"),
+        ({"statuses": ["APPROVED"]}, "statuses has 'APPROVED'; there are ACTIVE"),
+    ],
+)
+def test_mistakes_are_found_when_the_dag_is_parsed(arguments: dict[str, Any], words: str) -> None:
+    given = {"answers": "a.jsonl", "path": "b.jsonl", "fields": ["label"], **arguments}
+    with pytest.raises(ValueError, match=words):
+        AggregateAnswersOperator(task_id="ours", **given)
+
+
+def test_what_templates_will_give_is_not_known_when_the_dag_is_parsed() -> None:
+    AggregateAnswersOperator(task_id="ours", answers="{{ a }}", path="{{ b }}.csv", fields="{{ fields }}")
+
+
+def test_labels_do_not_replace_the_answers(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS)))
+    task = AggregateAnswersOperator(task_id="ours", answers=str(path), path=f"file://{path}", fields=["label"])
+    with pytest.raises(AirflowFailException, match="and so is answers, which would be overwritten"):
+        run_task(task)
+    assert read(path) == ROWS
+
+
+def test_the_log_says_what_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "l.jsonl")
+    result = run_task(AggregateAnswersOperator(task_id="ours", answers=ROWS, path=path, fields=["label"])).result
+    assert (
+        f"{path} has 2 labels of 4 votes, by dawid_skene_map; {result['mean_confidence']:.1%} of them are to be "
+        "expected to be right"
+    ) in capsys.readouterr().out

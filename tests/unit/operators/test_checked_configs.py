@@ -139,7 +139,7 @@ class TestParsing:
     def test_every_mistake_is_told(self) -> None:
         with pytest.raises(ValueError, match="has 2 mistakes") as caught:
             create_pool({**WRONG_POOL, "priority": "high"})
-        assert len(str(caught.value).splitlines()) == 3
+        assert len(str(caught.value).splitlines()) == 4
 
     @pytest.mark.parametrize(
         "config",

@@ -89,7 +89,7 @@ class TestBeforeAnythingIsCreated:
         assert result["duration"]["source"] == "time_limit"
         assert json.loads(json.dumps(result)) == result
         log = capsys.readouterr().out
-        assert "total               0.208  0.234" in log
+        assert "total                   0.208  0.234" in log
         assert "hours of work" in log
         assert all(f"- {sentence}" in log for sentence in result["assumptions"] + result["duration"]["assumptions"])
 
@@ -175,7 +175,7 @@ class TestLimit:
         with pytest.raises(AirflowFailException, match=r"The pool may cost 0\.312, and max_total is 0\.311\."):
             estimated(config=self.CONFIG, tasks=self.TASKS, max_total="0.311", use_previous_pools=False)
         # What it would cost, and why, is in the log all the same.
-        assert "total               0.312  0.312" in capsys.readouterr().out
+        assert "total                   0.312  0.312" in capsys.readouterr().out
 
     @pytest.mark.parametrize("limit", ["", "much", -1])
     def test_no_amount_is_an_error(self, limit: Any) -> None:

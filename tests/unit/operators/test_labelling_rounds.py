@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk import DAG
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ConnectionResult, GetConnection, GetTaskStates, TaskStatesResult
 
-from tests.support import TOKEN, TaskInstance, connect, connection_result, run_task
+from tests.support import TOKEN, TaskInstance, connect, connection_result, from_templates, run_task
 from tests.worlds import POOL, PROJECT
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.models import AssignmentStatus
@@ -23,8 +25,9 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
+from toloka_airflow.label_until import label_until
 from toloka_airflow.operators.labelling_decisions import Decision, RoundFiles
-from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, LabelsOperator
+from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, EndLabellingOperator, LabelsOperator
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
 from toloka_airflow.storage.paths import storage_path
 
@@ -99,17 +102,22 @@ class Rounds:
         pool = self.server.pool(self.pool_id)
         assert (pool["status"], pool["close_reason"]) == ("CLOSED", "COMPLETED")
 
-    def assess(self, number: int = 1, end: Any = COMPLETED, **options: Any) -> dict[str, Any]:
-        """Run the task that decides about a round, and return its decision."""
+    def assess(
+        self, number: int = 1, end: Any = COMPLETED, templated: Collection[str] = (), **options: Any
+    ) -> dict[str, Any]:
+        """
+        Run the task that decides about a round, and return its decision.
+
+        :param templated: The options that are known since the task runs only.
+        """
         if number > 1:
             self.xcoms[RESULTS[number - 2]] = {"return_value": end}
         told = {"max_total": None, "closes_at": None, "timeout": timedelta(days=1), "min_open": timedelta(minutes=5)}
-        task = AssessRoundOperator(
-            task_id=ASSESS[number - 1],
-            round=number,
-            result_task_id=RESULTS[number - 2] if number > 1 else None,
-            **self.shared(told | options),
-        )
+        given = self.shared(told | options)
+        late = {name: given.pop(name) for name in templated}
+        before = RESULTS[number - 2] if number > 1 else None
+        make = partial(AssessRoundOperator, task_id=ASSESS[number - 1], round=number, result_task_id=before, **given)
+        task = from_templates(make, **late)
         # Airflow removes what a previous attempt has left.
         self.xcoms.pop(task.task_id, None)
         run_task(task, Instance(task.task_id, self.xcoms))
@@ -321,6 +329,13 @@ class TestStops:
         assert rounds.stop(2, end)[0] == reason
         assert rounds.stop(2, end, target=0)[0] == "target"
 
+    def test_when_there_is_not_even_money_for_a_page(self, rounds: Rounds) -> None:
+        """With what one would cost: somebody is to choose another max_total."""
+        rounds.add_questions(reward_per_assignment=0.05)
+        reason, text = rounds.stop(max_total=0.06)
+        assert reason == "budget"
+        assert "0.06 is left of max_total, and a page of answers may cost 0.065, the fee included" in text
+
     def test_when_too_little_time_is_left(self, rounds: Rounds) -> None:
         rounds.add_questions()
         reason, text = rounds.stop(closes_at=(datetime.now(UTC) + timedelta(minutes=4)).isoformat())
@@ -471,22 +486,53 @@ class TestRefusals:
         with pytest.raises(AirflowException, match="There are no labels yet"):
             rounds.labels()
 
-    @pytest.mark.parametrize(
+    UNUSABLE = pytest.mark.parametrize(
         ("options", "words"),
         [
             ({"fields": "answer"}, "fields is 'answer'"),
             ({"fields": []}, r"fields is \[\]"),
             ({"target": "all"}, "target is 'all'"),
+            ({"target": 95}, "target is 95; it must be a number from 0 to 1"),
+            ({"sure_at": 95}, "sure_at is 95; it must be a number from 0 to 1"),
+            ({"method": "mean"}, "method is 'mean'; it must be one of majority_vote"),
             ({"max_overlap": "many"}, "max_overlap is 'many'"),
             ({"max_total": "much"}, "max_total is 'much'"),
             ({"closes_at": "tomorrow"}, "closes_at is 'tomorrow'"),
-            ({"folder": ""}, "folder is ''"),
         ],
     )
-    def test_arguments(self, rounds: Rounds, options: dict[str, Any], words: str) -> None:
+
+    @UNUSABLE
+    def test_arguments_are_checked_when_the_dag_is_parsed(self, options: dict[str, Any], words: str) -> None:
+        with DAG("dag"), pytest.raises(ValueError, match=words):
+            label_until(pool_id="21", folder="/tmp/x", **{"fields": ["answer"], **options})
+
+    @UNUSABLE
+    def test_arguments_of_templates(self, rounds: Rounds, options: dict[str, Any], words: str) -> None:
         rounds.add_questions()
         with pytest.raises(AirflowFailException, match=words):
-            rounds.assess(**options)
+            rounds.assess(templated=options.keys(), **options)
+
+    def test_a_number_that_is_no_probability_is_named(self, rounds: Rounds, capsys: pytest.CaptureFixture[str]) -> None:
+        rounds.add_questions()
+        rounds.assess()
+        assert "no probability" not in capsys.readouterr().out
+        rounds.folder = rounds.folder / "other"
+        rounds.assess(method="majority_vote", sure_at=0.9)
+        assert "sure_at is 0.9, which is held against a score of majority_vote: that is no probability" in (
+            capsys.readouterr().out
+        )
+
+    def test_a_folder_that_a_template_did_not_give(self, rounds: Rounds) -> None:
+        rounds.add_questions()
+        with pytest.raises(AirflowFailException, match="folder is ''"):
+            rounds.assess(folder="")
+
+    def test_a_field_that_the_project_does_not_have_costs_nothing(self, rounds: Rounds) -> None:
+        """Or the answers of the first round would be paid for, and then found to have no such field."""
+        rounds.add_questions()
+        with pytest.raises(AirflowFailException, match=r"fields has 'anwser', .*; there are .*did you mean 'answer'"):
+            rounds.assess(fields=["anwser"])
+        assert not list(rounds.folder.rglob("*decision*"))
 
     def test_without_numpy_nothing_is_downloaded_and_nothing_tried_again(
         self, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
@@ -528,3 +574,10 @@ DECISION = {
     "paid_before": 0.0,
     "of_a_newer_version": True,
 }
+
+
+def test_the_end_names_what_has_failed_and_not_what_only_stands_behind_it(rounds: Rounds) -> None:
+    rounds.airflow.states = {"labels": "upstream_failed", "1.open": "upstream_failed", "1.check": "failed"}
+    task = EndLabellingOperator(task_id="end", labels_task_id="labels", other_task_ids=["1.open", "1.check"])
+    with pytest.raises(AirflowFailException, match=r"There are no labels, as 1\.check is failed"):
+        run_task(task, Instance("end", rounds.xcoms))

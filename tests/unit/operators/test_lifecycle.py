@@ -324,7 +324,7 @@ def test_archiving_a_training_names_the_pools_in_the_way(server: ScriptedServer)
     server.answer("GET", "/pools", json={"items": pools, "has_more": False})
     server.answer("GET", "/pools", json={"items": [], "has_more": False}, times=2)
     server.answer("GET", "/trainings/21", json={"id": "21", "project_id": "10", "status": "CLOSED"}, times=3)
-    with pytest.raises(AirflowFailException, match=r"Not archived: 31 \(OPEN\)\. Training 21 is CLOSED$"):
+    with pytest.raises(AirflowFailException, match=r"Not archived: 31 \(OPEN\)\. Training 21 is CLOSED\. Help: "):
         run_task(make(ArchiveTrainingOperator, "training"))
 
 
@@ -336,7 +336,7 @@ def test_a_refusal_for_the_state_names_the_state_once(server: ScriptedServer, op
     server.answer("GET", "/pools/21", json={"id": "21", "project_id": "10", "status": "ARCHIVED"}, times=3)
     with pytest.raises(AirflowFailException) as caught:
         run_task(make(operator))
-    assert str(caught.value).endswith("Allowed statuses: OPEN, CLOSED. Pool 21 is ARCHIVED")
+    assert "Allowed statuses: OPEN, CLOSED. Pool 21 is ARCHIVED, for good: create another one. " in str(caught.value)
     assert "appropriate_statuses" not in str(caught.value)
 
 

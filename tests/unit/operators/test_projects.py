@@ -85,7 +85,7 @@ class TestAnswers:
         server.error("POST", "/projects/10/archive", 409, "UNARCHIVED_POOLS_CONFLICT")
         server.answer("GET", "/pools", json={"items": [pool("ARCHIVED")], "has_more": False})
         server.error("GET", "/trainings", 500, "INTERNAL_ERROR")
-        with pytest.raises(AirflowFailException, match=r"Archive every pool of the project first\.$"):
+        with pytest.raises(AirflowFailException, match=r"Archive every pool of the project first\. Help: "):
             archive()
 
     @pytest.mark.parametrize("value", ["1/2", "", None])
@@ -149,7 +149,7 @@ class TestUpdating:
         [
             ("10", {**PROJECT, "id": "11"}, "project_id is '10', but config is that of project '11'"),
             ("None", PROJECT, "project_id is 'None'"),
-            ("10", "nothing.yaml", "config is 'nothing.yaml': there is no such file"),
+            ("10", "nothing.yaml", "config is 'nothing.yaml', and there is no such file"),
         ],
     )
     @pytest.mark.usefixtures("connection")

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import Asset
 
-from tests.support import Outcome, TaskInstance, run_task
+from tests.support import Outcome, TaskInstance, from_templates, run_task
 from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.quality import MeasureQualityOperator, QualityGateOperator
 
@@ -88,7 +88,7 @@ def test_answers_that_are_not(tmp_path: Path, on_failure: str, error: type[Excep
         run_task(task, instance)
     alpha = instance.xcoms["figures"]["checks"][0]["value"]
     assert 0.4 < alpha < 0.8
-    assert str(refused.value) == (
+    assert str(refused.value).partition(". Help: ")[0] == (
         f"The answers are not good enough. "
         f"Krippendorff's alpha in the field 'label' is {alpha:.4g}; min_agreement is 0.8. "
         "These limits hold: The least number of answers to a task in the field 'label' is 3; min_answers is 3"
@@ -117,16 +117,57 @@ def test_gates_that_cannot_be_made(arguments: Any, message: str) -> None:
         QualityGateOperator(task_id="gate", answers="a.jsonl", fields=["label"], **arguments)
 
 
+UNUSABLE: list[tuple[dict[str, Any], str]] = [
+    ({"min_agreement": "much"}, "min_agreement is 'much'; Krippendorff's alpha is a number from -1 to 1"),
+    ({"min_agreement": True}, "min_agreement is True"),
+    ({"min_agreement": "nan"}, "min_agreement is 'nan'"),
+    ({"min_answers": 0}, "min_answers is 0; it must be a whole number"),
+    ({"min_tasks": "1.5"}, "min_tasks is '1.5'"),
+    ({"max_rejected": 10}, "max_rejected is 10; it must be a number from 0 to 1"),
+    ({"min_tasks": "None"}, "min_tasks is 'None'"),
+    ({"min_agreement": 60}, "min_agreement is 60; Krippendorff's alpha is a number from -1 to 1"),
+    ({"min_tasks": 1, "fields": "label"}, "fields is 'label'; it must be a list of output fields"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [*UNUSABLE, ({"min_tasks": 1, "statuses": ["DONE"]}, "statuses has 'DONE'; there are ")]
+)
+def test_limits_that_cannot_be_used_are_found_when_the_dag_is_parsed(arguments: Any, message: str) -> None:
+    """And not behind the round that was paid for."""
+    with pytest.raises(ValueError, match=message):
+        QualityGateOperator(task_id="gate", answers="a.jsonl", **{"fields": ["label"], **arguments})
+
+
+@pytest.mark.parametrize(("arguments", "message"), UNUSABLE)
+def test_limits_of_templates_that_cannot_be_used_fail_without_a_retry(
+    tmp_path: Path, arguments: Any, message: str
+) -> None:
+    make = partial(QualityGateOperator, task_id="gate", answers=answers(tmp_path / "a.jsonl"))
+    with pytest.raises(AirflowFailException, match=message):
+        run_task(from_templates(make, **{"fields": ["label"], **arguments}))
+
+
+def test_a_running_task_is_not_kept_from_its_work_by_the_dag_that_it_parses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So an edit of the DAG keeps no other task of a run, such as the one that closes the pool, from running."""
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "dag")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "close_pool")
+    QualityGateOperator(task_id="gate", answers="a.jsonl", fields=["label"], min_agreement=60)
+
+
+@pytest.mark.parametrize("same", ["answers", "labels"])
+def test_figures_do_not_replace_what_they_are_of(tmp_path: Path, same: str) -> None:
+    path = answers(tmp_path / "a.jsonl")
+    text = Path(path).read_text()
+    given = {"answers": "other.jsonl", "path": f"file://{path}", same: path}
+    with pytest.raises(AirflowFailException, match=f"and so is {same}, which would be overwritten"):
+        run_task(MeasureQualityOperator(task_id="measure", fields=["label"], **given))
+    assert Path(path).read_text() == text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"min_agreement": "much"}, "min_agreement is 'much'; Krippendorff's alpha is a number from -1 to 1"),
-        ({"min_agreement": True}, "min_agreement is True"),
-        ({"min_agreement": "nan"}, "min_agreement is 'nan'"),
-        ({"min_answers": 0}, "min_answers is 0; it must be a whole number"),
-        ({"min_tasks": "1.5"}, "min_tasks is '1.5'"),
-        ({"max_rejected": 10}, "max_rejected is 10; it must be a number from 0 to 1"),
-        ({"min_tasks": "None"}, "min_tasks is 'None'"),
         ({"min_tasks": 1, "fields": ["lable"]}, "no answer has the field 'lable'.* did you mean 'label'"),
         ({"min_tasks": 1, "answers": "/nowhere.jsonl"}, "and there is no such file"),
         (
@@ -174,7 +215,34 @@ def test_tasks_whose_answers_do_not_count_are_not_answered(tmp_path: Path) -> No
 
 def test_labels_of_other_tasks_do_not_make_these_sure(tmp_path: Path) -> None:
     labels = [{"task_id": f"old{task}", "output_values": {"label": "cat"}, "confidence": 1} for task in range(99)]
-    with pytest.raises(AirflowFailException, match=r"0\.9 sure is 0 \(0 of 10\)"):
+    with pytest.raises(AirflowFailException, match=r"0\.9 sure is 0 \(0 of 10"):
+        gate(tmp_path, labels=labels, min_confident=0.9)
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ("dawid_skene_map", "10 of 10"),
+        ("my model", "10 of 10, by the confidence of my model"),
+        (None, "10 of 10, by the confidence of a method that the labels do not name"),
+    ],
+)
+def test_it_says_whose_confidence_it_takes(tmp_path: Path, method: str | None, reason: str) -> None:
+    named = {} if method is None else {"method": method}
+    labels = [{"task_id": f"t{i}", "output_values": {"label": "cat"}, "confidence": 1, **named} for i in range(10)]
+    [check] = gate(tmp_path, labels=labels, min_confident=0.9).result["checks"]
+    assert (check["passed"], check["reason"]) == (True, reason)
+
+
+def test_it_does_not_take_what_toloka_calls_confidence(tmp_path: Path) -> None:
+    """Nobody says that nine in ten of its labels with 0.9 are right."""
+    method = "toloka:DAWID_SKENE"
+    labels = [
+        {"task_id": f"t{i}", "output_values": {"label": "cat"}, "confidence": 1, "method": method} for i in range(10)
+    ]
+    with pytest.raises(
+        AirflowFailException, match="cannot be reckoned, as the confidence of the labels is that of Tol"
+    ):
         gate(tmp_path, labels=labels, min_confident=0.9)
 
 

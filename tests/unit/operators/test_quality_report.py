@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from tests.reports import answers, labels
-from tests.support import TOKEN, ScriptedServer, TaskInstance, connect, run_task
+from tests.support import TOKEN, ScriptedServer, TaskInstance, connect, from_templates, run_task
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
@@ -100,11 +101,9 @@ def test_it_may_be_written_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"path": "report.txt"}, "must end with .html"),
         ({"path": "hdfs:///report.html"}, "path is"),
         ({"answers": "nowhere.jsonl"}, "there is no such file"),
         ({"pool_id": "../21"}, "pool_id"),
-        ({"url": "javascript:0"}, "must begin with https://"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -113,6 +112,23 @@ def test_what_cannot_be_is_refused(arguments: dict[str, Any], words: str, tmp_pa
     with pytest.raises(AirflowFailException, match=words):
         report(path if "://" in path else tmp_path / path, **given)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"path": "/nowhere/report.txt"}, "path is '/nowhere/report.txt'; it must end with .html"),
+        ({"url": "javascript:0"}, "url is 'javascript:0'; it must begin with https://"),
+        ({"fields": "label"}, "fields is 'label'; it must be a list"),
+    ],
+)
+def test_what_cannot_be_is_found_when_the_dag_is_parsed(arguments: dict[str, Any], words: str) -> None:
+    """And when the task runs, if a template gave it."""
+    with pytest.raises(ValueError, match=words):
+        QualityReportOperator(task_id="report", answers=answers(2), **{"path": "/nowhere/report.html", **arguments})
+    make = partial(QualityReportOperator, task_id="report", answers=answers(2))
+    with pytest.raises(AirflowFailException, match=words):
+        run_task(from_templates(make, **{"path": "/nowhere/report.html", **arguments}))
 
 
 def test_answers_that_can_be_read_once_are_refused() -> None:

@@ -243,7 +243,7 @@ def test_a_table_that_nobody_filled_in(
     path.write_text(f"ASSIGNMENT:assignment_id\tACCEPT:verdict\tACCEPT:comment\n{ids[0]}\t\t\n")
     assert review(pool, str(path)) == {"pool_id": pool, **counts()}
     said = "".join(capsys.readouterr().out.splitlines())
-    assert f"Pool {pool}: there was nothing to decide, so all answers are left as they are" in said
+    assert f"Pool {pool}: there was nothing to decide, so all assignments are left as they are" in said
 
 
 @pytest.mark.parametrize("name", ["review.tsv", "review.TSV.gz", "review.csv"])

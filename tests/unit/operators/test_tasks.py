@@ -724,7 +724,7 @@ def test_no_tasks(pool_id: str, tmp_path: Path) -> None:
 
 def test_an_archived_pool_gets_nothing(toloka: EmulatorServer, client: TolokaClient, pool_id: str, source: str) -> None:
     client.archive_pool(pool_id)
-    with pytest.raises(AirflowFailException, match="is archived, so it takes no tasks; nothing was sent"):
+    with pytest.raises(AirflowFailException, match="is ARCHIVED, so it takes no tasks; nothing was sent"):
         upload(pool_id, source)
     assert not toloka.journal.requests("POST", TASKS)
 

@@ -60,6 +60,7 @@ def test_a_row_for_each_task_with_votes(tmp_path: Path, name: str) -> None:
             "pool_id": "21",
             "task_id": task,
             "confidence": row["confidence"],
+            "method": "dawid_skene_map",
             "output_values": {"label": label},
             "input_values": {"text": f"What is {task}?"},
             "is_control": task == "t2",
@@ -85,6 +86,7 @@ def test_only_what_is_calibrated_is_called_confidence(tmp_path: Path, method: st
     result, rows = aggregated(tmp_path / "labels.jsonl", method=method)
     name = "confidence" if method == "dawid_skene_map" else "score"
     assert {key for row in rows for key in row} & {"confidence", "score"} == {name}
+    assert {row["method"] for row in rows} == {method}
     assert ("mean_confidence" in result) == (name == "confidence")
     assert [row["output_values"]["label"] for row in rows] == ["dog", "cat", "cat"]
     if method == "majority_vote":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import math
 import random
 import subprocess
 import sys
@@ -252,6 +253,24 @@ def test_texts_with_commas_stay_texts_in_a_tsv(tmp_path: Path) -> None:
     assert read_answers(path, fields=["label"]).field("label").values == ("no", "yes, clearly")
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.tsv"])
+def test_nan_among_numbers_is_no_answer(tmp_path: Path, name: str) -> None:
+    """The API may answer it, and a download writes it; in a TSV it must not make texts of the numbers beside it."""
+    answers = [row("t", "a", count=3), row("t", "b", count=math.nan), row("t", "c", count=10)]
+    answers += [{**row("u", "a", count=3), "known_solutions": [{"output_values": {"count": math.nan}}]}]
+    field = read_answers(written(answers, tmp_path / name), fields=["count"]).field("count")
+    assert field.values == (10, 3)  # sorted by their text
+    assert field.labels.tolist() == [1, -1, 0, 1]
+    assert (field.known.tolist(), field.alternatives) == ([-1, -1], {})
+
+
+@pytest.mark.parametrize("other", ["Anna", "true", None])
+def test_nan_among_texts_is_a_text_in_a_tsv(tmp_path: Path, other: str | None) -> None:
+    answers = [row("t", "a", label="NaN"), row("t", "b", label=other)]
+    field = read_answers(written(answers, tmp_path / "a.tsv"), fields=["label"]).field("label")
+    assert "NaN" in field.values
+
+
 GOOD = json.dumps(row("t", "a", label="cat"))
 
 
@@ -280,6 +299,9 @@ def test_rows_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> No
     ("answers", "arguments", "message"),
     [
         ([row("t", "a", label="cat")], {"fields": ["lable"]}, "has the field 'lable'; .*did you mean 'label'"),
+        ([row("t", "a", label="cat")], {"fields": ["OUTPUT:label"]}, "did you mean 'label'"),
+        ([{"task": "t", "worker": "a", "label": "cat"}], {"fields": ["label"]}, "an answer is an object like {"),
+        ([{"OUTPUT:label": "a", "ASSIGNMENT:worker_id": "b"}], {"fields": ["label"]}, "has no ASSIGNMENT:task_id"),
         ([], {"fields": "label"}, "fields is 'label'; it must be a list"),
         ([], {"fields": []}, r"fields is \[\]; it must be a list"),
         ([], {"fields": ["label"], "statuses": ["DONE"]}, "statuses: 'DONE' is none; there are ACCEPTED"),
@@ -294,6 +316,15 @@ def test_rows_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> No
 def test_what_cannot_be_used(answers: Any, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_answers(answers, **arguments)
+
+
+def test_a_status_by_the_name_of_tolokas_pages(tmp_path: Path) -> None:
+    rows = [{**row("t", "a", label="cat"), "status": "APPROVED"}]
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(rows[0]))
+    for answers in (rows, path):
+        table = read_answers(answers, fields=["label"], statuses=["ACCEPTED"])
+        assert len(table.vote_rows("label")) == 1
 
 
 def test_a_field_that_was_not_read() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from toloka_airflow.quality.answers import read_answers
+from toloka_airflow.quality.by_person import wilson_interval
 from toloka_airflow.quality.gate import Limits, check_quality
 from toloka_airflow.quality.measures import (
     agreement_over_time,
@@ -24,7 +25,6 @@ from toloka_airflow.quality.measures import (
     rejected_share,
     task_entropy,
     vote_agreement,
-    wilson_interval,
 )
 from toloka_airflow.quality.methods.votes import Votes
 

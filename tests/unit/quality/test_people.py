@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,9 @@ from toloka_airflow.api.models import SET_BY_TOLOKA
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
+from toloka_airflow.quality.measures import measure_quality
 from toloka_airflow.quality.people import accuracy_by_person
+from toloka_airflow.quality.report import read_figures
 
 
 def answer(person: str, given: Any, *known: Any, field: str = "label") -> dict[str, Any]:
@@ -83,6 +87,45 @@ def test_what_is_right() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "known", "is_right"),
+    [
+        (True, 1, False),
+        (3, "3", False),
+        (["b", "a"], ["a", "b"], True),
+        ({"a": True, "b": False}, {"a": True}, True),
+        ({"x": 1.0}, {"x": 1}, True),
+    ],
+)
+def test_values_are_equal_as_they_are_for_all_figures(given: Any, known: Any, is_right: bool) -> None:
+    answers = [answer("a", given, known)]
+    assert accuracy_by_person(answers)[0]["right"] == is_right
+    [person] = measure_quality(answers, fields=["label"])["fields"]["label"]["by_person"]
+    assert person["known"]["right"] == is_right
+    [shown] = read_figures(answers).people
+    assert (shown.right, shown.compared) == (is_right, 1)
+
+
+def test_where_several_values_are_right_each_of_them_is() -> None:
+    answers = [
+        {**answer(person, given, "dog", "cat"), "task_id": f"t-{task}", "assignment_id": f"{person}-{task}"}
+        for task in range(5)
+        for person, given in (("a", "cat"), ("b", "dog"), ("c", "cow"))
+    ]
+    expected = [("a", 5, 5), ("b", 5, 5), ("c", 0, 5)]
+    assert [(row["user_id"], row["right"], row["total"]) for row in accuracy_by_person(answers)] == expected
+    people = measure_quality(answers, fields=["label"])["fields"]["label"]["by_person"]
+    assert [(row["user_id"], row["known"]["right"], row["known"]["total"]) for row in people] == expected
+    figures = read_figures(answers)
+    assert figures.accuracy_by == "control tasks"
+    assert sorted((person.id, person.right, person.compared) for person in figures.people) == expected
+
+
+def test_what_json_does_not_have_is_named_with_its_answer() -> None:
+    with pytest.raises(ValueError, match="answers, item 1: it has nan, which JSON does not have"):
+        accuracy_by_person([answer("a", {"x": float("nan")}, {"x": 1})])
+
+
 def test_some_fields_only() -> None:
     row = answer("a", "cat", "cat")
     row["output_values"]["comment"] = "mine"
@@ -113,3 +156,15 @@ def test_some_fields_only() -> None:
 def test_what_cannot_be_used(answers: Any, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         accuracy_by_person(answers, **arguments)
+
+
+def test_it_needs_no_numpy() -> None:
+    """Skills and restrictions are made of it where the extra is not installed."""
+    code = f"""
+import sys
+sys.modules["numpy"] = None
+from toloka_airflow.quality.people import accuracy_by_person
+print(accuracy_by_person([{answer("a", 3, 3.0)!r}])[0]["accuracy"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "1.0"

@@ -116,7 +116,7 @@ def test_what_is_no_configuration(tmp_path: Path, name: str, content: bytes, rea
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "folder.json").mkdir()
     for name in ("nothing.json", "folder.json"):
-        with pytest.raises(ValueError, match=rf"config is '.*{name}': there is no such file"):
+        with pytest.raises(ValueError, match=rf"config is '.*{name}', and there is no such file"):
             read_config("config", str(tmp_path / name))
 
 

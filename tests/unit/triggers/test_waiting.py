@@ -277,7 +277,7 @@ def test_the_event_loop_is_free_while_toloka_is_slow(server: ScriptedServer) -> 
 
 
 def test_importing_triggers_imports_no_http_client() -> None:
-    code = "import sys, toloka_airflow.triggers; print('requests' in sys.modules)"
+    code = "import sys, toloka_airflow.triggers.shared_waits; print('requests' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()[-1] == "False"
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from toloka_airflow.api.client.account import AccountCalls
 from toloka_airflow.api.client.aggregation import AggregationCalls
-from toloka_airflow.api.client.analytics import MAX_METRICS, AnalyticsCalls
+from toloka_airflow.api.client.analytics import AnalyticsCalls
 from toloka_airflow.api.client.assignments import AssignmentCalls
 from toloka_airflow.api.client.attachments import AttachmentCalls
 from toloka_airflow.api.client.bonuses import BonusCalls
-from toloka_airflow.api.client.calls import PAGE_SIZE
 from toloka_airflow.api.client.messages import MessageCalls
-from toloka_airflow.api.client.operations import MIN_POLL_TIMEOUT, read_steps
 from toloka_airflow.api.client.people import PeopleCalls
 from toloka_airflow.api.client.pools import PoolCalls
 from toloka_airflow.api.client.projects import ProjectCalls
@@ -24,7 +22,7 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Pool, Project, Training
 from toloka_airflow.api.settings import PRODUCTION, SANDBOX, YANDEX_TASKS
 
-__all__ = ["MAX_METRICS", "MIN_POLL_TIMEOUT", "PAGE_SIZE", "TolokaClient", "read_steps"]
+__all__ = ["TolokaClient"]
 
 WEB_HOSTS = {
     PRODUCTION: "https://platform.toloka.ai",
@@ -66,6 +64,8 @@ class TolokaClient(
         if this process may not change anything at Toloka any more.
     :param on_retry: Called with the error of a request that is about to be sent again.
     :param before_receiving: Called when an answer begins to come, before more of it is read than its headers.
+    :param observer: Called with each request that was sent, as an `Exchange`, once it is answered or failed; it raises
+        nothing.
     """
 
     def web_url(self, found: Training | Project) -> str:
@@ -90,7 +90,12 @@ class TolokaClient(
 
     def in_currency(self, amount: object) -> str:
         """Return an amount of money for a message, with its currency where that is known."""
-        return f"{amount} USD" if self.base_url in IN_USD else str(amount)
+        return f"{amount} {self.currency}" if self.currency else str(amount)
+
+    @property
+    def currency(self) -> str | None:
+        """The currency of all amounts; ``None`` where it is not documented."""
+        return "USD" if self.base_url in IN_USD else None
 
     @property
     def _web_host(self) -> str:

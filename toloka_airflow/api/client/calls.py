@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import requests
 
     from toloka_airflow.api.models import Raw
+    from toloka_airflow.api.observing import Observer
     from toloka_airflow.api.settings import ClientSettings
 
     class _Model(Protocol):
@@ -73,10 +74,11 @@ class Calls:
         before_change: Callable[[], None] | None = None,
         on_retry: Callable[[TolokaError], None] | None = None,
         before_receiving: Callable[[], None] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.settings = settings
         self._session = session if isinstance(session, LazySession) else LazySession(session)
-        self._retries, self._before_change = retries, before_change
+        self._retries, self._before_change, self._observer = retries, before_change, observer
         self._transport = Transport(
             settings,
             self._session,
@@ -85,6 +87,7 @@ class Calls:
             before_change=before_change,
             on_retry=on_retry,
             before_receiving=before_receiving,
+            observer=observer,
         )
 
     def __repr__(self) -> str:
@@ -103,6 +106,7 @@ class Calls:
             retries=False,
             deadline=deadline,
             before_change=self._before_change,
+            observer=self._observer,
         )
 
     def with_own_session(
@@ -123,6 +127,7 @@ class Calls:
             before_change=self._before_change,
             on_retry=on_retry,
             before_receiving=before_receiving,
+            observer=self._observer,
         )
 
     @property

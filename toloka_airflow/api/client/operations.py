@@ -20,14 +20,13 @@ from toloka_airflow.api.errors import (
 )
 from toloka_airflow.api.ids import checked_id, checked_uuid
 from toloka_airflow.api.models import Operation, OperationStatus, Raw, shape
+from toloka_airflow.api.settings import MIN_POLL_TIMEOUT
 from toloka_airflow.api.transport import parse_json
 
 log = logging.getLogger(__name__)
 
 OPERATIONS_PAGE_SIZE = 500
 """As the official client takes it; where the API refuses it, 300 are requested."""
-MIN_POLL_TIMEOUT = 5.0
-"""Seconds that the answer to a poll has at least, also shortly before the time is up: its last chance is one, too."""
 
 
 class OperationCalls(Calls):

@@ -18,6 +18,20 @@ from typing import Any, Self
 
 from toloka_airflow.api.errors import TolokaError
 
+__all__ = [
+    "Assignment",
+    "AssignmentStatus",
+    "CloseReason",
+    "Operation",
+    "OperationStatus",
+    "Pool",
+    "PoolStatus",
+    "Project",
+    "ProjectStatus",
+    "Task",
+    "Training",
+]
+
 Raw = Mapping[str, Any]
 
 SET_BY_TOLOKA = ("id", "owner", "type", "status", "last_close_reason", "created", "last_started", "last_stopped")

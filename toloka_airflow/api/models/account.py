@@ -9,6 +9,8 @@ from typing import Self
 
 from toloka_airflow.api.models import Raw, read_decimal, read_id
 
+__all__ = ["Requester"]
+
 
 @dataclass(frozen=True)
 class Requester:

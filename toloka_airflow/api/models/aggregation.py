@@ -7,6 +7,8 @@ from typing import Self
 
 from toloka_airflow.api.models import Raw, read_id, read_object
 
+__all__ = ["AggregatedSolution"]
+
 
 @dataclass(frozen=True)
 class AggregatedSolution:

@@ -8,6 +8,8 @@ from typing import Self
 
 from toloka_airflow.api.models import Raw, read_date, read_id, read_object
 
+__all__ = ["Attachment"]
+
 
 @dataclass(frozen=True)
 class Attachment:

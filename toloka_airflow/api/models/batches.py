@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import Raw, read_object, shape
 
+__all__ = ["BatchAnswer"]
+
 ModelT = TypeVar("ModelT")
 
 

@@ -8,6 +8,8 @@ from typing import Self
 
 from toloka_airflow.api.models import Raw, read_date, read_id, read_object, read_objects
 
+__all__ = ["MessageThread"]
+
 
 @dataclass(frozen=True)
 class MessageThread:

@@ -9,6 +9,8 @@ from typing import Self
 
 from toloka_airflow.api.models import Raw, read_date, read_decimal, read_id, read_object, read_required
 
+__all__ = ["Skill", "UserBonus", "UserMetadata", "UserRestriction", "UserSkill"]
+
 
 @dataclass(frozen=True)
 class Skill:

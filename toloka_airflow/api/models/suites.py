@@ -8,6 +8,8 @@ from typing import Self
 
 from toloka_airflow.api.models import Raw, Task, read_date, read_id, read_objects
 
+__all__ = ["TaskSuite"]
+
 
 @dataclass(frozen=True)
 class TaskSuite:

@@ -8,6 +8,8 @@ from typing import Self
 
 from toloka_airflow.api.models import Raw, read_date, read_id, read_required
 
+__all__ = ["WebhookSubscription", "WebhookTest"]
+
 
 @dataclass(frozen=True)
 class WebhookSubscription:

@@ -122,8 +122,8 @@ def _account(world: World) -> str:
     pace = "stands still" if clock["frozen"] else f"runs {clock['speed']:g} times as fast as real time"
     return (
         f'<p class="where">Virtual time is {_time(world.now)} UTC and {pace} · '
-        f"balance {_money(world.account.balance)}, of which {_money(world.account.reserved)} are reserved for answers "
-        "that are not reviewed</p>"
+        f"balance {_money(world.account.balance)}, of which {_money(world.account.reserved)} are reserved for "
+        "assignments that are not reviewed</p>"
     )
 
 
@@ -153,8 +153,9 @@ def _pool(pool: Pool) -> str:
         "Expires": escape(str(pool.body.get("will_expire", "-"))[:19].replace("T", " ")),
         "Tasks": f"{facts['tasks']}, of which {controls} are control tasks",
         "Overlap": _overlaps(pool),
-        "Answers": f"{facts['answers']} of {facts['answers_wanted'] or 'any number'}",
-        "Pages": ", ".join(f"{pages[status]} {status.lower()}" for status in AssignmentStatus if pages[status]) or "-",
+        "Answers": f"{facts['answers']} of {facts['answers_wanted'] or 'any number'}, without those to control tasks",
+        "Assignments": ", ".join(f"{pages[status]} {status.lower()}" for status in AssignmentStatus if pages[status])
+        or "-",
         "People": f"{facts['people']}",
         "Spent": _money(pool.spent),
     }

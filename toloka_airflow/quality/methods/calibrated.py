@@ -62,7 +62,7 @@ def dawid_skene_map(
     found = sums.shares()
     compared = _compared(sums, known)
     if not compared.any():
-        return replace(aggregation(sums, found, is_confidence=False), skills=np.full(votes.person_count, np.nan))
+        return aggregation(sums, found, is_confidence=False)
     for _ in range(max(iterations, 1)):
         believed = _with_known(sums, found, known)
         fit = _Fit.of(sums, believed, compared)
@@ -75,11 +75,11 @@ def dawid_skene_map(
 
 
 def _compared(sums: VoteSums, known: NDArray[np.int32] | None) -> NDArray[np.float64]:
-    """Return 1 for each vote on a task that has another one or a known label, and 0 for the others."""
+    """Return 1 for each task that has several votes or a known label, and 0 for the others."""
     is_compared = np.bincount(sums.tasks) > 1
     if known is not None:
         is_compared |= known[sums.voted] >= 0
-    return is_compared[sums.tasks].astype(np.float64)
+    return is_compared.astype(np.float64)
 
 
 def _with_known(sums: VoteSums, found: Table, known: NDArray[np.int32] | None) -> Table:
@@ -99,7 +99,7 @@ class _Fit:
     """
     What is believed of the people; all counts are of compared votes.
 
-    :param compared: For each vote, 1 if it was compared, and 0 if not.
+    :param compared: For each task, 1 if its votes were compared, and 0 if not.
     :param right: For each person, how many answers are right.
     :param given: For each person, how many answers there are.
     :param mean: The accuracy of all people together.
@@ -120,11 +120,10 @@ class _Fit:
     def of(cls, sums: VoteSums, believed: Table, compared: NDArray[np.float64]) -> _Fit:
         """Return what follows from the probabilities of the labels."""
         votes = sums.votes
-        counts = np.stack([sums.by_pair(row[sums.tasks] * compared) for row in believed])
-        is_right = np.arange(votes.label_count)[:, None] == sums.pair_labels
-        right = sums.by_person(np.where(is_right, counts, 0).sum(axis=0))
-        given = np.asarray(np.bincount(votes.people, compared, votes.person_count), np.float64)
-        mean = float((right.sum() + 1) / (compared.sum() + 2))
+        counts = np.stack([sums.by_pair(row * compared) for row in believed])
+        right = sums.right(counts)
+        given = np.asarray(np.bincount(votes.people, compared[sums.tasks], votes.person_count), np.float64)
+        mean = float((right.sum() + 1) / (given.sum() + 2))
         mistakes = np.ones((votes.label_count, votes.label_count))
         for row, of_label in zip(mistakes, counts, strict=True):
             row += np.bincount(sums.pair_labels, of_label, votes.label_count)
@@ -139,12 +138,13 @@ class _Fit:
     def judge(self, sums: VoteSums, believed: Table) -> Table:
         """Return the probabilities of the labels, each vote judged by its person's other ones."""
         votes = sums.votes
-        own = believed[votes.labels, sums.tasks] * self.compared
-        accuracy = self.accuracies(self.right[votes.people] - own, self.given[votes.people] - self.compared)
-        is_compared = self.compared[sums.starts]
+        compared = self.compared[sums.tasks]
+        own = believed[votes.labels, sums.tasks] * compared
+        accuracy = self.accuracies(self.right[votes.people] - own, self.given[votes.people] - compared)
         logs = np.empty_like(believed)
         for label, row in enumerate(believed):
-            own = row[sums.tasks] * self.compared
+            frequency = row * self.compared
+            own = frequency[sums.tasks]
             expected = (1 - accuracy) * self.mistakes[label][votes.labels]
             np.copyto(expected, accuracy, where=votes.labels == label)
             expected *= CONFUSION_ANSWERS
@@ -155,7 +155,6 @@ class _Fit:
             of_label -= own
             expected /= of_label
             logs[label] = sums.by_task(np.log(expected, out=expected))
-            frequency = row * is_compared
             logs[label] += np.log(frequency.sum() + 1 - frequency)
         normalise(logs)
         return logs

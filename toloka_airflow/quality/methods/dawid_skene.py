@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toloka_airflow.quality.methods.sums import VoteSums
@@ -49,12 +50,15 @@ def dawid_skene(votes: Votes, *, iterations: int = 100, tolerance: float = 1e-5)
         before, bound = bound, float(expected + entropy) / len(votes)
         if bound - before < tolerance:
             break
-    return aggregation(sums, found, is_confidence=False)
+    given = np.bincount(votes.people, minlength=votes.person_count)
+    skills = np.full(votes.person_count, np.nan)
+    np.divide(sums.right(counts), given, out=skills, where=given > 0)
+    return replace(aggregation(sums, found, is_confidence=False), skills=skills)
 
 
 def _maximised(sums: VoteSums, found: Table) -> tuple[NDArray[np.float64], Table, Table]:
     """Return for each label how frequent it is, how often each pair occurs with it, and the share of that."""
-    counts = np.stack([sums.by_pair(row[sums.tasks]) for row in found])
+    counts = np.stack([sums.by_pair(row) for row in found])
     errors = counts.clip(LEAST)
     for row in errors:
         row /= sums.by_person(row)[sums.pair_people]
@@ -72,17 +76,12 @@ def normalise(logs: Table) -> float:
 
 
 def aggregation(sums: VoteSums, found: Table, *, is_confidence: bool) -> Aggregation:
-    """Return what the probabilities of the labels come to; of equal ones, the first label."""
-    votes = sums.votes
-    result = without_votes(votes, is_confidence=is_confidence)
+    """Return what the probabilities of the labels come to, without skills; of equal ones, the first label."""
+    result = without_votes(sums.votes, is_confidence=is_confidence)
     result.labels[sums.voted] = found.argmax(axis=0)
     result.scores[sums.voted] = found.max(axis=0)
     if result.probabilities is not None:
         result.probabilities[sums.voted] = found.T
-    if result.skills is not None:
-        given = np.bincount(votes.people, minlength=votes.person_count)
-        right = np.bincount(votes.people, weights=found[votes.labels, sums.tasks], minlength=votes.person_count)
-        np.divide(right, given, out=result.skills, where=given > 0)
     return result
 
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from toloka_airflow.quality.report.figures import Figures, PoolFacts, read_figures
+from toloka_airflow.quality.report.figures import PoolFacts, read_figures
 from toloka_airflow.quality.report.page import render
 
-__all__ = ["Figures", "PoolFacts", "build_report", "read_figures", "render"]
+__all__ = ["build_report"]
 
 
 def build_report(

@@ -1,19 +1,103 @@
-"""How the part Agreement shows one output field: alpha, agreement over time, labels that are mixed up."""
+"""How much people agree in an output field, and how the part Agreement shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.quality.measures import krippendorff_alpha, vote_agreement
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.parts import Pair, Table, time_in_words
+from toloka_airflow.quality.report.progress import Timeline, is_in_time
 from toloka_airflow.quality.report.values import plain_text
 
 if TYPE_CHECKING:
-    from toloka_airflow.quality.report.figures import FieldFigures, Figures, Timeline
+    from numpy.typing import NDArray
 
+    from toloka_airflow.quality.answers import AnswerTable
+    from toloka_airflow.quality.report.figures import Figures
+    from toloka_airflow.quality.report.labels import Labels
+
+MOST_LABELS = 12
+"""Rows and columns of a confusion matrix; the last one stands for all others."""
 MOST_MIXED_UP = 10
+
+
+@dataclass(frozen=True, eq=False)
+class FieldFigures:
+    """
+    How much people agree in an output field.
+
+    :param alpha: Krippendorff's, of all votes; ``None`` if it is not defined.
+    :param agreements: For each span of the timeline, how many of the other votes on its task a vote agrees with;
+        ``None`` where there is none.
+    :param values: The labels of the confusion matrix.
+    :param confusion: A row for each right label, a column for each that was answered; counts.
+    :param others: How many labels the last row and column stand for; 0 if it is one of its own.
+    :param right: How many votes were right; ``compared``: of how many that is known.
+    """
+
+    name: str
+    alpha: float | None
+    agreements: Sequence[float | None]
+    values: Sequence[Any]
+    confusion: Sequence[Sequence[int]]
+    others: int
+    right: int
+    compared: int
+
+
+def field_figures(
+    table: AnswerTable, labels: Labels, name: str, right: NDArray[np.int32], timeline: Timeline | None
+) -> FieldFigures:
+    """Return how much people agree in a field; ``right`` is the right value of each task, or -1."""
+    votes = table.votes(name)
+    compared = right[votes.tasks] >= 0
+    pairs = right[votes.tasks][compared], votes.labels[compared]
+    values, matrix, others = _confusion_counts(labels.values[name], *pairs)
+    return FieldFigures(
+        name=name,
+        alpha=krippendorff_alpha(votes).value,
+        agreements=_agreements(table, name, timeline),
+        values=values,
+        confusion=matrix,
+        others=others,
+        right=int((pairs[0] == pairs[1]).sum()),
+        compared=int(compared.sum()),
+    )
+
+
+def _confusion_counts(
+    values: list[Any], right: NDArray[np.int32], answered: NDArray[np.int32]
+) -> tuple[list[Any], list[list[int]], int]:
+    """Return the labels that are shown, counts of right and answered ones, and how many labels the last stands for."""
+    frequency = np.bincount(right, minlength=len(values)) + np.bincount(answered, minlength=len(values))
+    if not frequency.any():
+        return [], [], 0
+    present = np.flatnonzero(frequency)
+    shown, others = present, 0
+    if len(present) > MOST_LABELS:
+        most = present[np.argsort(-frequency[present], kind="stable")][: MOST_LABELS - 1]
+        shown, others = np.sort(most), len(present) - MOST_LABELS + 1
+    size = len(shown) + (others > 0)
+    shown_at = np.full(len(values), size - 1, np.int64)
+    shown_at[shown] = np.arange(len(shown))
+    counts = np.bincount(shown_at[right] * size + shown_at[answered], minlength=size * size).reshape(size, size)
+    return [values[i] for i in shown], counts.tolist(), others
+
+
+def _agreements(table: AnswerTable, name: str, timeline: Timeline | None) -> Sequence[float | None]:
+    """Return for each span how many of the other votes on its task a vote of the span agrees with, on average."""
+    if timeline is None:
+        return ()
+    times, agreement = table.submitted[table.vote_rows(name)], vote_agreement(table.votes(name))
+    kept = is_in_time(times) & np.isfinite(agreement)
+    spans_of = ((times[kept] - timeline.start) // timeline.step).astype(np.int64)
+    counts = np.bincount(spans_of, minlength=timeline.spans)
+    sums = np.bincount(spans_of, agreement[kept], minlength=timeline.spans)
+    return [float(total / count) if count else None for total, count in zip(sums, counts, strict=True)]
 
 
 def field_view(figures: Figures, each: FieldFigures, *, is_first: bool) -> dict[str, Any]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from toloka_airflow.quality.label_rows import BY_TOLOKA
+from toloka_airflow.quality.methods import DEFAULT_METHOD
 from toloka_airflow.quality.report.figures import SURE_AT, Figures
+from toloka_airflow.quality.report.values import plain_text
 
 CONFIDENCE = (
     "The confidence of a label is how likely it is right, as its method reckons by the answers to the task and how "
-    "accurate these people are elsewhere. Of dawid_skene_map it is calibrated: of labels with 0.9, about nine in ten "
-    "are right. Toloka's own aggregation does not promise that."
+    "accurate these people are elsewhere."
 )
+CALIBRATED = " It is calibrated: of labels with 0.9, about nine in ten are right."
+NOT_KNOWN = " It is that of {}; whether of labels with 0.9 about nine in ten are right is not known here."
 SCORE = (
     "The score of a label is higher for labels that are surer, but it is no probability: of labels with 0.9, more or "
     "fewer than nine in ten may be right."
 )
+MOST_METHODS = 5
+"""That are named; whoever wrote the rows of labels may have given each another."""
+OF_TOLOKA = " It is what Toloka's own aggregation calls confidence; it does not say that it is calibrated."
 TIMES = {
     "page": "From the moment at which a page was begun to its submission, divided by the tasks on it. A person's is "
     "the median.",
@@ -29,12 +36,15 @@ ACCURACY = {
 
 def definitions(figures: Figures) -> list[dict[str, str]]:
     """Return the definition of each figure that a report may show, with the id that tiles lead to."""
-    number = "confidence" if figures.is_confidence else "score"
-    made_by = f"the method {figures.method}, for this report" if figures.method else "what wrote the file of labels"
-    sureness = CONFIDENCE if figures.is_confidence else SCORE
+    number = figures.number
     given = [
-        ("labels", "Labels", f"Tasks for which there is one answer to use. Made by {made_by}."),
-        ("answers", "Answers", "An answer is one task of one page that a person has submitted, whatever its status."),
+        ("labels", "Labels", f"Tasks for which there is one answer to use. Made by {_made_by(figures)}."),
+        (
+            "answers",
+            "Answers",
+            "An answer is one person's answer to one task, whatever its status. A page that "
+            "a person has submitted, with the answers to all tasks on it, is an assignment.",
+        ),
         (
             "alpha",
             "Agreement (Krippendorff's alpha)",
@@ -48,7 +58,7 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
             "How many of the other answers to its task an answer agrees with, on average over the answers of a span of "
             "time. It has no correction for chance, so it is higher than alpha.",
         ),
-        ("sure", "Sure labels", f"The share of labels with a {number} of {SURE_AT} or more. {sureness}"),
+        ("sure", "Sure labels", f"The share of labels with a {number} of {SURE_AT} or more. {_sureness(figures)}"),
     ]
     if figures.is_confidence:
         expected = "The mean confidence of the labels: how many of them are right, as far as it is calibrated."
@@ -57,8 +67,8 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
         (
             "money",
             "Money",
-            "Spent are the rewards of accepted pages, committed those of submitted ones that are neither accepted nor "
-            "rejected yet. Toloka's fee and bonuses are not in it.",
+            "Spent are the rewards of accepted assignments, committed those of submitted ones that are neither "
+            "accepted nor rejected yet. Toloka's fee and bonuses are not in it.",
         ),
         ("per-label", "Per label", "What is spent and committed, divided by the labels."),
         (
@@ -80,3 +90,22 @@ def definitions(figures: Figures) -> list[dict[str, str]]:
         ),
     ]
     return [{"id": identifier, "name": name, "text": text} for identifier, name, text in given]
+
+
+def _made_by(figures: Figures) -> str:
+    if not figures.methods:
+        return "what wrote the file of labels, which does not name its method"
+    by_toloka = [each.removeprefix(BY_TOLOKA) for each in figures.methods if each.startswith(BY_TOLOKA)]
+    names = [f"Toloka's own aggregation ({plain_text(each, 100)})" for each in by_toloka]
+    names += [f"the method {plain_text(each, 100)}" for each in figures.methods if not each.startswith(BY_TOLOKA)]
+    if len(names) > MOST_METHODS:
+        return f"{len(names):,} methods"
+    return " and ".join(names) + (", for this report" if figures.are_labels_made_here else "")
+
+
+def _sureness(figures: Figures) -> str:
+    if not figures.is_confidence:
+        return SCORE + (OF_TOLOKA if any(method.startswith(BY_TOLOKA) for method in figures.methods) else "")
+    if tuple(figures.methods) == (DEFAULT_METHOD,):
+        return CONFIDENCE + CALIBRATED
+    return CONFIDENCE + NOT_KNOWN.format(_made_by(figures))

@@ -1,14 +1,55 @@
-"""How the part Money shows what answers cost."""
+"""What answers cost, and how the part Money shows it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.quality.answers import STATUSES, AnswerTable
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.parts import FULL, Fact, Pair, amount, count, keys, small_amount
 
 if TYPE_CHECKING:
-    from toloka_airflow.quality.report.figures import Money, PoolFacts
+    from toloka_airflow.quality.report.figures import PoolFacts
+
+
+@dataclass(frozen=True)
+class Money:
+    """
+    What answers cost, in the currency of the account, without Toloka's fee.
+
+    :param spent: Rewards of accepted assignments.
+    :param committed: Rewards of submitted ones, which are neither accepted nor rejected yet.
+    :param rejected: What would have been paid for rejected ones.
+    :param per_label: What is spent and committed, for each task with a label; ``None`` without one.
+    :param unknown: How many assignments have no known reward.
+    """
+
+    spent: float
+    committed: float
+    rejected: float
+    per_label: float | None
+    unknown: int
+
+
+def money_of(table: AnswerTable, labelled: int) -> Money | None:
+    """Return what the answers cost; ``None`` if no reward is known. ``labelled`` is how many tasks have a label."""
+    if not len(table) or not np.isfinite(table.rewards).any():
+        return None
+    # An assignment is accepted or rejected as a whole.
+    statuses = np.full(len(table.assignment_ids), -1, np.int8)
+    statuses[table.assignments] = table.statuses
+    rewards = np.nan_to_num(table.rewards)
+    sums = {status: float(rewards[statuses == code].sum()) for code, status in enumerate(STATUSES)}
+    spent, committed = sums["ACCEPTED"], sums["SUBMITTED"]
+    return Money(
+        spent=spent,
+        committed=committed,
+        rejected=sums["REJECTED"],
+        per_label=(spent + committed) / labelled if labelled else None,
+        unknown=int(np.isnan(table.rewards).sum()),
+    )
 
 
 def money_view(money: Money, facts_of_pool: PoolFacts, currency: str) -> dict[str, Any]:
@@ -36,7 +77,7 @@ def money_view(money: Money, facts_of_pool: PoolFacts, currency: str) -> dict[st
         )
     if money.unknown:
         notes.append(
-            f"Of {count(money.unknown, 'page', 'pages')} of answers the reward is not known; they are not in it."
+            f"Of {count(money.unknown, 'assignment', 'assignments')} the reward is not known; they are not in it."
         )
     return {
         "bar": Pair.of(lambda width: charts.shares_bar("Money", shown, currency, width), FULL),

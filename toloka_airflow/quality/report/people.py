@@ -1,18 +1,131 @@
-"""How the part People shows how everybody did."""
+"""How everybody did, and how the part People shows it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.quality.by_person import medians, right_by_person, wilson_interval
+from toloka_airflow.quality.measures import known_truth
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.charts import Dot, duration
-from toloka_airflow.quality.report.figures import MOST_DOTS, Figures, PersonFigures, least_accurate
 from toloka_airflow.quality.report.parts import FULL, Key, Pair, answers_in_words, count
 from toloka_airflow.quality.report.values import plain_text
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from toloka_airflow.quality.answers import AnswerTable
+    from toloka_airflow.quality.report.figures import Figures
+
+MOST_DOTS = 400
+"""Dots of people; more people are put together where they are near each other."""
+ENOUGH_CONTROLS = 5
+"""Answers to control tasks of a person, on average, from which on accuracy is measured by these alone."""
 MOST_PEOPLE = 25
+
+
+@dataclass(frozen=True)
+class PersonFigures:
+    """
+    How one person did.
+
+    :param right: Votes that were right, of ``compared``, in all fields together.
+    :param interval: Wilson's 95 % interval of the accuracy; ``None`` if nothing was compared.
+    :param seconds: Median time of an answer; ``None`` if unknown.
+    """
+
+    id: str
+    answers: int
+    right: int
+    compared: int
+    interval: tuple[float, float] | None
+    seconds: float | None
+    is_banned: bool
+
+    @property
+    def accuracy(self) -> float | None:
+        """Return the share of right votes."""
+        return self.right / self.compared if self.compared else None
+
+
+def least_accurate(person: PersonFigures) -> tuple[float, str]:
+    """Return what people are sorted by, so that those come first of whom it is surest that they are not accurate."""
+    return (2.0 if person.interval is None else person.interval[1]), person.id
+
+
+def is_measured_by_controls(table: AnswerTable, names: Sequence[str]) -> bool:
+    """Return whether there are enough answers to control tasks to measure people by these alone."""
+    number = sum(int((known_truth(table, name).is_right(table.votes(name)) >= 0).sum()) for name in names)
+    return number > 0 and number >= ENOUGH_CONTROLS * len(table.person_ids) * len(names)
+
+
+def _is_right(table: AnswerTable, name: str, labels: NDArray[np.int32] | None) -> NDArray[np.int8]:
+    """Return for each vote 1 if it is right, 0 if it is wrong, and -1 if that is not known; labels come second."""
+    votes = table.votes(name)
+    known = known_truth(table, name).is_right(votes)
+    if labels is None:
+        return known
+    label = labels[votes.tasks]
+    by_label = np.where(label < 0, -1, label == votes.labels)
+    return np.where(known >= 0, known, by_label).astype(np.int8)
+
+
+def seconds_of(table: AnswerTable) -> tuple[NDArray[np.float64], str | None]:
+    """
+    Return what each answer took, and how that is known.
+
+    A file that does not say when a page was begun has only the time since the previous submission of the person.
+    """
+    if np.isfinite(table.seconds).any():
+        return table.seconds, "page"
+    pages = np.bincount(table.assignments, minlength=len(table.assignment_ids))
+    people = np.zeros(len(table.assignment_ids), np.int32)
+    submitted = np.full(len(table.assignment_ids), np.nan)
+    people[table.assignments], submitted[table.assignments] = table.people, table.submitted
+    by_person = np.lexsort((submitted, people))
+    gaps = np.full(len(by_person), np.nan)
+    is_same = people[by_person][1:] == people[by_person][:-1]
+    gaps[by_person[1:][is_same]] = np.diff(submitted[by_person])[is_same]
+    seconds = (gaps / np.maximum(pages, 1))[table.assignments]
+    return seconds, "gap" if np.isfinite(seconds).any() else None
+
+
+def people_figures(
+    table: AnswerTable,
+    names: Sequence[str],
+    labels: Mapping[str, NDArray[np.int32]],
+    seconds: NDArray[np.float64],
+    restricted: Collection[str],
+    *,
+    by_controls: bool,
+) -> list[PersonFigures]:
+    """Return how everybody did, the least accurate first."""
+    number = len(table.person_ids)
+    hits, compared = np.zeros(number, np.int64), np.zeros(number, np.int64)
+    for name in names:
+        is_right = _is_right(table, name, None if by_controls else labels[name])
+        right, total = right_by_person(table.votes(name), is_right)
+        hits += right
+        compared += total
+    answers = np.bincount(table.people, minlength=number)
+    typical = medians(table.people, seconds, number)
+    people = [
+        PersonFigures(
+            id=person,
+            answers=int(answers[i]),
+            right=int(hits[i]),
+            compared=int(compared[i]),
+            interval=wilson_interval(int(hits[i]), int(compared[i])),
+            seconds=None if math.isnan(typical[i]) else float(typical[i]),
+            is_banned=person in restricted,
+        )
+        for i, person in enumerate(table.person_ids)
+    ]
+    return sorted(people, key=least_accurate)
 
 
 def people_view(figures: Figures) -> dict[str, Any]:

@@ -1,10 +1,15 @@
-"""How the part Progress shows when answers came."""
+"""When answers came, and how the part Progress shows it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.quality import answers
+from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.parts import (
     OTHER_STATUS,
@@ -17,7 +22,56 @@ from toloka_airflow.quality.report.parts import (
 )
 
 if TYPE_CHECKING:
-    from toloka_airflow.quality.report.figures import Figures, Timeline
+    from numpy.typing import NDArray
+
+    from toloka_airflow.quality.report.figures import Figures
+
+MOST_SPANS = 48
+TIMES = 0.0, 32503680000.0
+"""Submissions before 1970 or after 3000 are mistakes; on an axis of time they would leave nothing of the others."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """
+    When answers came, in spans of equal length.
+
+    :param start: Of the first span, in seconds since 1970.
+    :param step: Seconds of a span.
+    :param counts: For each status that occurs, a count for each span.
+    """
+
+    start: float
+    step: float
+    counts: Mapping[str, list[int]]
+
+    @property
+    def spans(self) -> int:
+        """Return how many spans there are."""
+        return len(next(iter(self.counts.values())))
+
+
+def timeline_of(table: answers.AnswerTable) -> Timeline | None:
+    """Return when the answers came; ``None`` if no time is known."""
+    known = np.flatnonzero(is_in_time(table.submitted))
+    if not len(known):
+        return None
+    times = table.submitted[known]
+    first, last = float(times.min()), float(times.max())
+    step = next((step for step in charts.STEPS if (last - first) / step < MOST_SPANS - 1), None)
+    step = step or math.ceil((last - first) / (MOST_SPANS - 1) / charts.STEPS[-1]) * charts.STEPS[-1]
+    start = math.floor(first / step) * step
+    spans = int((last - start) // step) + 1
+    spans_of = ((times - start) // step).astype(np.int64)
+    codes = table.statuses[known].astype(np.int64)
+    counts = np.bincount(codes * spans + spans_of, minlength=len(answers.STATUSES) * spans)
+    by_status = dict(zip(answers.STATUSES, counts.reshape(len(answers.STATUSES), spans), strict=True))
+    return Timeline(start, step, {status: each.tolist() for status, each in by_status.items() if each.any()})
+
+
+def is_in_time(times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which times are none by mistake; what is not known (nan) is not among them."""
+    return (times >= TIMES[0]) & (times < TIMES[1])
 
 
 def progress_view(figures: Figures, timeline: Timeline) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class NotPaidError(TolokaError):
     """Report bonuses that cannot be paid now; nothing is wrong with them."""
 
     is_transient = True
+    topic = "bonuses"
 
 
 def open_payment(
@@ -254,7 +255,8 @@ class Payment:
         return TolokaError(
             f"{self.source.where(number)} was paid by a previous attempt of this task {what}. Nothing is paid twice, "
             "so nothing more was sent: restore the rows that are paid, each in its place, and give what is new to a "
-            "task of its own. A function that makes bonuses must make the same in every attempt"
+            "task of its own. A function that makes bonuses must make the same in every attempt",
+            topic="changed-since-the-first-attempt",
         )
 
     def _ensure_all_found(self) -> None:
@@ -341,7 +343,8 @@ class Payment:
             amount, has = (self.client.in_currency(money_text(money)) for money in (wanted, balance))
             raise NotPaidError(
                 f"{self.source.name}: nothing was sent, as {amount} are to be paid, and the account has {has}. "
-                "Top it up, and the next attempt pays"
+                "Top it up, and the next attempt pays",
+                topic="not-enough-money",
             )
 
     # What is said
@@ -397,7 +400,8 @@ class Payment:
         others = f" {left} that are right were in one request with them, and are not paid." if left else ""
         return TolokaError(
             f"{self.source.name}: Toloka refused {invalid} of {total} bonuses, and {paid} are paid.{others} {shown}."
-            f"{where} Repair them in their place and clear this task, or set skip_invalid_items=True to pay all others"
+            f"{where} Repair them in their place and clear this task, or set skip_invalid_items=True to pay all others",
+            topic="bonuses",
         )
 
 

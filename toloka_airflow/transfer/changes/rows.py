@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, TypeVar
 
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.ids import checked_id
 
 RowT = TypeVar("RowT")
@@ -22,7 +23,7 @@ def check_repeatable(name: str, source: object) -> None:
     :raises ValueError: If it is that.
     """
     if hasattr(source, "__next__"):
-        raise ValueError(f"{name} is {source!r:.100}, which can be read only once; give a list or a path")
+        raise argument_error(f"{name} is {source!r:.100}, which can be read only once; give a list or a path")
 
 
 def read_rows(

@@ -105,7 +105,8 @@ def _refusal(what: str, total: int, sent: _Sent) -> TolokaError:
     shown = "".join(f"\n  {problem}" for problem in sent.refused[:MAX_REFUSED])
     rest = total - done - refused
     unsent = f", {rest} were not sent any more" if rest else ""
-    return TolokaError(f"{done} of {total} {what} are done; {refused} were refused{unsent}:{shown}")
+    text = f"{done} of {total} {what} are done; {refused} were refused{unsent}:{shown}"
+    return TolokaError(text, topic="refused-values")
 
 
 def _counts(done: Counter[str]) -> str:

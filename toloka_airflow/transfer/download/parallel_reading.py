@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.api.client import PAGE_SIZE
+from toloka_airflow.api.client.calls import PAGE_SIZE
 from toloka_airflow.api.models import Assignment
 from toloka_airflow.api.pages import read_page
 from toloka_airflow.api.transport import parse_json

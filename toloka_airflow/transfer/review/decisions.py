@@ -9,10 +9,18 @@ from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Assignment, AssignmentStatus
 from toloka_airflow.storage.lines import not_utf8, read_lines
-from toloka_airflow.storage.tables import DELIMITERS, MAX_BYTES, TableError, check_delimiter, read_records
+from toloka_airflow.storage.tables import (
+    DELIMITERS,
+    MAX_BYTES,
+    TableError,
+    check_delimiter,
+    read_records,
+    wrong_number_of_cells,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -75,9 +83,10 @@ def check_comment(name: str, comment: object) -> None:
     :raises ValueError: If they cannot.
     """
     if not isinstance(comment, str) or not comment.strip() or len(comment) > MAX_COMMENT:
-        raise ValueError(
+        raise argument_error(
             f"{name} is {comment!r:.100}; people read it, so it must be text of up to {MAX_COMMENT} characters that "
-            "says why"
+            "says why",
+            "decisions",
         )
 
 
@@ -204,7 +213,7 @@ def _verdict_rows(path: ObjectStoragePath, delimiter: str) -> Iterator[tuple[int
         if not header:
             header = _checked_header(where, cells, delimiter)
         elif len(cells) != len(header):
-            raise ValueError(f"{where}: it has {len(cells)} cells, but the header has {len(header)}")
+            raise ValueError(f"{where}: {wrong_number_of_cells(len(cells), len(header), delimiter)}")
         else:
             row = dict(zip(header, cells, strict=True))
             yield number, (row[ID], row[VERDICT], row.get(COMMENT, ""))

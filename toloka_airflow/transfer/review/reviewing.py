@@ -84,7 +84,8 @@ class Review:
         if self._failed:
             shown = "".join(f"\n  {problem}" for problem in self._problems)
             more = f"\n  and {self._failed - MAX_SHOWN} more" if self._failed > MAX_SHOWN else ""
-            raise TolokaError(f"Not all decisions could be carried out ({self._failed} were not):{shown}{more}")
+            text = f"Not all decisions could be carried out ({self._failed} were not):{shown}{more}"
+            raise TolokaError(text, topic="decisions")
 
     def _count(self, decision: Decision, was_done: bool, problem: str) -> None:
         if problem:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toloka_airflow.api.client import read_steps
+from toloka_airflow.api.client.operations import read_steps
 from toloka_airflow.api.errors import TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import Operation, OperationStatus
 from toloka_airflow.api.transport import parse_json

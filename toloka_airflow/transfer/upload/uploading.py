@@ -155,7 +155,10 @@ class Upload:
         is_training = pool.raw.get("type") == "TRAINING"
         store_link(context, self.client, Training.from_api(pool.raw) if is_training else pool)
         if is_archived(pool):
-            raise TolokaError(f"Pool {pool.id} is archived, so it takes no tasks; nothing was sent")
+            raise TolokaError(
+                f"Pool {pool.id} is ARCHIVED, so it takes no tasks; nothing was sent. Create another pool",
+                topic="archived",
+            )
 
     def send(self, *, is_retry: bool) -> Iterator[Operation]:
         """
@@ -194,7 +197,8 @@ class Upload:
             shown = "; ".join(f"{self.source.unit} {line}" for line in results.examples(SHOWN_INVALID))
             raise TolokaError(
                 f"{self.source.name}: the API found {invalid} of {total} tasks invalid, and {created} were created. "
-                f"{shown}. {results.report()} {_ADVICE}"
+                f"{shown}. {' '.join(filter(None, (results.report(), _ADVICE)))}",
+                topic="invalid-tasks",
             )
         if created + invalid != total:
             raise TolokaError(
@@ -395,7 +399,8 @@ class Upload:
             raise TolokaError(
                 f"{self._where(exc.batch)}: not what a previous attempt of this task uploaded: {exc}. Nothing is "
                 "uploaded twice: restore what was uploaded and chunk_size, and give what is new, and repaired what was "
-                "skipped as invalid, to a task of its own"
+                "skipped as invalid, to a task of its own",
+                topic="changed-since-the-first-attempt",
             ) from exc
 
     @contextmanager

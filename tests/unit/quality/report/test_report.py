@@ -7,6 +7,7 @@ import re
 import tracemalloc
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import pytest
 
 from tests.reports import HOSTILE, MARKUP, PNG, POOL, PROJECT, answers, excessive_answers, hostile_answers, labels
 from toloka_airflow.quality.report import PoolFacts, build_report, read_figures
-from toloka_airflow.quality.report.figures import MOST_DOTS, MOST_FIELDS, MOST_LABELS, MOST_SPANS
+from toloka_airflow.quality.report.agreement import MOST_LABELS
+from toloka_airflow.quality.report.figures import MOST_FIELDS
+from toloka_airflow.quality.report.people import MOST_DOTS
+from toloka_airflow.quality.report.progress import MOST_SPANS
 
 MADE = datetime(2026, 11, 3, 12, tzinfo=UTC)
 ADDRESS = "http://tracker.example.org"
@@ -194,6 +198,32 @@ def test_scores_are_called_scores() -> None:
     assert "Expected right" not in found.text
 
 
+@pytest.mark.parametrize(
+    ("methods", "number", "texts"),
+    [
+        (["dawid_skene_map"], "confidence", ["Made by the method dawid_skene_map.", "It is calibrated: of labels"]),
+        (["toloka:DAWID_SKENE"], "score", ["Made by Toloka's own aggregation (DAWID_SKENE).", "calls confidence; it"]),
+        (["a <b>", "c"], "confidence", ["Made by the method a <b> and the method c.", "is not known here"]),
+        ([None], "confidence", ["by what wrote the file of labels, which does not name", "is not known here"]),
+        (["dawid_skene_map", "toloka:DAWID_SKENE"], "score", ["(DAWID_SKENE) and the method dawid_skene_map"]),
+        (list("abcdef"), "confidence", ["Made by 6 methods."]),
+    ],
+)
+def test_it_says_whose_number_a_confidence_is(methods: list[str | None], number: str, texts: list[str]) -> None:
+    """What Toloka's own aggregation calls confidence is none, as far as anybody knows."""
+    rows = answers()
+    given = [
+        {**row, **({} if method is None else {"method": method})}
+        for row, method in zip(labels(rows), cycle(methods), strict=False)
+    ]
+    found = page(rows, given)
+    assert f"with a {number} of 0.9 or more" in found.text
+    assert ("Expected right" in found.text) == (number == "confidence")
+    for text in texts:
+        assert text in found.text
+    assert ("is calibrated: of labels" in found.text) == (methods == ["dawid_skene_map"])
+
+
 def test_many_labels_are_put_together() -> None:
     rows = answers(60)
     for row in rows:
@@ -250,6 +280,18 @@ def test_more_values_than_are_shown_are_counted() -> None:
     for number, row in enumerate(rows):
         row["output_values"] = {"animal": f"animal {number // 5}"}
     assert "and 5 more values" in page(rows, labels(rows)).text
+
+
+def test_each_person_of_an_answer_has_a_line_of_their_own() -> None:
+    """A long id is cut where its line ends, and no comma is left alone; text of one id turns no other one around."""
+    rows = [
+        {"assignment_id": f"{n:02}", "task_id": "t", "user_id": f"person-{n:02}", "output_values": {"animal": "cat"}}
+        for n in range(10)
+    ]
+    found = page(rows)
+    people = " ".join(f"person-{number:02}" for number in range(8))
+    assert f"10{people} and 2 more" in found.text
+    assert ".votes td bdi { display: block }" in build_report(rows, None, made=MADE)
 
 
 def test_times_that_no_calendar_has(tmp_path: Path) -> None:
