@@ -116,7 +116,7 @@ with DAG(
             file.writelines(json.dumps(row) + "\n" for row in sorted(rows, key=lambda row: row["image_id"]))
         return {"model": by_model, "people": len(rows) - by_model}
 
-    predicted = predict(FOLDER)
+    predicted: Any = predict(FOLDER)
     project_id = CreateProjectOperator(task_id="create_project", config=PROJECT).output
     pool_id = CreatePoolOperator(
         task_id="create_pool", config=POOL, project_id=project_id, expires_in=timedelta(days=7)
