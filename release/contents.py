@@ -9,12 +9,15 @@ import zipfile
 from email.message import Message
 from pathlib import Path
 
-PACKAGE = ("toloka_airflow", "airflow_toloka.py")
-
 
 def package_files(root: Path) -> set[str]:
     """Return the files of the package in a checkout that Git does not ignore."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PACKAGE]
+    return checkout_files(root, "toloka_airflow", "airflow_toloka.py")
+
+
+def checkout_files(root: Path, *under: str) -> set[str]:
+    """Return the files of a checkout, or of parts of it, that Git does not ignore."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *under]
     listed = subprocess.run(command, cwd=root, check=True, text=True, stdout=subprocess.PIPE).stdout  # noqa: S603
     return {name for name in listed.split("\0") if name and (root / name).is_file()}
 

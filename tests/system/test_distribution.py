@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from email.message import Message
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from release.contents import differences, metadata, names_in, package_files
+from release.contents import checkout_files, differences, metadata, names_in, package_files
 from release.lanes import Lane, find_lanes, read_lane
 from release.steps import FailedError, run
 
@@ -20,9 +21,13 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
-    [built] = folder.glob("*.whl")
+    """A wheel, beside the sdist that it is built from; of a copy, as building writes into the checkout."""
+    checkout, dist = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("dist")
+    for name in checkout_files(ROOT):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, checkout / name)
+    run(sys.executable, "-m", "build", "--outdir", dist, checkout)
+    [built] = dist.glob("*.whl")
     return built
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from toloka_airflow.api.models import Operation, read_date
 from toloka_airflow.records.pools import OPERATION, PoolKey, PoolRecord, PoolRecords, read_pools
@@ -16,6 +15,7 @@ from toloka_airflow.web.overview import (
     Filters,
     Rows,
     Shown,
+    Snapshots,
     connection_state,
     is_waited_for,
     make_row,
@@ -25,38 +25,51 @@ from toloka_airflow.web.overview import (
     rows_for,
 )
 from toloka_airflow.web.refreshed import Refreshed, Snapshot
-from toloka_airflow.web.toloka import Accounts, OpenPools, PoolDetails, in_words
+from toloka_airflow.web.toloka import MAX_WAIT, Accounts, OpenPools, PoolDetails, in_words
 
 if TYPE_CHECKING:
     from toloka_airflow.web.access import Reader
 
 RECORDS_PAUSE = 3.0
 """Seconds between two readings of the database."""
-RECORDS_LOAD = 0.05
-"""The greatest share of the time for which the database is read."""
+RECORDS_LOAD = 0.02
+"""The greatest share of the time for which the database is read; the rest of the worker's threads are slower then."""
 RECORDS_USABLE_FOR = 15.0
 RECORDS_MAX_WAIT = 30.0
+ROWS_PAUSE = 0.5
+ROWS_USABLE_FOR = 2.0
+"""Seconds for which rows are shown while newer ones are made, so that where many people look, nobody waits for them."""
 MAX_TASKS = 200
 """Tasks that a pool's own view shows."""
 MAX_SHOWN = 20
 """Sets of rights and filters for which what is shown is kept; with 2,000 pools, each is about a megabyte."""
 
 
+ValueT = TypeVar("ValueT")
+
+
 class NoRecordsError(Exception):
     """Report that the database could not be read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Made:
     """
-    What was made of the same records and lists.
+    The rows of all pools, and what they were made of.
 
     :param shown: By who it is shown to: the DAGs that they may read, those whose pools they may close, and filters.
     """
 
-    rows: Rows = ()
-    dag_ids: frozenset[str] = frozenset()
+    records: PoolRecords
+    snapshots: Snapshots
+    rows: Rows
+    dag_ids: frozenset[str]
     shown: Kept[Shown] = field(default_factory=lambda: Kept(MAX_SHOWN))
+
+    def is_of(self, records: PoolRecords, snapshots: Snapshots) -> bool:
+        """Return whether they were made of the same."""
+        are_same = all(self.snapshots.get(conn_id) is each for conn_id, each in snapshots.items())
+        return records is self.records and are_same
 
 
 class Pools:
@@ -71,9 +84,12 @@ class Pools:
             load=RECORDS_LOAD,
         )
         self._accounts = Accounts()
-        self._lock = Lock()
-        self._made_of: Any = None
-        self._last = _Made()
+        self._made = Refreshed(
+            self._make,
+            min_pause=ROWS_PAUSE,
+            max_wait=RECORDS_MAX_WAIT + MAX_WAIT,
+            usable_for=ROWS_USABLE_FOR,
+        )
 
     def overview(self, reader: Reader, filters: Filters, known: str | None = None) -> dict[str, Any]:
         """
@@ -82,9 +98,8 @@ class Pools:
         :param known: The ``version`` of an answer that the page has: if the pools are still as they were, the answer
             leaves them out.
         """
-        records = self._read()
-        snapshots = self._accounts.open_pools(sorted({key.conn_id for key in records.pools}))
-        made = self._made(records, snapshots)
+        made = _value(self._made.get())
+        records, snapshots = made.records, made.snapshots
         readable = made.dag_ids & reader.dag_ids
         closable = frozenset(filter(reader.may_close, readable))
 
@@ -148,19 +163,28 @@ class Pools:
         return listed.base_url if listed else None
 
     def _read(self) -> PoolRecords:
-        snapshot = self._records.get()
-        if snapshot.value is None:
-            raise NoRecordsError("Airflow's database could not be read") from snapshot.error
-        return snapshot.value
+        return _value(self._records.get())
 
-    def _made(self, records: PoolRecords, snapshots: Mapping[str, Snapshot[OpenPools]]) -> _Made:
-        """Return the rows of all pools, made once for all requests about the same data."""
-        made_of = records.read_at, [(conn_id, each.fetched_at) for conn_id, each in snapshots.items()]
-        with self._lock:
-            if made_of != self._made_of:
-                dag_ids = frozenset(key.dag_id for key in records.pools)
-                self._last, self._made_of = _Made(make_rows(records, snapshots), dag_ids), made_of
-            return self._last
+    def _make(self) -> _Made:
+        """Return the rows of all pools: the same as before, if they would be made of the same."""
+        records = self._read()
+        snapshots = self._accounts.open_pools(sorted({key.conn_id for key in records.pools}))
+        last = self._made.start().value
+        if last is not None and last.is_of(records, snapshots):
+            return last
+        dag_ids = frozenset(key.dag_id for key in records.pools)
+        return _Made(records, snapshots, make_rows(records, snapshots), dag_ids)
+
+
+def _value(snapshot: Snapshot[ValueT]) -> ValueT:
+    """
+    Return what there is.
+
+    :raises NoRecordsError: If there is nothing yet.
+    """
+    if snapshot.value is None:
+        raise NoRecordsError("Airflow's database could not be read") from snapshot.error
+    return snapshot.value
 
 
 def _newest(pool_id: str, snapshot: Snapshot[OpenPools], own: Snapshot[PoolDetails]) -> Snapshot[OpenPools]:

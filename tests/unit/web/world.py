@@ -34,7 +34,9 @@ def rows_of(pools: dict[str, str]) -> Rows:
     rows.run("shown", "old", "success", hours=(-3, -2))
     rows.run("hidden", "secret-run", "running")
     run = "manual__2026-01-01T00:00:00+00:00"
-    opened = {"operator": "OpenPoolOperator", "start_date": NOW.isoformat(), "end_date": NOW.isoformat()}
+    # The pools are opened after this module is imported, which may be some minutes ago.
+    times = {"start_date": NOW.isoformat(), "end_date": (NOW + timedelta(hours=1)).isoformat()}
+    opened = {"operator": "OpenPoolOperator", **times}
     arguments = {"until": (NOW + timedelta(hours=3)).timestamp()}
     rows.task("shown", run, "open", {"pool_id": pools["open"]}, **opened)
     trigger = rows.trigger(pools["open"])
