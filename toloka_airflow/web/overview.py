@@ -72,7 +72,7 @@ def make_rows(records: PoolRecords, snapshots: Snapshots) -> Rows:
         is_needed = is_waited_for(key, records, base_urls.get)
         found.append((pool, make_row(pool, everybody, is_needed, snapshots[key.conn_id])))
     found.sort(key=lambda item: str(item[1]["opened_at"] or item[1]["measured_at"] or ""), reverse=True)
-    found.sort(key=lambda item: (not item[1]["alerts"], item[1]["status"] != PoolStatus.OPEN))
+    found.sort(key=lambda item: (not item[1]["alerts"], not item[1]["is_open"]))
     return found
 
 
@@ -96,6 +96,7 @@ def make_row(pool: PoolRecord, everybody: Sequence[TaskRecord], is_needed: bool,
         "kind": "training" if pool.is_training else "pool",
         "name": found.private_name if found else None,
         **_status(pool, found, listed),
+        "is_open": is_listed_open,
         "opened_by": _opened_by(everybody, opened) if is_listed_open else None,
         "opened_at": in_utc(opened),
         "closes_at": in_utc(_closes_at(pool)),
@@ -140,7 +141,7 @@ def row_for(row: Row, readable: frozenset[str], may_close: bool) -> Row:
     opened_by = row["opened_by"]
     if opened_by and opened_by["dag_id"] is not None and opened_by["dag_id"] not in readable:
         opened_by = None
-    return {**row, "opened_by": opened_by, "may_close": may_close and row["status"] == PoolStatus.OPEN}
+    return {**row, "opened_by": opened_by, "may_close": may_close and row["is_open"]}
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def make_shown(rows: Sequence[Row], is_cut: bool) -> Shown:
 def totals(rows: Sequence[Row]) -> dict[str, Any]:
     """Return sums over pools, each once, whoever names it; ``None`` where nothing is known, or currencies differ."""
     pools = {(row["conn_id"], row["pool_id"]): row for row in rows}
-    opened = [row for row in pools.values() if row["status"] == PoolStatus.OPEN]
+    opened = [row for row in pools.values() if row["is_open"]]
     currencies = {row["currency"] for row in pools.values()}
     are_mixed = len(currencies) > 1
 

@@ -38,7 +38,7 @@ RECORDS_USABLE_FOR = 15.0
 RECORDS_MAX_WAIT = 30.0
 ROWS_PAUSE = 0.5
 ROWS_USABLE_FOR = 2.0
-"""Seconds for which rows are shown while newer ones are made, so that where many people look, nobody waits for them."""
+"""Seconds for which rows are shown while newer ones are made: where many people have the page open, nobody waits."""
 MAX_TASKS = 200
 """Tasks that a pool's own view shows."""
 MAX_SHOWN = 20
