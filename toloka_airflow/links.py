@@ -55,7 +55,7 @@ class ReportLink(BaseOperatorLink):
 
 
 def store_report_address(context: Context, address: str) -> None:
-    """Make the link *Report* of this task lead to a page."""
+    """Make the link *Report* of this task lead to a page; to none, if the address is empty."""
     context["ti"].xcom_push(key=REPORT_XCOM_KEY, value=address)
 
 

@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.airflow_home import airflow_home, clean_environment
+from toloka_airflow.checks import check
 from toloka_airflow.emulator.server import EmulatorServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,11 +28,33 @@ CSV = re.compile(r"^The file `(\S+)`:\n\n```csv\n(.*?)^```$", re.MULTILINE | re.
 
 @pytest.fixture
 def env(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A folder as after the installation: the checkout, and an Airflow whose database is ready."""
+    """A folder as after the installation, with what its extras bring, and an Airflow whose database is ready."""
     (tmp_path / "toloka_airflow").symlink_to(ROOT)
     (tmp_path / "airflow").symlink_to(airflow_home(tmp_path_factory))
+    site = tmp_path_factory.mktemp("site")
+    hidden = "".join(f"sys.modules[{name!r}] = None\n" for name in not_installed())
+    (site / "sitecustomize.py").write_text(f"import sys\n{hidden}")
     clean = clean_environment()
-    return {**clean, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(site), str(ROOT), *filter(None, [clean.get("PYTHONPATH")])])
+    return {**clean, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": path}
+
+
+def not_installed() -> list[str]:
+    """Return the modules of the extras that docs/start.md does not install, and the tests have."""
+    [named] = re.findall(r"^pip install .* '\./toloka_airflow\[(.*)\]'$", START, re.MULTILINE)
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    kept = {package for extra in named.split(",") for package in extras[extra].split()}
+    return sorted({package for extra in ("emulator", "parquet", "quality") for package in extras[extra].split()} - kept)
+
+
+def test_what_is_not_installed_is_not_there(env: dict[str, str]) -> None:
+    assert not_installed() == ["pyarrow"]
+    done = subprocess.run(
+        [sys.executable, "-c", "import pyarrow"], env=env, text=True, capture_output=True, check=False
+    )
+    assert "ModuleNotFoundError: import of pyarrow halted" in done.stderr
 
 
 def typed(page: str) -> str:
@@ -92,7 +116,7 @@ def test_a_file_of_ones_own(env: dict[str, str], tmp_path: Path) -> None:
     [answer] = [code for code in told if code.startswith("team:")]
     columns = [code for code in told if code.endswith("{type: string}")]
     assert len(columns) == 2
-
+    [optional] = [code for code in told if code.endswith("required: false}")]
     assert dag.read_text().count('"comments"') + dag.read_text().count('/comments"') == 3
     change(dag, ("/comments", "/messages"), ('"comments"', '"messages"'), ('["topic"]', '["team"]'))
     controls = re.compile(r"^quality_control:.*", re.MULTILINE | re.DOTALL)
@@ -104,14 +128,14 @@ def test_a_file_of_ones_own(env: dict[str, str], tmp_path: Path) -> None:
     ]
     change(
         mine / "project.yaml",
-        ("comment: {type: string}", "\n    ".join(columns)),
+        ("comment: {type: string}", "\n    ".join([*columns, f"note: {optional}"])),
         (re.compile("topic: {.*"), answer),
         ("{{comment}}", "{{text}}"),
         (field, "\n".join(fields) + "\n"),
     )
     texts = ["Where is it?", '"It is blue, not red."', *(f"Message {number}" for number in range(3, 21))]
-    rows = [f"M{number},{text}" for number, text in enumerate(texts, 1)]
-    (mine / "tasks.csv").write_text("\n".join([header, *rows, ""]))
+    rows = [f"M{number},{text},{'again' * (number == 2)}" for number, text in enumerate(texts, 1)]
+    (mine / "tasks.csv").write_text("\n".join([f"{header},INPUT:note", *rows, ""]))
 
     [checks] = [block for block in COMMANDS.findall(FIRST_DAG) if "airflow-toloka check" in block]
     trial = 'airflow dags test messages --conf "{\\"output\\": \\"file://$PWD/out\\"}"\n'
@@ -120,7 +144,31 @@ def test_a_file_of_ones_own(env: dict[str, str], tmp_path: Path) -> None:
     assert "no errors, 3 warnings" in printed
     found = [label["input_values"] for label in labels(tmp_path / "out")]
     assert [task["id"] for task in found] == [f"M{number}" for number in range(1, 21)]
-    assert found[1]["text"] == "It is blue, not red."
+    assert found[1] == {"id": "M2", "text": "It is blue, not red.", "note": "again"}
+    assert "note" not in found[0]
+
+
+def test_a_text_that_people_write(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    files = tmp_path / "dags" / "comments"
+    [told] = re.findall(r"^### A text that people write\n(.*?)^## ", FIRST_DAG, re.MULTILINE | re.DOTALL)
+    output, field, review, days = re.findall(r"`([^`]*(?:: |}})[^`]*)`", told)
+    change(
+        files / "project.yaml",
+        (re.compile("topic: {.*"), output),
+        (re.compile(r"( *{{field [^\n]*\n?)+"), f"      {field}\n"),
+    )
+    change(
+        files / "pool.yaml",
+        ("auto_accept_solutions: true", f"{review}\n{days}"),
+        ("golden_tasks_count: 1", "golden_tasks_count: 0"),
+        (re.compile(r"^quality_control:.*", re.MULTILINE | re.DOTALL), ""),
+    )
+    (files / "tasks.csv").write_text('INPUT:comment\n"It hums, ""softly"", at night."\nIt came late.\n')
+    problems = check(project=files / "project.yaml", pool=files / "pool.yaml", tasks=files / "tasks.csv")
+    assert [problem.rule for problem in problems] == ["given-later", "given-later", "no-quality-rule"]
+    change(files / "project.yaml", ("{type: string, max_length", "{type: sting, max_length"))
+    assert "error" in [problem.level for problem in check(project=files / "project.yaml")]
 
 
 def change(path: Path, *replacements: tuple[str | re.Pattern[str], str]) -> None:

@@ -73,7 +73,10 @@ class ValuesCheck:
                 yield name, wrong
         for name in self._required:
             if values.get(name) is None:
-                yield name, Wrong("required-field", "is missing; the project requires it")
+                yield (
+                    name,
+                    Wrong("required-field", "is missing; the project requires it, as it does not say required: false"),
+                )
 
 
 def value_check(spec: Mapping[str, Any]) -> Check:

@@ -60,7 +60,7 @@ class CreateOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
             if made is None:
                 # Not before: what was created is found, whatever mistake its file has got since.
                 self._check(document)
-                made = self._create(client, identity, self._completed(body))
+                made = self._create(client, identity, self._completed(client, body))
             else:
                 self.log.info("%s %s was created by a previous attempt of this task", self.noun.capitalize(), made.id)
                 self._warn_of_differences(made, body)
@@ -123,8 +123,8 @@ class CreateOperator(ConfigCheckMixin, LineageMixin, BaseOperator):
     def _body(self, client: TolokaClient, config: dict[str, Any]) -> dict[str, Any]:
         """Return what to create by a configuration, or by changes, as far as it is the same in every attempt."""
 
-    def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Return what to create, with what depends on the time."""
+    def _completed(self, client: TolokaClient, body: dict[str, Any]) -> dict[str, Any]:
+        """Return what to create, with what depends on the time: on Toloka's, which the client has just learnt."""
         return body
 
 

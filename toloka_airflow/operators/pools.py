@@ -75,7 +75,7 @@ class CreatePoolOperator(_PoolCreator):
     :param training_id: A training that people must have passed (templated).
     :param training_passing_skill_value: How well, from 0 to 100, if ``config`` does not say so (templated).
     :param expires_in: A timedelta or seconds from now until the pool expires (templated). Now is when the pool is
-        created; a further attempt does not change the date.
+        created, by Toloka's clock; a further attempt does not change the date.
     :param will_expire: When the pool expires: a datetime or ISO 8601 text, with time zone (templated).
 
     Further arguments are those of `CreateOperator`.
@@ -126,8 +126,8 @@ class CreatePoolOperator(_PoolCreator):
         pool = _with_project(config, self.project_id)
         return _with_requirement(pool, self.training_id, self.training_passing_skill_value)
 
-    def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
-        return _expiring("config", body, expires_in=self.expires_in, will_expire=self.will_expire)
+    def _completed(self, client: TolokaClient, body: dict[str, Any]) -> dict[str, Any]:
+        return _expiring(client, "config", body, expires_in=self.expires_in, will_expire=self.will_expire)
 
 
 class CreateTrainingOperator(_TrainingCreator):
@@ -210,8 +210,9 @@ class ClonePoolOperator(_Cloner, _PoolCreator):
             config["will_expire"] = None
         return _copy(without_limit(original), config)
 
-    def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
-        return _expiring(f"pool {self.pool_id}", body, expires_in=self.expires_in, will_expire=self.will_expire)
+    def _completed(self, client: TolokaClient, body: dict[str, Any]) -> dict[str, Any]:
+        what = f"pool {self.pool_id}"
+        return _expiring(client, what, body, expires_in=self.expires_in, will_expire=self.will_expire)
 
 
 class CloneTrainingOperator(_Cloner, _TrainingCreator):
@@ -290,14 +291,15 @@ def _percentage(name: str, value: object) -> int:
 
 
 def _expiring(
+    client: TolokaClient,
     what: str,
     pool: Mapping[str, Any],
     *,
     expires_in: timedelta | float | str | None,
     will_expire: datetime | str | None,
 ) -> dict[str, Any]:
-    """Return the pool with the date on which it expires, as the API writes dates."""
-    now, stored = datetime.now(UTC), f"will_expire of {what}"
+    """Return the pool with the date on which it expires, as the API writes dates; now is what Toloka's clock shows."""
+    now, stored = client.server_time() or datetime.now(UTC), f"will_expire of {what}"
     given = {stored: pool.get("will_expire"), "expires_in": expires_in, "will_expire": will_expire}
     present = {name: value for name, value in given.items() if value is not None}
     if not present:
@@ -312,7 +314,7 @@ def _expiring(
     except OverflowError:
         raise ValueError(f"{name} is {value!r}, which is too far away") from None
     if date <= now:
-        raise ValueError(f"{name} is {value!s}, which is in the past; {HOW_TO_EXPIRE}")
+        raise ValueError(f"{name} is {value!s}, which is in the past by Toloka's clock; {HOW_TO_EXPIRE}")
     return {**pool, "will_expire": date.replace(tzinfo=None).isoformat(timespec="milliseconds")}
 
 

@@ -119,8 +119,8 @@ class QualityReportOperator(LineageMixin, BaseOperator):
             pool_id = None if self.pool_id is None else checked_id("pool_id", self.pool_id)
             url = self._url(path)
             summary = self._write(context, path, pool_id)
-        if url is not None:
-            store_report_address(context, url)
+        # Without one, too: Airflow logs an error if it looks for the address and finds none.
+        store_report_address(context, url or "")
         self.log.info("The report is in %s%s", self.path, "" if url is None else f", which is at {url}")
         self._lineage_facts = {"pool_id": pool_id}
         return {"path": str(self.path), "url": url, **summary}
