@@ -302,7 +302,7 @@ def test_the_emulator_is_within_the_range_where_pages_may_be_more_or_less_full(
     with toloka(case.crowd) as (server, client, project_id):
         body = pool_of(case, project_id)
         told = estimate(body, case.tasks)
-        assert told.answers == answers
+        assert told.assignments == answers
         pool_id = client.create_pool(body).id
         upload(client, pool_id, case)
         client.open_pool(pool_id)
