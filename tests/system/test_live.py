@@ -83,13 +83,14 @@ def test_a_run_survives_the_death_of_the_triggerer(
     result = airflow.api.xcom("label_digits", survivor.run_id, "compare")
     assert (result["images"], result["answers"]) == (100, 500)
     assert result["accuracy"] >= 0.95
-    assert survivor.posts == {
+    measured = "/api/staging/analytics-2"  # by the wait, at intervals, and by the report
+    assert survivor.posts[measured] >= 1
+    assert {path: count for path, count in survivor.posts.items() if path != measured} == {
         "/api/v1/projects": 1,
         "/api/v1/pools": 1,
         "/api/v1/tasks": 1,
         "/api/v1/pools/{id}/open": 1,
         "/api/v1/pools/{id}/close": 1,
-        "/api/staging/analytics-2": 1,  # what the report measures
         "/api/v1/pools/{id}/archive": 1,
         "/api/v1/projects/{id}/archive": 1,
     }
