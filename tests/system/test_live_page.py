@@ -208,3 +208,19 @@ def test_below_a_path_a_viewer_sees_and_an_admin_closes(
     wait_until(lambda: "/runs/" in browser.evaluate("location.pathname"), "Airflow shows the run", timeout=60)
     assert browser.evaluate("location.pathname").startswith(f"{PATH}/dags/{DAG_ID}/runs/")
     page.has_only_requested(f"{below_path.url}/", "/toloka/")
+
+
+def test_a_broken_app_leaves_the_api_server_up(tmp_path: Path) -> None:
+    """Where the module of the app cannot be imported, Airflow serves all but the page."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['toloka_airflow.web.app'] = None\n")
+    env = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).resolve().parents[2]}"}
+    with LocalAirflow(tmp_path / "home", tmp_path / "dags", env=env) as local:
+        local.start("api-server")
+        plugins = local.api.call("GET", "/plugins")["plugins"]
+        [own] = [plugin for plugin in plugins if plugin["name"] == "toloka"]
+        assert (own["external_views"], own["fastapi_apps"]) == ([], [])
+        assert local.api.call("GET", "/dags")["dags"] == []
+        answer = requests.get(f"{local.url}/toloka/view", timeout=PATIENCE)
+        assert "Content-Security-Policy" not in answer.headers
+        assert "The page of Toloka is not there" in local.processes.tail("api-server")
