@@ -183,7 +183,7 @@ class Transport:
 
     def _tried(self, send: Callable[[], Any], method: str, *, repeatable: bool = True) -> Any:
         """Return what a function returns that sends a request; it is called again after transient errors."""
-        give_up = time.monotonic() + self._retry_budget
+        give_up = min(time.monotonic() + self._retry_budget, self._deadline)
         may_have_been_received = False
         for attempt in count(1):
             try:

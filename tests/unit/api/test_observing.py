@@ -80,9 +80,11 @@ def test_a_file_is_reported_once(
 
 def test_what_was_not_sent_is_not_reported(server: ScriptedServer, seen: list[Exchange]) -> None:
     settings = ClientSettings(TOKEN, base_url=server.url)
-    late = TolokaClient(settings, observer=seen.append, deadline=0.0)
+    tried: list[TolokaError] = []
+    late = TolokaClient(settings, observer=seen.append, deadline=0.0, on_retry=tried.append)
     with pytest.raises(TolokaConnectionError, match="the time is up"):
         late.get_pool("21")
+    assert tried == [], "no pause brings the time back"
     orphan = TolokaClient(settings, observer=seen.append, before_change=orphaned)
     with pytest.raises(TolokaNotSentError):
         orphan.close_pool("21")
