@@ -1680,3 +1680,11 @@ def test_the_next_page_of_ends_goes_on_where_dates_are_cut_off(server: ScriptedS
     server.answer("GET", "/operations", json={"items": [], "has_more": False})
     assert len(list(client(server).finished_operation_pages(datetime(2026, 3, 2, tzinfo=UTC)))) == 2
     assert query(server)["finished_lte"] == "2026-03-02T09:00:00.124"
+
+
+def test_a_client_made_of_another_has_no_more_time(server: ScriptedServer) -> None:
+    late = TolokaClient(ClientSettings(TOKEN, base_url=server.url), deadline=0.0)
+    for client in (late.with_own_session(), late.without_retries(), late.without_retries(timeout=60)):
+        with pytest.raises(TolokaConnectionError, match="the time is up"):
+            client.get_pool("21")
+    assert server.seen == []

@@ -79,6 +79,7 @@ class Calls:
         self.settings = settings
         self._session = session if isinstance(session, LazySession) else LazySession(session)
         self._retries, self._before_change, self._observer = retries, before_change, observer
+        self._deadline = deadline
         self._transport = Transport(
             settings,
             self._session,
@@ -99,7 +100,7 @@ class Calls:
 
         :param timeout: Seconds from now in which all its requests must have ended.
         """
-        deadline = time.monotonic() + timeout
+        deadline = min(self._deadline, time.monotonic() + timeout)
         return type(self)(
             self.settings,
             session=self._session,
@@ -124,6 +125,7 @@ class Calls:
         return type(self)(
             self.settings,
             retries=self._retries,
+            deadline=self._deadline,
             before_change=self._before_change,
             on_retry=on_retry,
             before_receiving=before_receiving,
