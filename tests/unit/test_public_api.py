@@ -31,10 +31,12 @@ PRIVATE_OPERATORS = {
 """Whose operators are tasks of the groups that `pool_window` and `label_until` make."""
 BASES = {
     "ArchiveOperator",
+    "CloseOperator",
     "CreateOperator",
     "LifecycleOperator",
     "OpenOperator",
     "PoolOperator",
+    "TrainingOperator",
     "WaitSensor",
     "WaitingOperator",
 }
