@@ -17,9 +17,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from demo.airflow_api import wait_until
-from demo.browser import Browser, ensure_chromium
-from demo.debian import MissingError, may_install
-from demo.processes import Processes
+from demo.browser import Browser
+from tests.chromium import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
@@ -159,16 +158,7 @@ def test_a_page_is_in_the_table_of_contents(pages: dict[Path, Links], page: str)
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    try:
-        ensure_chromium("The site's test")
-    except MissingError as exc:
-        if may_install():
-            raise
-        pytest.skip(str(exc))
-    folder = tmp_path_factory.mktemp("chromium")
-    with Processes(folder / "logs") as processes, Browser(processes, folder / "profile") as opened:
-        for domain in ("Page", "Runtime", "Network"):
-            opened.call(f"{domain}.enable")
+    with chromium("The site's test", tmp_path_factory.mktemp("chromium")) as opened:
         yield opened
 
 

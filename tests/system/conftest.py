@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.browser import Browser, ensure_chromium
-from demo.debian import MissingError, may_install
+from demo.browser import Browser
 from demo.local_airflow import LocalAirflow
-from demo.processes import Processes
+from tests.chromium import chromium
 from tests.support import TOKEN
 from tests.system.disturbed import Connect, insist
 from toloka_airflow.emulator.server import EmulatorServer
@@ -101,14 +100,5 @@ def connect_to(airflow: LocalAirflow) -> Connect:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A page of a headless Chromium, which reports what it requests and what goes wrong."""
-    try:
-        ensure_chromium("A test of a page")
-    except MissingError as exc:
-        if may_install():
-            raise
-        pytest.skip(str(exc))
-    folder = tmp_path_factory.mktemp("chromium")
-    with Processes(folder / "logs") as processes, Browser(processes, folder / "profile") as opened:
-        for domain in ("Page", "Log", "Runtime", "Network"):
-            opened.call(f"{domain}.enable")
+    with chromium("A test of a page", tmp_path_factory.mktemp("chromium")) as opened:
         yield opened

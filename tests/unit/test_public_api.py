@@ -31,14 +31,18 @@ PRIVATE_OPERATORS = {
 """Whose operators are tasks of the groups that `pool_window` and `label_until` make."""
 BASES = {
     "ArchiveOperator",
+    "CloseOperator",
     "CreateOperator",
     "LifecycleOperator",
     "OpenOperator",
     "PoolOperator",
+    "TrainingOperator",
     "WaitSensor",
     "WaitingOperator",
 }
 """What operators have in common, and nobody places in a DAG."""
+OWN_DEFAULTS = {("CreateTasksOperator", "timeout"), ("PayBonusesOperator", "timeout")}
+"""What differs on purpose from the base class: these two wait for many operations, and not for one."""
 HEAVY = {"fsspec", "httpx", "jsonschema", "numpy", "openlineage", "pandas", "pyarrow", "requests", "starlette", "yaml"}
 """What only a task that runs may need; what Airflow itself imports does not count."""
 
@@ -125,9 +129,8 @@ def own_arguments(cls: type[BaseOperator]) -> dict[str, Any]:
     """Return the arguments of a class and of all of ours that it is derived from."""
     found: dict[str, Any] = {}
     for base in cls.__mro__:
-        if base.__module__.startswith("toloka_airflow.") and "__init__" in vars(base):
-            parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
-            found |= {each.name: each for each in parameters if each.kind is each.KEYWORD_ONLY}
+        if base.__module__.startswith("toloka_airflow."):
+            found |= keyword_arguments(base)
     return found
 
 
@@ -142,6 +145,58 @@ def test_a_hidden_argument_would_be_found() -> None:
 
     Hides.__module__ = Hidden.__module__ = "toloka_airflow.made_up"
     assert set(own_arguments(Hidden)) - set(inspect.signature(Hidden).parameters) == {"pool_id"}
+
+
+@pytest.mark.parametrize("cls", classes(), ids=lambda cls: cls.__name__)
+def test_an_argument_that_is_passed_on_has_the_default_of_where_it_goes(cls: type[BaseOperator]) -> None:
+    shown = inspect.signature(cls).parameters
+    drifts = [
+        f"{name}={shown[name].default!r}, but {taken.default!r} in {base.__name__}"
+        for base in cls.__mro__[1:]
+        for name, taken in keyword_arguments(base).items()
+        if name in shown and shown[name].default != taken.default and (cls.__name__, name) not in OWN_DEFAULTS
+    ]
+    assert drifts == []
+
+
+@pytest.mark.parametrize("cls", classes(), ids=lambda cls: cls.__name__)
+def test_an_argument_of_a_base_class_is_passed_on(cls: type[BaseOperator]) -> None:
+    assert not_passed_on(cls) == []
+
+
+def keyword_arguments(cls: type) -> dict[str, inspect.Parameter]:
+    """Return the arguments of the constructor that a class itself defines."""
+    constructor = vars(cls).get("__init__")
+    # Airflow wraps an inherited one, too, and has the class keep that.
+    if constructor is None or inspect.unwrap(constructor).__qualname__ != f"{cls.__qualname__}.__init__":
+        return {}
+    found = inspect.signature(constructor).parameters.values()
+    return {each.name: each for each in found if each.kind is each.KEYWORD_ONLY}
+
+
+def not_passed_on(cls: type[BaseOperator]) -> list[str]:
+    """Return what a constructor of ours takes from the signature of a base class, and does not give to it."""
+    found = []
+    for number, taker in enumerate(cls.__mro__):
+        of_bases = {name for base in cls.__mro__[number + 1 :] for name in keyword_arguments(base)}
+        repeated = keyword_arguments(taker).keys() & of_bases
+        if repeated and taker.__module__.startswith("toloka_airflow."):
+            given = set(re.findall(r"\b(\w+)=\1\b", inspect.getsource(vars(taker)["__init__"])))
+            found += [f"{taker.__name__} keeps {name} for itself" for name in sorted(repeated - given)]
+    return found
+
+
+def test_an_argument_that_is_not_passed_on_would_be_found() -> None:
+    class Takes(BaseSensorOperator):
+        def __init__(self, *, pool_id: str = "1", training_id: str = "1", **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+
+    class Keeps(Takes):
+        def __init__(self, *, pool_id: str = "1", training_id: str = "1", **kwargs: Any) -> None:
+            super().__init__(training_id=training_id, **kwargs)
+
+    Takes.__module__ = Keeps.__module__ = "toloka_airflow.made_up"
+    assert not_passed_on(Keeps) == ["Keeps keeps pool_id for itself"]
 
 
 def test_the_citation_names_this_version() -> None:

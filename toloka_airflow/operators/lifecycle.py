@@ -1,50 +1,39 @@
-"""Open, close and archive pools and trainings."""
+"""
+Open, close and archive pools and trainings.
+
+How a state is brought about is in `toloka_airflow.operators.lifecycle_base`. The arguments that all of these take stand
+in each signature, so that editors, `inspect` and the reference show them; a test holds their defaults together.
+"""
 
 from __future__ import annotations
 
-import time
-from abc import abstractmethod
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
 from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
-from toloka_airflow.api.errors import TolokaConflictError, TolokaError
-from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.models import Operation, OperationStatus, Project
-from toloka_airflow.api.pool_actions import Blocked, PoolNotClosedError, send_if_free
-from toloka_airflow.api.pool_rules import (
-    PoolOpening,
-    is_archived,
-    is_open,
-    was_opened_and_closed_after,
-    why_not_closed,
-    why_unknown,
-    would_be_opened,
-)
+from toloka_airflow.api.pool_actions import PoolNotClosedError
+from toloka_airflow.api.pool_rules import is_open, why_not_closed, why_unknown, would_be_opened
 from toloka_airflow.checks.money import Fee
-from toloka_airflow.hooks import TolokaHook, task_errors
-from toloka_airflow.links import TolokaLink, find_link
-from toloka_airflow.operators.duplicates import Created, find_duplicates, is_stray
+from toloka_airflow.hooks import TolokaHook
+from toloka_airflow.operators.archiving import ArchiveOperator
+from toloka_airflow.operators.closing import CloseOperator
 from toloka_airflow.operators.expiry import let_expire_in, warn_if_left_open
 from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, let_expire, skip_if_late
-from toloka_airflow.operators.previous_attempts import last_started_before
-from toloka_airflow.operators.waiting import WaitingOperator, awaited_operation
-from toloka_airflow.triggers.events import WaitEvent
+from toloka_airflow.operators.lifecycle_base import FirstStep, PoolOperator, TrainingOperator
+from toloka_airflow.operators.opening import OpenOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+    from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import XComArg
 
     from toloka_airflow.api.client import TolokaClient
-    from toloka_airflow.api.models import Pool, Training
+    from toloka_airflow.api.models import Operation, Pool, Training
+    from toloka_airflow.operators.archiving import Created
 
 __all__ = [
     "ArchivePoolOperator",
@@ -54,370 +43,6 @@ __all__ = [
     "OpenPoolOperator",
     "OpenTrainingOperator",
 ]
-
-LIFECYCLE = ("OPEN", "CLOSE", "ARCHIVE")
-
-
-@dataclass(frozen=True)
-class FirstStep:
-    """An operation of the task's own that must succeed before its call can be sent."""
-
-    operation: Operation
-
-
-class LifecycleOperator(WaitingOperator):
-    """
-    Bring a pool or training into a state, and wait until it is there.
-
-    Repeating it is harmless: what is in the wanted state already is not changed, and an operation that blocks the call
-    is waited for first. So a retry after a lost answer or a crash picks up what the first attempt started.
-
-    It returns the id of the operation that did it, or ``None`` if there was nothing to do. The id is in the XCom
-    ``operation_id`` before the wait begins.
-
-    :param wait_for_completion: Whether to wait until the operation has succeeded. If not, an `OperationSensor` can.
-
-    Further arguments are those of `WaitingOperator`. The ``timeout`` is for operations that block the call, too.
-    """
-
-    operator_extra_links: Collection[BaseOperatorLink] = (TolokaLink(),)
-    id_name: ClassVar[str]
-    operation_type: ClassVar[str]
-
-    def __init__(
-        self,
-        *,
-        wait_for_completion: bool = True,
-        toloka_conn_id: str = TolokaHook.default_conn_name,
-        deferrable: bool = DEFER_BY_DEFAULT,
-        defer_after: float | timedelta | None = None,
-        poll_interval: float | timedelta = 5.0,
-        timeout: float | timedelta = 600.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            toloka_conn_id=toloka_conn_id,
-            deferrable=deferrable,
-            defer_after=defer_after,
-            poll_interval=poll_interval,
-            timeout=timeout,
-            **kwargs,
-        )
-        self.wait_for_completion = wait_for_completion
-        self._deadline = float("inf")
-
-    def execute(self, context: Context) -> str | None:
-        """Send the call and wait for its operation."""
-        with task_errors(must_be_done=self.must_be_done):
-            self._id()
-            client = TolokaHook(self.toloka_conn_id).get_conn()
-            return self._act(context, client, time.time() + self.timeout)
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
-        """Resume after the triggerer waited for the operation of this task."""
-        with task_errors(must_be_done=self.must_be_done):
-            operation = awaited_operation(WaitEvent.read(event))
-            if operation.status != OperationStatus.SUCCESS or self.must_be_done:
-                client = TolokaHook(self.toloka_conn_id).get_conn()
-                client.ensure_success(operation)
-                self._ensure_it_stays(client)
-            return operation.id
-
-    def first_step_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
-        """Resume after the triggerer waited for a first step of this task."""
-        with task_errors(must_be_done=self.must_be_done):
-            end = WaitEvent.read(event)
-            client = TolokaHook(self.toloka_conn_id).get_conn()
-            client.ensure_success(awaited_operation(end))
-            return self._act(context, client, end.deadline)
-
-    def blocking_operation_finished(self, context: Context, event: dict[str, Any] | None = None) -> str | None:
-        """Resume after the triggerer waited for an operation that blocked the call."""
-        with task_errors(must_be_done=self.must_be_done):
-            end = WaitEvent.read(event)
-            client = TolokaHook(self.toloka_conn_id).get_conn()
-            return self._act(context, client, end.deadline, self._adopted(awaited_operation(end)))
-
-    holder_finished = blocking_operation_finished  # as tasks that older versions have deferred will call it
-
-    def _act(self, context: Context, client: TolokaClient, deadline: float, adopted: str | None = None) -> str | None:
-        """
-        Send the call until no other operation blocks it, and wait for its operation.
-
-        :param adopted: The operation of a previous attempt that did the work, if there is nothing left to do.
-        """
-        self._deadline = deadline
-        while True:
-            try:
-                answer = send_if_free(partial(self._submit, context, client))
-            except TolokaConflictError as exc:
-                raise self._with_state(client, exc) from exc
-            if answer is None:
-                # The state is right, but an operation that is under way may be about to change it.
-                operation = self._unfinished(client)
-                if operation is None:
-                    return self._nothing_to_do(context, client, adopted)
-                adopted = self._adopted(self._wait(client, operation, deadline, self.blocking_operation_finished))
-            elif isinstance(answer, Blocked):
-                ids = {self.id_name: self._id()}
-                resume = self.blocking_operation_finished
-                adopted = self._adopted(self._wait_until_free(client, answer, deadline, resume, **ids))
-            elif isinstance(answer, FirstStep):
-                client.ensure_success(self._wait(client, answer.operation, deadline, self.first_step_finished))
-            else:
-                break
-        self.log.info("%s: Toloka has begun operation %s (%s)", self._name, answer.id, answer.type)
-        if answer.is_done or self.wait_for_completion:
-            client.ensure_success(self._wait(client, answer, deadline, self.execute_complete))
-            self._ensure_it_stays(client)
-        return answer.id
-
-    def _nothing_to_do(self, context: Context, client: TolokaClient, adopted: str | None) -> str | None:
-        self._ensure_it_stays(client)
-        self.log.info("%s needs nothing more", self._name)
-        if adopted is not None:
-            context["ti"].xcom_push(key="operation_id", value=adopted)
-        return adopted
-
-    def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
-        """Send the call, and store what leads to its effect: the operation first, should this task be killed."""
-        object_id = self._id()
-        ids = {self.id_name: object_id}
-        try:
-            answer = self._call(client, object_id)
-        except TolokaError:
-            # Not for a time-out or a kill, which must not wait for another answer.
-            find_link(context, client, ids)
-            raise
-        if isinstance(answer, Operation):
-            context["ti"].xcom_push(key="operation_id", value=answer.id)
-        find_link(context, client, ids)
-        return answer
-
-    def _unfinished(self, client: TolokaClient) -> Operation | None:
-        """Return an operation under way that changes the state of this pool or training."""
-        noun = self.operation_type.partition(".")[0]
-        types = [f"{noun}.{verb}" for verb in LIFECYCLE]
-        operation = client.find_unfinished_operation(types=types, **{self.id_name: self._id()})
-        if operation is not None:
-            self.log.info(
-                "%s may be changed by operation %s (%s): waiting for it", self._name, operation.id, operation.type
-            )
-        return operation
-
-    def _adopted(self, operation: Operation | None) -> str | None:
-        """Return the id of an operation that did what this task is to do, such as that of a previous attempt."""
-        if operation is None or operation.type != self.operation_type or operation.status != OperationStatus.SUCCESS:
-            return None
-        return operation.id
-
-    def _id(self) -> str:
-        return checked_id(self.id_name, getattr(self, self.id_name))
-
-    @property
-    def _name(self) -> str:
-        return f"{self.id_name.removesuffix('_id').capitalize()} {self._id()}"
-
-    @abstractmethod
-    def _call(self, client: TolokaClient, object_id: str) -> Operation | FirstStep | None:
-        """Send the call, or a step that must come first; ``None`` means that nothing had to change."""
-
-    def _ensure_it_stays(self, client: TolokaClient) -> None:
-        """Raise if the wanted state, which was there already or was brought about, is over or ends by itself."""
-
-    def _blockers(self, client: TolokaClient) -> Iterable[Training]:
-        """Return what must be archived before this can be."""
-        return ()
-
-    @abstractmethod
-    def _subject(self, client: TolokaClient) -> Training | Project:
-        """Fetch what is to be changed."""
-
-    def _with_state(self, client: TolokaClient, refusal: TolokaConflictError) -> TolokaConflictError:
-        """Return a refusal with what must be archived first, and the state of what was to be changed."""
-        client, causes, topic = client.without_retries(), [], refusal.topic
-        try:
-            if pools := list(islice(self._blockers(client), 11)):
-                named = ", ".join(f"{pool.id} ({pool.status.value})" for pool in pools[:10])
-                causes.append(f"Not archived: {named}{', and more' if len(pools) > 10 else ''}")
-            subject = self._subject(client)
-            causes.append(f"{self._name} is {subject.status.value}")
-            if is_archived(subject):
-                topic = "archived"
-                causes[-1] += ", for good: create another one"
-        except TolokaError as exc:
-            self.log.warning("Why Toloka refused %s could not be found out: %s", refusal.request, exc)
-        return refusal.with_cause(". ".join(causes), topic)
-
-
-class PoolOperator(LifecycleOperator):
-    """
-    Bring a pool into a state.
-
-    :param pool_id: The pool (templated).
-    """
-
-    template_fields: Sequence[str] = ("pool_id", "toloka_conn_id")
-    id_name = "pool_id"
-
-    def __init__(
-        self,
-        *,
-        pool_id: str | XComArg,
-        wait_for_completion: bool = True,
-        toloka_conn_id: str = TolokaHook.default_conn_name,
-        deferrable: bool = DEFER_BY_DEFAULT,
-        defer_after: float | timedelta | None = None,
-        poll_interval: float | timedelta = 5.0,
-        timeout: float | timedelta = 600.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            wait_for_completion=wait_for_completion,
-            toloka_conn_id=toloka_conn_id,
-            deferrable=deferrable,
-            defer_after=defer_after,
-            poll_interval=poll_interval,
-            timeout=timeout,
-            **kwargs,
-        )
-        self.pool_id = as_rendered(pool_id)
-
-    def _subject(self, client: TolokaClient) -> Pool:
-        return client.get_pool(self._id())
-
-
-class _TrainingOperator(LifecycleOperator):
-    template_fields: Sequence[str] = ("training_id", "toloka_conn_id")
-    id_name = "training_id"
-
-    def __init__(
-        self,
-        *,
-        training_id: str | XComArg,
-        wait_for_completion: bool = True,
-        toloka_conn_id: str = TolokaHook.default_conn_name,
-        deferrable: bool = DEFER_BY_DEFAULT,
-        defer_after: float | timedelta | None = None,
-        poll_interval: float | timedelta = 5.0,
-        timeout: float | timedelta = 600.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            wait_for_completion=wait_for_completion,
-            toloka_conn_id=toloka_conn_id,
-            deferrable=deferrable,
-            defer_after=defer_after,
-            poll_interval=poll_interval,
-            timeout=timeout,
-            **kwargs,
-        )
-        self.training_id = as_rendered(training_id)
-
-    def _subject(self, client: TolokaClient) -> Training:
-        return client.get_training(self._id())
-
-
-class ArchiveOperator(LifecycleOperator):
-    """
-    Archive something, and before it what its task has created besides, which nobody uses.
-
-    A task creates one thing, but two attempts of it may have run at once: see `toloka_airflow.operators.duplicates`.
-    What is not certain to be left over, such as a copy that a person made, is only named in a warning.
-    """
-
-    def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
-        return self._archive_stray(context, client) or super()._submit(context, client)
-
-    def _archive_stray(self, context: Context, client: TolokaClient) -> FirstStep | None:
-        """Return the operation that archives the first of what is left over, be it that of a previous attempt."""
-        own = self._fetch(client)
-        noun = self.id_name.removesuffix("_id")
-        for other in find_duplicates(context, own, partial(self._list, client, own)):
-            operation = client.find_unfinished_operation(**{self.id_name: other.id})
-            if operation is None and is_stray(own, other) and not self._may_be_needed(client, own, other):
-                operation = self._archive(client, other.id)
-            elif operation is None or operation.type != self.operation_type:
-                self.log.warning(
-                    "%s was created by the task that created %s %s, or is a copy. It is not archived, as it is not "
-                    "certain that nobody needs it: archive it by hand if so",
-                    *(f"{noun.capitalize()} {other.id}", noun, own.id),
-                )
-                continue
-            if operation is not None:
-                self.log.warning(
-                    "Two attempts of the task that created %s %s ran at once: operation %s archives %s %s, too, which "
-                    "nobody uses",
-                    *(noun, own.id, operation.id, noun, other.id),
-                )
-                return FirstStep(operation)
-        return None
-
-    @abstractmethod
-    def _fetch(self, client: TolokaClient) -> Created:
-        """Return what is to be archived."""
-
-    @abstractmethod
-    def _list(self, client: TolokaClient, own: Created) -> Iterable[Created]:
-        """Return what was created like it since."""
-
-    @abstractmethod
-    def _has_content(self, client: TolokaClient, other: Created) -> bool:
-        """Return whether there is anything in it."""
-
-    def _may_be_needed(self, client: TolokaClient, own: Created, other: Created) -> bool:
-        return self._has_content(client, other) or self._is_copy(client, own, other)
-
-    def _is_copy(self, client: TolokaClient, own: Created, other: Created) -> bool:
-        """Return whether Toloka's own call may have copied it, together with the tag; it copies no projects."""
-        if isinstance(own, Project):
-            return False
-        copying = client.list_operations(
-            type=self.operation_type.replace("ARCHIVE", "CLONE"), submitted_gte=own.created
-        )
-        return any(operation.details.get(self.id_name) in (None, other.id) for operation in copying)
-
-    @abstractmethod
-    def _archive(self, client: TolokaClient, object_id: str) -> Operation | None:
-        """Send the call that archives one of them."""
-
-
-class OpenOperator(LifecycleOperator):
-    """
-    Open something, once however often the task is tried.
-
-    What a previous attempt has opened, and what was closed since, by people who completed it or by whomever, is not
-    opened again. Clear the task to have it opened again.
-    """
-
-    def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
-        before = self._last_started_before(context, client)
-        if before is not None and self._was_opened_after(client, before):
-            return None
-        return super()._submit(context, client)
-
-    def _last_started_before(self, context: Context, client: TolokaClient) -> datetime | None:
-        """Return when it had last been opened before the first attempt of this task; ``None`` if this is that one."""
-        return last_started_before(context, self.retries or 0, client, partial(self._fetch, client))
-
-    def _was_opened_after(self, client: TolokaClient, before: datetime) -> bool:
-        pool = self._fetch_settled(client)
-        if not was_opened_and_closed_after(pool, before):
-            return False
-        self.log.warning(
-            "%s is not opened again: since the first attempt of this task it was opened, at %s, and closed, at %s. "
-            "Clear the task to have it opened again",
-            *(self._name, pool.last_started, pool.last_stopped),
-        )
-        return True
-
-    @abstractmethod
-    def _fetch(self, client: TolokaClient) -> Training:
-        """Return what is to be opened."""
-
-    def _fetch_settled(self, client: TolokaClient) -> Training:
-        """Return it as LOCKED while an operation that opens it is under way, where the API says so."""
-        return self._fetch(client)
 
 
 class OpenPoolOperator(OpenOperator, PoolOperator):
@@ -536,7 +161,7 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
         return client.open_pool(object_id)
 
 
-class ClosePoolOperator(PoolOperator):
+class ClosePoolOperator(CloseOperator, PoolOperator):
     """
     Close a pool, so that nobody gets its tasks any more; answers that people are working on still come in.
 
@@ -552,7 +177,6 @@ class ClosePoolOperator(PoolOperator):
 
     template_fields: Sequence[str] = ("pool_id", "opened_before", "toloka_conn_id")
     operation_type = "POOL.CLOSE"
-    must_be_done = True
 
     def __init__(
         self,
@@ -580,14 +204,13 @@ class ClosePoolOperator(PoolOperator):
         self.opened_before = as_rendered(opened_before)
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
-        opening = _opening(self.opened_before)
-        if opening.began_before is not None and opening.was_followed_by(pool := client.get_pool(object_id)):
-            self.log.info("%s was not closed: another run opened it at %s", self._name, pool.last_started)
+        # Without a limit, the pool need not be fetched.
+        if self._opening.began_before is not None and self._is_of_another_run(client.get_pool(object_id)):
             return None
         return client.close_pool(object_id)
 
     def _ensure_it_stays(self, client: TolokaClient) -> None:
-        _ensure_closed(self._name, client.get_pool(self._id()), _opening(self.opened_before))
+        self._ensure_closed(client.get_pool(self._id()))
 
 
 class ArchivePoolOperator(ArchiveOperator, PoolOperator):
@@ -618,7 +241,7 @@ class ArchivePoolOperator(ArchiveOperator, PoolOperator):
         return any(client.list_tasks(other.id))
 
 
-class OpenTrainingOperator(OpenOperator, _TrainingOperator):
+class OpenTrainingOperator(OpenOperator, TrainingOperator):
     """
     Open a training, so that people can qualify for its main pools.
 
@@ -667,7 +290,7 @@ class OpenTrainingOperator(OpenOperator, _TrainingOperator):
         return client.get_training(self._id())
 
 
-class CloseTrainingOperator(_TrainingOperator):
+class CloseTrainingOperator(CloseOperator, TrainingOperator):
     """
     Close a training, so that nobody gets its tasks any more.
 
@@ -684,7 +307,6 @@ class CloseTrainingOperator(_TrainingOperator):
 
     template_fields: Sequence[str] = ("training_id", "opened_before", "toloka_conn_id")
     operation_type = "TRAINING.CLOSE"
-    must_be_done = True
 
     def __init__(
         self,
@@ -713,8 +335,7 @@ class CloseTrainingOperator(_TrainingOperator):
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         training = client.get_training(object_id)
-        if _opening(self.opened_before).was_followed_by(training):
-            self.log.info("%s was not closed: another run opened it at %s", self._name, training.last_started)
+        if self._is_of_another_run(training):
             return None
         if pool := _open_pool_requiring(client, training):
             self.log.info(
@@ -726,13 +347,13 @@ class CloseTrainingOperator(_TrainingOperator):
     def _ensure_it_stays(self, client: TolokaClient) -> None:
         training = client.get_training(self._id())
         try:
-            _ensure_closed(self._name, training, _opening(self.opened_before))
+            self._ensure_closed(training)
         except PoolNotClosedError:
             if why_unknown(training) or not _open_pool_requiring(client, training):
                 raise
 
 
-class ArchiveTrainingOperator(ArchiveOperator, _TrainingOperator):
+class ArchiveTrainingOperator(ArchiveOperator, TrainingOperator):
     """
     Archive a closed training whose main pools are all archived.
 
@@ -761,24 +382,6 @@ class ArchiveTrainingOperator(ArchiveOperator, _TrainingOperator):
 
     def _blockers(self, client: TolokaClient) -> Iterable[Training]:
         return client.pools_requiring(self._id())
-
-
-def _opening(opened_before: datetime | str | None) -> PoolOpening:
-    """Return what is known of the opening that a task is to close."""
-    # A template that found nothing is no reason to leave a pool open.
-    limit = parse_optional_datetime("opened_before", opened_before, allow_empty=True)
-    return PoolOpening(began_before=limit)
-
-
-def _ensure_closed(name: str, pool: Training, opening: PoolOpening) -> None:
-    """
-    Raise if a pool, of which Toloka said that there is nothing to close, is open or will be; to be tried again.
-
-    Also if it is in an unknown state, whoever opened it.
-    """
-    why = why_not_closed(pool)
-    if why and (why_unknown(pool) or not opening.was_followed_by(pool)):
-        raise PoolNotClosedError(f"{name} was closed, but it is {why}. Try again to close it")
 
 
 def _open_pool_requiring(client: TolokaClient, training: Training) -> Pool | None:

@@ -15,7 +15,7 @@ from toloka_airflow.api.pool_rules import is_closed_for_update, is_open
 from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.operators.checked_configs import ConfigCheckMixin, is_wanted
 from toloka_airflow.operators.creation import merged
-from toloka_airflow.operators.lifecycle import FirstStep, PoolOperator
+from toloka_airflow.operators.lifecycle_base import FirstStep, PoolOperator
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.paths import storage_path
 

@@ -11,7 +11,8 @@ from toloka_airflow._internal.arguments import parse_datetime
 from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.pool_rules import may_have_been_opened_since, why_not_closed
 from toloka_airflow.hooks import TolokaHook, task_errors
-from toloka_airflow.operators.lifecycle import ClosePoolOperator, CloseTrainingOperator, LifecycleOperator
+from toloka_airflow.operators.closing import CloseOperator
+from toloka_airflow.operators.lifecycle import ClosePoolOperator, CloseTrainingOperator
 from toloka_airflow.operators.window_end import log_end, pull, stopped_by, window_cost
 from toloka_airflow.operators.window_times import with_interval
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from toloka_airflow.api.models import Training
 
 
-class _CloseWindowOperator(LifecycleOperator):
+class _CloseWindowOperator(CloseOperator):
     """
     Close what a window has opened, and nothing that another run opened.
 
@@ -38,8 +39,6 @@ class _CloseWindowOperator(LifecycleOperator):
     :param open_task_id: The task that opened the pool.
     :param wait_task_id: The task that waited.
     """
-
-    opened_before: datetime | str | None
 
     def __init__(
         self,

@@ -16,9 +16,9 @@ from airflow.jobs.triggerer_job_runner import TriggerCommsDecoder
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import XComResult
 
+from tests.support import let_time_pass
 from toloka_airflow._internal.trails import MEASURED, TRAIL
-from toloka_airflow.triggers import trail
-from toloka_airflow.triggers.trail import TrailWriter
+from toloka_airflow.triggers.trail import MIN_PAUSE, TrailWriter
 
 FACTS = {"percent": 10.0, "answers": 1.0, "spent": 0.0, "committed": 0.0}
 
@@ -68,17 +68,15 @@ async def connected(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Supervisor
 
 
 def test_one_after_another_and_the_newest_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trail, "MIN_PAUSE", 0.0)
-    monkeypatch.setattr(trail, "LOAD", 1.0)
-
     async def main() -> list[dict[str, Any]]:
         log = structlog.get_logger()
         writers = [TrailWriter(log) for _ in range(3)]
-        async with connected(monkeypatch) as supervisor, asyncio.timeout(60):
+        async with connected(monkeypatch) as supervisor, asyncio.timeout(600):
             for percent in (10.0, 20.0):
                 for number, writer in enumerate(writers):
                     ti = SimpleNamespace(dag_id="d", run_id="r", task_id=f"t{number}", map_index=-1)
                     writer.keep(ti, {**FACTS, "percent": percent})
+                let_time_pass(monkeypatch, MIN_PAUSE)
             for _ in range(3 * len(writers)):
                 number, body = await supervisor.take()
                 assert not await supervisor.is_asked_more(), "nothing is asked before this is answered"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Event
 
 import pytest
 
-from toloka_airflow.web import refreshed
 from toloka_airflow.web.refreshed import Refreshed
 
 LONG = 1000.0
+MORE_THAN_A_PROCESS_HAS = 1 << 47
+"""Bytes of addresses, on the usual machines of 64 bits."""
 
 
 class Source:
@@ -47,14 +52,26 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(refreshed.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
     return clock
 
 
-def settled(value: Refreshed[int]) -> None:
+def settle() -> None:
     """Wait until nothing is fetched."""
-    with value._changed:
-        assert value._changed.wait_for(lambda: not value._is_fetching, 60)
+    for thread in threading.enumerate():
+        if thread.name == "toloka-page":
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+@contextmanager
+def no_thread_to_be_had() -> Iterator[None]:
+    """Have the system refuse to start any thread."""
+    before = threading.stack_size(MORE_THAN_A_PROCESS_HAS)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
 
 
 def test_many_at_once_fetch_once(source: Source) -> None:
@@ -72,7 +89,7 @@ def test_not_more_often_than_the_pause(source: Source, clock: Clock) -> None:
     for now, fetches in ((0, 1), (5, 1), (9.9, 1), (10, 2), (19, 2), (25, 3)):
         clock.now = now
         value.get()
-        settled(value)
+        settle()
         assert source.fetches == fetches
 
 
@@ -92,7 +109,7 @@ def test_nobody_waits_while_what_there_is_can_be_used(source: Source, clock: Clo
     clock.now = 15
     assert value.get().value == 1, "and the second fetch is under way"
     source.may_answer.set()
-    settled(value)
+    settle()
     assert value.get().value == 2
 
 
@@ -102,7 +119,7 @@ def test_nobody_waits_for_longer_than_the_limit(source: Source) -> None:
     assert value.get().value is None
     assert value.get().fetched_at is None
     source.may_answer.set()
-    settled(value)
+    settle()
 
 
 def test_what_there_is_stays_after_a_failure(source: Source, clock: Clock) -> None:
@@ -127,7 +144,7 @@ def test_a_slow_fetch_makes_the_pause_longer(clock: Clock) -> None:
     for now in (0, 5, 15, 19.9, 20):
         clock.now = max(now, clock.now)
         value.get()
-        settled(value)
+        settle()
     assert fetched == [0, 20]
 
 
@@ -148,19 +165,15 @@ def test_nobody_waits_for_a_slow_fetch_while_there_is_one_all_the_time(clock: Cl
     clock.now = 39
     assert value.get().value == 1, "the pause is 20 s, and the second fetch is under way"
     may_answer.set()
-    settled(value)
+    settle()
     assert value.get().value == 2
     clock.now = 39 + 41
     assert value.get().value == 3, "nobody had it open for longer than that"
 
 
-def test_no_thread_to_be_had_is_no_end(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_thread_to_be_had_is_no_end(source: Source) -> None:
     found = Refreshed(source.fetch, min_pause=0, max_wait=LONG, usable_for=0)
-
-    def refuse(**_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(refreshed, "Thread", refuse)
+    with no_thread_to_be_had():
         assert found.get().value is None
+    assert source.fetches == 0
     assert found.get().value == 1
