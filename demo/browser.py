@@ -49,13 +49,15 @@ class Browser:
     One page of a Chromium of its own. Use it as a context manager, within that of the processes.
 
     :param processes: What ends the browser, whatever happens to us.
-    :param profile: A folder for it alone, which need not be there.
+    :param profile: A folder for it alone, which need not be there, or is that of a browser that has ended.
     """
 
     def __init__(self, processes: Processes, profile: Path) -> None:
         command = ["chromium", *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
-        processes.start("chromium", command, os.environ)
         port = profile / "DevToolsActivePort"
+        # One that was killed has left its own.
+        port.unlink(missing_ok=True)
+        processes.start("chromium", command, os.environ)
 
         def is_ready() -> bool:
             processes.check()

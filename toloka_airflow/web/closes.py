@@ -20,7 +20,8 @@ from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import Operation, OperationStatus
 from toloka_airflow.api.pool_actions import Blocked, send_if_free
 from toloka_airflow.api.pool_rules import PoolOpening, is_closed_for_update, is_locked, why_not_closed
-from toloka_airflow.web.toloka import MAX_WAIT, ConnectionUnusableError, client, in_words
+from toloka_airflow.web.errors import ConnectionUnusableError, in_words
+from toloka_airflow.web.toloka import MAX_WAIT, client
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient

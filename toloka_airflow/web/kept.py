@@ -29,3 +29,11 @@ class Kept(Generic[ValueT]):
             if len(self._values) > self._max_size:
                 self._values.popitem(last=False)
             return value
+
+    def find(self, key: Hashable) -> ValueT | None:
+        """Return the value of a key, if there is one."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]

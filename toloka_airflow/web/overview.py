@@ -14,8 +14,9 @@ from toloka_airflow.api.models import PoolStatus, Training, read_date
 from toloka_airflow.api.pool_rules import is_open
 from toloka_airflow.links import XCOM_KEY
 from toloka_airflow.records.pools import CLOSE_REASON, CLOSED_AT, CLOSES_AT, OVER_AT, PoolKey, PoolRecord, PoolRecords
+from toloka_airflow.web.errors import in_words
 from toloka_airflow.web.measurements import in_utc, last_measurement, number
-from toloka_airflow.web.toloka import USABLE_FOR, OpenPools, in_words
+from toloka_airflow.web.toloka import USABLE_FOR, OpenPools
 
 if TYPE_CHECKING:
     from toloka_airflow.records.pools import TaskRecord

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from toloka_airflow.api.models import Operation, read_date
+from toloka_airflow.api.models import read_date
 from toloka_airflow.records.pools import OPERATION, PoolKey, PoolRecord, PoolRecords, read_pools
+from toloka_airflow.web.errors import in_words
 from toloka_airflow.web.kept import Kept
 from toloka_airflow.web.measurements import history, in_utc
 from toloka_airflow.web.overview import (
@@ -25,10 +26,11 @@ from toloka_airflow.web.overview import (
     rows_for,
 )
 from toloka_airflow.web.refreshed import Refreshed, Snapshot
-from toloka_airflow.web.toloka import MAX_WAIT, Accounts, OpenPools, PoolDetails, in_words
+from toloka_airflow.web.toloka import MAX_WAIT, Accounts, OpenPools, PoolDetails
 
 if TYPE_CHECKING:
     from toloka_airflow.web.access import Reader
+    from toloka_airflow.web.operations import LoggedOperation
 
 RECORDS_PAUSE = 3.0
 """Seconds between two readings of the database."""
@@ -137,7 +139,7 @@ class Pools:
             "pool": row_for(row, reader.dag_ids, reader.may_close(key.dag_id)),
             "history": history(record),
             "runs": [_task(task) for task in record.tasks[:MAX_TASKS]],
-            "operations": [_operation(each, own.value) for each in own.value.operations] if own.value else [],
+            "operations": [_operation(each) for each in own.value.operations] if own.value else [],
             "message": None if own.error is None else in_words(own.error),
         }
 
@@ -215,12 +217,13 @@ def _task(task: Any) -> dict[str, Any]:
     }
 
 
-def _operation(operation: Operation, details: PoolDetails | None) -> dict[str, Any]:
+def _operation(logged: LoggedOperation) -> dict[str, Any]:
+    operation = logged.operation
     return {
         "operation_id": operation.id,
         "type": operation.type,
         "status": operation.status.value,
         "submitted_at": in_utc(operation.submitted),
         "finished_at": in_utc(operation.finished) if operation.is_done else None,
-        "log": list(details.logs.get(operation.id, ())) if details else [],
+        "log": list(logged.log),
     }

@@ -53,7 +53,9 @@ class Figures:
     """
     All figures of a report.
 
+    :param controls_without_label: How many control tasks have no label, as they need none; they are among ``tasks``.
     :param labelled: How many tasks have a label.
+    :param unanswered: How many of these are not among ``tasks``, as nobody has answered them.
     :param methods: What made the labels, as far as their rows say so.
     :param are_labels_made_here: Whether the labels were made for this report.
     :param is_confidence: Whether the number of a label is a confidence; that of Toloka's own aggregation is none.
@@ -65,10 +67,11 @@ class Figures:
     facts: PoolFacts
     pool_ids: Sequence[str]
     tasks: int
-    control_tasks: int
+    controls_without_label: int
     answers: int
     statuses: Mapping[str, int]
     labelled: int
+    unanswered: int
     methods: Sequence[str]
     are_labels_made_here: bool
     is_confidence: bool
@@ -157,20 +160,22 @@ def read_figures(
     by_controls = is_measured_by_controls(table, names)
     timeline = timeline_of(table)
     seconds, times_are = seconds_of(table)
+    labelled = int(found.has_label.sum()) + found.unanswered
     return Figures(
         facts=facts,
         pool_ids=table.pool_ids,
         tasks=len(table.task_ids),
-        control_tasks=int(table.is_control.sum()),
+        controls_without_label=int((table.is_control & ~found.has_label).sum()),
         answers=len(table),
         statuses=_statuses(table),
-        labelled=int(found.has_label.sum()) + found.unanswered,
+        labelled=labelled,
+        unanswered=found.unanswered,
         methods=found.methods,
         are_labels_made_here=found.are_made_here,
         is_confidence=found.is_confidence,
         sureness=np.concatenate([found.sureness[found.has_label], np.array(found.unanswered_sureness)]),
         timeline=timeline,
-        money=money_of(table, int(found.has_label.sum()) + found.unanswered),
+        money=money_of(table, labelled),
         fields=[field_figures(table, found, name, right[name], timeline) for name in names],
         left_out_fields=left_out,
         people=people_figures(
@@ -199,10 +204,11 @@ def _nothing(facts: PoolFacts, labelled: int | None) -> Figures:
         facts=facts,
         pool_ids=(),
         tasks=0,
-        control_tasks=0,
+        controls_without_label=0,
         answers=0,
         statuses={},
         labelled=labelled or 0,
+        unanswered=labelled or 0,
         methods=(DEFAULT_METHOD,) if labelled is None else (),
         are_labels_made_here=labelled is None,
         is_confidence=labelled is None,

@@ -131,12 +131,7 @@ class _Page:
         figures = self.figures
         rejected = figures.statuses.get("REJECTED", 0)
         tiles = [
-            Tile(
-                "Labels",
-                f"{figures.labelled:,}",
-                f"of {count(figures.tasks, 'answered task', 'answered tasks')}",
-                "labels",
-            ),
+            Tile("Labels", f"{figures.labelled:,}", self._labelled_of(), "labels"),
             Tile(
                 "Answers",
                 f"{figures.answers:,}",
@@ -172,6 +167,17 @@ class _Page:
                     Tile("Per label", small_amount(self.currency, money.per_label), "spent or committed", "per-label")
                 )
         return tiles
+
+    def _labelled_of(self) -> str:
+        """Return what has a label, of what could have one: a control task need not."""
+        figures = self.figures
+        answered = count(figures.tasks - figures.controls_without_label, "answered task", "answered tasks")
+        controls = count(figures.controls_without_label, "control task has none", "control tasks have none")
+        parts = [f"of {answered}"]
+        if figures.unanswered:
+            others = count(figures.unanswered, "other", "others")
+            parts = [f"for {figures.labelled - figures.unanswered:,} of {answered}, and for {others}"]
+        return "; ".join(parts + ([controls] if figures.controls_without_label else []))
 
     def _notes(self) -> list[str]:
         figures, notes = self.figures, []

@@ -166,6 +166,20 @@ def test_known_solutions_are_right() -> None:
     assert figures.doubts[0].votes["animal"][0].is_known or figures.doubts[0].votes["animal"][1].is_known
 
 
+def test_labels_are_counted_of_what_can_have_one() -> None:
+    """Control tasks need none, and a model may have labelled what nobody was shown."""
+    rows = answers(10)
+    for row in rows:
+        if row["task_id"] in ("task-000000", "task-000001"):
+            row["known_solutions"] = [{"output_values": {"animal": "cat"}}]
+    every = labels(rows)
+    assert "Labels10of 10 answered tasks Answers" in page(rows, every).text
+    assert "Labels8of 8 answered tasks; 2 control tasks have none Answers" in page(rows, every[2:]).text
+    assert "Labels8of 9 answered tasks; 1 control task has none Answers" in page(rows, [every[0], *every[3:]]).text
+    others = [{**row, "task_id": f"other-{row['task_id']}"} for row in every[:1]]
+    assert "Labels10for 9 of 10 answered tasks, and for 1 other Answers" in page(rows, every[:9] + others).text
+
+
 @pytest.mark.parametrize("rows", [[], answers(1, 1, 1), answers(2, 1, 1)])
 def test_few_answers(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     for given in (None, labels(rows)):
