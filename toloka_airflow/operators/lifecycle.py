@@ -20,12 +20,12 @@ from toloka_airflow.api.pool_actions import PoolNotClosedError
 from toloka_airflow.api.pool_rules import is_open, why_not_closed, why_unknown, would_be_opened
 from toloka_airflow.checks.money import Fee
 from toloka_airflow.hooks import TolokaHook
-from toloka_airflow.operators.archiving import ArchiveOperator
-from toloka_airflow.operators.closing import CloseOperator
+from toloka_airflow.operators.archive_operator import ArchiveOperator
+from toloka_airflow.operators.close_operator import CloseOperator
 from toloka_airflow.operators.expiry import let_expire_in, warn_if_left_open
 from toloka_airflow.operators.guards import ON_LOW_BALANCE, Money, let_expire, skip_if_late
 from toloka_airflow.operators.lifecycle_base import FirstStep, PoolOperator, TrainingOperator
-from toloka_airflow.operators.opening import OpenOperator
+from toloka_airflow.operators.open_operator import OpenOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Operation, Pool, Training
-    from toloka_airflow.operators.archiving import Created
+    from toloka_airflow.operators.archive_operator import Created
 
 __all__ = [
     "ArchivePoolOperator",

@@ -2,8 +2,8 @@
 What opening, closing and archiving have in common: bring something into a state, and wait until it is there.
 
 `LifecycleOperator` sends a call until no other operation blocks it; `PoolOperator` and `TrainingOperator` say for what.
-What is special about a state is in `toloka_airflow.operators.opening`, `closing` and `archiving`; the operators that a
-DAG author uses are made of both, in `toloka_airflow.operators.lifecycle`.
+What is special about a state is in `OpenOperator`, `CloseOperator` and `ArchiveOperator`, each in a module of its own.
+The operators that a DAG author uses are made of both, in `toloka_airflow.operators.lifecycle`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from toloka_airflow.api.pool_rules import is_archived
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink, find_link
-from toloka_airflow.operators.archiving import ArchiveOperator
+from toloka_airflow.operators.archive_operator import ArchiveOperator
 from toloka_airflow.operators.checked_configs import ConfigCheckMixin, is_wanted
 from toloka_airflow.operators.creation import CreateOperator, differing_keys, part
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Operation, Project, Training
-    from toloka_airflow.operators.archiving import Created
+    from toloka_airflow.operators.archive_operator import Created
     from toloka_airflow.operators.creation import Calls
 
 __all__ = ["ArchiveProjectOperator", "CreateProjectOperator", "UpdateProjectOperator"]

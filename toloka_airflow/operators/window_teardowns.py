@@ -11,7 +11,7 @@ from toloka_airflow._internal.arguments import parse_datetime
 from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.api.pool_rules import may_have_been_opened_since, why_not_closed
 from toloka_airflow.hooks import TolokaHook, task_errors
-from toloka_airflow.operators.closing import CloseOperator
+from toloka_airflow.operators.close_operator import CloseOperator
 from toloka_airflow.operators.lifecycle import ClosePoolOperator, CloseTrainingOperator
 from toloka_airflow.operators.window_end import log_end, pull, stopped_by, window_cost
 from toloka_airflow.operators.window_times import with_interval

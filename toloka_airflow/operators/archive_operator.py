@@ -35,8 +35,8 @@ class ArchiveOperator(LifecycleOperator):
     """
     Archive something, and before it what its task has created besides, which nobody uses.
 
-    A task creates one thing, but two attempts of it may have run at once: see `toloka_airflow.operators.archiving`.
-    What is not certain to be left over, such as a copy that a person made, is only named in a warning.
+    A task creates one thing, but two attempts of it may have run at once; see the top of this module. What is not
+    certain to be left over, such as a copy that a person made, is only named in a warning.
     """
 
     def _submit(self, context: Context, client: TolokaClient) -> Operation | FirstStep | None:
