@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from toloka_airflow.label_until import label_until
-from toloka_airflow.operators.labelling_decisions import REASONS
+from toloka_airflow.operators.labelling_stops import REASONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTION = (ROOT / "docs" / "quality.md").read_text().partition("\n## Label until sure\n")[2].partition("\n## ")[0]

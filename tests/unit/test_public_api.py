@@ -33,6 +33,7 @@ BASES = {
     "ArchiveOperator",
     "CloseOperator",
     "CreateOperator",
+    "LabellingOperator",
     "LifecycleOperator",
     "OpenOperator",
     "PoolOperator",

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
     from toloka_airflow.api.models import Pool, Raw
 
-TARGET, PERSON, CLOSED, TIME = "target", "person", "closed", "time"
-OVERLAP, ROUNDS, BUDGET = "overlap", "rounds", "budget"
-REASONS = TARGET, PERSON, CLOSED, TIME, OVERLAP, ROUNDS, BUDGET
-"""Why no further round begins: enough labels are sure; a person ended the wait; the pool was closed before it was
-complete; the time is up; all doubtful tasks have as many answers as they may; all rounds are done; the money is."""
 UNLIMITED = 1e9
 """A limit that is none, for pools without a reward."""
 
@@ -143,7 +138,7 @@ class Decision:
     What a round does; small, as it is an XCom. The overlaps are in a file.
 
     :param round: Which round, from 1.
-    :param stopped_by: One of `REASONS`, or ``None`` if there is a round.
+    :param stopped_by: One of `REASONS` of `toloka_airflow.operators.labelling_stops`, or ``None`` if there is a round.
     :param why: The same as a sentence.
     :param tasks: How many tasks there are to label.
     :param sure: How many of them are sure.

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from functools import partial
-from math import isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -18,40 +14,25 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from toloka_airflow._internal.airflow_internals import task_states
-from toloka_airflow._internal.arguments import parse_int, parse_money, parse_optional_datetime, parse_share, parse_span
-from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_span
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
-from toloka_airflow.api.pool_rules import was_cut_short, why_not_closed
-from toloka_airflow.checks.money import Fee, money_text
+from toloka_airflow.api.pool_rules import why_not_closed
+from toloka_airflow.checks.money import money_text
 from toloka_airflow.checks.task_counts import CannotEstimateError
-from toloka_airflow.checks.wording import did_you_mean, nearest
 from toloka_airflow.hooks import TolokaHook, task_errors
-from toloka_airflow.lineage import LineageMixin
-from toloka_airflow.links import TolokaLink, store_link
-from toloka_airflow.operators.answer_aggregation import METHODS
-from toloka_airflow.operators.known_arguments import check_fields, check_known
-from toloka_airflow.operators.labelling_decisions import (
-    BUDGET,
-    CLOSED,
-    OVERLAP,
-    PERSON,
-    ROUNDS,
-    TARGET,
-    TIME,
-    Budget,
-    Decision,
-    RoundFiles,
-    TasksToLabel,
-    paid_for,
-)
+from toloka_airflow.links import store_link
+from toloka_airflow.operators.known_arguments import check_known
+from toloka_airflow.operators.labelling_answers import Answered, write_labels
+from toloka_airflow.operators.labelling_base import LabellingOperator
+from toloka_airflow.operators.labelling_decisions import Budget, Decision, RoundFiles, TasksToLabel
+from toloka_airflow.operators.labelling_stops import BUDGET, FOUND, PERSON, TARGET, TIME, Stop, why_over
 from toloka_airflow.operators.window_end import pull
-from toloka_airflow.storage.paths import storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import ObjectStoragePath, XComArg
+    from airflow.sdk import XComArg
 
     from toloka_airflow.api.client import TolokaClient
     from toloka_airflow.api.models import Pool
@@ -59,219 +40,11 @@ if TYPE_CHECKING:
 
 DECISION = "decision"
 """The XCom of a round that says what it decided, also when it was skipped."""
-STATUSES = ("SUBMITTED", "ACCEPTED", "REJECTED")
 CALIBRATED = "dawid_skene_map"
 """The method whose number is a probability."""
-IN_FLIGHT = 12
-MAX_OVERLAP = 30_000
 
 
-class Stop(NamedTuple):
-    """Why there is no further round: ``stopped_by`` of a `Decision`, and a sentence."""
-
-    reason: str
-    why: str
-
-
-ENDS = {
-    "until": Stop(TIME, "the time of the round before was up"),
-    "max_spend": Stop(BUDGET, "the money was spent in the round before"),
-    "person": Stop(PERSON, "a person ended the wait of the round before"),
-}
-"""What the end of a window means, by its ``stopped_by``."""
-FOUND = {
-    TARGET: Stop(TARGET, "enough of the labels are sure"),
-    OVERLAP: Stop(OVERLAP, "all tasks that are not sure have as many answers as max_overlap lets them have"),
-    ROUNDS: Stop(ROUNDS, "as many rounds as max_rounds lets are done"),
-    BUDGET: Stop(BUDGET, "what is left of max_total does not pay for another answer"),
-}
-"""What was found out by the answers."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """
-    What the answers of a pool come to.
-
-    :param scores: How sure the label of each task is, by its id.
-    :param counted: How many answers that count each task has, by its id; in the field with the fewest.
-    :param tasks: How many tasks that are no control tasks have an answer that counts.
-    :param rewards: Of each page that is paid for.
-    :param submitted: When each of these was submitted, in seconds since 1970.
-    :param last_submitted: When the last page of all was, also of those that are not paid for; ``None`` without any.
-    """
-
-    scores: Mapping[str, float] = field(default_factory=dict)
-    counted: Mapping[str, int] = field(default_factory=dict)
-    tasks: int = 0
-    rewards: Sequence[float] = ()
-    submitted: Sequence[float] = ()
-    last_submitted: float | None = None
-
-    def paid(self, pool: Pool, fee: Fee) -> Decimal:
-        """Return what all answers cost, the fee included."""
-        return paid_for(self.rewards, pool, fee)
-
-    def paid_until(self, time: float | None, pool: Pool, fee: Fee) -> Decimal:
-        """Return what those cost that were submitted until a time, in seconds since 1970; ``None`` is before all."""
-        pages = zip(self.rewards, self.submitted, strict=True)
-        return paid_for([] if time is None else [reward for reward, at in pages if at <= time], pool, fee)
-
-
-class _LabellingOperator(LineageMixin, BaseOperator):
-    """
-    What rounds and the last task have in common: how they find out how sure the labels are.
-
-    :param pool_id: The pool (templated).
-    :param fields: The output fields to label (templated).
-    :param folder: Where to write everything (templated).
-    :param target: Which share of the tasks is to be sure (templated).
-    :param sure_at: From which confidence, or score, on a label is sure (templated).
-    :param max_overlap: The highest overlap (templated).
-    :param method: How to aggregate (templated).
-    :param fee: What Toloka adds to a reward, as a share of it.
-    :param assess_task_ids: The tasks that decide about the rounds, in their order: of all of them.
-    :param group_id: The group, which the files are of.
-    """
-
-    template_fields: Sequence[str] = (
-        "pool_id",
-        "fields",
-        "folder",
-        "target",
-        "sure_at",
-        "max_overlap",
-        "method",
-        "toloka_conn_id",
-    )
-    operator_extra_links = (TolokaLink(),)
-
-    def __init__(
-        self,
-        *,
-        pool_id: str | XComArg,
-        fields: Sequence[str] | XComArg,
-        folder: str | ObjectStoragePath | XComArg,
-        target: float | str | XComArg,
-        sure_at: float | str | XComArg,
-        max_overlap: int | str | XComArg,
-        method: str | XComArg,
-        fee: float,
-        assess_task_ids: Sequence[str],
-        group_id: str,
-        toloka_conn_id: str,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        parse_money("fee", fee)
-        self.pool_id = as_rendered(pool_id)
-        self.fields = as_rendered(fields)
-        self.folder = as_rendered(folder)
-        self.target = as_rendered(target)
-        self.sure_at = as_rendered(sure_at)
-        self.max_overlap = as_rendered(max_overlap)
-        self.method = as_rendered(method)
-        self.fee = fee
-        self.assess_task_ids = assess_task_ids
-        self.group_id = group_id
-        self.toloka_conn_id = toloka_conn_id
-        check_known(
-            self,
-            fields=check_fields,
-            target=parse_share,
-            sure_at=parse_share,
-            max_overlap=_parse_overlap,
-            method=_check_method,
-        )
-
-    def _files(self, context: Context) -> RoundFiles:
-        # Of the pool, too: a run that is done again with another one decides about that anew.
-        key = TaskIdentity.of_group(context, self.group_id).uuid("rounds", self.pool_id)[:8]
-        return RoundFiles(storage_path("folder", self.folder), key)
-
-    @property
-    def _fee(self) -> Fee:
-        return Fee(parse_money("fee", self.fee) or Decimal(0))
-
-    def _check(self) -> None:
-        """
-        Check what no other check will, or only once answers are paid for.
-
-        :raises ValueError: If a value cannot be used.
-        :raises ImportError: If numpy is missing.
-        """
-        from toloka_airflow.quality import answers  # noqa: F401 - before anything is downloaded
-
-        check_fields("fields", self.fields)
-        _check_method("method", self.method)
-
-    def _next(self, answered: Answered, tasks: TasksToLabel, rounds_left: int, budget: int | None) -> NextRound:
-        """Return which tasks should get more answers, or why none should."""
-        from toloka_airflow.quality.doubts import next_overlaps
-
-        return next_overlaps(
-            answered.scores,
-            {task_id: task.taken for task_id, task in tasks.real.items()},
-            target=parse_share("target", self.target),
-            sure_at=parse_share("sure_at", self.sure_at),
-            max_overlap=_parse_overlap("max_overlap", self.max_overlap),
-            rounds_left=rounds_left,
-            budget=budget,
-            counted=answered.counted,
-        )
-
-    def _read(self, context: Context, client: TolokaClient, pool: Pool, path: str) -> tuple[TasksToLabel, Answered]:
-        """
-        Return the tasks of the pool, and what their answers come to.
-
-        :param path: Where to write the answers.
-        """
-        tasks = TasksToLabel.read(pool, (task for page in client.task_pages(pool.id) for task in page))
-        if not self._download(context, client, pool.id, path):
-            self._ensure_fields(client, pool)
-            return tasks, Answered()
-        return tasks, read_answered(path, self.fields, self.method)
-
-    def _ensure_fields(self, client: TolokaClient, pool: Pool) -> None:
-        """
-        Make sure that the project has the fields, while nobody has answered yet; afterwards the answers show it.
-
-        :raises ValueError: If the project has no such output field.
-        """
-        spec = client.get_project(pool.project_id).raw["task_spec"]["output_spec"]
-        if unknown := [name for name in self.fields if name not in spec]:
-            raise ValueError(
-                f"fields has {unknown[0]!r:.100}, which is no output field of project {pool.project_id}; there are "
-                f"{', '.join(spec)}{did_you_mean(nearest(unknown[0], spec))}"
-            )
-
-    def _download(self, context: Context, client: TolokaClient, pool_id: str, path: str) -> int:
-        """
-        Write all answers of the pool, as `GetAssignmentsOperator` does, and return how many there are.
-
-        A further attempt begins anew: what a killed one has read may have been decided since.
-        """
-        from toloka_airflow.storage.row_files import RowFile
-        from toloka_airflow.transfer.download.answer_rows import read_answers
-        from toloka_airflow.transfer.download.parallel_download import ParallelDownload
-
-        key = TaskIdentity.of(context).uuid("answers", pool_id)[:8]
-        file = RowFile(storage_path("folder", path), key=key, max_age=-1)
-        ParallelDownload(
-            file,
-            client,
-            read=partial(read_answers, with_more=False),
-            pages=lambda client, read, after, until: client.read_assignments(
-                pool_id, read, after=after, until=until, status=list(STATUSES)
-            ),
-            find_last=lambda client: client.find_last_assignment(pool_id, status=list(STATUSES)),
-            in_flight=IN_FLIGHT,
-            log=self.log,
-        ).run()
-        return file.finish().get("answers", 0)
-
-
-class AssessRoundOperator(_LabellingOperator):
+class AssessRoundOperator(LabellingOperator):
     """
     Decide whether there is another round of a `label_until`, and which tasks get more answers in it.
 
@@ -290,7 +63,7 @@ class AssessRoundOperator(_LabellingOperator):
     :param result_task_id: The task that has the result of the round before; ``None`` for the first.
     """
 
-    template_fields: Sequence[str] = (*_LabellingOperator.template_fields, "max_total", "closes_at")
+    template_fields: Sequence[str] = (*LabellingOperator.template_fields, "max_total", "closes_at")
 
     def __init__(
         self,
@@ -444,7 +217,7 @@ class AssessRoundOperator(_LabellingOperator):
         return raised, None, {"raised": len(raised), "to_come": to_come, "cost": float(cost)}
 
 
-class LabelsOperator(_LabellingOperator):
+class LabelsOperator(LabellingOperator):
     """
     Write the labels, and return how it came to them; the last task of a `label_until`.
 
@@ -571,55 +344,3 @@ class EndLabellingOperator(BaseOperator):
             cause = next((task_id for task_id in failed if states[task_id] == "failed"), failed[0])
             text = f"There are no labels, as {cause} is {states[cause]}"
             raise AirflowFailException(with_link(text, "answers-and-labels"))
-
-
-def _parse_overlap(name: str, value: object) -> int:
-    return parse_int(name, int(str(value)) if str(value).isdecimal() else value, maximum=MAX_OVERLAP)
-
-
-def _check_method(name: str, value: object) -> None:
-    if value not in METHODS:
-        raise ValueError(f"{name} is {value!r:.100}; it must be one of {', '.join(METHODS)}")
-
-
-def why_over(end: Mapping[str, Any] | None) -> Stop | None:
-    """Return why there is no further round after one that ended so, by the result of its window."""
-    if end is None:
-        return None
-    if stop := ENDS.get(end["stopped_by"]):
-        return stop
-    reason = end["close_reason"]
-    return Stop(CLOSED, f"the pool was closed before all was done ({reason})") if was_cut_short(reason) else None
-
-
-def read_answered(path: str, fields: Sequence[str], method: str) -> Answered:
-    """
-    Return what the answers in a file come to.
-
-    :param path: The file, with at least one answer.
-    """
-    # Here, as a DAG that is only parsed needs no numpy.
-    from toloka_airflow.quality.aggregating import aggregate_field
-    from toloka_airflow.quality.answers import read_answers as read_table
-    from toloka_airflow.quality.doubts import task_scores, vote_counts
-
-    table = read_table(path, fields=fields)
-    scores = task_scores(table, ((name, aggregate_field(table, name, method)) for name in fields))
-    # What counts is what is paid, or will be: all but what was rejected.
-    rows = table.is_counted
-    submitted = dict(zip(table.assignments[rows].tolist(), table.submitted[rows].tolist(), strict=True))
-    return Answered(
-        scores=scores,
-        counted=vote_counts(table),
-        tasks=sum(not table.is_control[task] for task in set(table.tasks[rows].tolist())),
-        rewards=table.rewards[list(submitted)].tolist(),
-        submitted=list(submitted.values()),
-        last_submitted=max((time for time in table.submitted.tolist() if not isnan(time)), default=None),
-    )
-
-
-def write_labels(answers_path: str, path: str, fields: Sequence[str], method: str) -> int:
-    """Write a row for each task that has a label, and return how many there are."""
-    from toloka_airflow.quality.aggregating import aggregate_answers
-
-    return int(aggregate_answers(answers_path, path, fields=fields, method=method)["solutions"])

@@ -10,9 +10,6 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
-from toloka_airflow.transfer.client_threads import ClientThreads
-from toloka_airflow.transfer.pace import Pace
-from toloka_airflow.transfer.request_limit import RequestLimit
 
 if TYPE_CHECKING:
     from toloka_airflow.api.client import TolokaClient
@@ -46,6 +43,11 @@ def send_each(
     :param in_flight: How many requests at a time; fewer for a while after a 429.
     :raises TolokaError: If some were refused, with the first of them; or if the requests fail altogether.
     """
+    # Here, as a DAG that is only parsed sends nothing.
+    from toloka_airflow.transfer.client_threads import ClientThreads
+    from toloka_airflow.transfer.pace import Pace
+    from toloka_airflow.transfer.request_limit import RequestLimit
+
     todo = list(rows)
     sent, limit, pace, remaining = _Sent(), RequestLimit(in_flight), Pace(), iter(todo)
 
