@@ -65,8 +65,10 @@ quality.methods                   | quality.numeric                             
 quality.numeric                   |                                                   | numpy            |
 labels                            | api hooks storage transfer.download               |                  | airflow
 voting                            | api transfer transfer.review                      |                  |
-sensors                           | _internal api assets hooks lineage links triggers | airflow          |
+sensors                           | _internal api assets hooks links triggers         | airflow          |
                                   | triggers.__init__ triggers.close_on_kill          |                  |
+                                  | wait_sensor                                       |                  |
+wait_sensor                       | _internal api hooks lineage links triggers        | airflow          |
 triggers.__init__                 | triggers.pool_closed triggers.shared_waits        |                  |
 triggers.shared_waits             | api triggers triggers.killed_triggers             |                  |
                                   | triggers.lists triggers.measuring                 |                  |

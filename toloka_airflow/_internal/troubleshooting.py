@@ -73,6 +73,7 @@ _BY_PACKAGE: dict[str, Topic] = {
     "transfer.result_files": "paths-and-files",
     "transfer.review": "decisions",
     "voting": "decisions",
+    "wait_sensor": "arguments",
 }
 """What a `ValueError` is about that names no topic, by the module that raised it or the package it is in."""
 

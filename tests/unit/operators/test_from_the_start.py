@@ -34,7 +34,7 @@ from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.operators.waiting import WaitingOperator
-from toloka_airflow.sensors import WaitSensor
+from toloka_airflow.wait_sensor import WaitSensor
 
 TRAINING = {
     "private_name": "Training",

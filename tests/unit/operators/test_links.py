@@ -12,7 +12,7 @@ from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.emulator.world.progression import Progression
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.waiting import WaitingOperator
-from toloka_airflow.sensors import WaitSensor
+from toloka_airflow.wait_sensor import WaitSensor
 
 OF_FILES = {"AggregateAnswersOperator", "MeasureQualityOperator", "QualityGateOperator"}
 WITHOUT_PAGE = {"PayBonusesOperator", "TolokaCallOperator", *OF_FILES}
