@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.quality.answers import COUNTED, AnswerTable, read_answers
+from toloka_airflow.quality.answer_table import COUNTED, AnswerTable
+from toloka_airflow.quality.answers import read_answers
 from toloka_airflow.quality.methods import DEFAULT_METHOD, METHODS, dawid_skene_map, weighted_vote
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.storage.json_text import compact_json

@@ -12,7 +12,7 @@ from toloka_airflow.quality.numeric import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from toloka_airflow.quality.answers import AnswerTable
+    from toloka_airflow.quality.answer_table import AnswerTable
     from toloka_airflow.quality.methods.votes import Votes
 
 

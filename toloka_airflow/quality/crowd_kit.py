@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.quality.answers import COUNTED, read_answers
+from toloka_airflow.quality.answer_table import COUNTED
+from toloka_airflow.quality.answers import read_answers
 from toloka_airflow.storage.json_text import compact_json
 
 if TYPE_CHECKING:

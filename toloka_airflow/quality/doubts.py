@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toloka_airflow.quality.answers import AnswerTable
+    from toloka_airflow.quality.answer_table import AnswerTable
     from toloka_airflow.quality.methods.votes import Aggregation
 
 FIRST_OVERLAP = 2

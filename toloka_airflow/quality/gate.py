@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.quality.agreement import krippendorff_alpha
 from toloka_airflow.quality.label_rows import BY_TOLOKA, label_rows, method_of
-from toloka_airflow.quality.measures import krippendorff_alpha, rejected_share
+from toloka_airflow.quality.measures import rejected_share
 from toloka_airflow.quality.methods import dawid_skene_map
 from toloka_airflow.quality.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from toloka_airflow.quality.answers import AnswerTable
+    from toloka_airflow.quality.answer_table import AnswerTable
 
 ONLY_SCORES = (
     "the labels have scores and no confidence: take a calibrated method, dawid_skene_map, and answers of which some "

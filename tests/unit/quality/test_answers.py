@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from toloka_airflow.quality.answer_files import decoder
+from toloka_airflow.quality.answer_table import STATUSES
 from toloka_airflow.quality.answer_values import plain_value
-from toloka_airflow.quality.answers import STATUSES, AnswerTable, read_answers
+from toloka_airflow.quality.answers import AnswerTable, read_answers
 from toloka_airflow.transfer.download.parquet_answers import ParquetAnswers, answer_columns
 from toloka_airflow.transfer.download.tsv_answers import TsvAnswers
 

@@ -11,22 +11,19 @@ import krippendorff
 import numpy as np
 import pytest
 
-from toloka_airflow.quality.answers import read_answers
-from toloka_airflow.quality.by_person import wilson_interval
-from toloka_airflow.quality.gate import Limits, check_quality
-from toloka_airflow.quality.measures import (
+from toloka_airflow.quality.agreement import (
     agreement_over_time,
-    confusion_matrix,
-    known_truth,
     krippendorff_alpha,
-    labels_truth,
-    measure_quality,
     observed_agreement,
-    rejected_share,
     task_entropy,
     vote_agreement,
 )
+from toloka_airflow.quality.answers import read_answers
+from toloka_airflow.quality.by_person import wilson_interval
+from toloka_airflow.quality.gate import Limits, check_quality
+from toloka_airflow.quality.measures import measure_quality, rejected_share
 from toloka_airflow.quality.methods.votes import Votes
+from toloka_airflow.quality.truth import confusion_matrix, known_truth, labels_truth
 
 
 def votes(ratings: Any) -> Votes:

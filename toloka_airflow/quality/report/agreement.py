@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.quality.measures import krippendorff_alpha, vote_agreement
+from toloka_airflow.quality.agreement import krippendorff_alpha, vote_agreement
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.parts import Pair, Table, time_in_words
@@ -16,7 +16,7 @@ from toloka_airflow.quality.report.values import plain_text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from toloka_airflow.quality.answers import AnswerTable
+    from toloka_airflow.quality.answer_table import AnswerTable
     from toloka_airflow.quality.report.figures import Figures
     from toloka_airflow.quality.report.labels import Labels
 

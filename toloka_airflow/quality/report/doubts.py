@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from toloka_airflow.quality.answer_files import AnswerSource
-from toloka_airflow.quality.answers import STATUSES, AnswerTable
+from toloka_airflow.quality.answer_table import STATUSES, AnswerTable
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report.parts import answers_in_words
 from toloka_airflow.quality.report.values import MOST_TEXT, Images, Shown, plain_text

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.quality.answer_files import AnswerSource
-from toloka_airflow.quality.answers import STATUSES, AnswerTable, read_answers
+from toloka_airflow.quality.answer_table import STATUSES, AnswerTable
+from toloka_airflow.quality.answers import read_answers
 from toloka_airflow.quality.label_rows import label_rows
 from toloka_airflow.quality.methods import DEFAULT_METHOD
 from toloka_airflow.quality.numeric import np

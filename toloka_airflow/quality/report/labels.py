@@ -16,7 +16,7 @@ from toloka_airflow.quality.numeric import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from toloka_airflow.quality.answers import AnswerTable
+    from toloka_airflow.quality.answer_table import AnswerTable
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.quality.answers import STATUSES, AnswerTable
+from toloka_airflow.quality.answer_table import STATUSES, AnswerTable
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.parts import FULL, Fact, Pair, amount, count, keys, small_amount

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.quality import answers
+from toloka_airflow.quality import answer_table
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
 from toloka_airflow.quality.report.parts import (
@@ -51,7 +51,7 @@ class Timeline:
         return len(next(iter(self.counts.values())))
 
 
-def timeline_of(table: answers.AnswerTable) -> Timeline | None:
+def timeline_of(table: answer_table.AnswerTable) -> Timeline | None:
     """Return when the answers came; ``None`` if no time is known."""
     known = np.flatnonzero(is_in_time(table.submitted))
     if not len(known):
@@ -64,8 +64,8 @@ def timeline_of(table: answers.AnswerTable) -> Timeline | None:
     spans = int((last - start) // step) + 1
     spans_of = ((times - start) // step).astype(np.int64)
     codes = table.statuses[known].astype(np.int64)
-    counts = np.bincount(codes * spans + spans_of, minlength=len(answers.STATUSES) * spans)
-    by_status = dict(zip(answers.STATUSES, counts.reshape(len(answers.STATUSES), spans), strict=True))
+    counts = np.bincount(codes * spans + spans_of, minlength=len(answer_table.STATUSES) * spans)
+    by_status = dict(zip(answer_table.STATUSES, counts.reshape(len(answer_table.STATUSES), spans), strict=True))
     return Timeline(start, step, {status: each.tolist() for status, each in by_status.items() if each.any()})
 
 
