@@ -1,7 +1,7 @@
 """
 A report of answers and labels, for people: one HTML file, with charts, tables and what its figures mean.
 
-Inputs and answers are other people's text. `charts` and `template.html` escape all text, only images within the text
+Inputs and answers are other people's text. `drawing` and `template.html` escape all text, only images within the text
 itself (``data:``) are shown, and the page's own policy allows no script and no request.
 """
 

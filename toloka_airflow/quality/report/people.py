@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from toloka_airflow.quality.by_person import medians, right_by_person, wilson_interval
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
-from toloka_airflow.quality.report.charts import Dot, duration
+from toloka_airflow.quality.report.charts import Dot
+from toloka_airflow.quality.report.drawing import duration
 from toloka_airflow.quality.report.parts import FULL, Key, Pair, answers_in_words, count
 from toloka_airflow.quality.report.values import plain_text
 from toloka_airflow.quality.truth import known_truth

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow.quality import answer_table
 from toloka_airflow.quality.numeric import np
-from toloka_airflow.quality.report import charts
+from toloka_airflow.quality.report import charts, drawing
 from toloka_airflow.quality.report.parts import (
     OTHER_STATUS,
     STATUSES,
@@ -58,8 +58,8 @@ def timeline_of(table: answer_table.AnswerTable) -> Timeline | None:
         return None
     times = table.submitted[known]
     first, last = float(times.min()), float(times.max())
-    step = next((step for step in charts.STEPS if (last - first) / step < MOST_SPANS - 1), None)
-    step = step or math.ceil((last - first) / (MOST_SPANS - 1) / charts.STEPS[-1]) * charts.STEPS[-1]
+    step = next((step for step in drawing.STEPS if (last - first) / step < MOST_SPANS - 1), None)
+    step = step or math.ceil((last - first) / (MOST_SPANS - 1) / drawing.STEPS[-1]) * drawing.STEPS[-1]
     start = math.floor(first / step) * step
     spans = int((last - start) // step) + 1
     spans_of = ((times - start) // step).astype(np.int64)
@@ -87,7 +87,7 @@ def progress_view(figures: Figures, timeline: Timeline) -> dict[str, Any]:
     )
     words += _shares(figures)
     table = Table(
-        f"Answers in each {charts.span_in_words(timeline.step)}",
+        f"Answers in each {drawing.span_in_words(timeline.step)}",
         ["from (UTC)", *(name for name, _, _ in rows), "so far"],
         [
             [
