@@ -35,7 +35,7 @@ class ArchiveOperator(LifecycleOperator):
     """
     Archive something, and before it what its task has created besides, which nobody uses.
 
-    A task creates one thing, but two attempts of it may have run at once; see the top of this module. What is not
+    A task creates one thing, but two attempts of it may have run at once, as this module says. What is not
     certain to be left over, such as a copy that a person made, is only named in a warning.
     """
 
