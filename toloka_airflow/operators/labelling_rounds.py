@@ -256,7 +256,7 @@ class _LabellingOperator(LineageMixin, BaseOperator):
         from toloka_airflow.transfer.download.parallel_download import ParallelDownload
 
         key = TaskIdentity.of(context).uuid("answers", pool_id)[:8]
-        file = RowFile(storage_path("folder", path), key=key, max_age=-1)
+        file = RowFile(storage_path("folder", path), key=key, max_age=-1, name="folder")
         ParallelDownload(
             file,
             client,
