@@ -15,7 +15,7 @@ AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MOSTLY_IDLE := --numprocesses=4 --dist=worksteal
 # Airflow starts hundreds of processes, each of which would compile thousands of modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-CODE := toloka_airflow airflow_toloka.py dags_examples demo fleet release tests benchmarks constraints docs schemas
+CODE := toloka_airflow airflow_toloka.py setup.py dags_examples demo fleet release tests benchmarks constraints docs schemas
 # pyenv's shims are there for versions that are not chosen, too: ask each whether it really runs.
 OTHER_PYTHONS := $(foreach version,$(filter-out $(PYTHON_VERSION),3.11 3.12 3.13),$(shell \
     for python in python$(version) $$HOME/.pyenv/versions/$(version).*/bin/python; do \

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docutils import nodes
 from pygments.lexers.special import TextLexer
+from sphinx import addnodes
 
 from toloka_airflow import __version__
 
@@ -55,6 +57,7 @@ copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 
 LINK_FROM_ROOT = re.compile(r"\]\((?!https?:|#)(?:docs/)?([^)]+)\)")
+PART_OF_NAME = re.compile(r"[._]*(?:[A-Z]+(?![a-z])|[A-Z]?[^A-Z._]+)[._]*|.")
 EXAMPLE = re.compile(r"^<!-- source of (\w+\.py) -->$", re.MULTILINE)
 
 
@@ -68,8 +71,20 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] = EXAMPLE.sub(r"```{literalinclude} ../dags_examples/\1\n:language: python\n```", source[0])
 
 
+def let_names_wrap(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let a line of the API reference end behind a part of a name, and not within it: a phone is narrower than most."""
+    if not docname.startswith("_reference/"):
+        return
+    for kind in (nodes.title, addnodes.desc_addname, addnodes.desc_name):
+        for text in [text for named in doctree.findall(kind) for text in named.findall(nodes.Text)]:
+            parts = PART_OF_NAME.findall(text)
+            wrapped = [each for part in parts for each in (nodes.Text(part), nodes.raw("", "<wbr>", format="html"))]
+            text.parent.replace(text, wrapped[:-1])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register what is above; Pygments has no colours for a table."""
     app.add_lexer("csv", TextLexer)
     app.connect("source-read", fill_in)
+    app.connect("doctree-resolved", let_names_wrap)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -34,7 +34,7 @@ def names_in(distribution: Path) -> set[str]:
         return {name for name in names if not name.split("/")[0].endswith(".dist-info")}
     with tarfile.open(distribution) as sdist:
         names = {member.name.split("/", 1)[1] for member in sdist.getmembers() if member.isfile()}
-    built_from = {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml", "setup.cfg"}
+    built_from = {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml", "setup.cfg", "setup.py"}
     return {name for name in names if not name.split("/")[0].endswith(".egg-info")} - built_from
 
 

@@ -18,7 +18,9 @@ import pytest
 
 from demo.airflow_api import wait_until
 from demo.browser import Browser
+from setup import long_description
 from tests.chromium import chromium
+from toloka_airflow._internal.troubleshooting import DOCUMENTATION
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
@@ -43,7 +45,11 @@ PUBLIC = re.findall(
 )
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 BROKEN_WORDS = """
-[...document.querySelector("article h1").childNodes].flatMap(node => {
+[...document.querySelectorAll("article h1, .sig-prename, .descname")].flatMap(named => {
+    const nodes = document.createTreeWalker(named, NodeFilter.SHOW_TEXT), found = [];
+    while (nodes.nextNode()) found.push(nodes.currentNode);
+    return named.matches("h1") ? found.filter(node => node.parentElement == named) : found;
+}).flatMap(node => {
     const broken = [];
     for (const match of (node.nodeType == Node.TEXT_NODE ? node.data : "").matchAll(/\\S+/g)) {
         const word = document.createRange();
@@ -59,6 +65,12 @@ PICTURES = """
     image.loading = "eager";
     return [image.getAttribute("src"), image.naturalWidth, image.getBoundingClientRect().width];
 })
+"""
+DRAWINGS = """
+[...document.querySelectorAll("article img[src$='.svg']")].map(({parentElement: around}) => [
+    around.scrollWidth > around.clientWidth,
+    getComputedStyle(around, "::after").content.includes("to the right"),
+])
 """
 FOUND = "[...document.querySelectorAll('#search-results li a')].map(link => link.getAttribute('href'))"
 IS_SEARCHED = "/finished|did not match/.test(document.querySelector('.search-summary')?.innerText || '')"
@@ -128,6 +140,18 @@ def test_every_link_and_anchor_holds(pages: dict[Path, Links]) -> None:
     assert lost == []
 
 
+def test_what_a_package_index_shows_leads_here(pages: dict[Path, Links]) -> None:
+    lost = []
+    targets = re.findall(rf"\]\({DOCUMENTATION}([^)]*)\)", long_description())
+    for target in targets:
+        parts = urlsplit(target)
+        there = (SITE / parts.path).resolve()
+        if not there.is_file() or (parts.fragment and parts.fragment not in pages[there].anchors):
+            lost.append(target)
+    assert len(targets) > 20
+    assert lost == []
+
+
 def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Links]) -> None:
     assert {source for page in pages.values() for source in page.loaded if urlsplit(source).netloc} == set()
 
@@ -187,6 +211,25 @@ def test_pages_fit_in_every_size_and_colour(browser: Browser, width: int, scheme
         background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = sum(map(int, re.findall(r"\d+", background)[:3]))
         assert (brightness > 600) == (scheme == "light"), (name, background)
+
+
+def test_names_in_the_reference_are_not_broken_within_a_word(browser: Browser) -> None:
+    browser.resize(360, 900)
+    for path in sorted((SITE / "_reference").glob("*.html")):
+        show(browser, f"_reference/{path.name}")
+        assert browser.evaluate(OVERFLOW) == 0, path.name
+        assert browser.evaluate(BROKEN_WORDS) == [], path.name
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_drawing_that_goes_on_to_the_right_says_so(browser: Browser, width: int) -> None:
+    browser.resize(width, 900)
+    for name in ("concepts", "estimates", "performance", "quality", "transfer", "windows"):
+        show(browser, f"{name}.html")
+        assert browser.evaluate(OVERFLOW) == 0, name
+        drawings = browser.evaluate(DRAWINGS)
+        assert drawings, name
+        assert drawings == [[width == WIDTHS[0]] * 2] * len(drawings), name
 
 
 def found(browser: Browser, words: str) -> list[str]:

@@ -47,6 +47,12 @@ def test_both_hold_the_package_and_nothing_else(wheel: Path) -> None:
     assert metadata(wheel)["License-File"] == "LICENSE"
 
 
+def test_the_description_has_links_that_lead_somewhere(wheel: Path) -> None:
+    text = str(metadata(wheel).get_payload())
+    assert "](https://airflow-toloka.readthedocs.io/en/stable/start.html)" in text
+    assert re.findall(r"\]\((?!https?://)[^)]*\)", text) == []
+
+
 def test_a_file_too_few_or_too_many_is_named() -> None:
     assert differences({"a.py", "b.css"}, {"a.py", "c.py"}) == ["b.css is missing", "c.py should not be in it"]
 

@@ -56,7 +56,7 @@ rehearsal                         | checks emulator.calls emulator.forms        
                                   | emulator.people emulator.quality                  |                  |
                                   | emulator.resources emulator.simulation            |                  |
                                   | emulator.world storage transfer transfer.upload   |                  |
-cli.rehearsal                     | checks rehearsal                                  |                  |
+cli.rehearsal                     | checks rehearsal storage                          |                  |
 quality                           | quality.methods quality.numeric storage transfer  | msgspec          | airflow numpy
                                   | transfer.row_sources                              |                  | pyarrow
 quality.report                    | quality quality.methods quality.numeric           | markupsafe       | jinja2 numpy

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
+from toloka_airflow.triggers import OperationTrigger, PoolClosedTrigger, PoolTrigger
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "versions.md").read_text()
 ROWS = re.findall(r"^\| `(toloka_airflow[\w.]*)` \| (.*?) \|", PAGE, re.MULTILINE)
@@ -204,3 +206,10 @@ def test_an_argument_that_is_not_passed_on_would_be_found() -> None:
 def test_the_citation_names_this_version() -> None:
     [cited] = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
     assert cited == import_module("toloka_airflow").__version__
+
+
+@pytest.mark.parametrize("cls", [OperationTrigger, PoolTrigger, PoolClosedTrigger], ids=lambda cls: cls.__name__)
+def test_the_arguments_of_a_trigger_are_shown_and_documented(cls: type[Any]) -> None:
+    shown = inspect.signature(cls).parameters.values()
+    assert {each.kind for each in shown} == {inspect.Parameter.KEYWORD_ONLY}
+    assert [each.name for each in shown] == re.findall(r":param (\w+):", str(cls.__doc__))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from setup import long_description
+from toloka_airflow._internal.troubleshooting import DOCUMENTATION
 from toloka_airflow.hooks import TolokaHook
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +51,18 @@ def test_the_dag_is_the_whole_example() -> None:
 def test_it_is_short() -> None:
     """One and a half screens beside the DAG: everything else is in docs/."""
     assert len(re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL).splitlines()) < 85
+
+
+def test_on_a_package_index_links_lead_to_the_site() -> None:
+    """tests/site/test_site.py follows them; what is not on the site has none."""
+    shown = long_description()
+    assert re.findall(r"\]\((?!https?://)[^)]*\)", shown) == []
+    assert f"[report]({DOCUMENTATION}quality.html#report)" in shown
+    assert f"]({DOCUMENTATION}_images/architecture.svg)" in shown
+    assert f"[`label_digits`]({DOCUMENTATION}examples.html)" in shown
+    assert f"- CONTRIBUTING.md, [CHANGELOG.md]({DOCUMENTATION}changelog.html), LICENSE: Apache 2.0" in shown
+    code = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert code.findall(shown) == code.findall(README)
 
 
 def test_every_make_command_is_in_the_makefile() -> None:

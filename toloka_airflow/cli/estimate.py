@@ -132,7 +132,8 @@ def _rehearse(arguments: argparse.Namespace, files: Files, estimated: Estimate, 
     from toloka_airflow.rehearsal.results import table as lines
 
     if files.project is None:
-        print("airflow-toloka estimate: to rehearse, give the project, too", file=sys.stderr)
+        text = "airflow-toloka estimate: to rehearse, give the project, too"
+        print(with_link(text, "configuration"), file=sys.stderr)
         return 2
     try:
         with redirect_stdout(sys.stderr):
@@ -140,7 +141,7 @@ def _rehearse(arguments: argparse.Namespace, files: Files, estimated: Estimate, 
                 arguments, files.project, files.pool, files.training, files.tasks, _fee(arguments)
             )
     except (OSError, ValueError) as exc:
-        print(f"airflow-toloka estimate: cannot rehearse: {exc}", file=sys.stderr)
+        print(with_link(f"airflow-toloka estimate: cannot rehearse: {exc}", "configuration"), file=sys.stderr)
         return 2
     answer["rehearsal"] = rehearsed.as_json()
     if not arguments.json:

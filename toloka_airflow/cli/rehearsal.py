@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow.storage.replacing import path_errors
+
 if TYPE_CHECKING:
     from toloka_airflow.checks.money import Fee
     from toloka_airflow.rehearsal import Rehearsal
@@ -91,7 +93,8 @@ def rehearse(
 
     # Before minutes of work whose picture cannot be written.
     if arguments.svg:
-        _check_writable(Path(arguments.svg))
+        with path_errors(arguments.svg, "--svg"), open(arguments.svg, "a", encoding="utf-8"):
+            pass
     with _shown_runs(arguments.runs) as show:
         rehearsal = rehearse_config(
             project,
@@ -110,16 +113,9 @@ def rehearse(
         )
     if arguments.svg:
         title = f"Rehearsal: {arguments.people} people, {arguments.accuracy:.0%} right on average"
-        Path(arguments.svg).write_text("\n".join(draw(rehearsal, title)) + "\n", encoding="utf-8")
+        with path_errors(arguments.svg, "--svg"):
+            Path(arguments.svg).write_text("\n".join(draw(rehearsal, title)) + "\n", encoding="utf-8")
     return rehearsal
-
-
-def _check_writable(path: Path) -> None:
-    try:
-        with path.open("a", encoding="utf-8"):
-            pass
-    except OSError as exc:
-        raise ValueError(f"--svg is {path}, which cannot be written: {exc.strerror}") from None
 
 
 @contextmanager

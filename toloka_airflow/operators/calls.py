@@ -141,7 +141,7 @@ class TolokaCallOperator(LineageMixin, BaseOperator):
         return answer
 
     def _written(self, answer: Any, target: ObjectStoragePath) -> str:
-        with replacing(target) as file:
+        with replacing(target, name="answer_path") as file:
             file.write(compact_json(answer).encode())
         report_written(target)
         return str(target)

@@ -65,7 +65,7 @@ def download_answers(context: Context, client: TolokaClient, pool_id: str, path:
     from toloka_airflow.transfer.download.parallel_download import ParallelDownload
 
     key = TaskIdentity.of(context).uuid("answers", pool_id)[:8]
-    file = RowFile(storage_path("folder", path), key=key, max_age=-1)
+    file = RowFile(storage_path("folder", path), key=key, max_age=-1, name="folder")
     ParallelDownload(
         file,
         client,

@@ -302,7 +302,7 @@ class RoundFiles:
         return self.read_decision(decision.round) or decision
 
     def _write(self, name: str, text: str) -> None:
-        with replacing(storage_path("folder", name)) as file:
+        with replacing(storage_path("folder", name), name="folder") as file:
             file.write(text.encode())
 
     def _path(self, number: int, name: str) -> str:

@@ -9,11 +9,15 @@ Put a file in its place as a whole: who reads the path finds the old file or the
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any, Protocol
+
+from toloka_airflow._internal.troubleshooting import with_link
 
 LOCAL = ("file", "local", "")
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb")
@@ -23,6 +27,9 @@ _MEDIA_TYPE = {"s3": "ContentType", "s3a": "ContentType", "gs": "content_type", 
 _SFTP = ("sftp", "ssh")
 _MEMORY = "memory"
 """For tests of DAGs, as it is of one process only."""
+_PATH_ERRORS = FileNotFoundError, PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError
+_PATH_ERRNOS = errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP
+"""What is wrong with the place of a file. A disk that is full is not: that may be over at the next attempt."""
 
 
 class StoragePath(Protocol):
@@ -46,7 +53,8 @@ def check_replaceable(path: StoragePath, *, name: str = "path") -> None:
     Find out before the work whether a file can be put in its place as a whole.
 
     :param name: The argument to name in the error.
-    :raises ValueError: If the store cannot do it, or Airflow has no provider for it.
+    :raises ValueError: If the store cannot do it, Airflow has no provider for it, or the folder, as far as it is there
+        and local, cannot be written to.
     """
     if path.protocol in OBJECT_STORES:
         try:
@@ -57,34 +65,46 @@ def check_replaceable(path: StoragePath, *, name: str = "path") -> None:
         _check_sftp(path, name)
     elif path.protocol not in (*LOCAL, *OBJECT_STORES, _MEMORY):
         raise _not_replaceable(name, path, f"a store of {path.protocol} cannot replace a file in one step")
+    if path.protocol in LOCAL:
+        _check_folder(path, name)
 
 
 @contextmanager
-def replacing(path: StoragePath, temporary: str | None = None, *, media_type: str | None = None) -> Iterator[IO[bytes]]:
+def replacing(
+    path: StoragePath, temporary: str | None = None, *, name: str = "path", media_type: str | None = None
+) -> Iterator[IO[bytes]]:
     """
     Open a file for writing that takes the place of the path at the end of the block, unless an error ends it.
 
     :param path: The file, which may be there or not.
     :param temporary: A path on the same file system that nobody else uses, beside the file by default; where the store
         can rename, the file is written there first. Folders are made as needed.
+    :param name: The argument to name in an error.
     :param media_type: What S3 and Google's store say that the file is, to a browser. Without it they say
         that it is binary, which a browser saves instead of showing it.
-    :raises ValueError: If the store cannot do it.
+    :raises ValueError: If the store cannot do it, or nothing can be written there, as far as is known before.
+    :raises OSError: If that comes out later.
     """
-    check_replaceable(path)
+    check_replaceable(path, name=name)
     if path.protocol in OBJECT_STORES:
-        name = _MEDIA_TYPE.get(path.protocol)
-        options = {name: media_type} if name and media_type else {}
-        with _uploading(path.fs.open(path.path, "wb", **options)) as file:
+        key = _MEDIA_TYPE.get(path.protocol)
+        options = {key: media_type} if key and media_type else {}
+        with path_errors(path, name):
+            opened = path.fs.open(path.path, "wb", **options)
+        with _uploading(opened, path, name) as file:
             yield file
         return
     temporary = temporary or f"{path.path}.{uuid.uuid4().hex[:8]}.tmp"
-    for name in (temporary, path.path):
-        path.fs.makedirs(path.fs._parent(name), exist_ok=True)
+    with path_errors(path, name):
+        for each in (temporary, path.path):
+            path.fs.makedirs(path.fs._parent(each), exist_ok=True)
     try:
-        with path.fs.open(temporary, "wb") as file:
+        with path_errors(path, name):
+            opened = path.fs.open(temporary, "wb")
+        with opened as file:
             yield file
-        _rename(path, temporary)
+        with path_errors(path, name):
+            _rename(path, temporary)
     except BaseException:
         with suppress(Exception):
             path.fs.rm_file(temporary)
@@ -92,7 +112,47 @@ def replacing(path: StoragePath, temporary: str | None = None, *, media_type: st
 
 
 @contextmanager
-def _uploading(file: Any) -> Iterator[IO[bytes]]:
+def path_errors(path: object, name: str = "path") -> Iterator[None]:
+    """
+    Have what is wrong with the place of a file say which argument names it, and what to do.
+
+    It stays an `OSError`, which Airflow tries again: what was well before the work may be so again.
+
+    :param path: The file, as the argument has it.
+    :param name: The argument.
+    :raises OSError: If a folder is missing, is none, or cannot be written to.
+    """
+    try:
+        yield
+    except OSError as exc:
+        kind = next((each for each in _PATH_ERRORS if isinstance(exc, each)), OSError)
+        if kind is OSError and exc.errno not in _PATH_ERRNOS:
+            raise
+        reason = exc.strerror or str(exc) or type(exc).__name__
+        where = f": {exc.filename}" if exc.filename and str(exc.filename) != str(path) else ""
+        raise kind(_not_writable(name, path, f"{reason}{where}")) from exc
+
+
+def _not_writable(name: str, path: object, reason: str) -> str:
+    text = (
+        f"{name} is {str(path)!r}, which cannot be written where this runs ({reason}). Name one in a folder that this "
+        "process may write to, or let it write there"
+    )
+    return with_link(text, "paths-and-files")
+
+
+def _check_folder(path: StoragePath, name: str) -> None:
+    """Make sure of what else would come out after the work: the nearest folder that is there can be written to."""
+    target = Path(path.path).absolute()
+    there = target if target.is_dir() else next(each for each in target.parents if os.path.exists(each))
+    if not os.path.isdir(there):
+        raise ValueError(_not_writable(name, path, f"{there} is no folder"))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(_not_writable(name, path, f"{there} cannot be written to"))
+
+
+@contextmanager
+def _uploading(file: Any, path: StoragePath, name: str) -> Iterator[IO[bytes]]:
     try:
         yield file
     except BaseException:
@@ -101,7 +161,8 @@ def _uploading(file: Any) -> Iterator[IO[bytes]]:
         with suppress(Exception):
             file.discard()
         raise
-    file.close()
+    with path_errors(path, name):
+        file.close()
 
 
 def _rename(path: StoragePath, temporary: str) -> None:

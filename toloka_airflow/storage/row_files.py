@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import check_rows_name
-from toloka_airflow.storage.replacing import OBJECT_STORES, StoragePath, check_replaceable, replacing
+from toloka_airflow.storage.replacing import OBJECT_STORES, StoragePath, check_replaceable, path_errors, replacing
 
 if TYPE_CHECKING:
     from toloka_airflow.storage.row_writers import RowWriter
@@ -190,8 +190,9 @@ class RowFile:
     :param part_bytes: Bytes of rows to keep in memory; with 0, every page is a part.
     :param max_age: Seconds since its first part was put, by the writer's clock, after which a file is begun anew.
     :param is_converted: Whether the file is to be in another format than JSON Lines, by the writer that `finish` gets.
-    :raises ValueError: If the path's name is that of another format, it is a folder, or the store cannot put a file
-        in its place as a whole.
+    :param name: The argument that gives the path, to name in errors.
+    :raises ValueError: If the path's name is that of another format, it is a folder, it cannot be written to, or the
+        store cannot put a file in its place as a whole.
     """
 
     def __init__(
@@ -202,15 +203,16 @@ class RowFile:
         part_bytes: int = PART_BYTES,
         max_age: float = float("inf"),
         is_converted: bool = False,
+        name: str = "path",
     ) -> None:
-        self._path, self._target = path, path.path
+        self._path, self._target, self._name = path, path.path, name
         self._is_converted = is_converted
         if not is_converted:
-            check_rows_name("path", path)
-        check_replaceable(path)
+            check_rows_name(name, path)
+        check_replaceable(path, name=name)
         self._fs = path.fs
         if path.protocol not in OBJECT_STORES and self._fs.isdir(self._target):
-            raise ValueError(f"path is {str(path)!r}, which is a folder; name a file")
+            raise ValueError(f"{name} is {str(path)!r}, which is a folder; name a file")
         self._folder = f"{self._target}.{key}.parts"
         self._part_bytes = part_bytes
         self._lock = Lock()
@@ -257,7 +259,7 @@ class RowFile:
         """
         self._ensure_all_are_there()
         # A name of its own, as another attempt may still be alive.
-        with replacing(self._path, f"{self._folder}/joined-{uuid.uuid4().hex[:8]}") as file:
+        with replacing(self._path, f"{self._folder}/joined-{uuid.uuid4().hex[:8]}", name=self._name) as file:
             if open_writer is None:
                 self._join(file)
             else:
@@ -290,18 +292,20 @@ class RowFile:
 
     def write(self, rows: Sequence[bytes], data: str) -> int:
         """Write the rows of a part, and return how many bytes they are as they are stored."""
-        if self._path.protocol not in OBJECT_STORES:
-            self._fs.makedirs(self._folder, exist_ok=True)
         size = 0
-        with self._fs.open(f"{self._folder}/{data}", "wb") as file:
-            for content in self.packed(rows):
-                file.write(content)
-                size += len(content)
+        with path_errors(self._path, self._name):
+            if self._path.protocol not in OBJECT_STORES:
+                self._fs.makedirs(self._folder, exist_ok=True)
+            with self._fs.open(f"{self._folder}/{data}", "wb") as file:
+                for content in self.packed(rows):
+                    file.write(content)
+                    size += len(content)
         return size
 
     def describe(self, part: _Part, description: str) -> None:
         """Write what a part is; it is there once this is."""
-        self._fs.pipe_file(f"{self._folder}/{description}", json.dumps(asdict(part)).encode())
+        with path_errors(self._path, self._name):
+            self._fs.pipe_file(f"{self._folder}/{description}", json.dumps(asdict(part)).encode())
 
     def read(self, part: _Part) -> Iterator[bytes]:
         """Iterate over the bytes of a part, some lines at a time."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from toloka_airflow.storage.paths import storage_path
-from toloka_airflow.storage.replacing import LOCAL
 from toloka_airflow.storage.row_files import RowFile
 
 PART_BYTES = 1024 * 1024
@@ -60,17 +58,4 @@ def result_file(name: str, path: str | None, key: str) -> RowFile | NoFile:
     """
     if not path:
         return NoFile()
-    target = storage_path(name, path)
-    if target.protocol in LOCAL:
-        _check_writable(name, target.path)
-    try:
-        return RowFile(target, key=key, part_bytes=PART_BYTES)
-    except ValueError as exc:
-        raise ValueError(f"{name}: {exc}") from exc
-
-
-def _check_writable(name: str, path: str) -> None:
-    """Make sure of what else would come out when all is uploaded; object stores do not say it before."""
-    folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"{name} is {path!r}, and {folder} cannot be written to; name another file as {name}")
+    return RowFile(storage_path(name, path), key=key, part_bytes=PART_BYTES, name=name)

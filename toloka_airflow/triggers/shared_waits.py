@@ -16,7 +16,14 @@ from toloka_airflow.triggers.waits import OperationWait, PoolWait
 
 
 class OperationTrigger(ReportedWait[Operation]):
-    """Wait until an operation is done; the arguments are those of `toloka_airflow.triggers.waits.OperationWait`."""
+    """
+    Wait until an operation is done. `OperationSensor` and the operators make it; Airflow stores its arguments.
+
+    :param toloka_conn_id: The Airflow connection to Toloka.
+    :param poll_interval: Seconds between two polls.
+    :param deadline: Unix time at which to give up.
+    :param operation_id: The operation.
+    """
 
     __module__ = "toloka_airflow.triggers"
     wait_type = OperationWait
@@ -24,7 +31,22 @@ class OperationTrigger(ReportedWait[Operation]):
 
 
 class PoolTrigger(ClosesPoolOnKill, MeasuresWithOthers, ReportedWait[Pool]):
-    """Wait until a pool stops; the arguments are those of `toloka_airflow.triggers.waits.PoolWait`."""
+    """
+    Wait until a pool stops, for a time, or until a sum is spent. `PoolSensor` makes it; Airflow stores its arguments.
+
+    :param toloka_conn_id: The Airflow connection to Toloka.
+    :param poll_interval: Seconds between two polls.
+    :param deadline: Unix time at which to give up.
+    :param pool_id: The pool.
+    :param until: Unix time at which the wait ends with what there is.
+    :param progress_interval: Seconds between two lines of progress in the log; ``None`` for none.
+    :param max_spend: Money with which the wait ends, once the progress says that it is spent or committed.
+    :param close_on_kill: Whether to close the pool if a person ends the wait: marks it failed or success, or deletes
+        the run.
+    :param ignore_close_for_update: Whether to wait on while the pool is closed for update.
+    :param last_started: When the pool was opened, as the API says it, if that is known already.
+    :param training_id: The training to close after the pool when the wait is killed.
+    """
 
     __module__ = "toloka_airflow.triggers"
     wait_type = PoolWait

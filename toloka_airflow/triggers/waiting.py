@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,6 +41,12 @@ class WaitTrigger(BaseEventTrigger, Generic[SubjectT]):
 
     supports_triggerer_queue = True  # as every trigger of a task does, but not those that watch assets
     wait_type: ClassVar[type[Wait[Any]]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show the arguments as what they are: the fields of the wait."""
+        super().__init_subclass__(**kwargs)
+        if "wait_type" in vars(cls):
+            cls.__signature__ = inspect.signature(cls.wait_type)  # type: ignore[attr-defined]
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

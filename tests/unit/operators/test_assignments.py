@@ -336,7 +336,9 @@ def test_arguments_that_cannot_be_used(server: ScriptedServer, connection: str, 
 
 def test_a_store_that_cannot_be_written_says_so(toloka: EmulatorServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(
+        AirflowFailException, match=r"path is '.*rows\.jsonl', which cannot be written .*file is no folder"
+    ):
         get(answered(toloka), tmp_path / "file" / "rows.jsonl")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.rehearsal.configs import ANSWER_AGAIN, ban_below, pool, project, tasks
+from toloka_airflow._internal.troubleshooting import with_link
 from toloka_airflow.cli.__main__ import main
 
 
@@ -111,7 +112,8 @@ def test_the_fee_is_that_of_the_estimate(files, capsys):
 def test_a_picture_that_cannot_be_written_is_said_before_the_first_run(files, capsys):
     assert run(*files, "--svg", "gone/rehearsal.svg") == 2
     error = capsys.readouterr().err
-    assert error == (
-        "airflow-toloka estimate: cannot rehearse: --svg is gone/rehearsal.svg, which cannot be written: "
-        "No such file or directory\n"
+    text = (
+        "airflow-toloka estimate: cannot rehearse: --svg is 'gone/rehearsal.svg', which cannot be written where this "
+        "runs (No such file or directory). Name one in a folder that this process may write to, or let it write there"
     )
+    assert error == with_link(text, "paths-and-files") + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -21,13 +22,21 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tests.sftp_server import SftpServer, sftp_server
 from tests.support import ScriptedServer, run_task
 from tests.unit.storage.test_row_files import Store
+from toloka_airflow._internal.troubleshooting import PAGE
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
+from toloka_airflow.operators.answer_aggregation import AggregateAnswersOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
+from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
+from toloka_airflow.operators.bonuses import PayBonusesOperator
+from toloka_airflow.operators.calls import TolokaCallOperator
+from toloka_airflow.operators.quality import MeasureQualityOperator
+from toloka_airflow.operators.quality_report import QualityReportOperator
 from toloka_airflow.operators.tasks import CreateTasksOperator
-from toloka_airflow.storage.replacing import check_replaceable, replacing
+from toloka_airflow.storage.replacing import check_replaceable, path_errors, replacing
 from toloka_airflow.storage.row_files import RowFile
 
 HDFS = "hdfs:///labels.jsonl"
+BONUS = {"user_id": "u", "assignment_id": "a", "amount": 0.1, "public_title": {"EN": "Thanks"}}
 OLD, NEW = b"old\n" * 1000, b"new\n" * 2000
 
 
@@ -149,6 +158,69 @@ def test_nothing_is_sent_for_a_file_that_cannot_be_put_in_its_place(
     page = (Path(__file__).parents[3] / "docs/files.md").read_text()
     [quoted] = re.findall(r"(?ms)^path is .*?(?=^```)", page)
     assert " ".join(quoted.split()) in str(told.value)
+
+
+NOWHERE = f"{__file__}/rows.jsonl"
+"""Below a file, which no user can write to."""
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        (GetAssignmentsOperator(task_id="get", pool_id="21", path=NOWHERE), "path"),
+        (AggregateSolutionsOperator(task_id="aggregate", pool_id="21", fields=["a"], path=NOWHERE), "path"),
+        (AggregateAnswersOperator(task_id="labels", answers=[], fields=["a"], path=NOWHERE), "path"),
+        (
+            MeasureQualityOperator(task_id="measure", answers=[], fields=["a"], path=f"{__file__}/rows.json"),
+            "path",
+        ),
+        (QualityReportOperator(task_id="report", answers=[], path=f"{__file__}/rows.html"), "path"),
+        (CreateTasksOperator(task_id="ids", pool_id="21", tasks=[{"input_values": {}}], ids_path=NOWHERE), "ids_path"),
+        (PayBonusesOperator(task_id="pay", bonuses=[BONUS], max_total=1, refused_path=NOWHERE), "refused_path"),
+        (DownloadAttachmentsOperator(task_id="files", pool_id="21", folder=NOWHERE), "folder"),
+        (TolokaCallOperator(task_id="call", method="GET", path="/pools", answer_path=NOWHERE), "answer_path"),
+    ],
+    ids=lambda each: getattr(each, "task_id", None),
+)
+def test_nothing_is_sent_for_a_file_that_cannot_be_written(
+    server: ScriptedServer, connection: str, task: Any, name: str
+) -> None:
+    with pytest.raises(AirflowFailException) as told:
+        run_task(task)
+    assert server.calls("POST") == server.calls("PATCH") == []
+    assert re.match(rf"{name} is '{re.escape(__file__)}/rows\.\w+', which cannot be written where", str(told.value))
+    assert str(told.value).endswith(
+        f"({__file__} is no folder). Name one in a folder that this process may write to, or let it write there. "
+        f"Help: {PAGE}#paths-and-files"
+    )
+
+
+def test_what_is_only_found_out_by_writing_names_the_argument_too() -> None:
+    """Nobody can make a folder there, not even root, who may write anywhere."""
+    folder = "/proc/no-such-folder"
+    path: Any = SimpleNamespace(fs=LocalFileSystem(), path=f"{folder}/a.jsonl", protocol="file")
+    with pytest.raises(FileNotFoundError, match=f"^manifest is .* cannot be written where this runs \\(.*{folder}"):
+        replacing(path, name="manifest").__enter__()
+    file = RowFile(path, key="k", name="ids_path")
+    file.append([b"{}"], cursor="1", counts={})
+    with pytest.raises(FileNotFoundError, match=f"^ids_path is .*{folder}"):
+        file.put_parts()
+
+
+def test_a_store_that_lets_nobody_write_names_the_argument_too() -> None:
+    class Closed(Store):
+        def _open(self, *args: Any, **kwargs: Any) -> Any:
+            raise PermissionError("Access Denied")
+
+    path: Any = SimpleNamespace(fs=Closed(), path="/bucket/a.jsonl", protocol="s3")
+    with pytest.raises(PermissionError, match=r"^path is .* \(Access Denied\)"), replacing(path):
+        pass
+
+
+def test_a_full_disk_is_nothing_that_an_argument_has_wrong(tmp_path: Path) -> None:
+    """The next attempt may find room."""
+    with pytest.raises(OSError, match="No space"), path_errors(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_sftp_server_that_cannot_replace_is_refused_before_anything_is_done(tmp_path: Path) -> None:

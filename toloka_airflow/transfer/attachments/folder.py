@@ -56,7 +56,7 @@ class AttachmentFolder:
 
     def writing(self, path: FilePath) -> AbstractContextManager[IO[bytes]]:
         """Open a file of the folder, which appears at the end of the block, unless an error ends it."""
-        return replacing(path, self.file(f"{self._parts}/{uuid.uuid4().hex}.tmp").path)
+        return replacing(path, self.file(f"{self._parts}/{uuid.uuid4().hex}.tmp").path, name="folder")
 
     def size(self, path: FilePath) -> int | None:
         """Return how many bytes a file has; ``None`` if it is not there."""

@@ -119,7 +119,7 @@ def write_manifest(path: StoragePath, rows: Iterable[Mapping[str, Any]], *, key:
 
     :param key: Distinguishes what is written before it appears from that of other downloads.
     """
-    file = RowFile(path, key=key, is_converted=True)
+    file = RowFile(path, key=key, is_converted=True, name="manifest")
     file.discard()  # what a killed attempt has left
     lines = (compact_json(row).encode() for row in rows)
     while batch := list(islice(lines, _BATCH)):

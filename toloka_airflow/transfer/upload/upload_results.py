@@ -112,7 +112,8 @@ class UploadResults:
         try:
             self._invalid.finish()
         except OSError as exc:
-            return f"The report could not be written to {self.invalid_path} ({exc})."
+            # The plain reason: how to name files is not what matters here.
+            return f"The report could not be written to {self.invalid_path} ({exc.__cause__ or exc})."
         return f"All of them are in {self.invalid_path}."
 
     def finish(self) -> None:
