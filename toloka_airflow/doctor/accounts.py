@@ -16,8 +16,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from toloka_airflow.api.client import TolokaClient
 from toloka_airflow.api.errors import TolokaApiError, TolokaConnectionError, TolokaError, TolokaNotSentError
+from toloka_airflow.doctor.connections import connection, is_in_environment, is_stored, variable_of
 from toloka_airflow.doctor.findings import Finding, fail, ok, unknown, warn
-from toloka_airflow.doctor.metadata_database import connection, is_in_environment, is_stored, variable_of
 from toloka_airflow.hooks import balance, connected, settings_from_connection
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
-from toloka_airflow.doctor import accounts, components, installation, pools
+from toloka_airflow.doctor import accounts, components, connections, installation, pools
 from toloka_airflow.doctor import metadata_database as database
 from toloka_airflow.doctor.accounts import Account, secrets_of
 from toloka_airflow.doctor.findings import Finding, Status, ok, unknown
@@ -116,7 +116,7 @@ def _connection_ids(options: Options, secrets: set[str], *, has_database: bool) 
     found: list[str] = []
 
     def probe() -> Iterator[Finding]:
-        found.extend(database.connection_ids(conn_type, has_database=has_database))
+        found.extend(connections.connection_ids(conn_type, has_database=has_database))
         for conn_id in dict.fromkeys([*found, *options.conn_ids, TolokaHook.default_conn_name]):
             secrets.update(secrets_of(conn_id, has_database=has_database))
         yield from ()

@@ -18,6 +18,7 @@ from toloka_airflow._internal.airflow_internals import (
     shares_streams,
 )
 from toloka_airflow._internal.startup import PRELOAD, imports_preload
+from toloka_airflow.doctor import connections
 from toloka_airflow.doctor import metadata_database as database
 from toloka_airflow.doctor.findings import Finding, cross_out, fail, ok, warn
 from toloka_airflow.get_provider_info import get_provider_info
@@ -133,7 +134,7 @@ def probe_import_errors() -> Iterator[Finding]:
     errors = database.import_errors()
     ours = [(file, trace) for file, trace in errors if "toloka" in f"{file}\n{trace}".lower()]
     # Whatever a DAG file connects to may be in its traceback.
-    secrets = database.stored_secrets() if ours else set()
+    secrets = connections.stored_secrets() if ours else set()
     for file, trace in ours[:_SHOWN]:
         end = cross_out(" / ".join(line.strip() for line in trace.strip().splitlines()[-_LAST_LINES:]), secrets)
         remedy = f"Mend the file; `python {file}` on a machine with the same packages shows the same error"

@@ -12,8 +12,8 @@ from toloka_airflow.api.models import Pool, PoolStatus, Training, read_date
 from toloka_airflow.api.pool_rules import is_closed
 from toloka_airflow.doctor.accounts import Account, quota_finding
 from toloka_airflow.doctor.claims import Claim, Claims, is_of_other_airflow
+from toloka_airflow.doctor.connections import connection
 from toloka_airflow.doctor.findings import Finding, fail, ok, unknown, warn
-from toloka_airflow.doctor.metadata_database import connection
 from toloka_airflow.hooks import settings_from_connection
 
 if TYPE_CHECKING:

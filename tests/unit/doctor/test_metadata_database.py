@@ -11,6 +11,7 @@ from typing import Any
 import airflow
 import pytest
 
+from toloka_airflow.doctor import connections
 from toloka_airflow.doctor import metadata_database as database
 from toloka_airflow.records import pools, reading, waits, window_dags
 
@@ -126,5 +127,5 @@ def test_airflow_still_has(name: str) -> None:
 
 
 def test_the_docstrings_list_the_same_names() -> None:
-    docs = "".join(module.__doc__ or "" for module in (database, pools, reading, waits, window_dags))
+    docs = "".join(module.__doc__ or "" for module in (connections, database, pools, reading, waits, window_dags))
     assert set(re.findall(r"``(airflow\.[\w.]+)``", docs)) == set(CHECKS)
