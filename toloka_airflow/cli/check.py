@@ -19,12 +19,12 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from toloka_airflow._internal.troubleshooting import with_link
+from toloka_airflow.cli.config_files import add_files, named_files
 from toloka_airflow.cli.progress import shown_progress
 
 if TYPE_CHECKING:
     from toloka_airflow.checks import Problem
 
-KINDS = ("project", "pool", "training", "tasks")
 EPILOG = """\
 exit codes:
   0  no errors; with --strict, no warnings either
@@ -40,16 +40,17 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = (
-        "Find the mistakes in a project, a pool and a training (JSON, YAML) and a file of tasks (CSV, TSV, JSON,\n"
-        "JSON Lines, Parquet): each by itself, and all that are given together. Nothing is sent anywhere."
+    add_files(
+        parser,
+        description=(
+            "Find the mistakes in a project, a pool and a training (JSON, YAML) and a file of tasks (CSV, TSV, JSON,\n"
+            "JSON Lines, Parquet): each by itself, and all that are given together. Nothing is sent anywhere."
+        ),
+        epilog=EPILOG,
+        files_help="one of each kind at most, in any order; its content says what it is",
+        when_named="if its content does not show that",
     )
-    parser.epilog = EPILOG
     add = parser.add_argument
-    add("files", nargs="*", metavar="FILE", help="one of each kind at most, in any order; its content says what it is")
-    for kind in KINDS:
-        add(f"--{kind}", metavar="FILE", help=f"the {kind}, if its content does not show that")
     add("--off", action="append", default=[], metavar="NAME", help="leave out a warning, or several with commas")
     add("--min-pay-per-hour", type=_above_zero, metavar="USD", help="warn if people earn less in an hour")
     add("--seconds-per-page", type=_above_zero, metavar="N", help="how long people take (default: as long as they may)")
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _problems(arguments: argparse.Namespace) -> list[Problem]:
     from toloka_airflow.checks import check_files
 
-    named = {kind: getattr(arguments, kind) for kind in KINDS if getattr(arguments, kind)}
+    named = named_files(arguments)
     files = [*arguments.files, *named.values()]
     if not files:
         raise ValueError("no files are given; try --help")

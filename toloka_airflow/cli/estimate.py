@@ -25,6 +25,7 @@ from toloka_airflow.checks.estimate import Estimate, estimate, table
 from toloka_airflow.checks.money import Fee, Range, money_text
 from toloka_airflow.checks.task_counts import CannotEstimateError, count_tasks
 from toloka_airflow.cli import rehearsal
+from toloka_airflow.cli.config_files import add_files, named_files
 from toloka_airflow.cli.progress import shown_progress
 from toloka_airflow.storage.config_files import read_config
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.transfer.upload.task_files import Specs
 
-KINDS = ("project", "pool", "training", "tasks")
 CONFIG_SUFFIXES = (".json", ".yaml", ".yml")
 TABLES = (".csv", ".tsv", ".parquet")
 EPILOG = """\
@@ -61,16 +61,17 @@ class Files:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = (
-        "Estimate what a pool will cost and how long it takes. Nothing is sent anywhere, unless\n"
-        "--conn-id is given: then Toloka measures how fast people were in previous pools of the project."
+    add_files(
+        parser,
+        description=(
+            "Estimate what a pool will cost and how long it takes. Nothing is sent anywhere, unless\n"
+            "--conn-id is given: then Toloka measures how fast people were in previous pools of the project."
+        ),
+        epilog=EPILOG,
+        files_help="pool, tasks, and if there are: project and training; in any order",
+        when_named="whatever its content is",
     )
-    parser.epilog = EPILOG
     add = parser.add_argument
-    add("files", nargs="*", metavar="FILE", help="pool, tasks, and if there are: project and training; in any order")
-    for kind in KINDS:
-        add(f"--{kind}", metavar="FILE", help=f"the {kind}, whatever its content is")
     add("--fee", type=_share, default=Fee().share, metavar="SHARE", help="Toloka's fee, of a reward (default: 0.3)")
     add(
         "--min-fee", type=_money, default=Fee().least, metavar="USD", help="the least fee of an answer (default: 0.005)"
@@ -164,7 +165,7 @@ def _files(arguments: argparse.Namespace) -> Files:
 
     :raises ValueError: If one is missing, or two are the same.
     """
-    found: dict[str, str] = {kind: getattr(arguments, kind) for kind in KINDS if getattr(arguments, kind)}
+    found = named_files(arguments)
     for file in arguments.files:
         kind = _kind(file)
         if kind in found:
