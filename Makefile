@@ -187,8 +187,8 @@ $(WAITING)/.ready: constraints/waiting.txt
 	touch $@
 
 docs: $(READY)  ## write the tables and the picture of a week in docs/ anew from the code; then site
-	$(VENV)/bin/python docs/coverage.py
-	$(VENV)/bin/python docs/checks.py
+	$(VENV)/bin/python -m docs.coverage
+	$(VENV)/bin/python -m docs.checks
 	$(VENV)/bin/python -m docs.week
 	$(MAKE) --no-print-directory site
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.emulator import in_fresh_process, progress
+from docs import made_parts
 from toloka_airflow.rehearsal import Crowd, rehearse
 from toloka_airflow.rehearsal.chart import draw
 from toloka_airflow.rehearsal.results import table
@@ -28,7 +29,7 @@ from toloka_airflow.rehearsal.results import table
 GOAL_SECONDS = 30
 RUNS = 20
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-BEGIN, END = "<!-- rehearsal: begin (written by make bench-rehearsal) -->", "<!-- rehearsal: end -->"
+NOT_RUN = "<!-- not run: what it prints for one pool; tests/unit/rehearsal/test_output.py holds the form -->"
 
 PROJECT: dict[str, Any] = {
     "public_name": "Animals",
@@ -170,12 +171,8 @@ def figures(results: dict[str, Taken], count: int) -> Iterator[str]:
 
 def write(lines: list[str], shown: Taken) -> None:
     """Write the figures, the table of one case and its picture."""
-    page = DOCS / "estimates.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    example = ["```text", *shown.table, "```"]
-    body = "\n".join((BEGIN, "", *example, "", *lines, "", END))
-    page.write_text(f"{before}{body}{after}")
+    example = [NOT_RUN, "```text", *shown.table, "```"]
+    made_parts.write(DOCS / "estimates.md", {"rehearsal": "\n".join(("", *example, "", *lines, "", ""))})
     (DOCS / "images" / "rehearsal.svg").write_text("\n".join(shown.picture) + "\n")
 
 

@@ -6,11 +6,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from docs.made_parts import write_or_check
 from toloka_airflow.emulator.resources.routes import HANDLERS, STAGING_HANDLERS
 
 PAGE = Path(__file__).with_name("emulator.md")
-BEGIN = "<!-- coverage: begin (written by docs/coverage.py, run by make docs) -->"
-END = "<!-- coverage: end -->"
 ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -20,7 +19,7 @@ def calls() -> list[tuple[str, str]]:
 
 
 def table() -> str:
-    """Return the text between the markers."""
+    """Return what is emulated."""
     by_resource: defaultdict[str, list[str]] = defaultdict(list)
     for method, path in calls():
         by_resource[path.split("/")[1]].append(f"{method} {path}")
@@ -29,28 +28,10 @@ def table() -> str:
         for i, call in enumerate(rows):
             lines.append(f"| {resource.replace('-', ' ') if i == 0 else ''} | `{call}` |")
     others = ", ".join(f"`{method} {path}`" for method, path in STAGING_HANDLERS)
-    return "\n".join([*lines, "", f"Emulated as well, because the official Python client uses it: {others}."])
+    return "\n".join([*lines, "", f"Emulated as well, because the official Python client uses it: {others}.", ""])
 
 
-def updated(page: str) -> str:
-    """Return the page with the table as it should be."""
-    before, _, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{PAGE.name} has lost its markers")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
-def main() -> int:
-    """Write the page, or say whether it is up to date."""
-    page = PAGE.read_text()
-    if "--check" not in sys.argv:
-        PAGE.write_text(updated(page))
-    elif page != updated(page):
-        print("docs/emulator.md is not up to date: run make docs", file=sys.stderr)
-        return 1
-    return 0
-
+PARTS = {"coverage": table()}
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, PARTS))

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.fleet.kinds import KINDS, POLL_INTERVAL
+from docs import made_parts
 
 if TYPE_CHECKING:
     from benchmarks.fleet.figures import Figures
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
-BEGIN, END = "<!-- fleet: begin (written by make bench-fleet) -->", "<!-- fleet: end -->"
 HEAD = (
     "assigned after",
     "requests/s while nothing ends: lists",
@@ -78,9 +78,7 @@ def text(results: list[Figures], command: str, threshold: float) -> str:
 
 def write(figures: str) -> None:
     """Put the figures into the page."""
-    before, rest = PAGE.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{figures}\n{END}{after}")
+    made_parts.write(PAGE, {"fleet": f"{figures}\n"})
 
 
 def limits_of(one: Figures, others: list[Figures], threshold: float) -> Iterator[Limit]:

@@ -22,10 +22,10 @@ from benchmarks.label.chart import Point, draw
 from benchmarks.label.crowds import CROWDS, MIXED, REPORTING_SEEDS, Crowd, digits
 from benchmarks.label.figures import Spread
 from benchmarks.label.strategies import Dynamic, Fixed, LabelUntil, Outcome, Strategy, outcomes
+from docs import made_parts
 from toloka_airflow.quality.doubts import SURE_AT
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-BEGIN, END = "<!-- label: begin (written by make bench-label) -->", "<!-- label: end -->"
 GOAL_SHARE, GOAL_OVERLAP = 0.65, 5
 GOAL = LabelUntil(budget=GOAL_SHARE * GOAL_OVERLAP)
 SURER = LabelUntil(target=0.99, sure_at=0.99)
@@ -163,10 +163,7 @@ def picture(results: Results, crowds: Sequence[str]) -> Iterator[str]:
 
 def write(lines: Sequence[str], shown: Iterator[str]) -> None:
     """Write the figures and the picture."""
-    page = DOCS / "quality.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}")
+    made_parts.write(DOCS / "quality.md", {"label": "\n".join(("", *lines, "", ""))})
     (DOCS / "images" / "label.svg").write_text("\n".join(shown) + "\n")
 
 

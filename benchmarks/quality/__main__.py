@@ -27,11 +27,11 @@ from benchmarks.label import crowds
 from benchmarks.quality import harder
 from benchmarks.quality.calibration import SIZES, Result, all_results, expected_error
 from benchmarks.quality.chart import draw
+from docs import made_parts
 from toloka_airflow.quality.methods import METHODS, Votes
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-BEGIN, END = "<!-- {}: begin (written by make bench-quality) -->", "<!-- {}: end -->"
 FITS = {100_000: 5, 1_000_000: 3}
 """How many times each number of answers is fitted."""
 WANTED = {100_000: 5, 1_000_000: 8}
@@ -172,14 +172,7 @@ def figures(results: Sequence[Result], kit_python: str) -> Iterator[str]:
 
 def write(parts: Mapping[str, Sequence[str]], results: Sequence[Result]) -> None:
     """Put the figures and the diagrams into the documentation."""
-    page = DOCS / "quality.md"
-    for name, lines in parts.items():
-        begin, end = BEGIN.format(name), END.format(name)
-        before, found, rest = page.read_text().partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not (found and found_end):
-            raise SystemExit(f"{page} has no {begin} and {end}")
-        page.write_text(f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}")
+    made_parts.write(DOCS / "quality.md", {name: "\n".join(lines) + "\n" for name, lines in parts.items()})
     shown = [each for each in results if each.size == SHOWN]
     what = f"{SHOWN[0]:,} tasks with {SHOWN[1]} answers, {SHOWN[2]} answers of each person"
     (DOCS / "images" / "reliability.svg").write_text("\n".join(draw(shown, what)) + "\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.waiting import chart
 from benchmarks.waiting.cases import CASES, POLL_INTERVAL
+from docs import made_parts
 
 if TYPE_CHECKING:
     from benchmarks.waiting.figures import Figures
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "performance.md"
 IMAGE = DOCS / "images" / "waiting.svg"
-BEGIN, END = "<!-- figures: begin (written by make bench-wait) -->", "<!-- figures: end -->"
 HEAD = (
     "requests per wait",
     "requests/s at peak",
@@ -62,10 +62,7 @@ def table(results: list[Figures]) -> str:
 
 def write(results: list[Figures]) -> None:
     """Put the figures into the page, and draw the chart."""
-    text = PAGE.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}")
+    made_parts.write(PAGE, {"figures": f"{table(results)}\n"})
     IMAGE.write_text("\n".join(chart.draw(results)) + "\n")
 
 

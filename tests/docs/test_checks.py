@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from docs.checks import PARTS
+from docs.made_parts import updated
 from toloka_airflow.cli.__main__ import main
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -51,20 +51,10 @@ def test_the_options_that_are_named_exist(capsys: pytest.CaptureFixture[str]) ->
     assert {option for option in named if option not in text} == set()
 
 
-@pytest.fixture(scope="module")
-def tables() -> Any:
-    spec = importlib.util.spec_from_file_location("docs_checks", DOCS / "checks.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_the_tables_are_up_to_date() -> None:
+    assert updated(PAGE, PARTS) == PAGE, "run make docs"
 
 
-def test_the_tables_are_up_to_date(tables: Any) -> None:
-    assert tables.updated(PAGE) == PAGE, "run make docs"
-
-
-def test_without_its_markers_the_page_is_refused(tables: Any) -> None:
+def test_without_its_markers_the_page_is_refused() -> None:
     with pytest.raises(ValueError, match="markers of its warnings"):
-        tables.updated("# Nothing")
+        updated("# Nothing", PARTS)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from itertools import product
-from pathlib import Path
-from typing import Any
 
-import pytest
-
+from docs import coverage
+from docs.made_parts import part, updated
 from toloka_airflow.emulator.http.openapi import document, undescribed
 from toloka_airflow.emulator.http.steering import STEERING
 from toloka_airflow.emulator.resources.routes import HANDLERS, STAGING_HANDLERS
 
-SCRIPT = Path(__file__).resolve().parents[3] / "docs" / "coverage.py"
 # The calls of the official API reference.
 DOCUMENTED = """
 /aggregated-solutions/aggregate-by-pool POST
@@ -73,29 +69,18 @@ DOCUMENTED = """
 """
 
 
-@pytest.fixture
-def coverage() -> Any:
-    spec = importlib.util.spec_from_file_location("docs_coverage", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def documented() -> set[tuple[str, str]]:
     lines = (line.split() for line in DOCUMENTED.strip().splitlines())
     return {(method, path) for path, *methods in lines for method in methods}
 
 
-def test_the_table_has_every_documented_call_and_no_other(coverage):
+def test_the_table_has_every_documented_call_and_no_other():
     assert len(documented()) == 73
     assert set(coverage.calls()) == documented()
 
 
-def test_the_page_names_what_is_served_and_nothing_else(api, coverage):
-    page = coverage.PAGE.read_text()
-    table = page[page.index(coverage.BEGIN) : page.index(coverage.END)]
+def test_the_page_names_what_is_served_and_nothing_else(api):
+    _, table, _ = part(coverage.PAGE.read_text(), "coverage")
     named = {tuple(call.split()) for call in re.findall(r"^\|.*\| `([A-Z]+ /[^`]+)` \|$", table, re.MULTILINE)}
     calls = list(product(coverage.ORDER, {path for _, path in named}))
     answers = {(method, path): api(method, path.replace("{id}", "1")) for method, path in calls}
@@ -105,19 +90,14 @@ def test_the_page_names_what_is_served_and_nothing_else(api, coverage):
     assert not [call for call in served if "no route" in answers[call].text or answers[call].status_code >= 500]
 
 
-def test_the_page_is_up_to_date(coverage):
+def test_the_page_is_up_to_date():
     page = coverage.PAGE.read_text()
-    assert page == coverage.updated(page), "run: make docs"
+    assert page == updated(page, coverage.PARTS), "run: make docs"
 
 
-def test_the_page_names_every_way_to_steer(coverage):
+def test_the_page_names_every_way_to_steer():
     page = coverage.PAGE.read_text()
     assert [path for _, path in STEERING if f"/_emulator{path}`" not in page] == []
-
-
-def test_a_page_without_markers_is_noticed(coverage):
-    with pytest.raises(ValueError, match="lost its markers"):
-        coverage.updated("nothing")
 
 
 def test_the_openapi_document_describes_every_emulated_call():
