@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "toloka_airflow"
+LAID_OUT = (PACKAGE, "benchmarks", "demo", "docs", "fleet", "release", "schemas", "tests")
 
 # All names of ours are without "toloka_airflow.". A module has the row with its name, or with the longest name of a
 # package that it is in; so a package in a row does not stand for those of its modules that have rows of their own.
@@ -311,6 +313,21 @@ def _needed(path: Path, modules: dict[str, Path]) -> Iterator[str]:
         module = imported.name if imported.name in modules else imported.name.rpartition(".")[0]
         if module in modules and not imported.for_annotations:
             yield module
+
+
+def test_the_layout_for_readers_names_every_module_and_no_other() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(
+        re.findall(r"\b\w+\.py\b", page[page.index("```text\ntoloka_airflow/") : page.index("Who may import whom")])
+    )
+    ours = {path for path in (ROOT / PACKAGE).rglob("*.py") if path.name != "__init__.py"}
+    by_noun = [ROOT / PACKAGE / folder for folder in ("api/client", "api/models", "emulator")]
+    missing = [
+        path for path in ours if path.name not in named and not any(path.is_relative_to(each) for each in by_noun)
+    ]
+    assert sorted(missing) == []
+    files = {path.name for folder in LAID_OUT for path in (ROOT / folder).rglob("*.py")} | {"airflow_toloka.py"}
+    assert sorted(named - files) == []
 
 
 @pytest.mark.parametrize("row", ["api", "emulator"])
