@@ -85,6 +85,13 @@ class TolokaHook(BaseHook):
             # Not counted: Airflow makes up an id for each test of a form, and each would be a series of its own.
             client = self._connect().without_retries()
             requester = client.get_requester()
+        except AirflowNotFoundException as exc:
+            # The form of a connection has one; so this is a script.
+            text = (
+                f"{exc.__cause__}. One in Airflow's database is found by tasks, triggers and Airflow's own commands "
+                f"only: try it by `airflow-toloka doctor --conn-id {self.toloka_conn_id}`"
+            )
+            return False, with_link(text, "connection-fields")
         except (TolokaError, ValueError, AirflowException) as exc:
             # Airflow tests what is in the form under an id that it makes up, which tells a reader nothing.
             text = str(exc).removeprefix(f"Connection {self.toloka_conn_id!r}: ")

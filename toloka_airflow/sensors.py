@@ -157,7 +157,8 @@ class PoolSensor(WaitSensor[Pool]):
     :param ignore_close_for_update: Whether to wait on while the pool is closed for update, after which Toloka opens it.
         With ``max_spend`` it always does.
     :param progress_interval: Seconds between two lines of progress in the log, which need an API operation each; in the
-        triggerer one operation measures two pools. In the mode ``reschedule`` only the end is measured.
+        triggerer one operation measures two pools. In the mode ``reschedule`` only the end is measured. Without this
+        and ``max_spend`` nothing is measured, and the page *Toloka* in Airflow's UI shows neither progress nor money.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
     :param deferrable: Whether to wait in the triggerer instead of a worker. It then polls every ``poke_interval``, so
         ``exponential_backoff`` and ``max_wait`` are refused.

@@ -145,7 +145,7 @@ def pool_window(
     :param min_balance: See `OpenPoolOperator` (templated); so for ``check_budget``, ``fee`` and ``on_low_balance``.
     :param max_spend: Money that this window may spend, see `PoolSensor` (templated). A window that is cleared
         begins anew.
-    :param progress_interval: Seconds between two lines of progress in the log.
+    :param progress_interval: Seconds between two lines of progress in the log, see `PoolSensor`.
     :param poll_interval: Seconds between two polls of the pool.
     :param toloka_conn_id: The Airflow connection to Toloka (templated).
 

@@ -560,10 +560,19 @@ class TestHook:
         assert "onnection '" not in text
         assert "Max retries" not in text
 
+    def test_https_to_what_speaks_http(self, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A host without a scheme is https, and a local Toloka speaks http."""
+        host = server.url.removeprefix("http://")
+        good, text = define(monkeypatch, {"host": host, "password": TOKEN}).test_connection()
+        assert not good
+        assert f"got no answer from https://{host}: what answers there speaks no https; write http:// before" in text
+
     def test_connection_that_is_not_defined(self) -> None:
         good, text = TolokaHook("nobody_defined_me").test_connection()
         assert not good
         assert "nobody_defined_me" in text
+        # A script does not see the database, in which it may well be.
+        assert "`airflow-toloka doctor --conn-id nobody_defined_me`" in text
 
     def test_get_conn_of_what_is_not_defined(self) -> None:
         with pytest.raises(AirflowNotFoundException, match="nobody_defined_me"):

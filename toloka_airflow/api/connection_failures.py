@@ -25,6 +25,8 @@ def in_words(exc: Exception) -> str:
         return f"the name of the host was not found ({cause.strerror}); check the host of the connection"
     if isinstance(cause, ConnectionRefusedError):
         return f"nothing listens at this address ({cause.strerror}); check host and port of the connection"
+    if "WRONG_VERSION_NUMBER" in str(exc):
+        return "what answers there speaks no https; write http:// before the host of the connection if that is meant"
     return _PASSWORD.sub("***@", str(exc) or repr(exc))
 
 

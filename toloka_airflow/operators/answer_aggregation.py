@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import task_errors
-from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
+from toloka_airflow.operators.known_arguments import check_ending, check_fields, check_known, check_statuses
 from toloka_airflow.storage.lineage import file_uri
 from toloka_airflow.storage.paths import check_rows_name, storage_path
 
@@ -77,7 +77,8 @@ class AggregateAnswersOperator(BaseOperator):
         self.method = method
         self.statuses = statuses
         self.only_real_tasks = only_real_tasks
-        check_known(self, fields=check_fields, path=check_rows_name, statuses=check_statuses)
+        check_known(self, fields=check_fields, statuses=check_statuses)
+        check_ending(self, path=check_rows_name)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the answers, and write the labels."""

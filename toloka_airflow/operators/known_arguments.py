@@ -8,6 +8,7 @@ name that nothing can write is better found before people are paid than behind i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from numbers import Number
@@ -41,6 +42,25 @@ def check_known(task: Any, **checks: Check) -> None:
     for name, check in checks.items():
         value = getattr(task, name)
         if _is_known(value):
+            try:
+                check(name, value)
+            except ValueError as exc:
+                raise argument_error(str(exc)) from None
+
+
+def check_ending(task: Any, **checks: Check) -> None:
+    """
+    Check how the paths of an operator end, as `check_known` does: also of one whose beginning is a template.
+
+    :param checks: By the name of the argument; they must depend on nothing but the end of the path.
+    :raises ValueError: If a path cannot end so.
+    """
+    if is_in_task_process() or is_unmapped(task):
+        return
+    for name, check in checks.items():
+        value = getattr(task, name)
+        is_literal = isinstance(value, str) and "." in re.split(r"[}%#]}", value)[-1]
+        if _is_known(value) or is_literal:
             try:
                 check(name, value)
             except ValueError as exc:

@@ -12,7 +12,7 @@ from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import ReportLink, TolokaLink, file_address, store_link, store_report_address
-from toloka_airflow.operators.known_arguments import check_fields, check_known
+from toloka_airflow.operators.known_arguments import check_ending, check_fields, check_known
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import check_replaceable, replacing
@@ -106,7 +106,8 @@ class QualityReportOperator(LineageMixin, BaseOperator):
         self.url = as_rendered(url)
         self.currency = currency
         self.toloka_conn_id = toloka_conn_id
-        check_known(self, path=_check_suffix, fields=check_fields, url=_check_url)
+        check_known(self, fields=check_fields, url=_check_url)
+        check_ending(self, path=_check_suffix)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the report."""

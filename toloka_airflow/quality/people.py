@@ -43,17 +43,19 @@ def accuracy_by_person(
     :param fields: The output fields that must be right; all that the known solutions name by default.
     :param min_answers: How many control tasks a person must have answered to be among the rows.
     :return: A row for each person, by ``user_id``: ``{"user_id", "right", "total", "accuracy"}``; the accuracy is
-        ``right / total``, from 0 to 1.
-    :raises ValueError: If an argument cannot be used, if no answer is one to a control task, or if none has one of the
-        fields.
+        ``right / total``, from 0 to 1. None if nobody has answered anything, as in a window to which nobody came.
+    :raises ValueError: If an argument cannot be used, if there are answers and none is one to a control task, or if none
+        has one of the fields.
     """
     if isinstance(fields, str) or (fields is not None and not fields):
         raise ValueError(f"fields is {fields!r}; it must be a list of output fields")
     if isinstance(min_answers, bool) or not isinstance(min_answers, int) or min_answers < 1:
         raise ValueError(f"min_answers is {min_answers!r}; it must be a whole number of 1 or more")
     counts: dict[str, list[int]] = {}
+    has_answers = False
     unknown = set(fields or ())
     for where, row in _rows(answers):
+        has_answers = True
         checked = _is_right(where, row, fields, unknown)
         if checked is not None:
             person = row.get("user_id") or row.get("ASSIGNMENT:worker_id")
@@ -62,10 +64,10 @@ def accuracy_by_person(
             count = counts.setdefault(str(person), [0, 0])
             count[0] += checked
             count[1] += 1
-    if not counts:
+    if has_answers and not counts:
         of_fields = f" with a known {' or '.join(fields)}" if fields else ""
         raise ValueError(f"answers: there is none to a control task{of_fields}, so nobody's accuracy is known")
-    if unknown:
+    if has_answers and unknown:
         raise ValueError(f"fields: no control task has a known {' or '.join(sorted(unknown))}")
     people = [
         {"user_id": person, "right": right, "total": total, "accuracy": right / total}

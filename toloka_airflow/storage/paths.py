@@ -93,6 +93,8 @@ def storage_path(name: str, value: Any) -> ObjectStoragePath:
     if not isinstance(value, str | os.PathLike):
         raise ValueError(f"{name} is {value!r:.100}; it must be the path of a file")
     try:
+        # Of `~`, the local file system makes the home folder when it creates a folder, but not when it moves a file.
+        value = os.path.expanduser(value)
         path = ObjectStoragePath(value)
         local = local_path(os.fspath(value))
         # The universal-pathlib of Airflow 3.1 takes a relative path for one below the root.

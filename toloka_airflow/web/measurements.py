@@ -56,6 +56,12 @@ def history(pool: PoolRecord) -> list[dict[str, Any]]:
             if isinstance(point, list) and len(point) == 1 + len(FACTS) and (at := _time(point[0])) is not None:
                 facts = dict(zip(FACTS, map(number, point[1:]), strict=True))
                 points[at.timestamp()] = {"at": in_utc(at), **facts}
+    for task in pool.tasks:
+        # What a wait has measured at its end is its result, and in no trail.
+        progress = task.xcoms.get(PROGRESS)
+        if isinstance(progress, Mapping) and task.ended is not None:
+            facts = {name: number(progress.get(name)) for name in FACTS}
+            points[task.ended.timestamp()] = {"at": in_utc(task.ended), **facts}
     return [points[at] for at in sorted(points)][-MAX_POINTS:]
 
 

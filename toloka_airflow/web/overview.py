@@ -98,7 +98,7 @@ def make_row(pool: PoolRecord, everybody: Sequence[TaskRecord], is_needed: bool,
         "name": found.private_name if found else None,
         **_status(pool, found, listed),
         "is_open": is_listed_open,
-        "opened_by": _opened_by(everybody, opened) if is_listed_open else None,
+        "opened_by": _opened_by(everybody, opened, is_listed_open),
         "opened_at": in_utc(opened),
         "closes_at": in_utc(_closes_at(pool)),
         "expires_at": in_utc(read_date(found.raw.get("will_expire"))) if found else None,
@@ -222,12 +222,12 @@ def _status(pool: PoolRecord, found: Training | None, listed: OpenPools | None) 
     return {"status": NOT_OPEN, "close_reason": None}
 
 
-def _opened_by(everybody: Sequence[TaskRecord], opened: datetime | None) -> Row | None:
+def _opened_by(everybody: Sequence[TaskRecord], opened: datetime | None, is_still_open: bool) -> Row | None:
     """
     Return the task that opened a pool: one that ran then and is there to open pools.
 
     ``by_hand`` if no task that names it ran then, so that a person or another program opened it; ``None`` if some task
-    ran of which it is not known.
+    ran of which it is not known, and of a pool that is closed, as Airflow may have forgotten the task since.
     """
     if opened is None:
         return None
@@ -242,7 +242,9 @@ def _opened_by(everybody: Sequence[TaskRecord], opened: datetime | None) -> Row 
     if openers:
         nearest = min(openers, key=lambda task: abs((task.started or opened) - opened))
         return {**nearest.key._asdict(), "by_hand": False}
-    return None if then else {**dict.fromkeys(("dag_id", "run_id", "task_id", "map_index")), "by_hand": True}
+    if then or not is_still_open:
+        return None
+    return {**dict.fromkeys(("dag_id", "run_id", "task_id", "map_index")), "by_hand": True}
 
 
 def _closes_at(pool: PoolRecord) -> datetime | None:

@@ -93,6 +93,7 @@ def test_a_mistake_fails_without_a_retry(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ({"path": "labels.csv"}, r"path is 'labels.csv'; rows are JSON Lines: name the file \*.jsonl"),
+        ({"path": "{{ params.output }}/{{ run_id }}/labels.csv"}, r"labels.csv'; rows are JSON Lines: name the file"),
         ({"fields": "label"}, "fields is 'label'; it must be a list of output fields"),
         ({"statuses": "ACCEPTED"}, "statuses is 'ACCEPTED'; it must be a list of statuses, of ACTIVE"),
         ({"statuses": ["APPROVED"]}, "statuses has 'APPROVED'; there are ACTIVE"),
@@ -105,7 +106,8 @@ def test_mistakes_are_found_when_the_dag_is_parsed(arguments: dict[str, Any], wo
 
 
 def test_what_templates_will_give_is_not_known_when_the_dag_is_parsed() -> None:
-    AggregateAnswersOperator(task_id="ours", answers="{{ a }}", path="{{ b }}.csv", fields="{{ fields }}")
+    AggregateAnswersOperator(task_id="ours", answers="{{ a }}", path="{{ b }}", fields="{{ fields }}")
+    AggregateAnswersOperator(task_id="other", answers="{{ a }}", path="{{ b.c }}/{{ d }}", fields=["label"])
 
 
 def test_labels_do_not_replace_the_answers(tmp_path: Path) -> None:

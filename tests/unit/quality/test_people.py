@@ -19,6 +19,8 @@ from toloka_airflow.api.models import SET_BY_TOLOKA
 from toloka_airflow.api.settings import ClientSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.operators.assignments import GetAssignmentsOperator
+from toloka_airflow.operators.restrictions import RestrictUsersOperator
+from toloka_airflow.operators.skills import CreateSkillOperator, SetUserSkillsOperator
 from toloka_airflow.quality.measures import measure_quality
 from toloka_airflow.quality.people import accuracy_by_person
 from toloka_airflow.quality.report import read_figures
@@ -121,6 +123,19 @@ def test_where_several_values_are_right_each_of_them_is() -> None:
     assert sorted((person.id, person.right, person.compared) for person in figures.people) == expected
 
 
+def test_nobody_has_answered(tmp_path: Path, toloka: EmulatorServer) -> None:
+    """As in a window to which nobody came: nobody gets a skill, and nobody is restricted."""
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("")
+    people = str(tmp_path / "people.jsonl")
+    assert accuracy_by_person(answers, people, fields=["label"]) == []
+    skill_id = run_task(CreateSkillOperator(task_id="skill", name="Sees cats")).result
+    set_skills = SetUserSkillsOperator(task_id="set_skills", skill_id=skill_id, values=people)
+    restrict = RestrictUsersOperator(task_id="restrict", users=people, accuracy_below=0.6, scope="ALL_PROJECTS")
+    assert run_task(set_skills).result["total"] == 0
+    assert run_task(restrict).result["total"] == 0
+
+
 def test_what_json_does_not_have_is_named_with_its_answer() -> None:
     with pytest.raises(ValueError, match="answers, item 1: it has nan, which JSON does not have"):
         accuracy_by_person([answer("a", {"x": float("nan")}, {"x": 1})])
@@ -141,7 +156,7 @@ def test_some_fields_only() -> None:
 @pytest.mark.parametrize(
     ("answers", "arguments", "message"),
     [
-        ([], {}, "answers: there is none to a control task"),
+        ([{**answer("a", "x", "x"), "known_solutions": []}], {}, "answers: there is none to a control task"),
         ([{"user_id": "a", "accuracy": 1}], {}, "answers, item 1: it has no output_values, so it is no row of"),
         (["a"], {}, "answers, item 1: it is 'a'; an answer is an object"),
         ([{**answer("a", "x", "x"), "user_id": None}], {}, "answers, item 1: it has no user_id"),

@@ -171,6 +171,14 @@ def test_filters(admin: Page, pools: dict[str, str], params: dict[str, Any], nam
     assert admin.overview(**params).keys() == {pools[name] for name in names}
 
 
+def test_the_own_view_of_a_closed_pool_has_what_its_wait_measured_at_its_end(
+    viewer: Page, pools: dict[str, str]
+) -> None:
+    found = viewer.json(f"api/pools/shown/toloka_default/{pools['closed']}")
+    last = {"at": found["pool"]["measured_at"], "percent": 100, "answers": 18, "spent": 0.9, "committed": 0}
+    assert found["history"] == [last]
+
+
 def test_a_pools_own_view(viewer: Page, pools: dict[str, str]) -> None:
     found = viewer.json(f"api/pools/shown/toloka_default/{pools['open']}")
     assert found["pool"]["status"] == "OPEN"
@@ -258,6 +266,9 @@ def test_close_now(admin: Page, pools: dict[str, str], toloka: EmulatorServer) -
     again = admin.close("shown", pools["to_close"])
     assert (again.status_code, again.json()["result"]) in ((200, "already closed"), (409, None))
     assert toloka.pool(pools["to_close"])["status"] == "CLOSED"
+    # Who opened it is still known: of a pool that is closed, nothing but its own view says when that was.
+    view = admin.json(f"api/pools/shown/toloka_default/{pools['to_close']}")
+    assert view["pool"]["opened_by"]["task_id"] == "open_to_close"
     url = f"{admin.served['url']}/api/v2/eventLogs"
     found = admin.session.get(url, params={"event": "toloka_close_pool", "order_by": "-id"}, timeout=60).json()
     entry = json.loads(found["event_logs"][-1]["extra"])

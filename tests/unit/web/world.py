@@ -54,9 +54,13 @@ def rows_of(pools: dict[str, str]) -> Rows:
     }.items():
         rows.add("xcom", dag_run_id=number, dag_id="shown", run_id=run, task_id="wait", key=key, value=value)
     for name in ("left", "closed", "to_close", "reopened"):
-        rows.task("shown", "old", f"wait_{name}", {"pool_id": pools[name]}, operator="PoolSensor")
+        rows.task("shown", "old", f"wait_{name}", {"pool_id": pools[name]}, operator="PoolSensor", **times)
+    rows.task("shown", "old", "open_to_close", {"pool_id": pools["to_close"]}, **opened)
     rows.add("xcom", dag_run_id=rows.run("shown", "old", "success"), dag_id="shown", run_id="old", task_id="wait_left",
              key="toloka_link", value="javascript:alert(1)")  # fmt: skip
+    rows.add("xcom", dag_run_id=rows.run("shown", "old", "success"), dag_id="shown", run_id="old",
+             task_id="wait_closed", key="progress",
+             value={"percent": 100, "answers": 18, "spent": 0.9, "committed": 0.0})  # fmt: skip
     rows.task("hidden", "secret-run", "wait", {"pool_id": pools["hidden"], "toloka_conn_id": "hidden_conn"},
               operator="PoolSensor", state="running")  # fmt: skip
     # A pool of both.

@@ -110,7 +110,7 @@ def _overview(world: World, pools: list[Pool], title: str = "Toloka emulator") -
         f"<td>{_time(pool.last_started)}</td></tr>"
         for pool in reversed(pools)
     )
-    names = ("Id", "Pool", "Project", "Kind", "Status", "Done", "Spent", "Created", "Last opened")
+    names = ("Id", "Pool", "Project", "Kind", "Status", "Done", "Spent, with fee", "Created", "Last opened")
     head = f"<thead><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr></thead>"
     body = f"<table>{head}<tbody>{rows}</tbody></table>" if rows else "<p>There are no pools yet.</p>"
     return _frame(title, f"<h1>{escape(title)}</h1>{_account(world)}{body}")
@@ -157,7 +157,7 @@ def _pool(pool: Pool) -> str:
         "Assignments": ", ".join(f"{pages[status]} {status.lower()}" for status in AssignmentStatus if pages[status])
         or "-",
         "People": f"{facts['people']}",
-        "Spent": _money(pool.spent),
+        "Spent, with fee": _money(pool.spent),
     }
     table = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
     body = f"""<h1>{escape(_name(pool))}</h1>

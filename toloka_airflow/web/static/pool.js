@@ -155,7 +155,7 @@ function chartCard(title, names, points, draw) {
     h("figcaption", {}, h("h3", {}, title), legend),
     isMeasured
       ? draw(points)
-      : h("p", { class: "soft empty" }, "Nothing was measured yet: a task that waits for the pool measures it."),
+      : h("p", { class: "soft empty" }, "Nothing was measured: a wait measures if it has a progress_interval or max_spend."),
   );
 }
 
