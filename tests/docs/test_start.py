@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -102,7 +103,12 @@ def test_the_first_dag(env: dict[str, str], tmp_path: Path) -> None:
     with EmulatorServer(seed=1, speed=600) as toloka:
         printed = run(SETUP + typed(FIRST_DAG), env, tmp_path, toloka)
     assert re.search(r"^total +0\.39 +0\.39$", printed, re.MULTILINE)
-    assert len(labels(tmp_path / "comments")) == 8
+    found = labels(tmp_path / "comments")
+    assert len(found) == 8
+    table = list(csv.DictReader((tmp_path / "labels.csv").read_text().splitlines()))
+    assert [(row["comment"], row["topic"]) for row in table] == [
+        (label["input_values"]["comment"], label["output_values"]["topic"]) for label in found
+    ]
 
 
 def test_a_file_of_ones_own(env: dict[str, str], tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def accuracy_by_person(
     :param min_answers: How many control tasks a person must have answered to be among the rows.
     :return: A row for each person, by ``user_id``: ``{"user_id", "right", "total", "accuracy"}``; the accuracy is
         ``right / total``, from 0 to 1. None if nobody has answered anything, as in a window to which nobody came.
-    :raises ValueError: If an argument cannot be used, if there are answers and none is one to a control task, or if none
-        has one of the fields.
+    :raises ValueError: If an argument cannot be used, if none of the answers is one to a control task, or if none has
+        one of the fields.
     """
     if isinstance(fields, str) or (fields is not None and not fields):
         raise ValueError(f"fields is {fields!r}; it must be a list of output fields")
