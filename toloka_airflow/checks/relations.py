@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from toloka_airflow.checks import mixing, task_spec, template_builder
+from toloka_airflow.checks import classic_interface, mixing, task_spec, template_builder
 from toloka_airflow.checks.documents import Document, Documents, count, number
 from toloka_airflow.checks.values import items
 from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
@@ -25,6 +25,7 @@ WARNINGS = {
     "manual-review": "answers that Toloka accepts by itself before anybody has reviewed them",
     "training-length": "a training that cannot be passed with the tasks that there are",
     "training-unused": "a training that the pool does not require",
+    **classic_interface.WARNINGS,
     **mixing.WARNINGS,
     **task_spec.WARNINGS,
     **template_builder.WARNINGS,
@@ -64,6 +65,7 @@ def check_alone(document: Document) -> Iterator[Problem]:
     if document.kind == "project":
         yield from task_spec.check_task_spec(document)
         yield from template_builder.check_template(document)
+        yield from classic_interface.check_markup(document)
     elif document.kind == "pool":
         yield from _check_reward(document)
         yield from _check_intervals(document)
