@@ -12,7 +12,7 @@ from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, EndLabellingOperator, LabelsOperator
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
-from toloka_airflow.windows import EXPECTED, RETRIES, make_persistent, own_task, pool_window
+from toloka_airflow.windows import EXPECTED, RETRIES, make_persistent, own_task, pool_window, refuse_unknown
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -122,6 +122,7 @@ def label_until(
     rounds rely on does not reach them; see `toloka_airflow.windows.INHERITED`.
     """
     parse_int("max_rounds", max_rounds, maximum=MAX_ROUNDS)
+    refuse_unknown(label_until, kwargs)
     group = LabelUntil(group_id=group_id, **kwargs)
     rounds: list[str] = [group.child_id(f"round_{number}") for number in range(1, max_rounds + 1)]  # type: ignore[no-untyped-call]
     assess_ids, result_ids = [f"{each}.assess" for each in rounds], [f"{each}.result" for each in rounds]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, PokeReturnValue
 
-from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
+from toloka_airflow._internal.arguments import parse_money, parse_rendered_datetime, parse_seconds
 from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT, parse_defer_after
+from toloka_airflow._internal.known_arguments import check_known
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.errors import TolokaError
@@ -205,6 +206,7 @@ class PoolSensor(WaitSensor[Pool]):
         if max_spend is not None and progress_interval is None:
             self.progress_interval = SPENDING_INTERVAL
         self._ti: Any = None
+        check_known(self, until=parse_rendered_datetime, max_spend=parse_money, spent_before=parse_money)
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Poll once; a deferrable sensor that has to wait is deferred."""
@@ -253,7 +255,7 @@ class PoolSensor(WaitSensor[Pool]):
         check_outlets(self.outlets, pool_id=wait.pool_id, toloka_conn_id=self.toloka_conn_id)
 
     def _until(self) -> float | None:
-        until = parse_optional_datetime("until", self.until, allow_empty=True)
+        until = parse_rendered_datetime("until", self.until)
         return None if until is None else until.timestamp()
 
     def _for_trigger(self, subject: Pool | None) -> PoolWait:

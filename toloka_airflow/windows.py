@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow.sdk import TaskGroup
 
+from toloka_airflow._internal.troubleshooting import with_link
+from toloka_airflow.checks.wording import did_you_mean, nearest
 from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.operators.lifecycle import OpenTrainingOperator
 from toloka_airflow.operators.window_teardowns import CloseWindowPoolOperator, CloseWindowTrainingOperator
@@ -152,6 +154,7 @@ def pool_window(
     Further arguments are those of `airflow.sdk.TaskGroup`. Of its ``default_args``, and those of the DAG, what a window
     relies on does not reach it; see `INHERITED`.
     """
+    refuse_unknown(pool_window, kwargs)
     window = PoolWindow(group_id=group_id, **kwargs)
     shared: dict[str, Any] = {"task_group": window, "toloka_conn_id": toloka_conn_id}
     check = own_task(
@@ -257,6 +260,26 @@ def pool_window(
     window.result = result.output
     window._parts = {"check": check, "open": open_pool, "result": result} | {task.task_id: task for task in window}
     return window
+
+
+def refuse_unknown(make_group: Callable[..., TaskGroup], further: Iterable[str]) -> None:
+    """
+    Refuse arguments that neither a function which makes a task group has, nor `airflow.sdk.TaskGroup`.
+
+    :param further: The names of those that `TaskGroup` gets, which would refuse them as its own.
+    :raises TypeError: If there is one.
+    """
+    own = [each.name for each in inspect.signature(make_group).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    of_group = [name for name in inspect.signature(TaskGroup).parameters if name not in own]
+    if unknown := [name for name in further if name not in of_group]:
+        near = did_you_mean(nearest(unknown[0], [*own, *of_group]))
+        raise TypeError(
+            with_link(
+                f"{make_group.__name__} has no argument {unknown[0]!r}{near or '.'} There are {', '.join(own)}, and "
+                f"those of TaskGroup: {', '.join(of_group)}",
+                "arguments",
+            )
+        )
 
 
 def own_task(operator: type[OperatorT], *inherited: str, **arguments: Any) -> OperatorT:

@@ -33,7 +33,7 @@ RULES = """
 module or package                 | of ours                                           | at import        | later
 ----------------------------------|---------------------------------------------------|------------------|--------------
 label_until                       | _internal hooks operators windows                 | airflow          |
-windows                           | hooks operators sensors                           | airflow          |
+windows                           | checks hooks operators sensors                    | airflow          |
 operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
                                   | quality quality.report storage                    |                  |
                                   | transfer.attachments                              |                  |

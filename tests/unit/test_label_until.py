@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
 from toloka_airflow.label_until import MAX_ROUNDS, label_until
 from toloka_airflow.timetables import PoolWindowTimetable
+from toloka_airflow.windows import pool_window
 
 START = datetime(2026, 1, 6, tzinfo=UTC)
 HOUR = 3600.0
@@ -110,6 +112,29 @@ class TestStructure:
     def test_the_number_of_rounds_is_checked(self, number: Any) -> None:
         with DAG("dag", schedule=None), pytest.raises(ValueError, match="max_rounds is"):
             label_until(pool_id="21", fields=["label"], folder="/tmp/x", max_rounds=number)
+
+    @pytest.mark.parametrize(
+        ("make", "name", "near"),
+        [
+            (label_until, "max_budget", ""),
+            (label_until, "max_totl", "did you mean 'max_total'"),
+            (pool_window, "max_total", ""),
+            (pool_window, "parent_grop", "did you mean 'parent_group'"),
+        ],
+    )
+    def test_an_argument_that_there_is_not_is_named_with_those_there_are(
+        self, make: Callable[..., Any], name: str, near: str
+    ) -> None:
+        given = {"fields": ["label"], "folder": "/tmp/x"} if make is label_until else {}
+        with DAG("dag", schedule=None) as dag, pytest.raises(TypeError) as caught:
+            make(pool_id="21", **given, **{name: 5})
+        words = rf"{make.__name__} has no argument '{name}'.*{near}.* There are pool_id, .*closes_at"
+        assert re.match(words, str(caught.value))
+        assert not dag.tasks
+
+    def test_the_arguments_of_task_groups_are_taken(self) -> None:
+        dag = group_dag(tooltip="Labels", prefix_group_id=False, default_args={})
+        assert dag.has_task("round_1.assess")
 
     @pytest.mark.parametrize(
         ("name", "value"),

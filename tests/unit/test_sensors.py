@@ -7,6 +7,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -26,6 +27,7 @@ from tests.support import (
     ScriptedServer,
     TaskInstance,
     connect,
+    from_templates,
     operation,
     pool,
     run_task,
@@ -341,7 +343,7 @@ def test_a_wait_that_ended_needs_no_template_any_more(server: ScriptedServer, op
 
 def test_a_pool_that_closed_needs_no_template_any_more(server: ScriptedServer) -> None:
     event = WaitEvent(FINISHED, 9e9, pool("CLOSED", "COMPLETED")).payload()
-    sensor = wait("deferred", pool_id="None", until="soon")
+    sensor = from_templates(partial(wait, "deferred", pool_id="None"), until="soon")
     context = {"ti": TaskInstance(), "outlet_events": {}}
     assert sensor.resume_execution("execute_complete", {"event": event}, context)["close_reason"] == "COMPLETED"
 

@@ -41,6 +41,11 @@ def parse_optional_datetime(name: str, value: object, *, allow_empty: bool = Fal
     return parse_datetime(name, value)
 
 
+def parse_rendered_datetime(name: str, value: object) -> datetime | None:
+    """Return a time that an argument gives; ``None`` for none, and if a template rendered nothing."""
+    return parse_optional_datetime(name, value, allow_empty=True)
+
+
 def parse_seconds(name: str, value: object, *, allow_zero: bool = False) -> float:
     """
     Return a positive number of seconds.
@@ -93,6 +98,18 @@ def parse_money(name: str, value: object) -> Decimal | None:
     if value is not None and (amount is None or amount < 0):
         raise argument_error(f"{name} is {value!r}; it must be an amount of money such as 12.50")
     return amount
+
+
+def parse_fee(name: str, value: object) -> Decimal:
+    """
+    Return what Toloka takes besides a reward: a share of it, or an amount.
+
+    :raises ValueError: If it is no such number. Nothing is none, either: it would be no fee, and limits exceeded by it.
+    """
+    fee = parse_money(name, value)
+    if fee is None:
+        raise argument_error(f"{name} is None; it must be a number such as 0.3, or 0 for an account that pays no fee")
+    return fee
 
 
 def parse_share(name: str, value: object) -> float:

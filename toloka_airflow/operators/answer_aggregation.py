@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from toloka_airflow._internal.known_arguments import check_ending, check_fields, check_known, check_statuses
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import task_errors
-from toloka_airflow.operators.known_arguments import check_ending, check_fields, check_known, check_statuses
 from toloka_airflow.storage.lineage import file_uri
 from toloka_airflow.storage.paths import check_rows_name, storage_path
 

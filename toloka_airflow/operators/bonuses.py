@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_int, parse_money
 from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
+from toloka_airflow._internal.known_arguments import check_known
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.hooks import TolokaHook, task_errors
@@ -48,10 +49,11 @@ class PayBonusesOperator(WaitingOperator):
 
     It may be retried and cleared as often as needed, also if a worker was killed: what was paid is found again, by the
     ids of operations, and by a tag with which the private comment of each bonus begins: that Toloka remembers the
-    former for long is not documented. With the tag, also equal bonuses for one person are paid, which Toloka would
-    refuse in one request. Bonuses that are paid stay so if others are refused; repair the refused rows in their place,
-    and clear the task. If a row that is paid has changed, has moved or is gone, nothing more is sent, and the task
-    fails.
+    former for long is not documented. A run that was deleted and is created anew under its id finds it, too, if the id
+    has a date, as those that Airflow makes have, or the run its old logical date. With the tag, also equal bonuses for
+    one person are paid, which Toloka would refuse in one request. Bonuses that are paid stay so if others are refused;
+    repair the refused rows in their place, and clear the task. If a row that is paid has changed, has moved or is gone,
+    nothing more is sent, and the task fails.
 
     It returns the counts ``total``, ``paid``, ``already`` (those of them that were paid before this attempt) and
     ``refused``; ``amount``, the sum that is paid, as text, in the currency of the account; and ``refused_path``, where
@@ -133,6 +135,7 @@ class PayBonusesOperator(WaitingOperator):
         self.skip_invalid_items = skip_invalid_items
         self.refused_path = as_rendered(refused_path)
         self.daily_quota = parse_int("daily_quota", daily_quota, maximum=10_000_000)
+        check_known(self, max_total=parse_money)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pay what is not paid yet, wait for it, and write down what was refused."""

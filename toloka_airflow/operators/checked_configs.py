@@ -17,10 +17,10 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import literal
 
 from toloka_airflow._internal.airflow_internals import is_unmapped
+from toloka_airflow._internal.known_arguments import TEMPLATES, is_in_task_process
 from toloka_airflow._internal.literals import argument_lines
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.models import read_date
-from toloka_airflow.operators.known_arguments import TEMPLATES, is_in_task_process
 from toloka_airflow.storage.config_files import read_config, read_config_with_lines
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.paths import local_path, storage_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from toloka_airflow._internal.arguments import parse_optional_datetime
+from toloka_airflow._internal.arguments import parse_rendered_datetime
 from toloka_airflow.api.pool_actions import PoolNotClosedError
 from toloka_airflow.api.pool_rules import PoolOpening, why_not_closed, why_unknown
 from toloka_airflow.operators.lifecycle_base import LifecycleOperator
@@ -24,8 +24,7 @@ class CloseOperator(LifecycleOperator):
     def _opening(self) -> PoolOpening:
         """What is known of the opening that this task is to close."""
         # A template that found nothing is no reason to leave a pool open.
-        limit = parse_optional_datetime("opened_before", self.opened_before, allow_empty=True)
-        return PoolOpening(began_before=limit)
+        return PoolOpening(began_before=parse_rendered_datetime("opened_before", self.opened_before))
 
     def _is_of_another_run(self, pool: Training) -> bool:
         """Return whether another run has opened it, so that this task leaves it open."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from toloka_airflow._internal.arguments import parse_money, parse_share
+from toloka_airflow._internal.arguments import parse_fee, parse_money, parse_share
+from toloka_airflow._internal.known_arguments import check_known
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.errors import TolokaError
@@ -117,7 +118,7 @@ class EstimateOperator(LineageMixin, BaseOperator):
         if hasattr(tasks, "__next__"):
             raise argument_error(f"tasks is {tasks!r:.100}, which can be read only once; give a list or a path")
         for name, amount in (("fee", fee), ("min_fee", min_fee)):
-            parse_money(name, amount)
+            parse_fee(name, amount)
         parse_share("rejected_share", rejected_share)
         if people is not None:
             people_range(people)
@@ -134,6 +135,7 @@ class EstimateOperator(LineageMixin, BaseOperator):
         self.use_previous_pools = use_previous_pools
         self.people = people
         self.toloka_conn_id = toloka_conn_id
+        check_known(self, max_total=parse_money)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Estimate, and fail if it is too much."""
@@ -227,7 +229,7 @@ def people_range(people: tuple[int, int]) -> Range[int]:
 
 
 def _fee(share: float, least: float) -> Fee:
-    return Fee(_decimal("fee", share), _decimal("min_fee", least))
+    return Fee(parse_fee("fee", share), parse_fee("min_fee", least))
 
 
 def _decimal(name: str, value: float) -> Decimal:

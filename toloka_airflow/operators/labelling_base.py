@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from toloka_airflow._internal.arguments import parse_int, parse_money, parse_share
+from toloka_airflow._internal.arguments import parse_fee, parse_int, parse_share
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.known_arguments import check_fields, check_known
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow.checks.money import Fee
 from toloka_airflow.checks.wording import did_you_mean, nearest
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import TolokaLink
 from toloka_airflow.operators.answer_aggregation import METHODS
-from toloka_airflow.operators.known_arguments import check_fields, check_known
 from toloka_airflow.operators.labelling_answers import Answered, download_answers, read_answered
 from toloka_airflow.operators.labelling_decisions import RoundFiles, TasksToLabel
 from toloka_airflow.storage.paths import storage_path
@@ -77,7 +76,7 @@ class LabellingOperator(LineageMixin, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        parse_money("fee", fee)
+        parse_fee("fee", fee)
         self.pool_id = as_rendered(pool_id)
         self.fields = as_rendered(fields)
         self.folder = as_rendered(folder)
@@ -105,7 +104,7 @@ class LabellingOperator(LineageMixin, BaseOperator):
 
     @property
     def _fee(self) -> Fee:
-        return Fee(parse_money("fee", self.fee) or Decimal(0))
+        return Fee(parse_fee("fee", self.fee))
 
     def _check(self) -> None:
         """
@@ -140,7 +139,7 @@ class LabellingOperator(LineageMixin, BaseOperator):
 
         :param path: Where to write the answers.
         """
-        tasks = TasksToLabel.read(pool, (task for page in client.task_pages(pool.id) for task in page))
+        tasks = read_tasks(client, pool)
         if not download_answers(context, client, pool.id, path, self.log):
             self._ensure_fields(client, pool)
             return tasks, Answered()
@@ -158,6 +157,15 @@ class LabellingOperator(LineageMixin, BaseOperator):
                 f"fields has {unknown[0]!r:.100}, which is no output field of project {pool.project_id}; there are "
                 f"{', '.join(spec)}{did_you_mean(nearest(unknown[0], spec))}"
             )
+
+
+def read_tasks(client: TolokaClient, pool: Pool) -> TasksToLabel:
+    """
+    Return the tasks of a pool.
+
+    :raises ValueError: If the overlap of single tasks cannot be raised, with the reason.
+    """
+    return TasksToLabel.read(pool, (task for page in client.task_pages(pool.id) for task in page))
 
 
 def _parse_overlap(name: str, value: object) -> int:

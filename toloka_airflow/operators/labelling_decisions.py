@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from toloka_airflow.api.models import Pool, Raw
 
 UNLIMITED = 1e9
-"""A limit that is none, for pools without a reward."""
+"""A limit that is none, for pools without a reward, and where there is no budget."""
 
 
 @dataclass(frozen=True)
@@ -278,6 +278,10 @@ class RoundFiles:
     def answers(self, number: int) -> str:
         """Return the path of the answers that a round was decided by."""
         return self._path(number, "answers.jsonl.gz")
+
+    def answers_now(self, number: int) -> str:
+        """Return the path of the answers that were there when a round was begun again."""
+        return self._path(number, "answers_now.jsonl.gz")
 
     def overlaps(self, number: int) -> str:
         """Return the path of the overlaps that a round sets."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 
 from toloka_airflow._internal.airflow_internals import task_states
 from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_span
+from toloka_airflow._internal.known_arguments import check_known
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
@@ -23,10 +25,9 @@ from toloka_airflow.checks.money import money_text
 from toloka_airflow.checks.task_counts import CannotEstimateError
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.links import store_link
-from toloka_airflow.operators.known_arguments import check_known
-from toloka_airflow.operators.labelling_answers import Answered, write_labels
-from toloka_airflow.operators.labelling_base import LabellingOperator
-from toloka_airflow.operators.labelling_decisions import Budget, Decision, RoundFiles, TasksToLabel
+from toloka_airflow.operators.labelling_answers import Answered, download_answers, read_answered, write_labels
+from toloka_airflow.operators.labelling_base import LabellingOperator, read_tasks
+from toloka_airflow.operators.labelling_decisions import UNLIMITED, Budget, Decision, RoundFiles, TasksToLabel
 from toloka_airflow.operators.labelling_stops import BUDGET, FOUND, PERSON, TARGET, TIME, Stop, why_over
 from toloka_airflow.operators.window_end import pull
 
@@ -101,6 +102,7 @@ class AssessRoundOperator(LabellingOperator):
                 decision = self._decide(context, files, closes_at)
             else:
                 self.log.info("Round %d was decided before, and is not decided anew", self.round)
+                decision = self._within_budget(context, files, decision, closes_at)
         self._lineage_facts = {"pool_id": self.pool_id, "spent": decision.spent}
         ti.xcom_push(key=DECISION, value=decision.as_json())
         if decision.stopped_by is not None:
@@ -108,7 +110,8 @@ class AssessRoundOperator(LabellingOperator):
         self.log.info("Round %d begins: %s", self.round, decision.in_words)
         ti.xcom_push(key="overlaps", value=decision.overlaps_path)
         ti.xcom_push(key="closes_at", value=closes_at.isoformat())
-        ti.xcom_push(key="max_spend", value=decision.max_spend)
+        # The wait has a limit, too, where max_total is the output of a task that gave none.
+        ti.xcom_push(key="max_spend", value=UNLIMITED if decision.max_spend is None else decision.max_spend)
 
     def _decide(self, context: Context, files: RoundFiles, closes_at: datetime) -> Decision:
         """Return what to do, and store it if that is to buy answers."""
@@ -165,12 +168,34 @@ class AssessRoundOperator(LabellingOperator):
         )
         return decision if stop else files.write_decision(decision, overlaps)
 
+    def _within_budget(self, context: Context, files: RoundFiles, decision: Decision, closes_at: datetime) -> Decision:
+        """
+        Return a decision of before with the money that is left now, as the pool may have been open since.
+
+        It is a decision to stop if answers are still to come, and nothing is left for them. Not while the pool is open:
+        then a window that may spend nothing closes it at once.
+        """
+        max_total = parse_money("max_total", self.max_total)
+        if max_total is None or decision.max_spend is None:
+            return decision
+        client = TolokaHook(self.toloka_conn_id).get_conn()
+        pool = client.get_settled_pool(checked_id("pool_id", self.pool_id))
+        path = files.answers_now(self.round)
+        answered = Answered()
+        if download_answers(context, client, pool.id, path, self.log):
+            answered = read_answered(path, self.fields, self.method)
+        spent = answered.paid(pool, self._fee) - answered.paid_until(decision.last_submitted, pool, self._fee)
+        budget = Budget(max_total - spent, self._fee)
+        if budget.pages(pool) == 0 and why_not_closed(pool) is None and read_tasks(client, pool).to_come({}):
+            return self._decide(context, files, closes_at)
+        return replace(decision, max_spend=min(decision.max_spend, budget.max_spend(pool)))
+
     def _last_submitted(self, files: RoundFiles, answered: Answered) -> float | None:
         """Return when the last of the answers that were there before the first round was submitted."""
-        if self.round == 1:
-            return answered.last_submitted
         # Not its XCom, which is gone while the task is done again.
         first = files.read_decision(1)
+        if first is None and self.round == 1:
+            return answered.last_submitted
         if first is None:
             raise AirflowFailException(
                 with_link(
@@ -259,7 +284,9 @@ class LabelsOperator(LabellingOperator):
                     )
                 )
             labels = write_labels(last.answers_path, self._labels_path, self.fields, self.method)
-        rounds = sum(each.stopped_by is None for each in decisions)
+        # One that was decided and whose pool was not opened, as it was too late or a person skipped it, is none.
+        decided = [each.round for each in decisions if each.stopped_by is None]
+        rounds = sum(pull(ti, self.result_task_ids[number - 1]) is not None for number in decided)
         result = {
             "pool_id": pool.id,
             "path": self._labels_path,

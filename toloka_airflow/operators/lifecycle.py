@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from toloka_airflow._internal.arguments import parse_money, parse_optional_datetime, parse_seconds
+from toloka_airflow._internal.arguments import (
+    parse_fee,
+    parse_money,
+    parse_optional_datetime,
+    parse_rendered_datetime,
+    parse_seconds,
+)
 from toloka_airflow._internal.brief_waits import DEFER_BY_DEFAULT
+from toloka_airflow._internal.known_arguments import check_known
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.pool_actions import PoolNotClosedError
@@ -116,7 +122,7 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
             raise argument_error(f"on_low_balance is {on_low_balance!r}; it must be {' or '.join(ON_LOW_BALANCE)}")
         if will_expire is not None and expires_in is not None:
             raise argument_error("will_expire and expires_in say both when the pool expires; give only one of them")
-        parse_money("fee", fee)
+        parse_fee("fee", fee)
         self.not_after = as_rendered(not_after)
         self.will_expire = as_rendered(will_expire)
         self.expires_in = as_rendered(expires_in)
@@ -124,6 +130,13 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
         self.check_budget = check_budget
         self.fee = fee
         self.on_low_balance = on_low_balance
+        check_known(
+            self,
+            not_after=parse_optional_datetime,
+            will_expire=parse_optional_datetime,
+            expires_in=parse_seconds,
+            min_balance=parse_money,
+        )
 
     @property
     def name_of_not_after(self) -> str:
@@ -145,7 +158,7 @@ class OpenPoolOperator(OpenOperator, PoolOperator):
         not_after = parse_optional_datetime("not_after", self.not_after)
         will_expire = parse_optional_datetime("will_expire", self.will_expire)
         expires_in = None if self.expires_in is None else parse_seconds("expires_in", self.expires_in)
-        fee = Fee(parse_money("fee", self.fee) or Decimal(0))
+        fee = Fee(parse_fee("fee", self.fee))
         skip = self.on_low_balance == "skip"
         money = Money(parse_money("min_balance", self.min_balance), self.check_budget, fee, skip)
         if not_after or will_expire or expires_in or money.least is not None or money.check_budget:
@@ -202,6 +215,7 @@ class ClosePoolOperator(CloseOperator, PoolOperator):
             **kwargs,
         )
         self.opened_before = as_rendered(opened_before)
+        check_known(self, opened_before=parse_rendered_datetime)
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         # Without a limit, the pool need not be fetched.
@@ -279,6 +293,7 @@ class OpenTrainingOperator(OpenOperator, TrainingOperator):
             **kwargs,
         )
         self.not_after = as_rendered(not_after)
+        check_known(self, not_after=parse_optional_datetime)
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         not_after = parse_optional_datetime("not_after", self.not_after)
@@ -332,6 +347,7 @@ class CloseTrainingOperator(CloseOperator, TrainingOperator):
             **kwargs,
         )
         self.opened_before = as_rendered(opened_before)
+        check_known(self, opened_before=parse_rendered_datetime)
 
     def _call(self, client: TolokaClient, object_id: str) -> Operation | None:
         training = client.get_training(object_id)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from toloka_airflow._internal.arguments import parse_share
+from toloka_airflow._internal.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.hooks import task_errors
-from toloka_airflow.operators.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import refuse_same_file, storage_path

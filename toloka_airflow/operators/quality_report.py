@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.known_arguments import check_ending, check_fields, check_known
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
 from toloka_airflow.links import ReportLink, TolokaLink, file_address, store_link, store_report_address
-from toloka_airflow.operators.known_arguments import check_ending, check_fields, check_known
 from toloka_airflow.storage.lineage import report_written
 from toloka_airflow.storage.paths import storage_path
 from toloka_airflow.storage.replacing import check_replaceable, replacing

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from toloka_airflow._internal.airflow_internals import task_state_store
 from toloka_airflow._internal.arguments import parse_datetime, parse_optional_datetime
+from toloka_airflow._internal.known_arguments import check_known
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
 from toloka_airflow.api.ids import checked_id
@@ -74,6 +75,7 @@ class CheckWindowOperator(LineageMixin, BaseOperator):
         self.grace = grace
         self.measure_spending = measure_spending
         self.toloka_conn_id = toloka_conn_id
+        check_known(self, closes_at=parse_datetime)
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         """Render the templates with a data interval, whether the run has one or not."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from tests.support import Outcome, TaskInstance, connect, run_task
+from tests.support import Outcome, TaskInstance, connect, from_templates, run_task
 from toloka_airflow.api.errors import TolokaQuotaError
 from toloka_airflow.emulator.people.crowd import CrowdSettings
 from toloka_airflow.emulator.server import EmulatorServer
@@ -54,13 +55,21 @@ def some(toloka: EmulatorServer, count: int) -> Rows:
     ]
 
 
-def pay(bonuses: Any = None, attempt: int = 1, *, triggerer: Any = asyncio.run, **arguments: Any) -> Outcome:
+def pay(
+    bonuses: Any = None,
+    attempt: int = 1,
+    *,
+    triggerer: Any = asyncio.run,
+    logical_date: datetime | None = None,
+    **arguments: Any,
+) -> Outcome:
     facts = {name: arguments.pop(name) for name in ("map_index", "run_id") if name in arguments}
     operator = PayBonusesOperator(
         task_id="pay", bonuses=bonuses, **{"max_total": None, "poll_interval": 0.01, **arguments}
     )
     instance = TaskInstance(task_id="pay", try_number=attempt, **facts)
-    return run_task(operator, instance, triggerer=triggerer, dag_run=SimpleNamespace(run_after=datetime.now(UTC)))
+    run = SimpleNamespace(run_after=datetime.now(UTC), logical_date=logical_date)
+    return run_task(operator, instance, triggerer=triggerer, dag_run=run)
 
 
 def paid(toloka: EmulatorServer) -> Counter[tuple[str, Decimal]]:
@@ -324,8 +333,9 @@ def test_more_than_the_limit(toloka: EmulatorServer, rows: Rows, limit: Any) -> 
 
 @pytest.mark.parametrize("limit", ["", "None", "much", "1_000", "1,000", -1, True])
 def test_no_limit(toloka: EmulatorServer, rows: Rows, limit: Any) -> None:
+    make = partial(PayBonusesOperator, task_id="pay", bonuses=rows)
     with pytest.raises(AirflowFailException, match=r"max_total is"):
-        pay(rows, max_total=limit)
+        run_task(from_templates(make, max_total=limit))
     assert toloka.journal.requests() == []
 
 
@@ -536,6 +546,33 @@ def test_what_was_paid_is_found_without_its_operations(toloka: EmulatorServer, r
     result = pay(rows, 2).result
     assert (result["paid"], result["already"]) == (250, 200)
     assert paid(toloka) == wanted(others + rows)
+
+
+@pytest.mark.parametrize(
+    ("run_id", "logical_date"),
+    [
+        ("manual__{:%Y-%m-%dT%H:%M:%S.%f+00:00}", None),
+        ("manual__{:%Y-%m-%dT%H:%M:%S+00:00}_a1b2c3d4", None),
+        ("payout of {:%Y-%m-%d}", None),
+        ("payout", "{:%Y-%m-%dT%H:%M:%S+00:00}"),
+    ],
+)
+def test_a_run_that_is_created_anew_under_its_id_long_after(
+    toloka: EmulatorServer, rows: Rows, run_id: str, logical_date: str | None
+) -> None:
+    """Toloka has forgotten the operations, and the run is due later than the bonuses were paid."""
+    then = datetime.now(UTC) - timedelta(days=60)
+    facts = {
+        "run_id": run_id.format(then),
+        "logical_date": datetime.fromisoformat(logical_date.format(then)) if logical_date else None,
+    }
+    pay(rows, **facts)
+    with toloka.world.lock:
+        for bonus in toloka.world.user_bonuses.values():
+            bonus.created -= 60 * 24 * 3600 * 1000
+    forget_operations(toloka)
+    assert pay(rows, **facts).result["already"] == 250
+    assert paid(toloka) == wanted(rows)
 
 
 def test_a_log_that_is_no_longer_kept(toloka: EmulatorServer, rows: Rows) -> None:

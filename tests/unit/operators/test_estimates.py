@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from tests.support import NO_ANSWERS, TOKEN, ScriptedServer, connect, operation, pool, run_task
+from tests.support import NO_ANSWERS, TOKEN, ScriptedServer, connect, from_templates, operation, pool, run_task
 from tests.virtual_time import VirtualTime
 from tests.worlds import PROJECT
 from toloka_airflow.api.client import TolokaClient
@@ -179,8 +180,9 @@ class TestLimit:
 
     @pytest.mark.parametrize("limit", ["", "much", -1])
     def test_no_amount_is_an_error(self, limit: Any) -> None:
+        make = partial(EstimateOperator, task_id="estimate", config=self.CONFIG, tasks=self.TASKS)
         with pytest.raises(AirflowFailException, match="max_total is"):
-            estimated(config=self.CONFIG, tasks=self.TASKS, max_total=limit, use_previous_pools=False)
+            run_task(from_templates(make, max_total=limit))
 
 
 class TestTime:

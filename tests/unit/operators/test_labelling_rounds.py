@@ -29,6 +29,7 @@ from toloka_airflow.label_until import label_until
 from toloka_airflow.operators.labelling_decisions import Decision, RoundFiles
 from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, EndLabellingOperator, LabelsOperator
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
+from toloka_airflow.sensors import PoolSensor
 from toloka_airflow.storage.paths import storage_path
 
 TASKS = 24
@@ -364,7 +365,8 @@ class TestStops:
         rounds.assess()
         rounds.label()
         rounds.assess(2)
-        assert rounds.labels()["stopped_by"] == "time"
+        result = rounds.labels()
+        assert (result["stopped_by"], result["rounds"]) == ("time", 1)
 
     @pytest.mark.parametrize("skipped", ["assess", "raise_overlap"])
     def test_when_a_person_skips_a_round(self, rounds: Rounds, skipped: str) -> None:
@@ -375,7 +377,8 @@ class TestStops:
         if skipped == "raise_overlap":
             rounds.assess(2)
         rounds.airflow.states = {f"{GROUP}.round_2.{skipped}": "skipped"}
-        assert rounds.labels()["stopped_by"] == "person"
+        result = rounds.labels()
+        assert (result["stopped_by"], result["rounds"]) == ("person", 1)
 
 
 class TestMoney:
@@ -400,6 +403,46 @@ class TestMoney:
         reason, text = rounds.stop(max_total=0.3)
         assert reason == "budget"
         assert "0.30 is left of max_total, and 48 more answers may cost 0.4" in text
+
+    def test_a_budget_that_another_task_did_not_give(self, rounds: Rounds) -> None:
+        """The wait gets its limit from a template, in which nothing would be the text None."""
+        rounds.add_questions()
+        assert rounds.assess(templated=["max_total"])["max_spend"] is None
+        limit = f"{{{{ {rounds.xcoms[ASSESS[0]]['max_spend']!r} }}}}"
+        sensor = PoolSensor(task_id="wait", pool_id=rounds.pool_id, max_spend=limit, expected_reasons=["COMPLETED"])
+        rounds.label()
+        sensor.render_template_fields({})
+        assert run_task(sensor).result["stopped_by"] == "closed"
+
+    def test_a_round_that_is_begun_again_may_spend_what_is_left(self, rounds: Rounds) -> None:
+        """Not once more what there was when it was decided: its pool was open, and people were paid."""
+        rounds.add_questions()
+        decision = rounds.assess(max_total=2)
+        rounds.raise_overlap(1)
+        rounds.label()
+        paid = len(list(rounds.client.list_assignments(pool_id=rounds.pool_id))) * 0.026
+        again = rounds.assess(max_total=2)
+        assert {**again, "max_spend": 0} == {**decision, "max_spend": 0}
+        assert again["max_spend"] == pytest.approx((2 - paid) // 0.026 * 0.02)
+        assert rounds.xcoms[ASSESS[0]]["max_spend"] == again["max_spend"] < decision["max_spend"]
+        assert rounds.assess(2, max_total=2)["max_spend"] == again["max_spend"]
+
+    def test_a_round_that_is_begun_again_without_money_is_none(self, rounds: Rounds) -> None:
+        """As where people were paid for answers whose tasks others get once more."""
+        rounds.add_questions()
+        decision = rounds.assess(max_total=2)
+        rounds.raise_overlap(1)
+        rounds.label()
+        paid = len(list(rounds.client.list_assignments(pool_id=rounds.pool_id))) * 0.026
+        # What is complete is begun again as it was, which buys nothing.
+        again = rounds.assess(max_total=paid)
+        assert (again["stopped_by"], again["max_spend"]) == (None, 0)
+        for task_id in rounds.at_toloka():
+            rounds.client.update_task(task_id, {"overlap": 3, "infinite_overlap": False})
+        assert rounds.stop(max_total=paid)[0] == "budget"
+        assert rounds.assess(max_total=2 * paid)["overlaps_path"] == decision["overlaps_path"]
+        rounds.client.open_pool(rounds.pool_id)
+        assert rounds.assess(max_total=paid)["max_spend"] == 0
 
     def test_nothing_is_left(self, rounds: Rounds) -> None:
         rounds.add_questions()

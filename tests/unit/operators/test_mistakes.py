@@ -5,18 +5,22 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowNotFoundException
+from airflow.sdk import DAG
 
-from tests.support import NO_OPERATIONS, ScriptedServer, connect, pool, run_task
+from tests.support import NO_OPERATIONS, ScriptedServer, connect, from_templates, pool, run_task
 from tests.worlds import POOL, PROJECT
+from toloka_airflow.label_until import label_until
 from toloka_airflow.operators.aggregation import AggregateSolutionsOperator
 from toloka_airflow.operators.assignments import GetAssignmentsOperator, ReviewAssignmentsOperator
 from toloka_airflow.operators.attachments import DownloadAttachmentsOperator
 from toloka_airflow.operators.bonuses import PayBonusesOperator
+from toloka_airflow.operators.estimates import EstimateOperator
 from toloka_airflow.operators.lifecycle import (
     ArchivePoolOperator,
     ArchiveTrainingOperator,
@@ -38,6 +42,7 @@ from toloka_airflow.operators.skills import CreateSkillOperator, SetUserSkillsOp
 from toloka_airflow.operators.tasks import CreateTasksOperator
 from toloka_airflow.operators.updates import UpdatePoolOperator
 from toloka_airflow.sensors import OperationSensor, PoolSensor
+from toloka_airflow.windows import pool_window
 
 pytestmark = pytest.mark.usefixtures("connection")
 
@@ -97,7 +102,10 @@ MISTAKES = [
         ("get assignments", "until", ["", "2999-01-01T00:00:00Z"]),
         ("open pool", "not_after", ["soon", datetime(2030, 1, 1)]),
         ("open pool", "will_expire", ["2001-01-01T00:00:00Z", ""]),
-        ("open pool", "min_balance", ["much"]),
+        ("open pool", "expires_in", ["soon", 0]),
+        ("open pool", "min_balance", ["much", -1]),
+        ("open training", "not_after", ["soon"]),
+        ("pay bonuses", "max_total", ["much", -1]),
         ("pool sensor", "until", ["soon"]),
         ("pool sensor", "max_spend", ["much", "NaN"]),
         ("deferred sensor", "until", ["soon"]),
@@ -115,6 +123,31 @@ MISTAKES = [
     ]
     for value in values
 ]
+
+WHEN_PARSED: list[tuple[Make, str, Any]] = [
+    *((OpenPoolOperator, name, "soon") for name in ("not_after", "will_expire")),
+    *((OpenPoolOperator, name, datetime(2030, 1, 1)) for name in ("not_after", "will_expire")),
+    *((OpenPoolOperator, "expires_in", value) for value in ("soon", -1)),
+    *((OpenPoolOperator, "min_balance", value) for value in ("much", -1)),
+    (OpenTrainingOperator, "not_after", "soon"),
+    *((closing, "opened_before", "soon") for closing in (ClosePoolOperator, CloseTrainingOperator)),
+    *((PayBonusesOperator, "max_total", value) for value in (-1, "-0.01", "much", float("nan"))),
+    (EstimateOperator, "max_total", -1),
+    *((PoolSensor, name, "much") for name in ("until", "max_spend", "spent_before")),
+    (PoolSensor, "max_spend", -1),
+    (pool_window, "closes_at", "18:00"),
+    (pool_window, "max_spend", -1),
+    *((make, "fee", None) for make in (OpenPoolOperator, EstimateOperator, pool_window, label_until)),
+    (EstimateOperator, "min_fee", None),
+]
+"""What limits money or time, and does so no more when people are being paid and the task fails."""
+GIVEN: dict[Make, dict[str, Any]] = {
+    **{make: given for make, given in (TASKS | CLOSING).values() if make is not PoolSensor},
+    EstimateOperator: {"pool_id": "21"},
+    PoolSensor: {"pool_id": "21"},
+    pool_window: {"pool_id": "21"},
+    label_until: {"pool_id": "21", "fields": ["result"], "folder": "/tmp/labels"},
+}
 
 
 def task(name: str, **arguments: Any) -> Any:
@@ -144,8 +177,19 @@ def failure(made: Any) -> AirflowException:
 
 @pytest.mark.parametrize(("name", "argument", "value"), MISTAKES)
 def test_an_argument(server: ScriptedServer, name: str, argument: str, value: Any) -> None:
-    assert argument in str(refusal(name, **{argument: value}))
+    make, _ = TASKS[name]
+    is_checked_before = any((each, other) == (make, argument) for each, other, _ in WHEN_PARSED)
+    given = {argument: value}
+    made = from_templates(partial(task, name), **given) if is_checked_before else task(name, **given)
+    assert argument in str(failure(made))
     assert not {"POST", "PUT", "PATCH"} & {seen.method for seen in server.seen}
+
+
+@pytest.mark.parametrize(("make", "argument", "value"), WHEN_PARSED)
+def test_a_limit_that_is_none_is_an_error_of_the_dag(make: Make, argument: str, value: Any) -> None:
+    name = {} if make in (pool_window, label_until) else {"task_id": "task"}
+    with DAG("dag", schedule=None), pytest.raises(ValueError, match=rf"^{argument} is .* Help: .*#arguments$"):
+        make(**name, **{**GIVEN[make], argument: value})
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -12,6 +12,7 @@ Pay bonuses: each once, whatever ends the task that pays them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,7 @@ VALIDATION = "USER_BONUS_VALIDATE"
 GONE = (404, 409)
 """HTTP statuses of the log of an operation if it is no longer kept."""
 SHOWN = 5
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)?")
 
 
 class NotPaidError(TolokaError):
@@ -93,7 +95,6 @@ def open_payment(
             f"{limit}. Check the amounts, or raise max_total"
         )
     log.info("%d bonuses are to be paid, %s together", len(bonuses), client.in_currency(money_text(total)))
-    run = context.get("dag_run")
     return Payment(
         client=client,
         source=source,
@@ -101,12 +102,25 @@ def open_payment(
         operation_id=partial(identity.uuid, "bonuses"),
         tags=BonusTags(identity),
         refused=refused,
-        # No task of a run begins before; unlike its start, it stays when the run is cleared.
-        began=None if run is None else run.run_after,
+        began=_due(context),
         skip_invalid_items=skip_invalid_items,
         daily_quota=daily_quota,
         log=log,
     )
+
+
+def _due(context: Context) -> datetime | None:
+    """
+    Return a time before which no task of the run has begun; ``None`` if that is unknown.
+
+    Unlike its start, when a run is due stays when it is cleared. One that was deleted and created anew under its id has
+    the tasks that it had, and is due later. What says more then is the date in its id, which all have that Airflow has
+    named, and its logical date.
+    """
+    if (run := context.get("dag_run")) is None:
+        return None
+    named = [read_date(text) for text in _DATE.findall(context["ti"].run_id)]
+    return min(time for time in (run.run_after, run.logical_date, *named) if time is not None)
 
 
 @dataclass(kw_only=True)

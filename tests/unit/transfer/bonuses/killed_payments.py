@@ -45,7 +45,7 @@ def pay(run_id: str) -> dict[str, Any]:
     client = TolokaClient(ClientSettings("a-token-of-somebody", base_url=URL, first_pause=0.001))
     context: Any = {
         "ti": SimpleNamespace(dag_id="dag", run_id=run_id, task_id="pay", map_index=-1),
-        "dag_run": SimpleNamespace(run_after=BEGAN),
+        "dag_run": SimpleNamespace(run_after=BEGAN, logical_date=None),
     }
     payment = open_payment(
         client,

@@ -1,5 +1,5 @@
 """
-Arguments of operators, checked when the DAG is parsed as far as they are known.
+Arguments of operators and sensors, checked when the DAG is parsed as far as they are known.
 
 What comes from templates and other tasks is known when the task runs, which checks it again. A share of 95 or a file
 name that nothing can write is better found before people are paid than behind it.
