@@ -2,8 +2,8 @@
 The HTML of a project's classic interface, held against the fields of the project.
 
 Facts are those of Toloka's guide: ``{{name}}`` is a field of the input, and a radio button, ``{{field type="radio"
-name="..." value="..."}}``, writes its value to a field of the output. Within a block (``{{#...}}``) names may mean other
-things, and a script may do anything, so what depends on them is not said.
+name="..." value="..."}}``, writes its value to a field of the output. Within a block (``{{#...}}``) names may mean
+other things, and a script may do anything, so what depends on them is not said.
 """
 
 from __future__ import annotations
