@@ -51,8 +51,9 @@ html_css_files = ["site.css"]
 html_theme_options = {"navigation_with_keys": True}
 html_show_sourcelink = False
 html_copy_source = False
-# Excerpts are fetched, which a browser refuses in a folder.
+# Excerpts are fetched, which a browser refuses in a folder: this script asks for them where a server has the site.
 html_show_search_summary = False
+html_js_files = ["search_summary.js"]
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 
