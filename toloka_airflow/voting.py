@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.troubleshooting import argument_error
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.transfer.review.decisions import check_comment
 from toloka_airflow.transfer.values import comparable
@@ -113,7 +114,9 @@ class MajorityVote:
                 f"{', '.join(sorted(other_fields)):.500}"
             )
         labels = {task_id: label for task_id, given in votes.items() if (label := self._label(given))}
-        log.info("By majority vote on %s, %d of %d answered tasks have a label", self.field, len(labels), len(votes))
+        log.info(
+            "By majority vote on %s, labels of %d of %s", self.field, len(labels), counted(len(votes), "answered task")
+        )
         return labels
 
     def _label(self, votes: bytes) -> bytes | None:
@@ -126,8 +129,9 @@ class MajorityVote:
         """Iterate over what was answered to the tasks that are no control tasks; ``None`` is no answer."""
         if len(assignment.tasks) != len(assignment.solutions):
             raise TolokaError(
-                f"Assignment {assignment.id} has {len(assignment.tasks)} tasks but {len(assignment.solutions)} "
-                "solutions, so it is not known which answer belongs to which task"
+                f"Assignment {assignment.id} has {counted(len(assignment.tasks), 'task')} but "
+                f"{counted(len(assignment.solutions), 'solution')}, so it is not known which answer belongs to which "
+                "task"
             )
         for task, solution in zip(assignment.tasks, assignment.solutions, strict=True):
             if not task.raw.get("known_solutions"):

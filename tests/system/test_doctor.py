@@ -168,7 +168,7 @@ def test_a_healthy_deployment(airflow: LocalAirflow, toloka: EmulatorServer) -> 
     assert {line["check"] for line in report.checks} == CHECKS
     assert report.code == 0
     assert report.has("ok", "open-pools", "1 open, each needed by a run under way", "")
-    assert report.has("ok", "triggerer-capacity", "1 of 1000 are in use", "")
+    assert report.has("ok", "triggerer-capacity", "1 of 1000 is in use", "")
     sent = toloka.journal.after(before, kind="request")
     assert {entry["method"] for entry in sent} == {"GET"}
     written = subprocess.run([*COMMAND, "--strict"], env=airflow.env, text=True, capture_output=True, check=False)

@@ -117,6 +117,7 @@ storage                           |                                             
 get_provider_info                 |                                                   |                  |
 __init__                          |                                                   |                  |
 _internal.troubleshooting         |                                                   |                  |
+_internal.wording                 |                                                   |                  |
 
 api                               | api.timed_session                                 |                  | requests
                                   |                                                   |                  | urllib3
@@ -148,7 +149,7 @@ emulator.world                    | emulator.courier                            
 emulator.courier                  |                                                   |                  |
 """
 
-HELP = "_internal.troubleshooting"
+FOR_ALL = "_internal.troubleshooting", "_internal.wording"
 OURS, ANNOTATIONS, AT_IMPORT, LATER = "of ours", "of ours, for annotations", "at import", "later"
 Permissions = dict[str, set[str]]
 
@@ -247,7 +248,7 @@ class Checker:
         if module not in self.modules:
             return f"there is no {imported.name}"
         target = self._row(module)
-        if target in (row, "__init__") or (target == HELP and not row.startswith("emulator")):
+        if target in (row, "__init__") or (target in FOR_ALL and not row.startswith("emulator")):
             return None
         return self._permitted(row, [ANNOTATIONS, OURS] if imported.for_annotations else [OURS], target or module)
 

@@ -158,7 +158,7 @@ def test_nobody_has_answered(server: ScriptedServer, connection: str) -> None:
 
 def test_answers_that_belong_to_no_task(server: ScriptedServer, connection: str) -> None:
     odd = {**assignment("ann", {"t": "cat"}), "solutions": []}
-    with pytest.raises(Exception, match="Assignment a-ann has 1 tasks but 0 solutions"):
+    with pytest.raises(Exception, match="Assignment a-ann has 1 task but 0 solutions"):
         vote(server, [odd])
 
 

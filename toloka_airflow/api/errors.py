@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from toloka_airflow._internal.wording import counted
+
 if TYPE_CHECKING:
     from toloka_airflow._internal.troubleshooting import Topic
     from toloka_airflow.api.models import Operation
@@ -237,7 +239,7 @@ class TolokaOperationError(TolokaError):
         failed = [step for step in self.log if step.get("success") is False]
         if failed:
             shown = [{"type": step.get("type"), "output": step.get("output")} for step in failed[:3]]
-            text += f"; first of {len(failed)} errors in its log {shortened(shown)}"
+            text += f"; first of {counted(len(failed), 'error')} in its log {shortened(shown)}"
         return text
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import shape
 
@@ -45,7 +46,7 @@ def read_page(path: str, answer: Any, key: str) -> Page[Any]:
     except (KeyError, TypeError):
         raise TolokaError(f"GET {path} answered an item without {key}") from None
     if not isinstance(more, bool):
-        what = f"a page with {len(keys)} items" + (f", {keys[0]} to {keys[-1]}" if keys else "")
+        what = f"a page with {counted(len(keys), 'item')}" + (f", {keys[0]} to {keys[-1]}" if keys else "")
         raise TolokaError(f"GET {path} answered {what}, whose has_more is {more!r:.100}; it must be true or false")
     return Page(items, keys, more)
 

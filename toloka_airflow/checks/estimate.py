@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.checks.money import Fee, Range, cost_of, money_text, rewards_of
 from toloka_airflow.checks.page_plan import plan_pages
 from toloka_airflow.checks.task_counts import TaskCounts, count_tasks
@@ -152,7 +153,8 @@ def _of_review(pool: Mapping[str, Any], answers: Range[int] | None, paid: Range[
     elif paid == answers:
         yield "All assignments are reviewed and accepted. What is rejected is not paid."
     else:
-        yield f"{answers.most - paid.most} assignments are reviewed and rejected: not paid, and not answered again."
+        rejected = counted(answers.most - paid.most, "assignment is", "assignments are")
+        yield f"{rejected} reviewed and rejected: not paid, and not answered again."
 
 
 def _overlap_rules(pool: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:

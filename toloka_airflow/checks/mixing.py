@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.checks.documents import Document, Documents, count, number
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def check_mixing(documents: Documents, counts: TaskCounts | None) -> Iterator[Pr
         message = f"there is no mixer_config, but single tasks ({counts.total}), which Toloka takes only with one"
         yield pool.problem("mixer-missing", (), message)
     if counts is not None and number(pool.at("reward_per_assignment")) == 0 and counts.real:
-        message = f"a pool that pays nothing takes control and training tasks only, but there are {counts.real} others"
+        others = f"{plural(counts.real, 'is', 'are')} {counted(counts.real, 'other')}"
+        message = f"a pool that pays nothing takes control and training tasks only, but there {others}"
         yield pool.problem("zero-reward", ("reward_per_assignment",), message)
     if counts is not None and pool.mapping("mixer_config"):
         yield from _check_counts(pool, counts)
@@ -110,13 +112,15 @@ def _check_counts(pool: Document, counts: TaskCounts) -> Iterator[Problem]:
             yield pool.problem(f"mixer-{word}", path, message)
     if counts.finite_control and is_shown(pool, "golden"):
         message = (
-            f"{counts.finite_control} control tasks have a finite overlap, their own or that of the pool's defaults: "
+            f"{counted(counts.finite_control, 'control task has', 'control tasks have')} a finite overlap, their own "
+            "or that of the pool's defaults: "
             'when it is used up, nobody gets a page. Give them "infinite_overlap": true'
         )
         yield pool.problem("control-overlap", ("mixer_config", "golden_tasks_count"), message, "warning")
     if is_shown(pool, "golden") and counts.real and 0 < counts.control * 100 < counts.real:
         message = (
-            f"{counts.control} control tasks for {counts.real} real ones are less than 1 %: nobody gets one twice, so "
+            f"{counted(counts.control, 'control task')} for {counted(counts.real, 'real one is', 'real ones are')} "
+            "less than 1 %: nobody gets one twice, so "
             "people run out of pages"
         )
         yield pool.problem("few-control-tasks", ("mixer_config", "golden_tasks_count"), message, "warning")

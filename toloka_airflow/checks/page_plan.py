@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.checks.money import Range
 from toloka_airflow.checks.task_counts import CannotEstimateError, TaskCounts, is_training
 
@@ -66,7 +67,10 @@ def _why_endless(pool: Mapping[str, Any], counts: TaskCounts) -> tuple[str, str]
     remedy = "Give the tasks an overlap"
     if counts.endless:
         of = counts.endless + sum((*counts.real.values(), *counts.suites.values()))
-        what = f"{counts.endless} of {of} tasks have an infinite overlap: everybody may answer them"
+        what = (
+            f"{counts.endless} of {counted(of, 'task')} "
+            f"{plural(counts.endless, 'has', 'have')} an infinite overlap: everybody may answer them"
+        )
     elif not (counts.real or counts.suites):
         what = "The pool has no real tasks: everybody may answer the control and training tasks"
     elif any(counts.real) and (others := _offered_alone(pool, counts)):
@@ -180,7 +184,8 @@ class _Mixed:
         left = answers - pages.least * self._per_page
         if self._surely > 1 and left > 0:
             self._assumptions.append(
-                f"Up to {left} of {answers} answers to tasks are not given, as the tasks do not fill a page and "
+                f"Up to {left} of {counted(answers, 'answer')} to tasks are not given, as the tasks do not fill a "
+                "page and "
                 f"{self._why_held_back}; then the pool does not close by itself before tasks are added."
             )
         elif sum(real.values()) % self._per_page:
@@ -194,7 +199,8 @@ class _Mixed:
             "mix_tasks_in_creation_order"
         ):
             self._assumptions.append(
-                f"Everybody gets the tasks in the same order. If not, there may be up to {worst} assignments, as more "
+                "Everybody gets the tasks in the same order. If not, there may be up to "
+                f"{counted(worst, 'assignment')}, as more "
                 "pages are not full."
             )
         if self._per_page > 1:
@@ -220,7 +226,8 @@ class _Mixed:
         there, endless, finite = (count(kind) for count in (self._there, self._endless, self._finite))
         if there < needed:
             raise CannotEstimateError(
-                f"Every page needs {needed} {KINDS[kind]} tasks, and there are {there}: nobody ever gets a page. Add "
+                f"Every page needs {counted(needed, f'{KINDS[kind]} task')}, and there {plural(there, 'is', 'are')} "
+                f"{there}: nobody ever gets a page. Add "
                 f"{KINDS[kind]} tasks, or set mixer_config.min_{kind}_tasks_count to 0"
             )
         if endless >= needed:
@@ -230,7 +237,8 @@ class _Mixed:
         pages = Range(math.ceil((finite - left) / wanted), finite // (needed - endless))
         shown = f"{pages.least}" if pages.is_known else f"{pages.least} to {pages.most}"
         self._assumptions.append(
-            f"The {KINDS[kind]} tasks have a finite overlap, which is enough for {shown} pages; then nobody gets one "
+            f"The {KINDS[kind]} tasks have a finite overlap, which is enough for {shown} "
+            f"{plural(pages.most, 'page')}; then nobody gets one "
             "more. Give them an infinite one, and they are for everybody."
         )
         return pages
@@ -246,7 +254,7 @@ class _Mixed:
         if limit < self.pages:
             self._assumptions.append(
                 f"Nobody gets a control or training task twice, so one person can answer {limit} of the {self.pages} "
-                f"pages: it takes at least {people} people."
+                f"pages: it takes at least {counted(people, 'person', 'people')}."
             )
         return people
 

@@ -20,6 +20,7 @@ class Problem:
     :param message: A sentence that names the value and what to do.
     :param file: The file; empty for a configuration that is no file.
     :param line: Of the file, from 1; ``None`` if there is none.
+    :param count: How many there are, if others that are alike are summed up in the message.
     """
 
     level: Literal["error", "warning"]
@@ -28,6 +29,7 @@ class Problem:
     message: str
     file: str = ""
     line: int | None = None
+    count: int = 1
 
     @property
     def location(self) -> str:
@@ -47,4 +49,5 @@ class Problem:
             "line": self.line,
             "path": list(self.path),
             "message": self.message,
+            "count": self.count,
         }

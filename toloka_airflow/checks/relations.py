@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.checks import classic_interface, mixing, task_spec, template_builder
 from toloka_airflow.checks.documents import Document, Documents, count, number
 from toloka_airflow.checks.values import items
@@ -99,9 +100,9 @@ def _check_review(pool: Document, now: datetime) -> Iterator[Problem]:
         yield pool.problem("manual-review", ("auto_accept_solutions",), message, "warning")
     elif expiry is not None and (open_days := (expiry - now).total_seconds() / 86400) > days:
         message = (
-            f"answers are accepted and paid by Toloka itself after {days} days, but the pool may be open for "
-            f"{open_days:.0f}: let ReviewAssignmentsOperator run within {days} days of each answer, also while the "
-            "pool is open, or let the pool expire before"
+            f"answers are accepted and paid by Toloka itself after {counted(days, 'day')}, but the pool may be open "
+            f"for {open_days:.0f}: let ReviewAssignmentsOperator run within {counted(days, 'day')} of each answer, "
+            "also while the pool is open, or let the pool expire before"
         )
         yield pool.problem("manual-review", ("auto_accept_period_day",), message, "warning")
 
@@ -255,8 +256,11 @@ def _check_training_tasks(training: Document, counts: TaskCounts) -> Iterator[Pr
         return
     path: Path = ("training_tasks_in_task_suite_count",)
     if per_page > counts.total:
-        message = f"a page has {per_page} tasks, but there are only {counts.total}: nobody gets one"
+        message = f"a page has {counted(per_page, 'task')}, but there are only {counts.total}: nobody gets one"
         yield training.problem("training-tasks", path, message)
     elif per_page * pages > counts.total:
-        message = f"{pages} pages of {per_page} tasks are required to pass, but there are only {counts.total} tasks"
+        required = counted(
+            pages, f"page of {counted(per_page, 'task')} is", f"pages of {counted(per_page, 'task')} are"
+        )
+        message = f"{required} required to pass, but there are only {counts.total} tasks"
         yield training.problem("training-length", ("task_suites_required_to_pass",), message, "warning")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.checks import conditions as possible
 from toloka_airflow.checks.documents import Document, Documents, count, number
 from toloka_airflow.checks.mixing import is_shown
@@ -143,7 +144,10 @@ def _check_collector(document: Document, path: Path, collector: str, settings: S
     at = (*path, "collector_config", "parameters")
     threshold, seconds = number(parameters.get("fast_submit_threshold_seconds")), settings.page_seconds
     if collector == "ASSIGNMENT_SUBMIT_TIME" and threshold is not None and seconds and threshold >= seconds:
-        message = f"a page must be done within {seconds:g} seconds, so every page is faster than {threshold:g}"
+        message = (
+            f"a page must be done within {seconds:g} "
+            f"{plural(seconds, 'second')}, so every page is faster than {threshold:g}"
+        )
         yield document.problem("fast-threshold", (*at, "fast_submit_threshold_seconds"), message, "warning")
     votes, overlap = number(parameters.get("answer_threshold")), settings.highest_overlap
     if collector == "MAJORITY_VOTE" and votes is not None and overlap is not None:
@@ -255,9 +259,12 @@ def _ruled_out(key: str, span: possible.Span, collector: str, history: Any, sett
     if pages is None:
         return None
     if key in ("assignments_accepted_count", "total_submitted_count") and history is None:
-        return f"with these tasks, a person can do at most {pages} pages" if span.low > pages else None
+        return f"with these tasks, a person can do at most {counted(pages, 'page')}" if span.low > pages else None
     if key in possible.AMOUNTS and reward is not None and round(span.low, 6) > round(reward * pages, 6):
-        return f"with these tasks, a person can earn at most {reward * pages:g} dollars ({pages} pages)"
+        return (
+            f"with these tasks, a person can earn at most {reward * pages:g} "
+            f"{plural(reward * pages, 'dollar')} ({counted(pages, 'page')})"
+        )
     return None
 
 

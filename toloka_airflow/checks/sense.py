@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.checks import rules_sense
 from toloka_airflow.checks.documents import Document, Documents, count, number
 from toloka_airflow.checks.mixing import is_shown
@@ -96,7 +97,8 @@ def _check_pay(pool: Document, least: Decimal, stated_seconds: Decimal | None) -
         per_hour = Decimal(str(reward)) * 3600 / seconds
         if per_hour < least:
             message = (
-                f"{reward:g} dollars for a page of {seconds:f} seconds are {per_hour:.2f} an hour, {takes}: less than "
+                f"{reward:g} {plural(reward, 'dollar')} for a page of {seconds:f} {plural(seconds, 'second')} are "
+                f"{per_hour:.2f} an hour, {takes}: less than "
                 f"{least:.2f}"
             )
             yield pool.problem("pay-per-hour", path, message, "warning")
@@ -117,7 +119,7 @@ def _check_overlap(pool: Document, counts: TaskCounts | None) -> Iterator[Proble
         what = f"defaults.{name} is 1"
     else:
         once = counts.overlaps[1] + (counts.overlaps[None] if default == 1 else 0)
-        single, what = once > 0, f"{once} tasks have an overlap of 1"
+        single, what = once > 0, f"{counted(once, 'task has', 'tasks have')} an overlap of 1"
         path = path if default == 1 and counts.overlaps[None] else ()
     if single:
         message = f"{what}, and there are no control tasks and no review: nothing says whether an answer is right"

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.checks.documents import number
 from toloka_airflow.checks.wording import did_you_mean, nearest, one_of, shown
 
@@ -94,7 +95,7 @@ def value_check(spec: Mapping[str, Any]) -> Check:
         if not isinstance(value, list):
             return Wrong("field-type", f"is {shown(value)}; the project wants a list, as its type is {kind}")
         if (low is not None and len(value) < low) or (high is not None and len(value) > high):
-            return Wrong("field-range", f"has {len(value)} items; the project wants {_between(low, high)}")
+            return Wrong("field-range", f"has {counted(len(value), 'item')}; the project wants {_between(low, high)}")
         return next((wrong for item in value if (wrong := single(item)) is not None), None)
 
     return check
@@ -193,7 +194,7 @@ def _length(kind: str, spec: Mapping[str, Any]) -> Check | None:
     def check(value: Any) -> Wrong | None:
         if (low is None or len(value) >= low) and (high is None or len(value) <= high):
             return None
-        return Wrong("field-range", f"has {len(value)} characters; the project wants {_between(low, high)}")
+        return Wrong("field-range", f"has {counted(len(value), 'character')}; the project wants {_between(low, high)}")
 
     return check
 

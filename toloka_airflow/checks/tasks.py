@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.checks.documents import Documents, count, number
 from toloka_airflow.checks.problems import Path, Problem
 from toloka_airflow.checks.task_values import ValuesCheck, Wrong
@@ -293,12 +294,17 @@ class _Report:
 
     def problems(self) -> list[Problem]:
         """Return the problems, and for each kind of which there are more, the next and how many follow."""
-        counted = [
-            replace(problem, message=f"{problem.message}; and so it is in {others - 1} more") if others > 1 else problem
+        summed_up = [
+            replace(problem, message=f"{problem.message}; and so it is in {others - 1} more", count=others)
+            if others > 1
+            else problem
             for problem, others in islice(self._others.values(), MAX_DETAILED)
         ]
-        if (kinds := len(self._others) - len(counted)) > 0:
-            first = self._detailed[0]
-            message = f"there are problems of {kinds} more kinds; mend these first"
-            counted.append(Problem("error", "task-file", (), message, first.file, None))
-        return self._detailed + counted
+        rest: dict[tuple[Any, str], list[int]] = {}
+        for problem, others in islice(self._others.values(), MAX_DETAILED, None):
+            rest.setdefault((problem.level, problem.rule), []).append(others)
+        file = self._detailed[0].file if self._detailed else ""
+        for (level, rule), counts in rest.items():
+            message = f"there are {level}s of {counted(len(counts), 'more kind')}; mend these first"
+            summed_up.append(Problem(level, rule, (), message, file, count=sum(counts)))
+        return self._detailed + summed_up

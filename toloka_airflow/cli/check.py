@@ -6,7 +6,7 @@ One line per problem, as compilers have it, and a summary; or JSON:
 .. code-block:: text
 
     {"errors": 1, "warnings": 0, "problems": [{"level": "error", "rule": "unknown-key", "file": "pool.yaml", "line": 7,
-      "path": ["mixer_config", "golden_task_count"], "message": "..."}]}
+      "path": ["mixer_config", "golden_task_count"], "message": "...", "count": 1}]}
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from toloka_airflow._internal.troubleshooting import with_link
+from toloka_airflow._internal.wording import plural
 from toloka_airflow.cli.config_files import add_files, named_files
 from toloka_airflow.cli.progress import shown_progress
 
@@ -115,13 +116,18 @@ def _print_lines(problems: Collection[Problem]) -> None:
 
 
 def _print_json(problems: Sequence[Problem]) -> None:
-    counts = {f"{level}s": sum(problem.level == level for problem in problems) for level in ("error", "warning")}
+    counts = {f"{level}s": _count(problems, level) for level in ("error", "warning")}
     print(json.dumps({**counts, "problems": [problem.as_json() for problem in problems]}, indent=2, ensure_ascii=False))
 
 
 def _counted(problems: Collection[Problem], level: str) -> str:
-    count = sum(problem.level == level for problem in problems)
-    return f"{count or 'no'} {level}{'' if count == 1 else 's'}"
+    count = _count(problems, level)
+    return f"{count or 'no'} {plural(count, level)}"
+
+
+def _count(problems: Collection[Problem], level: str) -> int:
+    """Return how many there are, also of those that are summed up in one line."""
+    return sum(problem.count for problem in problems if problem.level == level)
 
 
 def _above_zero(text: str) -> float:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.storage.replacing import path_errors
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def rehearse(
             on_run=show,
         )
     if arguments.svg:
-        title = f"Rehearsal: {arguments.people} people, {arguments.accuracy:.0%} right on average"
+        title = f"Rehearsal: {counted(arguments.people, 'person', 'people')}, {arguments.accuracy:.0%} right on average"
         with path_errors(arguments.svg, "--svg"):
             Path(arguments.svg).write_text("\n".join(draw(rehearsal, title)) + "\n", encoding="utf-8")
     return rehearsal

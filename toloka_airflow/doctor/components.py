@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import conf
 
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.doctor import metadata_database as database
 from toloka_airflow.doctor.findings import Finding, fail, ok, unknown, warn
 from toloka_airflow.records.waits import Wait, stored_waits
@@ -91,7 +92,11 @@ def probe_capacity() -> Iterator[Finding]:
     counts = database.count_triggers()
     total, possible = sum(counts.values()), capacity * len(alive)
     used = sum(counts.get(each.id, 0) for each in alive)
-    in_use = f"{used} of {possible} are in use by {len(alive)} that are alive" if alive else "none is alive to use it"
+    in_use = (
+        f"{used} of {possible} {plural(used, 'is', 'are')} in use by {counted(len(alive), 'that is', 'that are')} alive"
+        if alive
+        else "none is alive to use it"
+    )
     text = f"[triggerer] capacity is {capacity}; {in_use}"
     remedy = (
         "Raise [triggerer] capacity (1000 by default) in the configuration of the triggerers, or their option "
@@ -100,7 +105,9 @@ def probe_capacity() -> Iterator[Finding]:
     if capacity == 1:
         yield fail("triggerer-capacity", f"{text}. A single wait keeps all others from being watched", remedy)
     elif alive and total > possible:
-        yield fail("triggerer-capacity", f"{text}, but there are {total} triggers", remedy)
+        yield fail(
+            "triggerer-capacity", f"{text}, but there {plural(total, 'is', 'are')} {counted(total, 'trigger')}", remedy
+        )
     elif capacity < SMALL_CAPACITY or total > NEARLY_FULL * possible > 0:
         yield warn("triggerer-capacity", text, remedy)
     else:
@@ -114,7 +121,10 @@ def probe_unassigned() -> Iterator[Finding]:
     waits = stored_waits()
     unassigned = _unassigned(waits, alive, seconds)
     if not unassigned:
-        yield ok("unassigned-waits", f"Of {len(waits)} waits of Toloka each has a triggerer, or was only just made")
+        yield ok(
+            "unassigned-waits",
+            f"Of {counted(len(waits), 'wait')} of Toloka each has a triggerer, or was only just made",
+        )
         return
     if alive:
         queues = sorted({wait.queue for wait in unassigned if wait.queue})
@@ -127,7 +137,7 @@ def probe_unassigned() -> Iterator[Finding]:
         remedy = "Start `airflow triggerer`"
     yield fail(
         "unassigned-waits",
-        f"No triggerer runs {len(unassigned)} of {len(waits)} waits of Toloka: {_names(unassigned)}",
+        f"No triggerer runs {len(unassigned)} of {counted(len(waits), 'wait')} of Toloka: {_names(unassigned)}",
         remedy,
     )
 
@@ -182,12 +192,13 @@ def probe_overdue() -> Iterator[Finding]:
     if overdue:
         yield fail(
             "overdue-waits",
-            f"The deadline of {len(overdue)} deferred tasks is over, so no triggerer runs them: {_names(overdue)}",
+            f"The deadline of {counted(len(overdue), 'deferred task')} is over, so no triggerer runs them: "
+            f"{_names(overdue)}",
             "Start `airflow triggerer`, or give it more capacity; then they end by themselves. If one does not, mark "
             "it as failed, which runs the teardown of its run; if it has none, close its pool by hand",
         )
     else:
-        yield ok("overdue-waits", f"Of {len(waits)} waits of Toloka none is past its deadline")
+        yield ok("overdue-waits", f"Of {counted(len(waits), 'wait')} of Toloka none is past its deadline")
 
 
 def probe_paused() -> Iterator[Finding]:
@@ -196,7 +207,8 @@ def probe_paused() -> Iterator[Finding]:
     if paused:
         yield warn(
             "paused-dags",
-            f"{len(paused)} deferred tasks are of paused DAGs, so what closes pools does not run: {_names(paused)}",
+            f"{counted(len(paused), 'deferred task is', 'deferred tasks are')} of paused DAGs, so what closes pools "
+            f"does not run: {_names(paused)}",
             "Unpause the DAG (`airflow dags unpause`) until its run has ended; close the pools by hand only if nobody "
             "needs their answers any more",
         )

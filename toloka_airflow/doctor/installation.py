@@ -18,6 +18,7 @@ from toloka_airflow._internal.airflow_internals import (
     shares_streams,
 )
 from toloka_airflow._internal.startup import PRELOAD, imports_preload
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.doctor import connections
 from toloka_airflow.doctor import metadata_database as database
 from toloka_airflow.doctor.findings import Finding, cross_out, fail, ok, warn
@@ -110,7 +111,7 @@ def probe_shared_streams() -> Iterator[Finding]:
         yield ok("shared-streams", "On: waits of a connection with one poll_interval share a poll")
     else:
         waits = stored_waits()
-        text = f"Off, as Airflow has them since 3.3: each of {len(waits)} waits polls by itself"
+        text = f"Off, as Airflow has them since 3.3: each of {counted(len(waits), 'wait')} polls by itself"
         yield ok("shared-streams", f"{text}. With hundreds of them, upgrade or raise poll_interval")
 
 
@@ -142,5 +143,5 @@ def probe_import_errors() -> Iterator[Finding]:
     if len(ours) > _SHOWN:
         yield fail("import-errors", f"So cannot {len(ours) - _SHOWN} more", "See `airflow dags list-import-errors`")
     if not ours:
-        others = f"; {len(errors)} files have others" if errors else ""
+        others = f"; {counted(len(errors), 'file has', 'files have')} others" if errors else ""
         yield ok("import-errors", f"No DAG file has an error that has to do with Toloka{others}")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 from toloka_airflow.api.models import Pool, PoolStatus, Training, read_date
 from toloka_airflow.api.pool_rules import is_closed
@@ -157,13 +158,16 @@ def _expiry(account: Account, pools: list[Pool], max_open: timedelta) -> Iterato
             )
         else:
             days = (expires - now).days
-            yield warn("pool-expiry", f"{text} and expires only in {days} days, at {expires:%Y-%m-%d}", remedy,
-                       conn_id=conn_id)  # fmt: skip
+            late = f"{text} and expires only in {counted(days, 'day')}, at {expires:%Y-%m-%d}"
+            yield warn("pool-expiry", late, remedy, conn_id=conn_id)
     if problems > MAX_SHOWN:
         remedy = "Go through the open pools on Toloka's site"
-        yield warn("pool-expiry", f"So it is with {problems - MAX_SHOWN} more pools", remedy, conn_id=conn_id)
+        yield warn(
+            "pool-expiry", f"So it is with {counted(problems - MAX_SHOWN, 'more pool')}", remedy, conn_id=conn_id
+        )
     elif not problems:
-        text = f"Each of {len(pools)} open pools expires within {max_open.days} days" if pools else "No pool is open"
+        which = plural(len(pools), "The open pool", f"Each of {len(pools)} open pools")
+        text = f"{which} expires within {counted(max_open.days, 'day')}" if pools else "No pool is open"
         yield ok("pool-expiry", text, conn_id=conn_id)
 
 

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from toloka_airflow._internal.known_arguments import check_ending, check_fields, check_known, check_statuses
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.storage.lineage import file_uri
 from toloka_airflow.storage.paths import check_rows_name, storage_path
@@ -98,7 +99,9 @@ class AggregateAnswersOperator(BaseOperator):
         if not result["solutions"]:
             self.log.warning("%s has no row: no answer in %s counts", result["path"], ", ".join(self.fields))
         elif result["without_votes"]:
-            self.log.info("%d tasks have no label, as none of their answers counts", result["without_votes"])
+            self.log.info(
+                "%s no label, as no answer counts", counted(result["without_votes"], "task has", "tasks have")
+            )
         if result["solutions"] and result.get("mean_confidence", 1) is None:
             self.log.warning(
                 "Nothing shows how many labels are right, so they have a score and no confidence: in %s, no task has "
@@ -121,4 +124,7 @@ class AggregateAnswersOperator(BaseOperator):
 def _in_words(result: dict[str, Any]) -> str:
     sure = result.get("mean_confidence")
     expected = "" if sure is None else f"; {sure:.1%} of them are to be expected to be right"
-    return f"{result['solutions']} labels of {result['votes']} votes, by {result['method']}{expected}"
+    return (
+        f"{counted(result['solutions'], 'label')} of "
+        f"{counted(result['votes'], 'vote')}, by {result['method']}{expected}"
+    )

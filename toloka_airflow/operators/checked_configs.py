@@ -20,6 +20,7 @@ from toloka_airflow._internal.airflow_internals import is_unmapped
 from toloka_airflow._internal.known_arguments import TEMPLATES, is_in_task_process
 from toloka_airflow._internal.literals import argument_lines
 from toloka_airflow._internal.troubleshooting import argument_error
+from toloka_airflow._internal.wording import plural
 from toloka_airflow.api.models import read_date
 from toloka_airflow.storage.config_files import read_config, read_config_with_lines
 from toloka_airflow.storage.lineage import report_read
@@ -157,7 +158,7 @@ class ConfigCheckMixin:
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         if problems:
-            mistakes = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+            mistakes = plural(len(problems), "a mistake", f"{len(problems)} mistakes")
             raise argument_error(
                 f"{self.config_name} of task {self.task_id} has {mistakes} (check_config=False would leave this "
                 "check out):\n" + "\n".join(map(str, problems)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
 from toloka_airflow._internal.troubleshooting import with_link
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.models import SET_BY_TOLOKA, read_date
 from toloka_airflow.api.pool_rules import is_open
 from toloka_airflow.checks.money import Fee, cost_of, rewards_of
@@ -80,7 +81,11 @@ class Money:
             return None
         cost = cost_of(answers, reward, self.fee).total
         price, amount = client.in_currency(reward), client.in_currency(cost)
-        return cost, f"about {answers} more answers for {price} and a fee of {self.fee.of_reward(reward)} are {amount}"
+        return (
+            cost,
+            f"about {counted(answers, 'more answer')} for {price} and a fee of {self.fee.of_reward(reward)} are "
+            f"{amount}",
+        )
 
 
 def _answers_to_pay(client: TolokaClient, pool_id: str) -> int | None:

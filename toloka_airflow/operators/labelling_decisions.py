@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.checks.money import Fee, cost_of, money_text, rewards_of
 from toloka_airflow.checks.task_counts import TaskCounts, is_training
 from toloka_airflow.storage.paths import storage_path
@@ -80,7 +81,9 @@ class TasksToLabel:
                 )
             found.real[str(task["id"])] = TaskToLabel(overlap, remaining)
         if not found.real:
-            raise ValueError(f"Pool {pool.id} has no tasks to label, only {sum(found.golden.values())} control tasks")
+            raise ValueError(
+                f"Pool {pool.id} has no tasks to label, only {counted(sum(found.golden.values()), 'control task')}"
+            )
         return found
 
     def cost(self, pool: Mapping[str, Any], overlaps: Mapping[str, int], fee: Fee) -> Decimal:
@@ -190,11 +193,17 @@ class Decision:
     @property
     def in_words(self) -> str:
         """Return it as a line of a log."""
-        known = f"{self.sure} of {self.tasks} tasks ({self.share:.1%}) are sure, which has cost {self.spent}"
+        known = (
+            f"{self.sure} of {counted(self.tasks, 'task')} ({self.share:.1%}) "
+            f"{plural(self.sure, 'is', 'are')} sure, which has cost {self.spent}"
+        )
         if self.stopped_by is not None:
             return f"{self.why} (stopped_by is {self.stopped_by}); {known}"
         cost = "an unknown sum" if self.cost is None else f"{self.cost} at the most"
-        return f"{known}; {self.raised} get a higher overlap, and {self.to_come} answers are to come, for {cost}"
+        return (
+            f"{known}; {self.raised} {plural(self.raised, 'gets', 'get')} a higher overlap, and "
+            f"{counted(self.to_come, 'answer is', 'answers are')} to come, for {cost}"
+        )
 
 
 @dataclass(frozen=True)

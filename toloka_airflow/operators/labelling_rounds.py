@@ -19,6 +19,7 @@ from toloka_airflow._internal.arguments import parse_money, parse_optional_datet
 from toloka_airflow._internal.known_arguments import check_known
 from toloka_airflow._internal.task_outputs import as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.pool_rules import why_not_closed
 from toloka_airflow.checks.money import money_text
@@ -235,10 +236,15 @@ class AssessRoundOperator(LabellingOperator):
             return raised, None, {"raised": len(raised), "to_come": to_come}
         if budget is not None and (cost > budget.left or not to_come):
             needed = money_text(tasks.cost(pool.raw, wanted, self._fee))
-            why = f"{budget.shown} is left of max_total, and {tasks.to_come(wanted)} more answers may cost {needed}"
+            why = (
+                f"{budget.shown} is left of max_total, and "
+                f"{counted(tasks.to_come(wanted), 'more answer')} may cost {needed}"
+            )
             return {}, Stop(BUDGET, why), {}
         if len(raised) < len(wanted):
-            self.log.warning("There is money for the %d least sure of %d tasks only", len(raised), len(wanted))
+            self.log.warning(
+                "There is money for the %d least sure of %s only", len(raised), counted(len(wanted), "task")
+            )
         return raised, None, {"raised": len(raised), "to_come": to_come, "cost": float(cost)}
 
 
@@ -299,7 +305,9 @@ class LabelsOperator(LabellingOperator):
             "labels": labels,
             "spent": last.spent,
         }
-        self.log.info("The labels of pool %s are written, after %d rounds: %s", pool.id, rounds, last.in_words)
+        self.log.info(
+            "The labels of pool %s are written, after %s: %s", pool.id, counted(rounds, "round"), last.in_words
+        )
         self._report_pool_read(pool.id)
         self._lineage_facts = result
         return result

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_int
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.hooks import TolokaHook, task_errors
 from toloka_airflow.lineage import LineageMixin
@@ -102,8 +103,8 @@ class ChangeOverlapOperator(LineageMixin, BaseOperator):
             "higher": sum(_is_higher(fetched[task_id], overlap) for task_id, overlap in wanted.items()),
         }
         self.log.info(
-            "%d tasks have their overlap: %d had it before, and %d have a higher one, as more people have them already",
-            *(result["total"], result["already"], result["higher"]),
+            "%s overlap: %d had it before, and %d a higher one, as more people have them already",
+            *(counted(result["total"], "task has its", "tasks have their"), result["already"], result["higher"]),
         )
         self._report_pool_written(pool_id)
         self._lineage_facts = result

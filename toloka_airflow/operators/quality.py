@@ -12,6 +12,7 @@ from toloka_airflow._internal.arguments import parse_share
 from toloka_airflow._internal.known_arguments import check_fields, check_known, check_statuses
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error, with_link
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.hooks import task_errors
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.lineage import report_written
@@ -95,10 +96,10 @@ class MeasureQualityOperator(BaseOperator):
         for name, of_field in short["fields"].items():
             alpha = of_field["alpha"]
             self.log.info(
-                "Field %s: %d votes on %d tasks, Krippendorff's alpha %s, accuracy on control tasks %s",
+                "Field %s: %s on %s, Krippendorff's alpha %s, accuracy on control tasks %s",
                 name,
-                of_field["votes"],
-                of_field["tasks"],
+                counted(of_field["votes"], "vote"),
+                counted(of_field["tasks"], "task"),
                 _shown(alpha),
                 _shown(of_field["accuracy"]["known"]),
             )

@@ -11,6 +11,7 @@ from toloka_airflow._internal.arguments import parse_int, parse_optional_datetim
 from toloka_airflow._internal.identity import CommentTag
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
 from toloka_airflow._internal.troubleshooting import argument_error
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaApiError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import read_date
@@ -148,7 +149,8 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
             "left": len(read) - len(users),
         }
         self.log.info(
-            "%d of %d people are restricted; %d of them were before", len(users), len(read), result["already"]
+            "Restricted: %d of %s; %d before this attempt",
+            *(len(users), counted(len(read), "person", "people"), result["already"]),
         )
         self._lineage_facts = result
         return result
@@ -159,7 +161,8 @@ class RestrictUsersOperator(LineageMixin, BaseOperator):
         if len(tagged) > MAX_COMMENT:
             most = MAX_COMMENT - len(str(tag)) - 1
             raise ValueError(
-                f"comment is {comment!r:.100}; with the tag of Airflow it is too long: {most} characters fit"
+                f"comment is {comment!r:.100}; with the tag of Airflow it is too long: "
+                f"{counted(most, 'character fits', 'characters fit')}"
             )
         return tagged
 
@@ -248,7 +251,9 @@ class LiftRestrictionsOperator(LineageMixin, BaseOperator):
             )
         restored = sum(remainder is not None for _, remainder in own)
         result = {"lifted": lifted["lifted"], "left": len(listed) - len(own) + restored}
-        self.log.info("Lifted %d restrictions; %d that somebody else has made stay", *result.values())
+        self.log.info(
+            "Lifted %s; left %d that somebody else has made", counted(result["lifted"], "restriction"), result["left"]
+        )
         self._lineage_facts = result
         return result
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.arguments import parse_int, parse_share
 from toloka_airflow._internal.task_outputs import BaseOperator, as_rendered
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import read_decimal
@@ -199,7 +200,8 @@ class SetUserSkillsOperator(LineageMixin, BaseOperator):
                 )
         result = {"skill_id": skill_id, "total": len(wanted), "already": len(wanted) - len(missing)}
         self.log.info(
-            "%d people have their value of skill %s; %d of them had it before", len(wanted), skill_id, result["already"]
+            "Skill %s has its value for %s; %d had it before",
+            *(skill_id, counted(len(wanted), "person", "people"), result["already"]),
         )
         self._lineage_facts = result
         return result

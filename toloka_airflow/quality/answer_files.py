@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.storage.lineage import report_read
 from toloka_airflow.storage.lines import not_utf8, read_lines
 from toloka_airflow.storage.paths import NO_SUCH_FILE, is_path, local_file, refuse_rows_as_text, storage_path
@@ -223,7 +224,9 @@ def _answers_of(row: Any) -> Iterator[Answer]:
 def _answers_of_assignment(row: Mapping[str, Any]) -> Iterator[Answer]:
     tasks, solutions = row["tasks"], row["solutions"] or ()
     if len(tasks) != len(solutions) and solutions:
-        raise ValueError(f"assignment {row.get('id')} has {len(tasks)} tasks but {len(solutions)} solutions")
+        raise ValueError(
+            f"assignment {row.get('id')} has {counted(len(tasks), 'task')} but {counted(len(solutions), 'solution')}"
+        )
     facts = {_OF_ASSIGNMENT.get(name, name): value for name, value in row.items() if name not in ("tasks", "solutions")}
     for task, solution in zip(tasks, solutions, strict=False):
         yield _answer({**facts, **task, "task_id": task["id"], "output_values": solution["output_values"]})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.quality.agreement import krippendorff_alpha
 from toloka_airflow.quality.label_rows import BY_TOLOKA, label_rows, method_of
 from toloka_airflow.quality.measures import rejected_share
@@ -115,7 +116,11 @@ def _of_field(table: AnswerTable, field: str, limits: Limits) -> Iterator[Check]
         reason = "there is no task"
         if least is not None:
             too_few = int((numbers < limits.min_answers).sum())
-            reason = f"{too_few} of {len(numbers)} tasks have fewer" if too_few else ""
+            reason = (
+                f"{too_few} of {counted(len(numbers), 'task')} {plural(too_few, 'has', 'have')} fewer"
+                if too_few
+                else ""
+            )
         what = "The least number of answers to a task"
         yield _at_least("min_answers", what, limits.min_answers, least, field=field, reason=reason or None)
 

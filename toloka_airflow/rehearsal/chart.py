@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.rehearsal.results import Rehearsal, Row, Spread, rows
 
 WIDTH, LEFT, LONG, TOP, STRIP = 960, 250, 480, 66, 58
@@ -39,7 +40,10 @@ def draw(rehearsal: Rehearsal, title: str) -> Iterator[str]:
     yield f"<style>{STYLE}</style>"
     yield f'<rect class="page" width="{WIDTH}" height="{height}" rx="8"/>'
     yield _text(16, 30, title, "title")
-    legend = f"Each dot is one of {len(rehearsal.runs)} runs; the mark is their median, which stands beside the range"
+    legend = (
+        f"Each dot is one of {counted(len(rehearsal.runs), 'run')}; the mark "
+        "is their median, which stands beside the range"
+    )
     yield _text(16, 52, legend, "small")
     for i, (row, spread) in enumerate(strips):
         yield from _strip(row, spread, TOP + STRIP * i)

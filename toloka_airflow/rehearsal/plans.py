@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.checks.documents import Document
 from toloka_airflow.emulator.forms.schema import Form, checked
 from toloka_airflow.emulator.people.truth import pick
@@ -251,7 +252,7 @@ def _lessons(notes: _Notes, tasks: Any, training: Json, rows: list[Json], specs:
 
 
 def _tasks(count: int) -> str:
-    return f"{count} {'task' if count == 1 else 'tasks'}"
+    return counted(count, "task")
 
 
 def _describe_crowd(notes: _Notes, crowd: Crowd, page: int, limit: float) -> None:
@@ -263,7 +264,8 @@ def _describe_crowd(notes: _Notes, crowd: Crowd, page: int, limit: float) -> Non
         )
     low, high = crowd.accuracies
     notes.add(
-        f"{crowd.people} people are there when the pool opens, stay until it closes, by day and by night, and do "
+        f"{counted(crowd.people, 'person is', 'people are')} there when the pool opens, stay until it closes, by day "
+        "and by night, and do "
         f"nothing else; {shown_pace(seconds)} is their median for a page of {_tasks(page)}"
         + (", as no pace was given." if crowd.pace is None else ".")
     )

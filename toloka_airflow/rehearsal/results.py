@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
+from toloka_airflow._internal.wording import counted, plural
+
 Number = TypeVar("Number", float, Decimal)
 
 
@@ -151,9 +153,12 @@ class Rehearsal:
         others = [run for run in self.runs if not run.completed]
         if not others:
             return ""
-        reasons = Counter(run.close_reason or f"still open after {self.limit_days:g} days" for run in others)
+        reasons = Counter(
+            run.close_reason or f"still open after {self.limit_days:g} {plural(self.limit_days, 'day')}"
+            for run in others
+        )
         shown = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-        return f"Not completed in {len(others)} of {len(self.runs)} runs: {shown}.{_why(others)}"
+        return f"Not completed in {len(others)} of {counted(len(self.runs), 'run')}: {shown}.{_why(others)}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -231,7 +236,7 @@ def table(rehearsal: Rehearsal, estimate: tuple[Decimal, Decimal] | None = None)
 
     :param estimate: Dollars by calculation, the least and the most, which are set beside the money of the runs.
     """
-    lines = [("", "median", f"range of {len(rehearsal.runs)} runs")]
+    lines = [("", "median", f"range of {counted(len(rehearsal.runs), 'run')}")]
     lines += [(row.name, row.median, row.range) for row in rows(rehearsal)]
     lines += [(f"right labels: {field}", "unknown", "its values cannot be listed") for field in rehearsal.ungraded]
     if estimate is not None:

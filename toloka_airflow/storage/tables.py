@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 
+from toloka_airflow._internal.wording import counted
+
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 MAX_BYTES = 4 * 1024 * 1024
 """How long a cell may be; against a quote that is never closed."""
@@ -67,7 +69,7 @@ def read_records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, li
 
 def wrong_number_of_cells(cells: int, columns: int, delimiter: str) -> str:
     """Say what is wrong with a row of another number of cells than the header."""
-    problem = f"it has {cells} cells, but the header has {columns}"
+    problem = f"it has {counted(cells, 'cell')}, but the header has {columns}"
     # The usual reason, in texts.
     hint = "; a cell with a comma in it must be in double quotes" if cells > columns and delimiter == "," else ""
     return problem + hint

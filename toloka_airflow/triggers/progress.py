@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import plural
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import read_metrics
 
@@ -141,7 +142,7 @@ def in_words(facts: Facts) -> str:
     percent, assignments, spent, committed = (
         "?" if facts[fact] is None else facts[fact] for fact in ("percent", "assignments", "spent", "committed")
     )
-    return f"{percent} %, {assignments} assignments, {spent} spent, {committed} committed"
+    return f"{percent} %, {assignments} {plural(assignments, 'assignment')}, {spent} spent, {committed} committed"
 
 
 def _facts(metrics: Mapping[str, float | None], get_pool: Callable[[], Pool]) -> Facts:

@@ -1207,7 +1207,7 @@ class TestLists:
     def test_whether_there_is_more_is_said_clearly(self, server: ScriptedServer, has_more: Any) -> None:
         server.answer("GET", "/tasks", json={"items": [TASK], "has_more": has_more})
         with pytest.raises(
-            TolokaError, match="GET /tasks answered a page with 1 items, 0015--1 to 0015--1, whose has_more"
+            TolokaError, match="GET /tasks answered a page with 1 item, 0015--1 to 0015--1, whose has_more"
         ):
             list(client(server).list_tasks("21"))
 

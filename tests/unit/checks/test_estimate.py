@@ -115,17 +115,17 @@ class TestRefusals:
         ("pool", "rows", "why"),
         [
             (POOL, [], "The pool has no tasks"),
-            (POOL, [TASK, TASK | {"infinite_overlap": True}], "1 of 2 tasks have an infinite overlap.*nobody knows"),
+            (POOL, [TASK, TASK | {"infinite_overlap": True}], "1 of 2 tasks has an infinite overlap.*nobody knows"),
             (
                 POOL,
                 [SUITE | {"infinite_overlap": True}],
-                "1 of 1 tasks have an infinite overlap.*max_spend of PoolSensor",
+                "1 of 1 task has an infinite overlap.*max_spend of PoolSensor",
             ),
             (POOL, [CONTROL, LESSON], "The pool has no real tasks"),
             (POOL | {"mixer_config": None}, [TASK], "no mixer_config.*Toloka refuses them"),
             (with_mixer(real_tasks_count=0), [TASK], "real_tasks_count is 0"),
-            (with_mixer(golden_tasks_count=2), [TASK, CONTROL], "Every page needs 2 control tasks, and there are 1"),
-            (with_mixer(training_tasks_count=1), [TASK, CONTROL], "needs 1 training tasks, and there are 0"),
+            (with_mixer(golden_tasks_count=2), [TASK, CONTROL], "Every page needs 2 control tasks, and there is 1"),
+            (with_mixer(training_tasks_count=1), [TASK, CONTROL], "needs 1 training task, and there are 0"),
         ],
     )
     def test_nobody_knows(self, pool: dict[str, Any], rows: list[dict[str, Any]], why: str) -> None:

@@ -264,6 +264,7 @@ def test_many_mistakes_of_one_kind_are_counted(tmp_path: Path) -> None:
     alike = [problem for problem in problems if problem.rule == "field-type"]
     assert [problem.line for problem in alike] == [*range(1, MAX_ALIKE + 1), MAX_ALIKE + 1]
     assert alike[-1].message.endswith(f"; and so it is in {1000 - MAX_ALIKE - 1} more")
+    assert sum(problem.count for problem in alike) == 1000
     # Those of another kind are not lost among them.
     assert [problem.line for problem in problems if problem.rule == "unknown-field"] == [501]
 
@@ -272,7 +273,8 @@ def test_mistakes_of_many_kinds_end_somewhere() -> None:
     tasks = [{"input_values": {"image": str(number), f"of_task_{number}": 1}} for number in range(10 * MAX_DETAILED)]
     problems = check(tasks)
     assert len(problems) == 2 * MAX_DETAILED + 1
-    assert problems[-1].message == f"there are problems of {8 * MAX_DETAILED} more kinds; mend these first"
+    assert problems[-1].message == f"there are errors of {8 * MAX_DETAILED} more kinds; mend these first"
+    assert sum(problem.count for problem in problems) == len(tasks)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,18 @@ def test_mistakes_of_a_round_together(check: Check) -> None:
     assert re.search(r'^tasks.csv:3: .*answer: error: .*"maybe"', out, re.MULTILINE)
 
 
+def test_what_is_summed_up_is_counted(check: Check) -> None:
+    """Thirty tasks with the same mistake are no four errors, although they are four lines."""
+    Path("tasks.csv").write_text("INPUT:text,TASK:overlap\n" + "Is it so?,many\n" * 30)
+    code, out, _ = check("tasks.csv", "pool.json", "project.json")
+    assert code == 1
+    assert out.count(": error: ") == 4
+    assert re.search(r"^30 errors, no warnings", out, re.MULTILINE), out
+    assert json.loads(check("--json", "tasks.csv", "pool.json")[1])["errors"] == 30
+    Path("tasks.csv").write_text("INPUT:text,TASK:overlap\nIs it so?,many\n")
+    assert re.search(r"^1 error, no warnings", check("tasks.csv", "pool.json", "project.json")[1], re.MULTILINE)
+
+
 def test_json_for_machines(check: Check) -> None:
     code, out, err = check("--json", "pool.yaml", "--off", "no-quality-rule")
     assert (code, err) == (1, "")
@@ -134,6 +146,7 @@ def test_json_for_machines(check: Check) -> None:
                 "line": 10,
                 "path": ["mixer_config", "golden_task_count"],
                 "message": "mixer_config has no key \"golden_task_count\"; did you mean 'golden_tasks_count'?",
+                "count": 1,
             }
         ],
     }

@@ -149,7 +149,7 @@ class TestWhatCannotBeEstimated:
         assert run("pool.json", "tasks.json") == 1
         out, err = capsys.readouterr()
         assert out == ""
-        assert "1 of 1 tasks have an infinite overlap" in err
+        assert "1 of 1 task has an infinite overlap" in err
 
     @pytest.mark.parametrize(
         ("arguments", "why"),

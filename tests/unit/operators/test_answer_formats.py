@@ -439,8 +439,8 @@ class TestTsv:
         [row] = read_tsv((tmp_path / "rows.tsv").read_bytes())
         assert (row["OUTPUT:a_string"], row["GOLDEN:a_string"]) == ("half \ufffd!", "right")
         output = capsys.readouterr().out
-        assert "1 answers are to control tasks with several right answers" in output
-        assert "There were 1 halves of characters" in output
+        assert "1 answer is to control tasks with several right answers" in output
+        assert "No table can hold 1 half of a character" in output
 
     def test_a_field_without_a_column_leaves_the_file_that_was_there(
         self, server: ScriptedServer, connection: str, tmp_path: Path

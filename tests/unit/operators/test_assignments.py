@@ -285,7 +285,7 @@ def test_no_such_pool(toloka: EmulatorServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"solutions": [{"output_values": {}}]}, "Assignment a-1 has 2 tasks but 1 solutions, so it is not known"),
+        ({"solutions": [{"output_values": {}}]}, "Assignment a-1 has 2 tasks but 1 solution, so it is not known"),
         ({"solutions": [None, None]}, "Assignment a-1 is not as documented"),
         ({"tasks": None}, "Assignment a-1 is not as documented"),
     ],

@@ -165,7 +165,7 @@ def test_a_status(toloka: EmulatorServer, tmp_path: Path, status: Any, number: i
         one.status = AssignmentStatus(name)
     result = download(pool_id, tmp_path, status=status)
     assert result["files"] == len(rows(result["manifest"])) == number
-    assert f"{6 - number} more, of assignments with another status, are not downloaded" in capsys.readouterr().out
+    assert f"Not downloaded: {6 - number} more, of assignments with another status" in capsys.readouterr().out
 
 
 def test_a_file_that_no_answer_names(toloka: EmulatorServer, tmp_path: Path, capsys: Any) -> None:
@@ -177,7 +177,7 @@ def test_a_file_that_no_answer_names(toloka: EmulatorServer, tmp_path: Path, cap
     found = rows(result["manifest"])
     checked(found, {**files, replaced.id: b"blurred"})
     assert [(row["assignment_id"], row["task_id"], row["field"]) for row in found[2:]] == [(one.id, None, None)]
-    assert "1 attachments of these assignments are named by no answer" in capsys.readouterr().out
+    assert "No answer names 1 attachment of these assignments" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_file_that_is_gone(toloka: EmulatorServer, tmp_path: Path, capsys: Any
     assert (row["field"], row["path"], row["sha256"]) == ("photo", None, None)
     assert row["problem"] == "gone: 404 DOES_NOT_EXIST"
     log = capsys.readouterr().out
-    assert "1 attachments that answers name are missing at Toloka" in log
+    assert "Missing at Toloka: 1 attachment that answers name" in log
     assert f"{gone} of assignment {row['assignment_id']}: gone: 404 DOES_NOT_EXIST" in log
 
 

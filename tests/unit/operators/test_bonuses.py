@@ -304,7 +304,7 @@ def test_a_bonus_that_cannot_be_paid(toloka: EmulatorServer, rows: Rows, change:
         ("b.csv", "user_id\nx\n", r"missing columns: amount"),
         ("b.csv", "user_id,amount,amount\nx,1,2\n", r"there twice: the column amount"),
         ("b.csv", "", r"is empty; its first line must be a header like user_id"),
-        ("b.csv", "user_id,amount\nx\n", r"line 2: it has 1 cells, but the header has 2"),
+        ("b.csv", "user_id,amount\nx\n", r"line 2: it has 1 cell, but the header has 2"),
         ("b.jsonl", '{"user_id": "x", "user_id": "y", "amount": 1}\n', r"line 1: .*user_id"),
         ("b.jsonl", "5\n", r"line 1: it is 5; a bonus is an object like"),
         ("b.json", '{"user_id": "x"}', r"it must be an array of bonuses"),
@@ -325,7 +325,7 @@ def test_a_file_that_cannot_be_read(
 def test_more_than_the_limit(toloka: EmulatorServer, rows: Rows, limit: Any) -> None:
     with pytest.raises(
         AirflowFailException,
-        match=r"the 250 bonuses are 32\.375 together, and max_total is 1\. Check the amounts, or raise",
+        match=r"as 250 bonuses are 32\.375 together, and max_total is 1\. Check the amounts, or raise",
     ):
         pay(rows, max_total=limit)
     assert toloka.journal.requests() == []
@@ -437,7 +437,7 @@ def test_refused_and_skipped(toloka: EmulatorServer, rows: Rows, tmp_path: Path)
 
 
 def test_all_are_refused(toloka: EmulatorServer) -> None:
-    with pytest.raises(AirflowFailException, match=r"Toloka refused 1 of 1 bonuses, and 0 are paid"):
+    with pytest.raises(AirflowFailException, match=r"Toloka refused 1 of 1 bonus, and 0 are paid"):
         pay([{"user_id": "nobody", "amount": 1}], skip_invalid_items=True)
 
 

@@ -159,7 +159,7 @@ class TestPoolsThatAreThere:
     def test_nobody_knows(self, toloka: EmulatorServer, client: TolokaClient) -> None:
         pool_id = client.create_pool({**CONFIG, "project_id": client.create_project(PROJECT).id}).id
         upload(client, pool_id, [{"input_values": {"text": "a"}, "infinite_overlap": True}])
-        with pytest.raises(AirflowFailException, match="1 of 1 tasks have an infinite overlap"):
+        with pytest.raises(AirflowFailException, match="1 of 1 task has an infinite overlap"):
             estimated(pool_id=pool_id)
 
 

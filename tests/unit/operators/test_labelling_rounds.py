@@ -495,7 +495,7 @@ class TestRefusals:
             (
                 {},
                 {"infinite_overlap": True, "known_solutions": [{"output_values": {"answer": "yes"}}]},
-                "has no tasks to label, only 1 control tasks",
+                "has no tasks to label, only 1 control task",
             ),
         ],
     )

@@ -156,7 +156,7 @@ def test_nothing_is_changed_if_a_task_is_not_there_or_elsewhere(toloka: Toloka) 
         AirflowFailException, match=f"nothing was sent.*\n  task {elsewhere.id} is in pool {other}\nHelp: "
     ):
         toloka.change([*toloka.ids, elsewhere.id], overlap=4)
-    with pytest.raises(AirflowFailException, match="6 of 7 tasks to fetch are done; 1 were refused:\n  nothing: GET"):
+    with pytest.raises(AirflowFailException, match="6 of 7 tasks to fetch are done; 1 was refused:\n  nothing: GET"):
         toloka.change([*toloka.ids, "nothing"], overlap=4)
     assert toloka.sent == 0
 

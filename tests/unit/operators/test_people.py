@@ -239,7 +239,7 @@ class TestSettingSkills:
             set_skills(skill_id, wanted)
         message = str(refused.value)
         assert message.startswith(
-            "40 of 41 skills of people are done; 1 were refused:\n  nobody: PUT /user-skills answered"
+            "40 of 41 skills of people are done; 1 was refused:\n  nobody: PUT /user-skills answered"
         )
         assert toloka.skills(skill_id) == dict.fromkeys(toloka.people, 70)
 
@@ -321,9 +321,9 @@ class TestRestricting:
         ]
         for before in (0, 1):
             restrict(rows, accuracy_below=0.5)
-            assert f"1 of 2 people are restricted; {before} of them were before" in printed(capsys)
+            assert f"Restricted: 1 of 2 people; {before} before this attempt" in printed(capsys)
         lift()
-        assert "Lifted 1 restrictions; 0 that somebody else has made stay" in printed(capsys)
+        assert "Lifted 1 restriction; left 0 that somebody else has made" in printed(capsys)
 
     def test_one_that_is_over_is_made_anew(self, toloka: Toloka) -> None:
         people = toloka.people[:2]

@@ -86,7 +86,7 @@ def test_without_anybody_left_the_pool_is_not_completed():
 def test_without_anybody_left_for_what_is_left_the_pool_is_not_completed():
     result = rehearsed(pool(overlap=6), tasks(10), people=5, max_days=1)
     assert result.incomplete == (
-        "Not completed in 3 of 3 runs: 3 still open after 1 days. The people ran out: who was not banned had answered "
+        "Not completed in 3 of 3 runs: 3 still open after 1 day. The people ran out: who was not banned had answered "
         "all that was left."
     )
 
@@ -106,7 +106,7 @@ def test_a_pool_that_expires_is_not_completed():
 
 def test_a_pool_that_has_expired_before_says_so():
     result = rehearsed(pool(will_expire="2029-12-31T00:00:00"), tasks(5), runs=1)
-    assert result.incomplete.startswith("Not completed in 1 of 1 runs: 1 EXPIRED. Nobody was given a page")
+    assert result.incomplete.startswith("Not completed in 1 of 1 run: 1 EXPIRED. Nobody was given a page")
     assert any("not after the start" in note for note in result.notes)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import Raw, read_object, shape
 
@@ -38,7 +39,9 @@ def read_batch(request: str, answer: Any, read: Callable[[Raw], ModelT], count: 
     items = read_object(answer, "items") if isinstance(answer, Mapping) else {}
     errors = read_object(answer, "validation_errors") if isinstance(answer, Mapping) else {}
     if sorted([*items, *errors]) != sorted(map(str, range(count))):
-        raise TolokaError(f"{request} sent {count} items, and the answer is not about each of them: {shape(answer)}")
+        raise TolokaError(
+            f"{request} sent {counted(count, 'item')}, and the answer is not about each of them: {shape(answer)}"
+        )
     return BatchAnswer(
         {int(index): read(item) for index, item in items.items()},
         {int(index): error for index, error in errors.items()},

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.quality.agreement import krippendorff_alpha, vote_agreement
 from toloka_airflow.quality.numeric import np
 from toloka_airflow.quality.report import charts
-from toloka_airflow.quality.report.parts import Pair, Table, time_in_words
+from toloka_airflow.quality.report.parts import Pair, Table, count, time_in_words
 from toloka_airflow.quality.report.progress import Timeline, is_in_time
 from toloka_airflow.quality.report.values import plain_text
 
@@ -162,15 +163,16 @@ def _sureness(figures: Figures) -> dict[str, Any]:
 def _confusion(each: FieldFigures) -> dict[str, Any]:
     names = [plain_text(value, 60) for value in each.values]
     if each.others:
-        names.append(f"{each.others} others")
+        names.append(counted(each.others, "other"))
     rows = [[name, *(f"{number:,}" for number in counts)] for name, counts in zip(names, each.confusion, strict=True)]
     words = (
-        f"{each.right:,} of {each.compared:,} answers ({each.right / each.compared:.1%}) are right: as a control "
+        f"{each.right:,} of {count(each.compared, 'answer', 'answers')} ({each.right / each.compared:.1%}) are "
+        "right: as a control "
         "task's known solution says, or else as the label of the task. A square is the darker, the larger its "
         "share of its row: blue where the answer is right, red where it is not."
     )
     if each.others:
-        words += f" Grey is what one of {each.others} others was answered where one of them is right."
+        words += f" Grey is what one of {counted(each.others, 'other')} was answered where one of them is right."
     return {
         "confusion": Pair.of(
             lambda width: charts.confusion(names, each.confusion, each.others > 0, "right", width), 620

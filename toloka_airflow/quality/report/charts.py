@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.quality.report.drawing import (
     BOTTOM,
     DAY,
@@ -35,6 +36,7 @@ from toloka_airflow.quality.report.drawing import (
     time_axis,
     value_axis,
 )
+from toloka_airflow.quality.report.parts import answers_in_words, count
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -80,7 +82,7 @@ def answers_over_time(
             below += counts[i]
     most = max(range(spans), key=totals.__getitem__)
     when = datetime.fromtimestamp(start + step * most, UTC)
-    description = f"{sum(totals):,} answers; the most, {totals[most]:,}, came from {when:%-d %B %H:%M} UTC on"
+    description = f"{answers_in_words(sum(totals))}; the most, {totals[most]:,}, came from {when:%-d %B %H:%M} UTC on"
     return chart("answers", width, height, f"Answers in each {span_in_words(step)}", description, parts)
 
 
@@ -99,7 +101,7 @@ def so_far(start: float, step: float, counts: Sequence[int], width: int) -> Mark
     parts = value_axis(y, marks, width) + time_axis(x, y(0), width)
     parts.append(element("polygon", class_="area", points=f"{line} {points[-1][0]:.1f},{y(0):.1f}"))
     parts.append(element("polyline", class_="line", points=line))
-    return chart("so-far", width, height, "Answers so far", f"{counts[-1]:,} answers at the end", parts)
+    return chart("so-far", width, height, "Answers so far", f"{answers_in_words(counts[-1])} at the end", parts)
 
 
 def line_over_time(title: str, start: float, step: float, values: Sequence[float | None], width: int) -> Markup:
@@ -154,7 +156,7 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]], others: boo
             if number and size >= LETTER * len(in_short(number)) + 2:
                 deep = " deep" if heat(share) >= 7 else ""
                 parts.append(text(x + size / 2, y + size / 2 + 4, in_short(number), f"count middle{deep}"))
-    description = f"{len(names)} labels; what is right is in rows, what was answered in columns"
+    description = f"{counted(len(names), 'label')}; what is right is in rows, what was answered in columns"
     height = top + size * len(names) + 8
     width = math.ceil(names_width + size * len(names) + RIGHT)
     return chart("confusion", max(width, 170), height, "What was answered, by what is right", description, parts)
@@ -206,7 +208,7 @@ def accuracy_by_speed(dots: Sequence[Dot], chance: float | None, name: str, widt
         parts.append(text(width - RIGHT, y(chance) - 5, "who guesses", "note end"))
     parts += [_dot(dot, x(dot.seconds), y(dot.accuracy)) for dot in sorted(dots, key=lambda dot: dot.banned)]
     everybody, banned = sum(dot.people for dot in dots), sum(dot.banned for dot in dots)
-    description = f"{everybody:,} people by the time they take and by {name}; {banned:,} of them are banned"
+    description = f"{count(everybody, 'person', 'people')} by the time they take and by {name}; banned: {banned:,}"
     return chart("people", width, height, "Accuracy against speed", description, parts)
 
 

@@ -16,6 +16,8 @@ from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
+from toloka_airflow._internal.wording import counted, plural
+
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 34
 LETTER, WIDE_LETTER = 7.4, 13.0
 """Pixels that a letter of a chart takes, and one of Chinese or a picture; more than most, as none is to be cut off."""
@@ -167,5 +169,5 @@ def span_in_words(seconds: float) -> str:
     for size, unit in ((7 * DAY, "week"), (DAY, "day"), (3600.0, "hour"), (60.0, "minute")):
         if seconds >= size and seconds % size == 0:
             number = round(seconds / size)
-            return unit if number == 1 else f"{number} {unit}s"
-    return f"{seconds:.0f} seconds"
+            return unit if number == 1 else counted(number, unit)
+    return f"{seconds:.0f} {plural(round(seconds), 'second')}"

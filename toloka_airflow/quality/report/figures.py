@@ -21,6 +21,7 @@ from toloka_airflow.quality.report.agreement import FieldFigures, field_figures
 from toloka_airflow.quality.report.doubts import Doubt, least_sure
 from toloka_airflow.quality.report.labels import make_labels, read_labels, right_values
 from toloka_airflow.quality.report.money import Money, money_of
+from toloka_airflow.quality.report.parts import answers_in_words, count
 from toloka_airflow.quality.report.people import PersonFigures, is_measured_by_controls, people_figures, seconds_of
 from toloka_airflow.quality.report.progress import Timeline, timeline_of
 
@@ -105,7 +106,10 @@ class Figures:
 
     def in_words(self, currency: str) -> str:
         """Return the figures in short, as lines of a log."""
-        lines = [f"{self.answers:,} answers of {len(self.people):,} people to {self.tasks:,} tasks"]
+        lines = [
+            f"{answers_in_words(self.answers)} of {count(len(self.people), 'person', 'people')} to "
+            f"{count(self.tasks, 'task', 'tasks')}"
+        ]
         lines.append(f"labels: {self.labelled:,}" + ("" if self.sure is None else f", {self.sure:.1%} of them sure"))
         lines += [f"agreement in {each.name}: {each.alpha:.3f}" for each in self.fields if each.alpha is not None]
         if self.money is not None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from toloka_airflow._internal.wording import plural
+
 if TYPE_CHECKING:
     from markupsafe import Markup
 
@@ -66,7 +68,7 @@ def keys(entries: Iterable[tuple[str, str]]) -> list[Key]:
 
 def count(number: int, one: str, several: str) -> str:
     """Return a number with what it counts."""
-    return f"{number:,} {one if number == 1 else several}"
+    return f"{number:,} {plural(number, one, several)}"
 
 
 def answers_in_words(number: int) -> str:

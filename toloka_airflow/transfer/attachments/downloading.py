@@ -20,6 +20,7 @@ from itertools import count, islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import FailureCount, TolokaApiError, TolokaConnectionError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.transfer.attachments.index import AttachmentIndex, StoredFile
@@ -114,15 +115,15 @@ def _fill(
     for number, assignment in enumerate(ParallelReading(client, pool_id, in_flight=in_flight, status=statuses), 1):
         index.add_answers(assignment)
         if pace.is_due():
-            log.info("Read so far: %d assignments of pool %s", number, pool_id)
+            log.info("Read so far: %s of pool %s", counted(number, "assignment"), pool_id)
     for number, attachment in enumerate(client.list_attachments(pool_id=pool_id), 1):
         others += not index.add(attachment)
         if pace.is_due():
-            log.info("Listed so far: %d attachments of pool %s", number, pool_id)
+            log.info("Listed so far: %s of pool %s", counted(number, "attachment"), pool_id)
     index.add_named()
-    log.info("Pool %s has %d files of %s assignments", pool_id, index.total(), " and ".join(statuses))
+    log.info("Pool %s has %s of %s assignments", pool_id, counted(index.total(), "file"), " and ".join(statuses))
     if others:
-        log.info("%d more, of assignments with another status, are not downloaded", others)
+        log.info("Not downloaded: %d more, of assignments with another status", others)
 
 
 class _Download:
@@ -194,26 +195,28 @@ class _Download:
         """Log what is not as one would expect."""
         counts = self._index.counts()
         if self._were_there:
-            self._log.info("%d files were there already, and were not fetched again", self._were_there)
+            self._log.info(
+                "%s there already, and not fetched again", counted(self._were_there, "file was", "files were")
+            )
         if counts["missing"]:
             [(attachment_id, assignment_id, problem)] = self._index.missing(1)
             self._log.warning(
-                "%d attachments that answers name are missing at Toloka. They are in the manifest, without a path. The "
-                "first is %s of assignment %s: %s",
-                *(counts["missing"], attachment_id, assignment_id, problem),
+                "Missing at Toloka: %s that answers name, in the manifest without a path. The first is %s of "
+                "assignment %s: %s",
+                *(counted(counts["missing"], "attachment"), attachment_id, assignment_id, problem),
             )
         if counts["unnamed"]:
             self._log.warning(
-                "%d attachments of these assignments are named by no answer, as when somebody has replaced a file. "
-                "They are in the folder, and in the manifest without a task and a field",
-                counts["unnamed"],
+                "No answer names %s of these assignments, as when somebody has replaced a file: in the folder, and in "
+                "the manifest without a task and a field",
+                counted(counts["unnamed"], "attachment"),
             )
         if others := self._index.other_types():
             number, attachment_id, listed, came = others
             self._log.warning(
-                "%d attachments came as another type than the list of attachments says; the manifest has what they "
-                "came as. The first is %s: listed as %s, it is %s",
-                *(number, attachment_id, listed, came),
+                "%s came as another type than the list of attachments says; the manifest has what came. The first is "
+                "%s: listed as %s, it is %s",
+                *(counted(number, "attachment"), attachment_id, listed, came),
             )
 
     def _seconds_behind(self) -> float:

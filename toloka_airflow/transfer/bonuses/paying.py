@@ -22,6 +22,7 @@ from itertools import chain, count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.wording import counted, plural
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError, TolokaOperationError
 from toloka_airflow.api.models import OperationStatus, read_date, read_decimal
 from toloka_airflow.transfer.bonuses.bonus_rows import AnswerRows, Bonus, BonusRows, Decide, read_bonuses
@@ -91,10 +92,12 @@ def open_payment(
     if max_total is not None and total > max_total:
         amount, limit = client.in_currency(money_text(total)), client.in_currency(money_text(max_total))
         raise SourceError(
-            f"{source.name}: nothing was sent, as the {len(bonuses)} bonuses are {amount} together, and max_total is "
+            f"{source.name}: nothing was sent, as {counted(len(bonuses), 'bonus is', 'bonuses are')} {amount} "
+            "together, and max_total is "
             f"{limit}. Check the amounts, or raise max_total"
         )
-    log.info("%d bonuses are to be paid, %s together", len(bonuses), client.in_currency(money_text(total)))
+    wanted = counted(len(bonuses), "bonus is", "bonuses are")
+    log.info("%s to be paid, %s together", wanted, client.in_currency(money_text(total)))
     return Payment(
         client=client,
         source=source,
@@ -278,15 +281,17 @@ class Payment:
         said = found = 0
         for operation in chain.from_iterable(self._operations):
             logged = len(self._logged[operation.id])
-            counted = operation.details.get("success_count")
-            said += max(logged, int(counted or 0))
+            reported = operation.details.get("success_count")
+            said += max(logged, int(reported or 0))
             found += logged
         # Whichever chunks they were in: these shift if a bonus that was refused is left out.
         found += len(self._paid.keys() - set().union(*self._logged.values()))
         if said > found:
             raise NotPaidError(
-                f"{self.source.name}: the operations of this task have paid {said} bonuses by their counts, and "
-                f"{found} are in their logs and in the list of bonuses. Nothing more is sent before all are found"
+                f"{self.source.name}: the operations of this task have paid {counted(said, 'bonus', 'bonuses')} by "
+                "their counts, and "
+                f"{counted(found, 'is', 'are')} in their logs and in the list of bonuses. Nothing more is sent "
+                "before all are found"
             )
         for chunk, operations in zip(self._chunks, self._operations, strict=False):
             unknown = [bonus for bonus in chunk if bonus.number not in self._paid and bonus.number not in self._invalid]
@@ -322,8 +327,8 @@ class Payment:
                 self._send_chunk(chunk, bonuses)
                 sent += len(bonuses)
                 if pace.is_due():
-                    self.log.info("Sent %d of %d bonuses", sent, len(wanted))
-        self.log.info("Sent %d bonuses; %d were paid before", sent, self.paid_count)
+                    self.log.info("Sent %d of %s", sent, counted(len(wanted), "bonus", "bonuses"))
+        self.log.info("Sent %s; paid before: %d", counted(sent, "bonus", "bonuses"), self.paid_count)
         return sent
 
     def _send_chunk(self, chunk: int, bonuses: Sequence[Bonus]) -> None:
@@ -344,7 +349,8 @@ class Payment:
             # So many of the oldest ones must be a day old.
             returns = sorted(self._recently_paid)[excess - 1] + DAY
             raise NotPaidError(
-                f"{self.source.name}: nothing was sent, as {wanted} bonuses are to be paid, the account has paid "
+                f"{self.source.name}: nothing was sent, as {counted(wanted, 'bonus is', 'bonuses are')} to be paid, "
+                "the account has paid "
                 f"{len(self._recently_paid)} in the last 24 hours, and Toloka lets it pay {self.daily_quota} in a day "
                 f"(daily_quota). Try again after {returns:%Y-%m-%d %H:%M} UTC"
             )
@@ -372,14 +378,18 @@ class Payment:
         """
         total, paid, invalid = len(self.bonuses), len(self._paid), len(self._invalid)
         refused_path = self.refused.write(self._by_number, self._invalid)
-        self.log.info("Paid %d of %d bonuses, %d before this attempt; %d were refused", paid, total, already, invalid)
+        self.log.info(
+            "Paid %d of %s, %d before this attempt; refused: %d",
+            *(paid, counted(total, "bonus", "bonuses"), already, invalid),
+        )
         if total - paid - invalid:
             self._ensure_operations_succeeded()
         if invalid and not (self.skip_invalid_items and paid):
             raise self._refused(refused_path)
         if paid + invalid != total:
             raise NotPaidError(
-                f"{self.source.name}: {paid} of {total} bonuses are paid and {invalid} refused; what became of the "
+                f"{self.source.name}: {paid} of {counted(total, 'bonus', 'bonuses')} {plural(paid, 'is', 'are')} "
+                f"paid and {invalid} refused; what became of the "
                 "others is not known yet. The next attempt finds out, and pays what is not paid"
             )
         return {
@@ -413,7 +423,8 @@ class Payment:
         left = total - paid - invalid
         others = f" {left} that are right were in one request with them, and are not paid." if left else ""
         return TolokaError(
-            f"{self.source.name}: Toloka refused {invalid} of {total} bonuses, and {paid} are paid.{others} {shown}."
+            f"{self.source.name}: Toloka refused {invalid} of {counted(total, 'bonus', 'bonuses')}, and "
+            f"{counted(paid, 'is', 'are')} paid.{others} {shown}."
             f"{where} Repair them in their place and clear this task, or set skip_invalid_items=True to pay all others",
             topic="bonuses",
         )

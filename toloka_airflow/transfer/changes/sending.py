@@ -9,6 +9,7 @@ from itertools import islice
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaApiError, TolokaError
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ def _refusal(what: str, total: int, sent: _Sent) -> TolokaError:
     done, refused = sent.done.total(), len(sent.refused)
     shown = "".join(f"\n  {problem}" for problem in sent.refused[:MAX_REFUSED])
     rest = total - done - refused
-    unsent = f", {rest} were not sent any more" if rest else ""
-    text = f"{done} of {total} {what} are done; {refused} were refused{unsent}:{shown}"
+    unsent = f", {counted(rest, 'was', 'were')} not sent any more" if rest else ""
+    text = f"{done} of {total} {what} are done; {counted(refused, 'was', 'were')} refused{unsent}:{shown}"
     return TolokaError(text, topic="refused-values")
 
 

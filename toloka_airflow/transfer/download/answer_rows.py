@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import Raw, shape
 from toloka_airflow.api.pages import Page, read_page
@@ -187,7 +188,7 @@ def answer_rows(assignment: Raw, *, with_more: bool = False) -> Iterator[bytes]:
     try:
         tasks, solutions = assignment["tasks"], assignment["solutions"]
         if len(tasks) != len(solutions):
-            raise _odd(assignment, f"has {len(tasks)} tasks but {len(solutions)} solutions")
+            raise _odd(assignment, f"has {counted(len(tasks), 'task')} but {counted(len(solutions), 'solution')}")
         names = {**_FACTS, **_MORE_FACTS} if with_more else _FACTS
         facts = {name: assignment[key] for key, name in names.items() if key in assignment}
         for task, solution in zip(tasks, solutions, strict=True):

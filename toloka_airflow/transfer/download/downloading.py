@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.transfer.heap import frozen_heap
 from toloka_airflow.transfer.pace import Pace
 
@@ -66,6 +67,6 @@ def progress(counts: Mapping[str, int], before: Mapping[str, int], seconds: floa
     parts = []
     for name, number in counts.items():
         rate = (number - before.get(name, 0)) / max(seconds, 0.001)
-        parts.append(f"{number} {name} ({rate:.0f} a second)")
+        parts.append(f"{counted(number, name.removesuffix('s'), name)} ({rate:.0f} a second)")
     left = f"; about {done:.0%}, {seconds * (1 - done) / done:.0f} s left" if done else ""
     return f"Written: {', '.join(parts) or 'nothing'}{left}"

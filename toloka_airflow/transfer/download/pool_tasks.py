@@ -6,6 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any, Self
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaError
 from toloka_airflow.api.models import shape
 from toloka_airflow.transfer.pace import Pace
@@ -68,8 +69,8 @@ class PoolTasks:
                 database.executemany("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?)", map(_row, page))
             number += len(page)
             if pace.is_due():
-                self._log.info("Read so far: %d tasks of pool %s", number, self._pool_id)
-        self._log.info("Read: %d tasks of pool %s, for their input values", number, self._pool_id)
+                self._log.info("Read so far: %s of pool %s", counted(number, "task"), self._pool_id)
+        self._log.info("Read: %s of pool %s, for the input values", counted(number, "task"), self._pool_id)
 
 
 def _row(task: Raw) -> tuple[str, str, str | None]:

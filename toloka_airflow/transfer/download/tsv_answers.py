@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.storage.json_text import compact_json
 from toloka_airflow.storage.row_files import GZIP_LEVEL
 from toloka_airflow.storage.row_writers import RowWriter
@@ -97,15 +98,14 @@ class TsvAnswers(RowWriter):
         """Report what a table cannot hold."""
         if self._several_solutions:
             self._log.warning(
-                "%s answers are to control tasks with several right answers, of which the columns GOLDEN: hold the "
+                "%s to control tasks with several right answers, of which the columns GOLDEN: hold the "
                 "first; files of JSON Lines and Parquet have all of them",
-                self._several_solutions,
+                counted(self._several_solutions, "answer is", "answers are"),
             )
         if self._halves:
             self._log.warning(
-                "There were %s halves of characters, which no table can hold; they are U+FFFD now. Files of JSON Lines "
-                "and Parquet have them",
-                self._halves,
+                "No table can hold %s, so U+FFFD is there instead. Files of JSON Lines and Parquet have them",
+                counted(self._halves, "half of a character", "halves of characters"),
             )
 
     def _write_cells(self, rows: list[list[str]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaApiError, TolokaConflictError, TolokaError
 from toloka_airflow.api.models import Assignment, AssignmentStatus
 from toloka_airflow.transfer.client_threads import ClientThreads
@@ -84,7 +85,7 @@ class Review:
         if self._failed:
             shown = "".join(f"\n  {problem}" for problem in self._problems)
             more = f"\n  and {self._failed - MAX_SHOWN} more" if self._failed > MAX_SHOWN else ""
-            text = f"Not all decisions could be carried out ({self._failed} were not):{shown}{more}"
+            text = f"Not all decisions could be carried out ({counted(self._failed, 'was', 'were')} not):{shown}{more}"
             raise TolokaError(text, topic="decisions")
 
     def _count(self, decision: Decision, was_done: bool, problem: str) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.transfer.row_sources import MAX_LINE as MAX_LINE
 from toloka_airflow.transfer.row_sources import BadRow, Entries, Row, RowSource, row_source
 from toloka_airflow.transfer.row_sources import SourceError as SourceError
@@ -61,7 +62,8 @@ class TaskSource:
         if finite:
             self._source.log_once(
                 logging.WARNING,
-                f"{self.name} has {finite} control tasks whose overlap is finite, their own or that of the pool's "
+                f"{self.name} has {counted(finite, 'control task')} whose overlap is finite, their own or that of "
+                "the pool's "
                 'defaults: they run out with it. Give them "infinite_overlap": true, and they are for everybody',
             )
 

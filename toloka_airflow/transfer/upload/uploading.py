@@ -22,6 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toloka_airflow._internal.identity import TaskIdentity
+from toloka_airflow._internal.wording import counted
 from toloka_airflow.api.errors import TolokaError, TolokaTimeoutError
 from toloka_airflow.api.ids import checked_id
 from toloka_airflow.api.models import Operation, Training
@@ -58,7 +59,7 @@ _ADVICE = (
     "Repair them in their place and clear this task, or set skip_invalid_items=True to continue without them; "
     "a line that is removed, or emptied, would move all lines behind it"
 )
-_SENT = "Sent %d tasks, %.1f MB, in %d operations"
+_SENT = "Sent %s, %.1f MB, in %s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,16 +197,20 @@ class Upload:
         if invalid and not (self.options.skip_invalid_items and created):
             shown = "; ".join(f"{self.source.unit} {line}" for line in results.examples(SHOWN_INVALID))
             raise TolokaError(
-                f"{self.source.name}: the API found {invalid} of {total} tasks invalid, and {created} were created. "
+                f"{self.source.name}: the API found {invalid} of {counted(total, 'task')} invalid, and "
+                f"{counted(created, 'was', 'were')} created. "
                 f"{shown}. {' '.join(filter(None, (results.report(), _ADVICE)))}",
                 topic="invalid-tasks",
             )
         if created + invalid != total:
             raise TolokaError(
-                f"{self.source.name} has {total} tasks, but {created} created and {invalid} invalid ones were counted"
+                f"{self.source.name} has {counted(total, 'task')}, but {created} created and {invalid} invalid were "
+                "counted"
             )
         results.finish()
-        self.log.info("Created %d of %d tasks in pool %s, %d were invalid", created, total, self.pool_id, invalid)
+        self.log.info(
+            "Created %d of %s in pool %s; invalid: %d", created, counted(total, "task"), self.pool_id, invalid
+        )
         return {
             "pool_id": self.pool_id,
             "total": total,
@@ -263,7 +268,7 @@ class Upload:
         if self._find_previous is find_nothing:
             # Of what ended in the same try, the first batch may be missing, by which it is known, but not the others.
             self.uploader.check_end(self.client, last)
-        self.log.info(_SENT, self._tasks, self._bytes / 1e6, self._operations)
+        self.log.info(_SENT, *self._sent_in_words())
 
     def _take_sent(self, batch: Batch, sending: Future[Operation | None]) -> Generator[Operation]:
         try:
@@ -274,7 +279,7 @@ class Upload:
         self._tasks += len(batch.tasks)
         self._bytes += batch.size
         self._operations += 1
-        self._report(_SENT, self._tasks, self._bytes / 1e6, self._operations)
+        self._report(_SENT, *self._sent_in_words())
         self._sent.add(batch, operation)
 
     def _try_to_send(self, client: TolokaClient, batch: Batch) -> Operation | None:
@@ -368,7 +373,7 @@ class Upload:
             batch, result = window.popleft()
             write(batch, result.result())
             self._tasks += len(batch.tasks)
-            self._report("Fetched what became of %d tasks", self._tasks)
+            self._report("Fetched what became of %s", counted(self._tasks, "task"))
 
         for batch in self._batches(find_previous):
             if isinstance(batch, Operation):
@@ -413,7 +418,7 @@ class Upload:
             if not self._sizes:
                 raise
             raise SourceError(
-                f"{exc}. {sum(self._sizes)} tasks before it are uploaded and stay so: "
+                f"{exc}. {counted(sum(self._sizes), 'task before it is', 'tasks before it are')} uploaded and stay so: "
                 "repair it in its place and clear this task"
             ) from exc
 
@@ -422,6 +427,9 @@ class Upload:
 
     def _where(self, batch: Batch) -> str:
         return self.source.where(f"{batch.tasks[0].number} to {batch.tasks[-1].number}")
+
+    def _sent_in_words(self) -> tuple[str, float, str]:
+        return counted(self._tasks, "task"), self._bytes / 1e6, counted(self._operations, "operation")
 
     def _report(self, text: str, *facts: Any) -> None:
         if self._pace.is_due():

@@ -90,7 +90,7 @@ def test_not_too_much_is_said(tmp_path: Path) -> None:
         ("rows.jsonl", b'{"user_id": "a"}\n{', "line 2: it is not JSON"),
         ("rows.csv", b"user_id;value\na;1", "the header 'user_id;value' has semicolons"),
         ("rows.csv", b"user_id,value,value\na,1,2", "there twice: the column value"),
-        ("rows.csv", b"user_id,value\na", "line 2: it has 1 cells, but the header has 2"),
+        ("rows.csv", b"user_id,value\na", "line 2: it has 1 cell, but the header has 2"),
         ("rows.csv", b'user_id,value\na,"1', "line 2: it is not CSV"),
         ("rows.tsv", "user_id\tvalue\n".encode("utf-16"), "line 1: it is not UTF-8"),
         ("rows.jsonl.gz", b"no gzip", "the compressed file breaks off or is damaged"),

@@ -154,7 +154,7 @@ def test_what_is_no_json(content: bytes) -> None:
 def test_a_has_more_that_is_no_boolean(more: str) -> None:
     content = page_of("{}").replace(b"false", more.encode())
     for read in (read_answers, read_assignments):
-        with pytest.raises(TolokaError, match="a page with 1 items, a to a, whose has_more is"):
+        with pytest.raises(TolokaError, match="a page with 1 item, a to a, whose has_more is"):
             read(content)
 
 

@@ -152,7 +152,7 @@ def test_a_broken_line_is_named(tmp_path: Path, line: bytes, problem: str) -> No
     [
         ("a,x", "line 4: column INPUT:count: 'x' is no integer"),
         ("a,1_0", "line 4: column INPUT:count: '1_0' is no integer"),
-        ("a", "line 4: it has 1 cells, but the header has 2$"),
+        ("a", "line 4: it has 1 cell, but the header has 2$"),
         ("a,1,x", "line 4: it has 3 cells, but the header has 2; a cell with a comma in it must be in double quotes"),
         ('"a', "line 4: it is not CSV: unexpected end of data"),
         ('"a"b,1', "line 4: it is not CSV"),
