@@ -3,13 +3,11 @@
 # again and nobody else asks: what a request allocates dies young, so that Python's full garbage collections, which go
 # through every object of the process, are as rare as after the start, one in some hundreds of requests.
 #
-# In Airflow 3.3.2, `/ui/dags`, which the home page asks for every few seconds, starts one about each 20 lists of 50
-# DAGs. Each goes through more than 500,000 objects, most of them the models of the API that live as long as the
-# process, and stops all of the worker process: 0.35 to 1 second on the machines it was seen on, beside 40 ms for the
-# list itself, so that a request at random waits as long for nothing of its own. 3.1.8 has a third fewer objects, and a
-# full collection about each 75 lists. The reason of the difference is what a list leaves in cycles for the collector:
-# some 7,700 objects in 3.3.2, 500 in 3.1.8, which count as survivors if they outlive two young collections. Health
-# checks start none. `gc.freeze()` after the start, or a higher third threshold, are the usual remedies.
+# In Airflow 3.3.2, `/ui/dags`, the list of the home page, starts one about each 20 lists of 50 DAGs. Each goes through
+# more than 500,000 objects and stops all of the process meanwhile: 0.35 to 1 second where it was seen, beside 40 ms for
+# the list itself, so that a request at random waits as long for nothing of its own. 3.1.8 has a third fewer objects,
+# and one in 75 to 150 lists: what full collections find there is some 500 objects per list, 7,700 in 3.3.2. Health
+# checks start none.
 #
 # Seen on 2026-11-30 with apache-airflow-core 3.1.8 and 3.3.2, Python 3.11, SQLite.
 # Output seen:

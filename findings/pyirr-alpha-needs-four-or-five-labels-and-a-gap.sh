@@ -2,11 +2,11 @@
 # One would guess that Krippendorff's alpha of a table of ratings is the same number from every library, as it is a
 # formula, and that a library which is right for its own example is right for other tables of that kind.
 #
-# `kripp_alpha` of pyirr 0.84.1.2 is right for tables with four or five labels and at least one missing rating, as the
-# example of the book has it. With two or three labels it counts the agreement on one label as a disagreement: people
-# who agree on nearly every task get an alpha below 0. With six and more it raises IndexError: where the upper half of
-# its table of coincidences begins depends on the number of labels. Without a gap each pair of ratings counts as if
-# there were two people, whatever their number, so that alpha is off with four or five labels, too.
+# `kripp_alpha` of pyirr 0.84.1.2 is right, for nominal labels, for tables with four or five labels and at least one
+# missing rating, as the example of the book has it. With two or three labels it counts the agreement on one label as a
+# disagreement: people who agree on nearly every task get an alpha below 0. With six and more it raises IndexError:
+# where the upper half of its table of coincidences begins depends on the number of labels. Without a gap each pair of
+# ratings counts as if there were two people, whatever their number, so that alpha is off with four or five labels, too.
 #
 # Seen on 2026-11-30 with pyirr 0.84.1.2, krippendorff 0.9.0, numpy 1.26.4, pandas 2.3.3, scipy 1.12.0, Python 3.11.
 # Output seen:
