@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # One would guess that `MultipleCronTriggerTimetable` runs whenever one of its expressions does by itself.
 #
-# In Airflow 3.1.8 and 3.3.2 it does so, but for the night in March in which the clock goes from 2 to 3. `30 2 * * *` by itself runs
-# in that night, too, at 3:30. With `15 3 * * *` beside it, that run is lost, as the next one is searched from 3:15, and
-# only a search that begins before the gap finds what was due in it. With `45 3 * * *` beside it, it is there. So a
-# nightly run depends on which other expression has its turn in that hour.
+# In Airflow 3.1.8 and 3.3.2 it does so, but for the night in March in which the clock goes from 2 to 3. `30 2 * * *` by
+# itself runs in that night, too, at 3:30. With `15 3 * * *` beside it, that run is lost, as the next one is searched
+# from 3:15, and only a search that begins before the gap finds what was due in it. With `45 3 * * *` beside it, it is
+# there. So a nightly run depends on which other expression has its turn in that hour.
 #
 # Seen on 2026-11-30 with apache-airflow-core 3.1.8 and 3.3.2, Python 3.11, Europe/Berlin.
 # Output seen:

@@ -2,19 +2,19 @@
 # One would guess that Krippendorff's alpha of a table of ratings is the same number from every library, as it is a
 # formula, and that a library which is right for its own example is right for other tables of that kind.
 #
-# `kripp_alpha` of pyirr 0.84.1.2 is right for tables with four or five labels and at least one missing rating, as the
-# example of the book has it. With two or three labels it counts the agreement on one label as a disagreement: people
-# who agree on nearly every task get an alpha below 0. With six and more it raises IndexError: where the upper half of
-# its table of coincidences begins depends on the number of labels. Without a gap each pair of ratings counts as if
-# there were two people, whatever their number, so that alpha is off with four or five labels, too.
+# `kripp_alpha` of pyirr 0.84.1.2 is right, for nominal labels, for tables with four or five labels and at least one
+# missing rating, as the example of the book has it. With two or three labels it counts the agreement on one label as a
+# disagreement: people who agree on nearly every task get an alpha below 0. With six and more it raises IndexError:
+# where the upper half of its table of coincidences begins depends on the number of labels. Without a gap each pair of
+# ratings counts as if there were two people, whatever their number, so that alpha is off with four or five labels, too.
 #
 # Seen on 2026-11-30 with pyirr 0.84.1.2, krippendorff 0.9.0, numpy 1.26.4, pandas 2.3.3, scipy 1.12.0, Python 3.11.
 # Output seen:
-#   2 labels: with a gap -0.63, krippendorff 0.67; without -0.66, krippendorff 0.67
-#   3 labels: with a gap -0.84, krippendorff 0.75; without -0.86, krippendorff 0.75
-#   4 labels: with a gap 0.78, krippendorff 0.78; without 0.78, krippendorff 0.78
-#   5 labels: with a gap 0.79, krippendorff 0.79; without 0.79, krippendorff 0.79
-#   6 labels: with a gap IndexError, krippendorff 0.80; without IndexError, krippendorff 0.80
+#   2 labels: with a gap -0.633, krippendorff 0.667; without -0.662, krippendorff 0.669
+#   3 labels: with a gap -0.837, krippendorff 0.748; without -0.859, krippendorff 0.750
+#   4 labels: with a gap 0.775, krippendorff 0.775; without 0.776, krippendorff 0.777
+#   5 labels: with a gap 0.792, krippendorff 0.792; without 0.792, krippendorff 0.793
+#   6 labels: with a gap IndexError, krippendorff 0.797; without IndexError, krippendorff 0.799
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -30,7 +30,7 @@ from pyirr import kripp_alpha
 
 def of_pyirr(ratings):
     try:
-        return f"{kripp_alpha(ratings).value:.2f}"
+        return f"{kripp_alpha(ratings).value:.3f}"
     except IndexError:
         return "IndexError"
 
@@ -47,7 +47,7 @@ for labels in (2, 3, 4, 5, 6):
         else:
             ratings_seen = ratings
         right = krippendorff.alpha(reliability_data=ratings_seen.T, level_of_measurement="nominal")
-        alphas.append(f"{gaps} {of_pyirr(ratings_seen)}, krippendorff {right:.2f}")
+        alphas.append(f"{gaps} {of_pyirr(ratings_seen)}, krippendorff {right:.3f}")
     print(f"{labels} labels:", "; ".join(alphas))
 PYTHON
 
