@@ -25,7 +25,7 @@ from toloka_airflow.transfer.upload.task_files import SourceError, task_source
 TYPES = ("string", "url", "boolean", "integer", "float", "coordinates", "json", "file", "later")
 INPUT: dict[str, Any] = {name: {"type": name, "required": False} for kind in TYPES for name in (kind, f"array_{kind}")}
 OUTPUT = {"answer": {"type": "string"}, "count": {"type": "integer"}}
-WARNING = "control tasks whose overlap is finite"
+WARNING = "whose overlap is finite"
 
 
 def rows(source: Any) -> list[Any]:
@@ -496,7 +496,7 @@ def test_control_tasks_with_a_finite_overlap(tmp_path: Path, suffix: str, caplog
         assert len(list(source.rows(lambda: (INPUT, OUTPUT)))) == 6
     [record] = [record for record in caplog.records if WARNING in record.message]
     assert record.levelno == logging.WARNING
-    assert record.message.startswith(f"{source.name} has 2 {WARNING}")
+    assert record.message.startswith(f"{source.name} has 2 control tasks {WARNING}")
     caplog.clear()
     read_tasks(tmp_path, suffix, [*endless, *real])
     assert WARNING not in caplog.text
@@ -509,7 +509,7 @@ def test_control_tasks_of_a_training_are_endless_by_default(caplog: pytest.LogCa
         return caplog.text
 
     assert WARNING not in log([CONTROL])
-    assert f"has 1 {WARNING}" in log([CONTROL, {**CONTROL, "overlap": 3}])
+    assert f"has 1 control task {WARNING}" in log([CONTROL, {**CONTROL, "overlap": 3}])
 
 
 # JSON
