@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TaskGroup
 
 from toloka_airflow._internal.arguments import parse_int
-from toloka_airflow.hooks import TolokaHook
 from toloka_airflow.operators.labelling_rounds import AssessRoundOperator, EndLabellingOperator, LabelsOperator
 from toloka_airflow.operators.overlap import ChangeOverlapOperator
-from toloka_airflow.windows import EXPECTED, RETRIES, make_persistent, own_task, pool_window, refuse_unknown
+from toloka_airflow.windows import EXPECTED, RETRIES, conn_id_of, make_persistent, own_task, pool_window, refuse_unknown
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -52,7 +51,7 @@ def label_until(
     fee: float = 0.3,
     in_flight: int = 8,
     poll_interval: float | timedelta = 60.0,
-    toloka_conn_id: str = TolokaHook.default_conn_name,
+    toloka_conn_id: str | None = None,
     **kwargs: Any,
 ) -> LabelUntil:
     """
@@ -116,7 +115,8 @@ def label_until(
     :param fee: What Toloka adds to a reward, as a share of it; see `OpenPoolOperator`.
     :param in_flight: How many overlaps to change at a time.
     :param poll_interval: Seconds between two polls of the pool.
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    :param toloka_conn_id: The Airflow connection to Toloka (templated); by default that of the ``default_args``, which
+        the tasks around the group have, or ``toloka_default``.
 
     Further arguments are those of `airflow.sdk.TaskGroup`. Of its ``default_args``, and those of the DAG, what the
     rounds rely on does not reach them; see `toloka_airflow.windows.INHERITED`.
@@ -124,6 +124,7 @@ def label_until(
     parse_int("max_rounds", max_rounds, maximum=MAX_ROUNDS)
     refuse_unknown(label_until, kwargs)
     group = LabelUntil(group_id=group_id, **kwargs)
+    conn_id = conn_id_of(group, toloka_conn_id)
     rounds: list[str] = [group.child_id(f"round_{number}") for number in range(1, max_rounds + 1)]  # type: ignore[no-untyped-call]
     assess_ids, result_ids = [f"{each}.assess" for each in rounds], [f"{each}.result" for each in rounds]
     options: dict[str, Any] = {
@@ -137,7 +138,7 @@ def label_until(
         "fee": fee,
         "group_id": group.group_id,
         "assess_task_ids": tuple(assess_ids),
-        "toloka_conn_id": toloka_conn_id,
+        "toloka_conn_id": conn_id,
     }
     ends: list[BaseOperator] = []
     for number in range(1, max_rounds + 1):
@@ -160,7 +161,7 @@ def label_until(
             fee=fee,
             max_spend=None if max_total is None else decided["max_spend"],
             poll_interval=poll_interval,
-            toloka_conn_id=toloka_conn_id,
+            toloka_conn_id=conn_id,
         )
         [check], [result] = window.get_roots(), window.get_leaves()
         assess = own_task(
@@ -184,7 +185,7 @@ def label_until(
             pool_id=pool_id,
             tasks=decided["overlaps"],
             in_flight=in_flight,
-            toloka_conn_id=toloka_conn_id,
+            toloka_conn_id=conn_id,
         )
         make_persistent(assess, raise_overlap)
         assess >> raise_overlap >> check

@@ -103,7 +103,7 @@ def pool_window(
     max_spend: float | str | XComArg | None = None,
     progress_interval: float | timedelta | None = None,
     poll_interval: float | timedelta = 60.0,
-    toloka_conn_id: str = TolokaHook.default_conn_name,
+    toloka_conn_id: str | None = None,
     **kwargs: Any,
 ) -> PoolWindow:
     """
@@ -149,14 +149,15 @@ def pool_window(
         begins anew.
     :param progress_interval: Seconds between two lines of progress in the log, see `PoolSensor`.
     :param poll_interval: Seconds between two polls of the pool.
-    :param toloka_conn_id: The Airflow connection to Toloka (templated).
+    :param toloka_conn_id: The Airflow connection to Toloka (templated); by default that of the ``default_args``, which
+        the tasks around the window have, or ``toloka_default``.
 
     Further arguments are those of `airflow.sdk.TaskGroup`. Of its ``default_args``, and those of the DAG, what a window
     relies on does not reach it; see `INHERITED`.
     """
     refuse_unknown(pool_window, kwargs)
     window = PoolWindow(group_id=group_id, **kwargs)
-    shared: dict[str, Any] = {"task_group": window, "toloka_conn_id": toloka_conn_id}
+    shared: dict[str, Any] = {"task_group": window, "toloka_conn_id": conn_id_of(window, toloka_conn_id)}
     check = own_task(
         CheckWindowOperator,
         *RETRIES,
@@ -280,6 +281,18 @@ def refuse_unknown(make_group: Callable[..., TaskGroup], further: Iterable[str])
                 "arguments",
             )
         )
+
+
+def conn_id_of(group: TaskGroup, toloka_conn_id: str | None) -> str:
+    """
+    Return the connection of a group's tasks: one that was given, or that of the tasks around it.
+
+    Any other would lead to another account, where a pool with the same id may be somebody else's.
+    """
+    if toloka_conn_id is not None:
+        return toloka_conn_id
+    default_args = {**(group.dag.default_args if group.dag else {}), **group.default_args}
+    return default_args.get("toloka_conn_id") or TolokaHook.default_conn_name
 
 
 def own_task(operator: type[OperatorT], *inherited: str, **arguments: Any) -> OperatorT:

@@ -83,6 +83,12 @@ class TestStructure:
             assert (task.retries, task.trigger_rule.value, task.queue) == (20, "all_success", "q")
         assert dag.get_task("g.labels").retries == 20
 
+    def test_the_connection_of_the_tasks_around_it_reaches_all_that_have_one(self) -> None:
+        dag = group_dag(default_args={"toloka_conn_id": "other"})
+        found = {task.label: getattr(task, "toloka_conn_id", "other") for task in dag.tasks}
+        assert set(found.values()) == {"other"}
+        assert set(ROUND) < found.keys()
+
     def test_what_a_round_decides_is_what_its_tasks_get(self) -> None:
         dag: Any = group_dag(max_total=5)
         pulled = "{{{{ ti.xcom_pull(task_ids='g.round_2.assess', key='{}', map_indexes=ti.map_index) }}}}"

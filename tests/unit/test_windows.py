@@ -444,7 +444,9 @@ class TestDefaultArgs:
         return dag
 
     # Airflow itself adds params to those of the DAG, and cannot do with default_args in default_args.
-    @pytest.mark.parametrize("name", sorted(ARGUMENTS - INHERITED - OF_OPENING - {"timeout", "params", "default_args"}))
+    OTHERS = ARGUMENTS - INHERITED - OF_OPENING - {"timeout", "toloka_conn_id", "params", "default_args"}
+
+    @pytest.mark.parametrize("name", sorted(OTHERS))
     def test_does_not_reach_a_window(self, name: str) -> None:
         assert self.differences(**{name: Unwanted()}) == set()
 
@@ -468,6 +470,21 @@ class TestDefaultArgs:
         found = self.differences(**default_args)
         assert {task for task, _ in found} == tasks
         assert {attribute for _, attribute in found} == set(default_args)
+
+    def test_the_connection_of_the_tasks_around_it_reaches_all(self) -> None:
+        found = self.differences(toloka_conn_id="other")
+        assert found == {(task, "toloka_conn_id") for task in OWN}
+        assert {getattr(task, "toloka_conn_id", None) for task in self.dag(toloka_conn_id="other").tasks} == {"other"}
+
+    def test_the_connection_of_the_nearest_group_counts_and_before_it_one_that_is_given(self) -> None:
+        with DAG("dag", schedule=None, default_args={"toloka_conn_id": "of_dag"}) as dag:
+            with TaskGroup("outer", default_args={"toloka_conn_id": "of_outer"}):
+                pool_window(pool_id="21", group_id="a")
+                pool_window(pool_id="21", group_id="b", default_args={"toloka_conn_id": "of_group"})
+            pool_window(pool_id="21", group_id="c", toloka_conn_id="given")
+            pool_window(pool_id="21", group_id="d")
+        found = {(task.task_id.split(".")[-2], getattr(task, "toloka_conn_id", None)) for task in dag.tasks}
+        assert found == {("a", "of_outer"), ("b", "of_group"), ("c", "given"), ("d", "of_dag")}
 
     def test_a_window_of_more_than_a_week_ends_by_its_own_time(self) -> None:
         wait: Any = self.dag().get_task("w.wait")
