@@ -30,7 +30,17 @@ PARENT = """<!doctype html><html class="{theme}"><head><link rel="icon" href="da
 <body style="margin: 0"><iframe sandbox="allow-scripts allow-same-origin allow-forms" src="toloka/view{query}"
 style="border: 0; width: 100vw; height: 100vh"></iframe></body></html>"""
 DAG_PAGE = b"<!doctype html><link rel='icon' href='data:,'>the DAG"
-SIZES = [("light", 1208), ("dark", 1208), ("light", 900), ("dark", 900)]
+# Airflow's frame in a window of 1280 and of 900 px, and that of a DAG's tab.
+SIZES = [("light", 1208), ("dark", 1208), ("light", 828), ("dark", 828), ("light", 632), ("dark", 632)]
+# Elements that are cut off by what they are in, or by the frame, and are in nothing that scrolls by itself. What is in
+# the days of the calendar is where its time is.
+CUT_OFF = """[...$.querySelectorAll('header *, main *')].filter(each => {
+    const overflow = element => getComputedStyle(element).overflowX;
+    const bar = each.closest('.wide, .scroll');
+    if (each.closest('svg, .lanes') || each.matches('input, .badge') || bar && overflow(bar) === 'auto') return false;
+    const isBeyond = each.getBoundingClientRect().right > $.querySelector('main').getBoundingClientRect().right + 1;
+    return isBeyond || overflow(each) !== 'visible' && each.scrollWidth > each.clientWidth;
+}).map(each => each.outerHTML)"""
 
 
 class Page(FramedPage):
@@ -75,6 +85,11 @@ class Page(FramedPage):
         assert self.js("$.documentElement.scrollWidth - $.documentElement.clientWidth") == 0
         self.has_only_requested(f"{self.server.url}{BASE}/")
 
+    def is_whole(self) -> None:
+        """Check that nothing is cut off, and that all of it is in shape."""
+        assert self.js(CUT_OFF) == []
+        self.is_in_shape()
+
 
 def path_of(pool: dict[str, Any]) -> str:
     return "/".join(quote(pool[key], safe="") for key in ("dag_id", "conn_id", "pool_id"))
@@ -98,7 +113,7 @@ def test_any_number_of_pools_is_shown(page: Page, count: int) -> None:
         page.shows("No pool or training is known yet." if count == 0 else f"{count:,} pool")
         assert len(page.rows()) == min(count, 50)
         backgrounds.add(page.js("getComputedStyle($.body).backgroundColor"))
-        page.is_in_shape()
+        page.is_whole()
     assert len(backgrounds) == 2
 
 
@@ -401,7 +416,7 @@ def test_the_charts_hold_any_number_of_measurements(page: Page, count: int) -> N
             return inner.left < outer.left - 1 || inner.right > outer.right + 1;
         }).map(text => text.textContent)"""
         assert page.js(cut_off) == []
-        page.is_in_shape()
+        page.is_whole()
 
 
 def _monday(now: datetime) -> datetime:
@@ -421,7 +436,7 @@ def test_the_calendar_shows_each_window(page: Page) -> None:
         assert page.js("$.querySelectorAll('.lanes .window').length") == 27
         days = page.js("[...$.querySelectorAll('.day')].map(day => day.querySelectorAll('.window').length)")
         assert days == [3, 4, 4, 4, 4, 4, 4]
-        page.is_in_shape()
+        page.is_whole()
     page.click(".window")
     page.shows("It had no run") if calendar["windows"][0]["state"] != "planned" else None
     page.type("[data-input=week-text]", "nights")

@@ -60,9 +60,13 @@ export function calendarSection({ calendar, week, scope, now }) {
       chosenWindow(windows, week, now),
       h(
         "div",
-        { class: "week" },
-        hourHead(),
-        days.map((day) => dayRow(day, windows, week, now)),
+        { class: "wide" },
+        h(
+          "div",
+          { class: "week" },
+          hourHead(),
+          days.map((day) => dayRow(day, windows, week, now)),
+        ),
       ),
       legend(),
     ],

@@ -100,23 +100,27 @@ function poolTable(chosen, table, now) {
   const shown = chosen.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
   return [
     h(
-      "table",
-      { class: "pools", "aria-label": "Pools and trainings" },
+      "div",
+      { class: "wide" },
       h(
-        "colgroup",
-        {},
-        Object.keys(COLUMNS).map((column) => h("col", { class: `col-${column}`, "data-key": column })),
-      ),
-      h(
-        "thead",
-        {},
+        "table",
+        { class: "pools", "aria-label": "Pools and trainings" },
         h(
-          "tr",
+          "colgroup",
           {},
-          Object.keys(COLUMNS).map((column) => columnHead(column, table)),
+          Object.keys(COLUMNS).map((column) => h("col", { class: `col-${column}`, "data-key": column })),
         ),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            Object.keys(COLUMNS).map((column) => columnHead(column, table)),
+          ),
+        ),
+        shown.map((pool) => poolRow(pool, now)),
       ),
-      shown.map((pool) => poolRow(pool, now)),
     ),
     pages > 1 && pager(page, pages, chosen.length),
   ];
