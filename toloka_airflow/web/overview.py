@@ -167,8 +167,15 @@ def make_shown(rows: Sequence[Row], is_cut: bool) -> Shown:
 
 
 def totals(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return sums over pools, each once, whoever names it; ``None`` where nothing is known, or currencies differ."""
-    pools = {(row["conn_id"], row["pool_id"]): row for row in rows}
+    """
+    Return sums over pools, each once, whoever names it; ``None`` where nothing is known, or currencies differ.
+
+    Of the rows of a pool, the one that was measured last counts.
+    """
+    pools = {
+        (row["conn_id"], row["pool_id"]): row for row in sorted(rows, key=lambda row: str(row["measured_at"] or ""))
+    }
+    marked = {(row["conn_id"], row["pool_id"]) for row in rows if row["alerts"]}
     opened = [row for row in pools.values() if row["is_open"]]
     currencies = {row["currency"] for row in pools.values()}
     are_mixed = len(currencies) > 1
@@ -179,7 +186,7 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
 
     return {
         "open": len(opened),
-        "alerts": sum(1 for row in pools.values() if row["alerts"]),
+        "alerts": len(marked),
         "spent": total("spent", list(pools.values())),
         "committed": total("committed", list(pools.values())),
         "cost_per_hour": total("cost_per_hour", opened),

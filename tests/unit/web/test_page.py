@@ -17,7 +17,7 @@ from tests.airflow_home import airflow_home
 from tests.support import TOKEN
 from tests.unit.doctor.records import NOW, insert
 from tests.unit.web.served import served
-from tests.unit.web.world import add_pools, rows_of
+from tests.unit.web.world import BOTH, add_pools, rows_of
 from toloka_airflow.emulator.server import EmulatorServer
 
 OWN = {"X-Toloka-Airflow": "1", "Sec-Fetch-Site": "same-origin"}
@@ -159,7 +159,7 @@ def test_pools_that_nobody_waits_for_and_that_are_closed(admin: Page, pools: dic
 @pytest.mark.parametrize(
     ("params", "names"),
     [
-        ({"dag_id": "hidden"}, {"hidden", "reopened"}),
+        ({"dag_id": "hidden"}, {"hidden", *BOTH}),
         ({"dag_id": "shown", "run_id": "manual__2026-01-01T00:00:00+00:00"}, {"open"}),
         ({"dag_id": "shown", "run_id": "manual__2026-01-01T00:00:00 00:00"}, {"open"}),
         ({"dag_id": "shown", "run_id": "old", "task_id": "wait_left", "map_index": -1}, {"left"}),
@@ -218,6 +218,14 @@ def test_one_dag_of_two(partial: Page, pools: dict[str, str], toloka: EmulatorSe
             assert foreign not in answer.text, answer.text
     assert toloka.pool(pools["hidden"])["status"] == "OPEN"
     assert partial.overview()[pools["reopened"]]["is_waited_for"], "that of another DAG counts, without its name"
+
+
+def test_sums_have_each_pool_once_as_it_was_measured_last(admin: Page, partial: Page) -> None:
+    others = 0.2 + 0.9
+    assert admin.json("api/overview")["totals"]["spent"] == pytest.approx(others + 0.5 + 0.7 + 1.1)
+    # Of a DAG that they may not read, no figure is in the sum.
+    assert partial.json("api/overview")["totals"]["spent"] == pytest.approx(others + 0.3 + 0.7 + 1.1)
+    assert admin.json("api/overview", dag_id="hidden")["totals"]["spent"] == pytest.approx(0.5 + 0.4)
 
 
 def test_no_rights_no_pools(airflow: dict[str, Any], pools: dict[str, str]) -> None:

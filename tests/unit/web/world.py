@@ -19,7 +19,9 @@ from tests.unit.doctor.records import NOW, Rows, insert
 from tests.unit.web.served import served
 from toloka_airflow.emulator.server import EmulatorServer
 
-POOLS = "open", "left", "closed", "hidden", "to_close", "reopened"
+POOLS = "open", "left", "closed", "hidden", "to_close", "reopened", "shared", "measured_once"
+BOTH = "reopened", "shared", "measured_once"
+"""Those that both DAGs name."""
 
 
 def add_pools(toloka: EmulatorServer) -> dict[str, str]:
@@ -53,7 +55,7 @@ def rows_of(pools: dict[str, str]) -> Rows:
         "operation_id": "no-such-operation",
     }.items():
         rows.add("xcom", dag_run_id=number, dag_id="shown", run_id=run, task_id="wait", key=key, value=value)
-    for name in ("left", "closed", "to_close", "reopened"):
+    for name in ("left", "closed", "to_close", *BOTH):
         rows.task("shown", "old", f"wait_{name}", {"pool_id": pools[name]}, operator="PoolSensor", **times)
     rows.task("shown", "old", "open_to_close", {"pool_id": pools["to_close"]}, **opened)
     rows.add("xcom", dag_run_id=rows.run("shown", "old", "success"), dag_id="shown", run_id="old", task_id="wait_left",
@@ -63,8 +65,20 @@ def rows_of(pools: dict[str, str]) -> Rows:
              value={"percent": 100, "answers": 18, "spent": 0.9, "committed": 0.0})  # fmt: skip
     rows.task("hidden", "secret-run", "wait", {"pool_id": pools["hidden"], "toloka_conn_id": "hidden_conn"},
               operator="PoolSensor", state="running")  # fmt: skip
-    # A pool of both.
-    rows.task("hidden", "secret-run", "secret-open", {"pool_id": pools["reopened"]}, **opened)
+    # Pools of both, each measured by both, and the last time by another one; and one that only one has measured.
+    for name in BOTH:
+        rows.task("hidden", "secret-run", f"secret-{name}", {"pool_id": pools[name]}, **opened)
+    for name, dag_id, ago, spent in (
+        ("reopened", "shown", 20, 0.3),
+        ("reopened", "hidden", 10, 0.5),
+        ("shared", "shown", 10, 0.7),
+        ("shared", "hidden", 20, 0.4),
+        ("measured_once", "shown", 10, 1.1),
+    ):
+        run_id, task_id = ("old", f"wait_{name}") if dag_id == "shown" else ("secret-run", f"secret-{name}")
+        at = (NOW - timedelta(minutes=ago)).isoformat()
+        rows.add("xcom", dag_run_id=rows.run(dag_id, run_id, "success"), dag_id=dag_id, run_id=run_id, task_id=task_id,
+                 key="toloka_measured", value={"at": at, "spent": spent, "committed": 0.0})  # fmt: skip
     return rows
 
 
