@@ -35,6 +35,7 @@ with DAG("windows", schedule=PoolWindowTimetable(opens="00:00", closes="24:00", 
 with DAG("others", schedule="@daily", start_date=datetime(2026, 1, 1)):
     EmptyOperator(task_id="a")
 """
+TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 NAMES = "pruned", "shared_id", "late", "failed", "to_close", "main"
 
 
@@ -110,6 +111,14 @@ def rows_of(pools: dict[str, str], toloka: EmulatorServer) -> Rows:
     for conn_id in ("slow", "down", "no_such"):
         rows.run(conn_id, "r", "running")
         rows.task(conn_id, "r", "wait", {"pool_id": "1", "toloka_conn_id": conn_id}, operator="PoolSensor")
+    # Two windows of which a run has failed and one by hand has not, in either order.
+    for number, (days, states) in enumerate(((2, ("failed", "success")), (1, ("success", "failed")))):
+        day = TODAY - timedelta(days=days)
+        window = {"data_interval_start": day.isoformat(), "data_interval_end": (day + timedelta(days=1)).isoformat()}
+        for state in states:
+            times = {name: (day + timedelta(hours=1)).isoformat() for name in ("start_date", "end_date")}
+            rows.add("dag_run", id=1000 + 10 * number + states.index(state), dag_id="windows", run_id=f"{state}_{days}",
+                     state=state, conf={}, **window, **times)  # fmt: skip
     return rows
 
 
@@ -236,3 +245,10 @@ def test_the_calendar_knows_the_dags_of_windows(page: Page) -> None:
     assert {window["dag_id"] for window in found["windows"]} == {"windows"}
     assert found["windows"][-1]["state"] == "planned"
     assert found["windows"] == page.json("api/calendar", start=today.isoformat(), days=3)["windows"], "from memory"
+
+
+def test_a_window_whose_run_failed_and_was_begun_again_by_hand_is_not_missed(page: Page) -> None:
+    start = (TODAY - timedelta(days=2)).date().isoformat()
+    found = page.json("api/calendar", start=start, days=2)["windows"]
+    assert [(window["state"], window["run_id"]) for window in found] == [("done", "success_2"), ("done", "success_1")]
+    assert [window["detail"].split("; ")[1] for window in found] == ["another run ended as failed"] * 2
