@@ -37,7 +37,7 @@ SIZES = [("light", 1208), ("dark", 1208), ("light", 828), ("dark", 828), ("light
 CUT_OFF = """[...$.querySelectorAll('header *, main *')].filter(each => {
     const overflow = element => getComputedStyle(element).overflowX;
     const bar = each.closest('.wide, .scroll');
-    if (each.closest('svg, .lanes') || each.matches('input, .badge') || bar && overflow(bar) === 'auto') return false;
+    if (each.closest('svg, .lanes') || each.matches('input') || bar && overflow(bar) === 'auto') return false;
     const isBeyond = each.getBoundingClientRect().right > $.querySelector('main').getBoundingClientRect().right + 1;
     return isBeyond || overflow(each) !== 'visible' && each.scrollWidth > each.clientWidth;
 }).map(each => each.outerHTML)"""
@@ -115,6 +115,18 @@ def test_any_number_of_pools_is_shown(page: Page, count: int) -> None:
         backgrounds.add(page.js("getComputedStyle($.body).backgroundColor"))
         page.is_whole()
     assert len(backgrounds) == 2
+
+
+def test_each_status_is_shown_as_a_whole(page: Page) -> None:
+    page.pools(24)
+    for theme, width in SIZES:
+        page.open(theme=theme, width=width)
+        page.shows("Open", "Closed", "Archived", "Locked", "Not open", "Unknown", "SOMETHING_NEW")
+        # Words of ours in one line; of one that Toloka adds, all of it.
+        lines = "[...$.querySelectorAll('.badge')].map(each => [each.textContent, each.offsetHeight])"
+        heights = {text: height for text, height in page.js(lines) if text != "SOMETHING_NEW"}
+        assert set(heights.values()) == {heights["Open"]}
+        page.is_whole()
 
 
 def test_all_pools_are_reached_page_by_page(page: Page) -> None:
