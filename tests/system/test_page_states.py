@@ -117,6 +117,17 @@ def test_any_number_of_pools_is_shown(page: Page, count: int) -> None:
     assert len(backgrounds) == 2
 
 
+def test_whose_the_time_is_at_which_a_pool_is_closed(page: Page) -> None:
+    pool = {**made_pool(3, page.now), "closing_dag_id": "label_nights"}
+    page.answer("overview", made_overview([pool], page.now))
+    page.details(pool)
+    for query in ("", f"#pool/{path_of(pool)}"):
+        page.open(query)
+        page.shows("Closes", pool["name"])
+        times = f"[...$.querySelectorAll('time[datetime=\"{pool['closes_at']}\"]')]"
+        assert page.js(f"{times}.map(time => time.title.split('\\n')[0])") == ["Set by the DAG label_nights"]
+
+
 def test_each_status_is_shown_as_a_whole(page: Page) -> None:
     page.pools(24)
     for theme, width in SIZES:

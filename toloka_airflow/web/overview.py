@@ -63,28 +63,30 @@ class Filters:
 
 def make_rows(records: PoolRecords, snapshots: Snapshots) -> Rows:
     """Return a row for each pool of each DAG, what needs somebody first; without what depends on the user."""
-    by_id: dict[tuple[str, str], list[TaskRecord]] = {}
+    by_id: dict[tuple[str, str], list[PoolRecord]] = {}
     for key, pool in records.pools.items():
-        by_id.setdefault((key.conn_id, key.pool_id), []).extend(pool.tasks)
+        by_id.setdefault((key.conn_id, key.pool_id), []).append(pool)
     base_urls = {conn_id: each.value.base_url for conn_id, each in snapshots.items() if each.value}
     found = []
     for key, pool in records.pools.items():
-        everybody = by_id[key.conn_id, key.pool_id]
+        same = by_id[key.conn_id, key.pool_id]
         is_needed = is_waited_for(key, records, base_urls.get)
-        found.append((pool, make_row(pool, everybody, is_needed, snapshots[key.conn_id])))
+        found.append((pool, make_row(pool, same, is_needed, snapshots[key.conn_id])))
     found.sort(key=lambda item: str(item[1]["opened_at"] or item[1]["measured_at"] or ""), reverse=True)
     found.sort(key=lambda item: (not item[1]["alerts"], not item[1]["is_open"]))
     return found
 
 
-def make_row(pool: PoolRecord, everybody: Sequence[TaskRecord], is_needed: bool, snapshot: Snapshot[OpenPools]) -> Row:
+def make_row(pool: PoolRecord, same: Sequence[PoolRecord], is_needed: bool, snapshot: Snapshot[OpenPools]) -> Row:
     """
-    Return what is known of a pool.
+    Return what is known of a pool, for `row_for`.
 
-    :param everybody: The tasks of all DAGs that name it.
+    :param same: What the tasks of all DAGs that name it say of it.
     :param is_needed: Whether a run under way, or the watcher of an asset, names it.
     """
     key, listed = pool.key, snapshot.value
+    everybody = [task for each in same for task in each.tasks]
+    closing = {each.key.dag_id: in_utc(_closes_at(each)) for each in same}
     found = listed.pools.get(key.pool_id) if listed else None
     opened = found.last_started if found else None
     is_listed_open = found is not None and is_open(found)
@@ -100,7 +102,7 @@ def make_row(pool: PoolRecord, everybody: Sequence[TaskRecord], is_needed: bool,
         "is_open": is_listed_open,
         "opened_by": _opened_by(everybody, opened, is_listed_open),
         "opened_at": in_utc(opened),
-        "closes_at": in_utc(_closes_at(pool)),
+        "closing": {dag_id: time for dag_id, time in closing.items() if time is not None},
         "expires_at": in_utc(read_date(found.raw.get("will_expire"))) if found else None,
         "is_waited_for": is_needed,
         **measured,
@@ -138,11 +140,21 @@ def rows_for(readable: frozenset[str], closable: frozenset[str], rows: Rows, fil
 
 
 def row_for(row: Row, readable: frozenset[str], may_close: bool) -> Row:
-    """Return a row for somebody who may read its DAG."""
+    """
+    Return a row for somebody who may read its DAG.
+
+    If that says no time at which it closes the pool, it is the first of those of other DAGs that they may read.
+    """
     opened_by = row["opened_by"]
     if opened_by and opened_by["dag_id"] is not None and opened_by["dag_id"] not in readable:
         opened_by = None
-    return {**row, "opened_by": opened_by, "may_close": may_close and row["is_open"]}
+    closing, dag_id = row["closing"], row["dag_id"]
+    own = closing.get(dag_id)
+    others = [(time, other) for other, time in closing.items() if other in readable]
+    closes_at, closing_dag_id = min(others, default=(None, None)) if own is None else (own, None)
+    shown = {name: value for name, value in row.items() if name != "closing"}
+    of_reader = {"opened_by": opened_by, "closes_at": closes_at, "closing_dag_id": closing_dag_id}
+    return {**shown, **of_reader, "may_close": may_close and row["is_open"]}
 
 
 @dataclass(frozen=True)

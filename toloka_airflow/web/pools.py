@@ -127,14 +127,13 @@ class Pools:
         snapshot, own = self._accounts.details(
             key.conn_id, key.pool_id, is_training=record.is_training, operation_ids=_operation_ids(record)
         )
-        everybody = [
-            task
+        same = [
+            each
             for each in records.pools.values()
             if (each.key.conn_id, each.key.pool_id) == (key.conn_id, key.pool_id)
-            for task in each.tasks
         ]
         is_needed = is_waited_for(key, records, self._base_url)
-        row = make_row(record, everybody, is_needed, _newest(key.pool_id, snapshot, own))
+        row = make_row(record, same, is_needed, _newest(key.pool_id, snapshot, own))
         return {
             "pool": row_for(row, reader.dag_ids, reader.may_close(key.dag_id)),
             "history": history(record),

@@ -220,6 +220,24 @@ def test_one_dag_of_two(partial: Page, pools: dict[str, str], toloka: EmulatorSe
     assert partial.overview()[pools["reopened"]]["is_waited_for"], "that of another DAG counts, without its name"
 
 
+def test_the_time_that_another_dag_has_set_is_shown_to_who_may_read_that_dag(
+    admin: Page, partial: Page, pools: dict[str, str]
+) -> None:
+    two, three = ((NOW + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ") for hours in (2, 3))
+
+    def closes(page: Page, name: str) -> dict[str, Any]:
+        rows = [row for row in page.json("api/overview")["pools"] if row["pool_id"] == pools[name]]
+        views = [page.json(f"api/pools/{row['dag_id']}/toloka_default/{pools[name]}")["pool"] for row in rows]
+        found = {row["dag_id"]: (row["closes_at"], row["closing_dag_id"]) for row in rows}
+        assert {row["dag_id"]: (row["closes_at"], row["closing_dag_id"]) for row in views} == found
+        return found
+
+    assert closes(admin, "reopened") == {"hidden": (two, None), "shown": (two, "hidden")}
+    assert closes(admin, "shared") == {"hidden": (three, "shown"), "shown": (three, None)}
+    assert closes(partial, "reopened") == {"shown": (None, None)}
+    assert closes(partial, "shared") == {"shown": (three, None)}
+
+
 def test_sums_have_each_pool_once_as_it_was_measured_last(admin: Page, partial: Page) -> None:
     others = 0.2 + 0.9
     assert admin.json("api/overview")["totals"]["spent"] == pytest.approx(others + 0.5 + 0.7 + 1.1)

@@ -65,6 +65,14 @@ def rows_of(pools: dict[str, str]) -> Rows:
              value={"percent": 100, "answers": 18, "spent": 0.9, "committed": 0.0})  # fmt: skip
     rows.task("hidden", "secret-run", "wait", {"pool_id": pools["hidden"], "toloka_conn_id": "hidden_conn"},
               operator="PoolSensor", state="running")  # fmt: skip
+    # Only one of the DAGs says when it closes a pool that both name.
+    for dag_id, name, hours in (("hidden", "reopened", 2), ("shown", "shared", 3)):
+        run_id = "secret-run" if dag_id == "hidden" else "under-way"
+        task_id = "secret-closes" if dag_id == "hidden" else "closes"
+        number = rows.run(dag_id, run_id, "running")
+        rows.task(dag_id, run_id, task_id, {"pool_id": pools[name]}, operator="PoolSensor")
+        rows.add("xcom", dag_run_id=number, dag_id=dag_id, run_id=run_id, task_id=task_id,
+                 key="closes_at", value=(NOW + timedelta(hours=hours)).isoformat())  # fmt: skip
     # Pools of both, each measured by both, and the last time by another one; and one that only one has measured.
     for name in BOTH:
         rows.task("hidden", "secret-run", f"secret-{name}", {"pool_id": pools[name]}, **opened)

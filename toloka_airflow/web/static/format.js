@@ -102,11 +102,11 @@ export function utcText(ms) {
 
 export const parseTime = (text) => (text ? Date.parse(text) : null);
 
-/** A time in the reader's zone, with UTC on hover; a dash where it is unknown. */
-export function time(text, now, words = (shown) => shown) {
+/** A time in the reader's zone, with UTC on hover, and before it what is to be said of it; a dash where it is unknown. */
+export function time(text, now, words = (shown) => shown, about = "") {
   const ms = parseTime(text);
   if (ms === null || Number.isNaN(ms)) return h("span", { class: "soft" }, UNKNOWN);
-  return h("time", { datetime: text, title: utcText(ms) }, words(timeText(ms, now)));
+  return h("time", { datetime: text, title: `${about && `${about}\n`}${utcText(ms)}` }, words(timeText(ms, now)));
 }
 
 /** A length of time by its two largest units: "3 days 4 h", "2 h 10 min", "45 s". */

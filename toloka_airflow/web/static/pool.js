@@ -4,7 +4,7 @@ import { timeChart } from "./charts.js";
 import { closeButton, closingParts } from "./closing.js";
 import { foreign, h, plain } from "./dom.js";
 import { UNKNOWN, ago, count, duration, money, parseTime, percent, roundMoney, runText, time } from "./format.js";
-import { copyable, dagLink, fact, note, reasonText, runLink, statusBadge, taskLink } from "./parts.js";
+import { closingText, copyable, dagLink, fact, note, reasonText, runLink, statusBadge, taskLink } from "./parts.js";
 import { alertList, progress } from "./pools.js";
 import { isOpen, nameOf } from "./selection.js";
 
@@ -82,7 +82,7 @@ function facts(pool, now) {
     fact(
       "Closes",
       pool.closes_at && [
-        time(pool.closes_at, now),
+        time(pool.closes_at, now, undefined, closingText(pool)),
         isOpen(pool) && beneath(until >= 0 ? `in ${duration(until)}` : `${duration(until)} late`),
       ],
     ),

@@ -15,6 +15,7 @@ import {
   time,
 } from "./format.js";
 import {
+  closingText,
   connectionList,
   connectionNotes,
   dagLink,
@@ -248,10 +249,11 @@ function openedBy(pool, now) {
 function closing(pool, now) {
   if (!isOpen(pool)) return h("span", { class: "soft" }, UNKNOWN);
   const ms = parseTime(pool.closes_at);
+  const whose = closingText(pool);
   const rest = ms === null ? "no time is set" : ms >= now ? `in ${duration(ms - now)}` : `${duration(now - ms)} late`;
   return [
-    ms === null ? null : time(pool.closes_at, now),
-    h("div", { class: ms !== null && ms < now ? "small bad" : "small soft" }, rest),
+    ms === null ? null : time(pool.closes_at, now, undefined, whose),
+    h("div", { class: ms !== null && ms < now ? "small bad" : "small soft", title: whose || null }, rest),
     pool.expires_at &&
       h(
         "div",
