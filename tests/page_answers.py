@@ -36,7 +36,7 @@ def made_pool(number: int, now: datetime) -> dict[str, Any]:
         "opened_by": {**run, "task_id": "window.open", "map_index": -1, "by_hand": False} if is_open else None,
         "opened_at": written(opened),
         "closes_at": written(now + timedelta(minutes=chance.randint(-30, 3000))) if number % 2 else None,
-        "closing_dag_id": "label_nights" if number % 2 else None,
+        "closed_by_dag_id": "label_nights" if number % 2 else None,
         "expires_at": written(now + timedelta(days=9)),
         "is_waited_for": True,
         "percent": round(chance.uniform(0, 100), 1) if is_measured else None,

@@ -118,7 +118,7 @@ def test_any_number_of_pools_is_shown(page: Page, count: int) -> None:
 
 
 def test_whose_the_time_is_at_which_a_pool_is_closed(page: Page) -> None:
-    pool = {**made_pool(3, page.now), "closing_dag_id": "label_nights"}
+    pool = {**made_pool(3, page.now), "closed_by_dag_id": "label_nights"}
     page.answer("overview", made_overview([pool], page.now))
     page.details(pool)
     for query in ("", f"#pool/{path_of(pool)}"):

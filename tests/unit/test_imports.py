@@ -32,7 +32,7 @@ LAID_OUT = (PACKAGE, "benchmarks", "demo", "docs", "fleet", "release", "schemas"
 RULES = """
 module or package                 | of ours                                           | at import        | later
 ----------------------------------|---------------------------------------------------|------------------|--------------
-label_until                       | _internal hooks operators windows                 | airflow          |
+label_until                       | _internal operators windows                       | airflow          |
 windows                           | checks hooks operators sensors                    | airflow          |
 operators                         | _internal api assets checks hooks lineage links   | airflow pendulum |
                                   | quality quality.report storage                    |                  |

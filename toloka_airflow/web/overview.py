@@ -86,7 +86,7 @@ def make_row(pool: PoolRecord, same: Sequence[PoolRecord], is_needed: bool, snap
     """
     key, listed = pool.key, snapshot.value
     everybody = [task for each in same for task in each.tasks]
-    closing = {each.key.dag_id: in_utc(_closes_at(each)) for each in same}
+    close_times = {each.key.dag_id: in_utc(_closes_at(each)) for each in same}
     found = listed.pools.get(key.pool_id) if listed else None
     opened = found.last_started if found else None
     is_listed_open = found is not None and is_open(found)
@@ -102,7 +102,7 @@ def make_row(pool: PoolRecord, same: Sequence[PoolRecord], is_needed: bool, snap
         "is_open": is_listed_open,
         "opened_by": _opened_by(everybody, opened, is_listed_open),
         "opened_at": in_utc(opened),
-        "closing": {dag_id: time for dag_id, time in closing.items() if time is not None},
+        "close_times": {dag_id: time for dag_id, time in close_times.items() if time is not None},
         "expires_at": in_utc(read_date(found.raw.get("will_expire"))) if found else None,
         "is_waited_for": is_needed,
         **measured,
@@ -148,12 +148,12 @@ def row_for(row: Row, readable: frozenset[str], may_close: bool) -> Row:
     opened_by = row["opened_by"]
     if opened_by and opened_by["dag_id"] is not None and opened_by["dag_id"] not in readable:
         opened_by = None
-    closing, dag_id = row["closing"], row["dag_id"]
-    own = closing.get(dag_id)
-    others = [(time, other) for other, time in closing.items() if other in readable]
-    closes_at, closing_dag_id = min(others, default=(None, None)) if own is None else (own, None)
-    shown = {name: value for name, value in row.items() if name != "closing"}
-    of_reader = {"opened_by": opened_by, "closes_at": closes_at, "closing_dag_id": closing_dag_id}
+    close_times, dag_id = row["close_times"], row["dag_id"]
+    own = close_times.get(dag_id)
+    others = [(time, other) for other, time in close_times.items() if other in readable]
+    closes_at, closed_by_dag_id = min(others, default=(None, None)) if own is None else (own, None)
+    shown = {name: value for name, value in row.items() if name != "close_times"}
+    of_reader = {"opened_by": opened_by, "closes_at": closes_at, "closed_by_dag_id": closed_by_dag_id}
     return {**shown, **of_reader, "may_close": may_close and row["is_open"]}
 
 

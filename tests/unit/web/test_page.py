@@ -228,8 +228,8 @@ def test_the_time_that_another_dag_has_set_is_shown_to_who_may_read_that_dag(
     def closes(page: Page, name: str) -> dict[str, Any]:
         rows = [row for row in page.json("api/overview")["pools"] if row["pool_id"] == pools[name]]
         views = [page.json(f"api/pools/{row['dag_id']}/toloka_default/{pools[name]}")["pool"] for row in rows]
-        found = {row["dag_id"]: (row["closes_at"], row["closing_dag_id"]) for row in rows}
-        assert {row["dag_id"]: (row["closes_at"], row["closing_dag_id"]) for row in views} == found
+        found = {row["dag_id"]: (row["closes_at"], row["closed_by_dag_id"]) for row in rows}
+        assert {row["dag_id"]: (row["closes_at"], row["closed_by_dag_id"]) for row in views} == found
         return found
 
     assert closes(admin, "reopened") == {"hidden": (two, None), "shown": (two, "hidden")}

@@ -52,7 +52,7 @@ export function taskLink({ dag_id, run_id, task_id, map_index }, attributes) {
 }
 
 /** Whose the time is at which a pool is closed, if that is another DAG than the one whose row it is. */
-export const closingText = ({ closing_dag_id }) => (closing_dag_id ? `Set by the DAG ${plain(closing_dag_id)}` : "");
+export const closingText = ({ closed_by_dag_id }) => (closed_by_dag_id ? `Set by the DAG ${plain(closed_by_dag_id)}` : "");
 
 /** A sentence in a box: `tone` is bad, warn, good or calm. Bad ones are read out at once. */
 export function note(tone, ...children) {
