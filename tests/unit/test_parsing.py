@@ -9,11 +9,11 @@ import sys
 import pytest
 
 PARSED = {
-    "toloka_airflow.operators.lifecycle": 40,
-    "toloka_airflow.sensors": 31,
-    "toloka_airflow.label_until": 63,
+    "toloka_airflow.operators.lifecycle": 41,
+    "toloka_airflow.sensors": 32,
+    "toloka_airflow.label_until": 64,
 }
-"""How many modules of ours each may import, those included that it is for."""
+"""How many modules of ours each may import, those included that it is for: one of them in Airflow 3.1 only."""
 FOR_TASKS = {
     "airflow.triggers.base",
     "numpy",
