@@ -371,9 +371,7 @@ def test_a_triggerer_that_is_full(airflow: LocalAirflow, toloka: EmulatorServer)
         for _ in range(2):
             defer(airflow, "waited_for", toloka.add_pool(open=True, will_expire=will_expire(2)))
         report = until(airflow, ("fail", "unassigned-waits"))
-        assert report.has(
-            "fail", "triggerer-capacity", "capacity is 1; 1 of 1 is in use", "Raise [triggerer] capacity"
-        )
+        assert report.has("fail", "triggerer-capacity", "capacity is 1; 1 of 1 is in use", "Raise [triggerer] capacity")
         assert report.has(
             "fail", "unassigned-waits", "waited_for", "raise [triggerer] capacity or the option --capacity"
         )
